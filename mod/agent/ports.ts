@@ -1,0 +1,175 @@
+/** What the agent needs from the world, declared by the one who uses it. Adapters implement these. */
+import type { Attachment, ClaimRef } from "../claim/attachment.ts";
+import type { NetworkList } from "../claim/network_list.ts";
+
+/** A pod's sandbox as the container runtime reports it. */
+export interface Sandbox {
+  readonly id: string;
+  readonly pod: PodRef;
+  /** Path of the network namespace; undefined when the runtime named none (host network). */
+  readonly netns?: string;
+}
+
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** The arguments of one CNI operation (CNI SPEC, section 2: parameters). */
+export interface RuntimeConfig {
+  /** The sandbox id. */
+  readonly containerID: string;
+  /** CNI_NETNS; empty when the namespace is gone (DEL only). */
+  readonly netns: string;
+  readonly ifName: string;
+  /** CNI_ARGS, in order. */
+  readonly args: readonly (readonly [string, string])[];
+  readonly capabilityArgs: Readonly<Record<string, unknown>>;
+}
+
+/** A CNI result as the last plugin gave it, converted to 1.x; plain JSON. */
+export type CniResult = { readonly cniVersion: string } & Readonly<Record<string, unknown>>;
+
+/** What an attachment came to. */
+export interface AttachResult {
+  readonly result: CniResult;
+  readonly networkData: NetworkData;
+}
+
+/** `status.devices[].networkData` (KEP-4817). */
+export interface NetworkData {
+  readonly interfaceName?: string;
+  readonly hardwareAddress?: string;
+  /** Canonical CIDR, unique, at most 16. */
+  readonly ips?: readonly string[];
+}
+
+/** Runs the operations of CNI plugins. Each rejects with an error whose message a user can act on. */
+export interface Cni {
+  /** Checks that the network can be served on this node: every plugin is there, speaks cniVersion, and reports STATUS OK. */
+  verify(network: NetworkList, signal: AbortSignal): Promise<void>;
+  add(network: NetworkList, runtime: RuntimeConfig, signal: AbortSignal): Promise<AttachResult>;
+  del(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    prevResult: CniResult | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  check(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    prevResult: CniResult,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+/** A ResourceClaim (resource.k8s.io/v1) as far as the agent reads it; parsed by mod/claim. */
+export type ResourceClaim = Readonly<Record<string, unknown>>;
+
+/** One entry of `status.devices` (resource.k8s.io/v1 AllocatedDeviceStatus). */
+export interface DeviceStatus {
+  readonly driver: string;
+  readonly pool: string;
+  readonly device: string;
+  readonly shareID?: string;
+  readonly conditions: readonly Condition[];
+  /** The CNI result, left out when it exceeds what the API server takes (10 KiB). */
+  readonly data?: CniResult;
+  readonly networkData?: NetworkData;
+}
+
+export interface Condition {
+  readonly type: "Ready";
+  readonly status: "True" | "False";
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339. */
+  readonly lastTransitionTime: string;
+}
+
+/** The API server, as far as the agent uses it. */
+export interface Cluster {
+  /** The claim, or undefined when there is none of that name. Rejects when the API server gives no answer. */
+  getClaim(
+    claim: { readonly namespace: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<ResourceClaim | undefined>;
+  /**
+   * One server-side apply with all of this driver's entries; entries left out are removed.
+   * "gone" when the claim is not there or is another (UID).
+   */
+  applyDeviceStatus(
+    claim: ClaimRef,
+    devices: readonly DeviceStatus[],
+    signal: AbortSignal,
+  ): Promise<"applied" | "gone">;
+}
+
+/** A claim that Prepare accepted: what must be attached to each sandbox of the pods that use it. */
+export interface ClaimRecord {
+  readonly claim: ClaimRef;
+  /** The pods that `status.reservedFor` named when the claim was last read. */
+  readonly pods: readonly { readonly name: string; readonly uid: string }[];
+  /** Whether further pods can come to use the claim (it does not belong to one pod). */
+  readonly shareable: boolean;
+  readonly attachments: readonly Attachment[];
+}
+
+/** An attachment of one sandbox: written before ADD, removed after DEL has succeeded. */
+export interface AttachmentRecord {
+  readonly claim: ClaimRef;
+  readonly sandbox: Sandbox;
+  readonly attachment: Attachment;
+  /** Absent until ADD has succeeded: ADD may have begun. */
+  readonly attached?: AttachResult;
+}
+
+/** Crash-safe records. Every method resolves when the change is durable. */
+export interface Journal {
+  load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
+  putClaim(record: ClaimRecord): Promise<void>;
+  removeClaim(uid: string): Promise<void>;
+  putAttachment(record: AttachmentRecord): Promise<void>;
+  removeAttachment(record: AttachmentRecord): Promise<void>;
+}
+
+/** The node's network namespaces. */
+export interface Namespaces {
+  /** "pod": a namespace of its own; "host": the agent's own (CNI would configure the host); "gone": no namespace at that path. */
+  classify(path: string): "pod" | "host" | "gone";
+  /** Opens the namespace, so that it outlives its path; undefined when it is gone. */
+  hold(path: string): HeldNamespace | undefined;
+}
+
+export interface HeldNamespace {
+  /** A path that works as CNI_NETNS for as long as the hold. */
+  readonly path: string;
+  release(): void;
+}
+
+/** The CDI spec files that keep containers waiting while the agent is away (design decision 11). */
+export interface CdiFiles {
+  /** The CDI device id for a claim; undefined when CDI is turned off. */
+  deviceId(claimUid: string): string | undefined;
+  /** The claim of one of our CDI device ids. */
+  claimUid(deviceId: string): string | undefined;
+  write(claim: ClaimRef): Promise<void>;
+  remove(claimUid: string): Promise<void>;
+  /** The claims that have a file now. */
+  list(): Promise<string[]>;
+}
+
+export interface Clock {
+  now(): Date;
+  /** Resolves after `ms`; rejects with the signal's reason when it is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Structured logging: a message in the words of the field, and what it is about. */
+export interface Log {
+  debug(message: string, about?: Record<string, unknown>): void;
+  info(message: string, about?: Record<string, unknown>): void;
+  warn(message: string, about?: Record<string, unknown>): void;
+  error(message: string, about?: Record<string, unknown>): void;
+}

@@ -1,0 +1,29 @@
+import type { NetworkList } from "./network_list.ts";
+
+/** Which claim; the UID tells a claim from an earlier one of the same name. */
+export interface ClaimRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+/** One entry of a claim's allocation result: what the scheduler gave to a request. */
+export interface AllocatedDevice {
+  /** The request as the allocation names it: `request` or `request/subrequest`. */
+  readonly request: string;
+  readonly pool: string;
+  readonly device: string;
+  /** Set when the device is shared (KEP-5075). */
+  readonly shareID?: string;
+}
+
+/** One network that a claim asks for: an allocated device with the CNI configuration that applies. */
+export interface Attachment extends AllocatedDevice {
+  /** The interface's name in the pod, 1 to 15 bytes, unique in the pod. */
+  readonly ifName: string;
+  /** False when the name was defaulted (net1, net2, …) and may be chosen anew to be unique. */
+  readonly ifNameGiven: boolean;
+  readonly network: NetworkList;
+  /** Capability arguments (CNI conventions: ips, mac, bandwidth, portMappings, …). */
+  readonly capabilityArgs: Readonly<Record<string, unknown>>;
+}
