@@ -37,6 +37,12 @@ export interface AttachResult {
   readonly networkData: NetworkData;
 }
 
+/** An attachment's outcome and when it came. */
+export interface Attached extends AttachResult {
+  /** RFC 3339. Kept, so that a restart does not make the Ready condition younger than it is. */
+  readonly at: string;
+}
+
 /** `status.devices[].networkData` (KEP-4817). */
 export interface NetworkData {
   readonly interfaceName?: string;
@@ -122,7 +128,7 @@ export interface AttachmentRecord {
   readonly sandbox: Sandbox;
   readonly attachment: Attachment;
   /** Absent until ADD has succeeded: ADD may have begun. */
-  readonly attached?: AttachResult;
+  readonly attached?: Attached;
 }
 
 /** Crash-safe records. Every method resolves when the change is durable. */
@@ -138,7 +144,7 @@ export interface Journal {
 export interface Namespaces {
   /** "pod": a namespace of its own; "host": the agent's own (CNI would configure the host); "gone": no namespace at that path. */
   classify(path: string): "pod" | "host" | "gone";
-  /** Opens the namespace, so that it outlives its path; undefined when it is gone. */
+  /** Opens a pod's namespace, so that it outlives its path; undefined when it is none or gone. */
   hold(path: string): HeldNamespace | undefined;
 }
 

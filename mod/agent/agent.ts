@@ -1,0 +1,352 @@
+import type { ClaimRef } from "../claim/attachment.ts";
+import { CdiMarks } from "./cdi_marks.ts";
+import { ClaimStatuses } from "./claim_statuses.ts";
+import { deviceStatuses } from "./device_status.ts";
+import { KeyedLock } from "./keyed_lock.ts";
+import { Limiter } from "./limiter.ts";
+import type {
+  CdiFiles,
+  ClaimRecord,
+  Clock,
+  Cluster,
+  Cni,
+  Journal,
+  Log,
+  Namespaces,
+  Sandbox,
+} from "./ports.ts";
+import { PreparedClaims } from "./prepared_claims.ts";
+import { ClaimPlanner } from "./claim_planner.ts";
+import { type Entry, SandboxNetwork } from "./sandbox_network.ts";
+import { SharedClaims } from "./shared_claims.ts";
+import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
+
+/** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
+const UNPREPARE_LIMIT = 40_000;
+
+export interface AgentPorts {
+  readonly cni: Cni;
+  readonly cluster: Cluster;
+  readonly journal: Journal;
+  readonly namespaces: Namespaces;
+  readonly cdi: CdiFiles;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface AgentOptions {
+  /** The driver's name in allocation results. */
+  readonly driver: string;
+  /** CNI operations under way at once on the node. */
+  readonly concurrency: number;
+}
+
+/** A device handed to the kubelet for a claim. */
+export interface PreparedDevice {
+  /** The request's name without its subrequest. */
+  readonly requestNames: string[];
+  readonly pool: string;
+  readonly device: string;
+  readonly cdiDeviceIds: string[];
+  readonly shareID?: string;
+}
+
+/** A claim's answer to Prepare. */
+export type Prepared =
+  | { readonly devices: PreparedDevice[]; readonly error?: undefined }
+  | { readonly error: string };
+
+/** How one allocated device is doing. */
+export interface DeviceHealth {
+  readonly pool: string;
+  readonly device: string;
+  readonly healthy: boolean;
+  readonly message: string;
+}
+
+/**
+ * The use cases of the node agent (design: the way of the data). It does no I/O of its own: every
+ * effect goes through a port.
+ *
+ * Prepare turns a claim into a record of what to attach; a sandbox that starts gets what its pod's
+ * claims ask for, in the background; a container is let in when that is there; a sandbox that stops
+ * is detached in the background; Unprepare waits for that and forgets the claim.
+ */
+export class Agent {
+  readonly #ports: AgentPorts;
+  readonly #options: AgentOptions;
+  readonly #locks = new KeyedLock();
+  readonly #limiter: Limiter;
+  readonly #claims: PreparedClaims;
+  readonly #planner: ClaimPlanner;
+  readonly #shared: SharedClaims;
+  readonly #statuses: ClaimStatuses;
+  readonly #marks: CdiMarks;
+  readonly #sandboxes = new Map<string, SandboxNetwork>();
+
+  constructor(ports: AgentPorts, options: AgentOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#limiter = new Limiter(options.concurrency);
+    this.#claims = new PreparedClaims(ports.journal);
+    this.#planner = new ClaimPlanner(ports, { driver: options.driver, claims: this.#claims });
+    this.#shared = new SharedClaims(ports, this.#claims);
+    this.#statuses = new ClaimStatuses(ports, (uid) => this.#deviceStatuses(uid));
+    this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
+  }
+
+  /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
+  async load(): Promise<void> {
+    const { claims, attachments } = await this.#ports.journal.load();
+    for (const record of claims) {
+      this.#claims.restore(record);
+      this.#statuses.restored(record.claim);
+    }
+    for (const record of attachments) this.#network(record.sandbox).restore(record);
+    this.#ports.log.info("read the journal", {
+      claims: claims.length,
+      attachments: attachments.length,
+    });
+  }
+
+  /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
+  prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
+    return this.#locks.run(refs.map(({ uid }) => uid), async () => {
+      const outcomes = await this.#planner.plan(refs, signal);
+      const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
+        const outcome = outcomes.get(ref.uid)!;
+        if ("error" in outcome) return this.#refuse(ref, outcome.error);
+        try {
+          if (!this.#claims.get(ref.uid)) {
+            await this.#claims.put(outcome);
+            this.#ports.log.info(`prepared ${describeClaim(ref)}`, {
+              networks: outcome.attachments.map(({ network }) => network.name),
+              pods: outcome.pods.map(({ name }) => name),
+            });
+          }
+          return [ref.uid, { devices: this.#devices(outcome) }];
+        } catch (error) {
+          return this.#refuse(ref, messageOf(error));
+        } finally {
+          this.#planner.done(ref.uid);
+        }
+      }));
+      return new Map(answers);
+    });
+  }
+
+  /** NodeUnprepareResources: waits for the DELs, then forgets the claims. One error or none a claim. */
+  unprepare(
+    refs: readonly ClaimRef[],
+    signal: AbortSignal,
+  ): Promise<Map<string, { error?: string }>> {
+    return this.#locks.run(refs.map(({ uid }) => uid), async () => {
+      const answers = refs.map(async (ref): Promise<[string, { error?: string }]> => {
+        try {
+          await this.#release(ref, signal);
+          return [ref.uid, {}];
+        } catch (error) {
+          this.#ports.log.warn(`cannot unprepare ${describeClaim(ref)} yet`, {
+            error: messageOf(error),
+          });
+          return [ref.uid, { error: messageOf(error) }];
+        }
+      });
+      return new Map(await Promise.all(answers));
+    });
+  }
+
+  /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
+  attach(sandbox: Sandbox): void {
+    const claims = this.#claims.ofPod(sandbox.pod.uid);
+    for (const record of claims) {
+      this.#network(sandbox).want(record.claim, record.attachments);
+      void this.#marks.set(record.claim, true);
+    }
+    this.#shared.look(sandbox, (record) => {
+      this.#network(sandbox).want(record.claim, record.attachments);
+      void this.#marks.set(record.claim, true);
+    });
+  }
+
+  /**
+   * CreateContainer: resolves when the pod's networks are there; rejects with the cause when they
+   * are not by the time the signal is aborted, or cannot be.
+   *
+   * @param cdiDevices the CDI devices of the container: they name the claims it uses
+   */
+  async gate(
+    sandbox: Sandbox,
+    options: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (!this.#sandboxes.has(sandbox.id)) this.attach(sandbox);
+    await this.#shared.known(sandbox, options.signal);
+    for (const id of options.cdiDevices) this.#assertPrepared(sandbox, id);
+    await this.#sandboxes.get(sandbox.id)?.ready(options.signal);
+  }
+
+  /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
+  detach(sandboxId: string): void {
+    this.#shared.forget(sandboxId);
+    const network = this.#sandboxes.get(sandboxId);
+    if (!network) return;
+    const claims = new Map(network.entries.map(({ claim }) => [claim.uid, claim]));
+    network.stop();
+    this.#dropIfEmpty(network);
+    for (const claim of claims.values()) {
+      if (!this.#inUse(claim.uid)) void this.#marks.set(claim, false);
+    }
+  }
+
+  /**
+   * Synchronize: the runtime says which sandboxes there are. Attaches what is missing, detaches
+   * what is orphaned, and brings the CDI files in line.
+   *
+   * @param started ids of the sandboxes in which containers were created already
+   */
+  async reconcile(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
+    // A runtime lists stopped sandboxes too; those have lost their namespace.
+    const living = new Set<string>();
+    for (const reported of sandboxes) {
+      const known = this.#sandboxes.get(reported.id);
+      // Some runtimes leave the namespace out here that they named at the start of the sandbox.
+      const sandbox = reported.netns || !known ? reported : known.sandbox;
+      if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
+      living.add(sandbox.id);
+      this.attach(sandbox);
+      if (started.has(sandbox.id)) this.#warnOfLateAttach(sandbox);
+    }
+    for (const id of [...this.#sandboxes.keys()]) if (!living.has(id)) this.detach(id);
+    const used = this.#claims.all().filter(({ claim }) => this.#inUse(claim.uid));
+    await this.#marks.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
+    this.#ports.log.info("synchronized with the container runtime", {
+      sandboxes: sandboxes.length,
+      withNetworks: this.#sandboxes.size,
+    });
+  }
+
+  /** Every device of the prepared claims. */
+  deviceHealth(): DeviceHealth[] {
+    return this.#claims.all().flatMap((record) =>
+      record.attachments.map(({ pool, device }) => ({ pool, device, healthy: true, message: "" }))
+    );
+  }
+
+  /** Lets running operations finish and does nothing further. */
+  async close(): Promise<void> {
+    this.#shared.close();
+    await this.#statuses.close();
+    const networks = [...this.#sandboxes.values()];
+    await Promise.all(networks.map((network) => network.close()));
+    // Until the agent is back, no container may start whose network is not there.
+    const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
+    await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
+    await this.#marks.close();
+  }
+
+  async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const timer = new AbortController();
+    const limit = this.#ports.clock.sleep(UNPREPARE_LIMIT, timer.signal);
+    limit.then(() => over.abort(), () => {});
+    const until = AbortSignal.any([signal, over.signal]);
+    const networks = [...this.#sandboxes.values()].filter((network) =>
+      network.entries.some(({ claim }) => claim.uid === ref.uid)
+    );
+    for (const network of networks) network.release(ref.uid);
+    try {
+      await Promise.all(networks.map((network) => network.released(ref.uid, until)));
+    } catch (error) {
+      if (!until.aborted) throw error;
+      throw new Error(stillAttached(ref, networks));
+    } finally {
+      timer.abort();
+    }
+    this.#statuses.forget(ref.uid);
+    await this.#marks.set(ref, false);
+    await this.#claims.remove(ref.uid);
+    this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
+  }
+
+  #network(sandbox: Sandbox): SandboxNetwork {
+    let network = this.#sandboxes.get(sandbox.id);
+    if (!network) {
+      network = new SandboxNetwork(sandbox, { ...this.#ports, limiter: this.#limiter }, (uid) => {
+        this.#dropIfEmpty(network!);
+        const record = this.#claims.get(uid);
+        if (record) this.#statuses.changed(record.claim);
+      });
+      this.#sandboxes.set(sandbox.id, network);
+    }
+    return network;
+  }
+
+  #dropIfEmpty(network: SandboxNetwork): void {
+    if (network.entries.length === 0) this.#sandboxes.delete(network.sandbox.id);
+  }
+
+  #inUse(claimUid: string): boolean {
+    return [...this.#sandboxes.values()].some((network) =>
+      !network.stopped && network.entries.some(({ claim }) => claim.uid === claimUid)
+    );
+  }
+
+  #entriesOf(claimUid: string): Entry[] {
+    return [...this.#sandboxes.values()]
+      .flatMap(({ entries }) => entries)
+      .filter(({ claim }) => claim.uid === claimUid);
+  }
+
+  #deviceStatuses(claimUid: string) {
+    const record = this.#claims.get(claimUid);
+    if (!record) return [];
+    const { driver } = this.#options;
+    return deviceStatuses(record, { driver, entries: this.#entriesOf(claimUid) });
+  }
+
+  #devices(record: ClaimRecord): PreparedDevice[] {
+    const cdiDevice = this.#ports.cdi.deviceId(record.claim.uid);
+    return record.attachments.map(({ request, pool, device, shareID }) => ({
+      requestNames: [request.split("/")[0]!],
+      pool,
+      device,
+      cdiDeviceIds: cdiDevice ? [cdiDevice] : [],
+      ...(shareID !== undefined && { shareID }),
+    }));
+  }
+
+  #refuse(ref: ClaimRef, error: string): [string, Prepared] {
+    this.#ports.log.warn(`cannot prepare ${describeClaim(ref)}`, { error });
+    return [ref.uid, { error }];
+  }
+
+  #assertPrepared({ pod }: Sandbox, cdiDevice: string): void {
+    const uid = this.#ports.cdi.claimUid(cdiDevice);
+    if (!uid || this.#claims.ofPod(pod.uid).some(({ claim }) => claim.uid === uid)) return;
+    throw new Error(
+      this.#claims.get(uid)
+        ? `the claim ${uid} is not reserved for ${describePod(pod)}`
+        : `the claim ${uid} of ${describePod(pod)} is not known on this node: ` +
+          "the agent's records of it are lost; create the pod anew",
+    );
+  }
+
+  #warnOfLateAttach(sandbox: Sandbox): void {
+    for (const entry of this.#sandboxes.get(sandbox.id)?.entries ?? []) {
+      if (!entry.wanted || entry.attached) continue;
+      this.#ports.log.warn(
+        `containers of ${describePod(sandbox.pod)} started without ${describeAttachment(entry)}: ` +
+          "attaching it late",
+      );
+    }
+  }
+}
+
+function stillAttached(ref: ClaimRef, networks: readonly SandboxNetwork[]): string {
+  const left = networks.flatMap(({ entries }) => entries).find(({ claim }) =>
+    claim.uid === ref.uid
+  );
+  if (!left) return `${describeClaim(ref)} is still being released`;
+  const cause = left.failure?.error.message ?? "its DEL has not come to an end";
+  return `${describeAttachment(left)} is still attached: ${cause}`;
+}

@@ -1,0 +1,130 @@
+import type { ClaimRef } from "../claim/attachment.ts";
+import { type Backoff, pauseAfter } from "./backoff.ts";
+import { Limiter } from "./limiter.ts";
+import type { Clock, Cluster, DeviceStatus, Log } from "./ports.ts";
+import { describeClaim, messageOf } from "./words.ts";
+
+/** Changes that come within this time go out in one write: the networks of a pod, a stop and its unprepare. */
+const COALESCE = 100;
+const RETRY: Backoff = { first: 500, most: 30_000 };
+/** Writes under way at once, for a node that starts with hundreds of claims. */
+const WIDTH = 8;
+/** A claim that was unprepared is mostly gone at once; its last write is not tried for ever. */
+const FAREWELL_TRIES = 5;
+
+export interface ClaimStatusesPorts {
+  readonly cluster: Cluster;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Keeps `status.devices` of the claims true, off the critical path: a claim that changed is written
+ * with all its entries in one server-side apply, again and again until the API server took it.
+ */
+export class ClaimStatuses {
+  readonly #ports: ClaimStatusesPorts;
+  readonly #build: (claimUid: string) => DeviceStatus[];
+  readonly #limiter = new Limiter(WIDTH);
+  readonly #stop = new AbortController();
+  readonly #writers = new Map<string, Writer>();
+
+  /** `build` gives a claim's entries as they shall be now. */
+  constructor(ports: ClaimStatusesPorts, build: (claimUid: string) => DeviceStatus[]) {
+    this.#ports = ports;
+    this.#build = build;
+  }
+
+  /** Something about the claim's attachments changed. Returns at once. */
+  changed(claim: ClaimRef): void {
+    // A claim that is new here has no entry of ours, and needs no write to have none.
+    this.#touch(claim, "[]");
+  }
+
+  /** The claim is known from an earlier run: what was written then is unknown. Returns at once. */
+  restored(claim: ClaimRef): void {
+    this.#touch(claim, undefined);
+  }
+
+  /** The claim was unprepared: its entries go with one last write. Returns at once. */
+  forget(claimUid: string): void {
+    const writer = this.#writers.get(claimUid);
+    if (!writer) return;
+    writer.forgotten = true;
+    writer.dirty = true;
+    this.#run(writer);
+  }
+
+  /** Ends all writing. What was not written is rebuilt from the journal at the next start. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Error("the agent stops"));
+    await Promise.all([...this.#writers.values()].map((writer) => writer.loop));
+  }
+
+  #touch(claim: ClaimRef, applied: string | undefined): void {
+    let writer = this.#writers.get(claim.uid);
+    if (!writer) {
+      writer = { claim, dirty: false, forgotten: false, applied, loop: undefined };
+      this.#writers.set(claim.uid, writer);
+    }
+    writer.dirty = true;
+    this.#run(writer);
+  }
+
+  #run(writer: Writer): void {
+    writer.loop ??= this.#loop(writer).finally(() => {
+      writer.loop = undefined;
+      if (writer.forgotten) this.#writers.delete(writer.claim.uid);
+      else if (writer.dirty && !this.#stop.signal.aborted) this.#run(writer);
+    });
+  }
+
+  async #loop(writer: Writer): Promise<void> {
+    const { clock, log } = this.#ports;
+    const { signal } = this.#stop;
+    let failures = 0;
+    try {
+      while (writer.dirty) {
+        await clock.sleep(failures ? pauseAfter(failures, RETRY) : COALESCE, signal);
+        writer.dirty = false;
+        try {
+          await this.#limiter.run(() => this.#write(writer));
+          if (failures) log.info(`wrote the status of ${describeClaim(writer.claim)} at last`);
+          failures = 0;
+        } catch (error) {
+          if (signal.aborted) return;
+          failures++;
+          log[failures === 1 ? "warn" : "debug"](
+            `cannot write the status of ${describeClaim(writer.claim)} yet`,
+            { error: messageOf(error), tries: failures },
+          );
+          writer.dirty = !(writer.forgotten && failures >= FAREWELL_TRIES);
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  async #write(writer: Writer): Promise<void> {
+    const devices = this.#build(writer.claim.uid);
+    const content = JSON.stringify(devices);
+    if (content === writer.applied) return;
+    const outcome = await this.#ports.cluster.applyDeviceStatus(
+      writer.claim,
+      devices,
+      this.#stop.signal,
+    );
+    writer.applied = outcome === "applied" ? content : undefined;
+  }
+}
+
+interface Writer {
+  readonly claim: ClaimRef;
+  /** Whether something changed since the last write began. */
+  dirty: boolean;
+  forgotten: boolean;
+  /** What the API server took last, as JSON; undefined when unknown. */
+  applied: string | undefined;
+  loop: Promise<void> | undefined;
+}

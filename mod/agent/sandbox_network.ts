@@ -1,0 +1,382 @@
+import type { Attachment, ClaimRef } from "../claim/attachment.ts";
+import { type Backoff, pauseAfter } from "./backoff.ts";
+import { Changes } from "./changes.ts";
+import type { Limiter } from "./limiter.ts";
+import type {
+  Attached,
+  AttachmentRecord,
+  Clock,
+  Cni,
+  HeldNamespace,
+  Journal,
+  Log,
+  Namespaces,
+  Sandbox,
+} from "./ports.ts";
+import { describeAttachment, describePod, messageOf } from "./words.ts";
+
+/** Retries come early enough for the kubelet's first one (0.4 s), and often enough for those after (11 s). */
+const RETRY: Backoff = { first: 200, most: 8_000 };
+
+/**
+ * How many CreateContainer calls may use up their whole time waiting for one sandbox. The runtime
+ * handles the events of all pods one at a time, so a network that hangs must not hold it again and
+ * again; a slow one (DHCP, IPv6 duplicate address detection) is there by then.
+ */
+const PATIENCE = 3;
+
+export interface SandboxNetworkPorts {
+  readonly cni: Cni;
+  readonly journal: Journal;
+  readonly namespaces: Namespaces;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Bounds the CNI operations of the whole node. */
+  readonly limiter: Limiter;
+}
+
+/** One attachment of the sandbox, wanted or on its way out. */
+export interface Entry {
+  readonly claim: ClaimRef;
+  readonly attachment: Attachment;
+  /** Whether it shall be there; false once its sandbox stopped or its claim was unprepared. */
+  wanted: boolean;
+  /** Whether the journal holds a record: ADD may have begun, so DEL is owed. */
+  recorded: boolean;
+  /** Whether the record on disk says what `attached` says. */
+  saved: boolean;
+  attached?: Attached;
+  /** Why the last try failed, and since when tries have failed (RFC 3339). */
+  failure?: { readonly error: Error; readonly since: string };
+}
+
+/**
+ * The networks of one sandbox: one worker, which brings what is there to what is wanted, one CNI
+ * operation at a time (CNI SPEC: operations of one container are serial), and tries again with
+ * backoff what failed.
+ */
+export class SandboxNetwork {
+  readonly sandbox: Sandbox;
+  readonly #ports: SandboxNetworkPorts;
+  readonly #onChange: (claimUid: string) => void;
+  readonly #entries = new Map<string, Entry>();
+  readonly #changes = new Changes();
+  #held: HeldNamespace | undefined;
+  #stopped = false;
+  #closed = false;
+  #worker: Promise<void> | undefined;
+  /** Ends the pause between two passes; undefined while no pause is on. */
+  #endPause: (() => void) | undefined;
+  /** Whether something was asked for since the last pass began: then no pause follows it. */
+  #woken = false;
+  #passes = 0;
+  #timedOutGates = 0;
+
+  constructor(sandbox: Sandbox, ports: SandboxNetworkPorts, onChange: (claimUid: string) => void) {
+    this.sandbox = sandbox;
+    this.#ports = ports;
+    this.#onChange = onChange;
+  }
+
+  get entries(): readonly Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** True once the sandbox has stopped: from then on attachments only go. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  get idle(): boolean {
+    return this.#entries.size === 0 && !this.#worker;
+  }
+
+  /** Takes over what the journal holds from an earlier run. Nothing is done until want(), stop() or release(). */
+  restore({ claim, attachment, attached }: AttachmentRecord): void {
+    this.#entries.set(attachmentKey(claim, attachment), {
+      claim,
+      attachment,
+      wanted: true,
+      recorded: true,
+      saved: true,
+      attached,
+    });
+  }
+
+  /** Attaches, in the order given, those that are not attached yet. Returns at once. */
+  want(claim: ClaimRef, attachments: readonly Attachment[]): void {
+    if (this.#stopped) return;
+    for (const attachment of attachments) {
+      const key = attachmentKey(claim, attachment);
+      if (!this.#entries.has(key)) {
+        this.#entries.set(key, {
+          claim,
+          attachment,
+          wanted: true,
+          recorded: false,
+          saved: false,
+        });
+      }
+    }
+    this.#wake();
+  }
+
+  /** The sandbox has stopped: detaches all. Returns at once, holding the network namespace. */
+  stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (this.sandbox.netns) this.#held = this.#ports.namespaces.hold(this.sandbox.netns);
+    for (const entry of this.#entries.values()) entry.wanted = false;
+    this.#wake();
+  }
+
+  /** Detaches what belongs to one claim. Returns at once. */
+  release(claimUid: string): void {
+    for (const entry of this.#of(claimUid)) entry.wanted = false;
+    this.#wake();
+  }
+
+  /** Resolves when nothing of the claim is left here. */
+  async released(claimUid: string, signal: AbortSignal): Promise<void> {
+    while (this.#of(claimUid).length > 0) await this.#changes.next(signal);
+  }
+
+  /**
+   * The gate of CreateContainer: resolves when every wanted attachment is there. Rejects with the
+   * cause when a try has failed, and when the signal is aborted first.
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    const pass = this.#passes;
+    // A failed try is repeated now rather than at the end of its pause: someone is waiting.
+    this.#endPause?.();
+    while (!this.#stopped) {
+      const missing = this.entries.filter((entry) => entry.wanted && !entry.attached);
+      const first = missing[0];
+      if (!first) return;
+      const failed = missing.find((entry) => entry.failure);
+      if (failed && this.#passes > pass) throw this.#notReady(failed);
+      if (this.#timedOutGates >= PATIENCE) throw this.#notReady(failed ?? first);
+      try {
+        await this.#changes.next(signal);
+      } catch {
+        this.#timedOutGates++;
+        throw this.#notReady(failed ?? first);
+      }
+    }
+    throw new Error(`sandbox ${this.sandbox.id} of ${describePod(this.sandbox.pod)} has stopped`);
+  }
+
+  /** Lets the running operation finish and does nothing further; the journal knows the rest. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#endPause?.();
+    await this.#worker;
+    this.#held?.release();
+    this.#held = undefined;
+  }
+
+  #of(claimUid: string): Entry[] {
+    return this.entries.filter((entry) => entry.claim.uid === claimUid);
+  }
+
+  #wake(): void {
+    this.#woken = true;
+    this.#endPause?.();
+    this.#worker ??= this.#work().finally(() => {
+      this.#worker = undefined;
+      this.#changes.notify();
+      // Someone may have asked for more after the worker's last look.
+      if (this.#unfinished() && !this.#closed) this.#wake();
+    });
+  }
+
+  async #work(): Promise<void> {
+    let failures = 0;
+    // The first step of every pass is asynchronous, so a hook that wakes the worker returns first.
+    await Promise.resolve();
+    while (!this.#closed && this.#unfinished()) {
+      this.#woken = false;
+      const failed = await this.#pass();
+      this.#passes++;
+      failures = failed ? failures + 1 : 0;
+      this.#changes.notify();
+      if (failed && !this.#closed && !this.#woken) await this.#pause(pauseAfter(failures, RETRY));
+    }
+    if (this.#entries.size === 0) {
+      this.#held?.release();
+      this.#held = undefined;
+    }
+  }
+
+  #unfinished(): boolean {
+    return this.entries.some((entry) => !entry.wanted || !entry.attached || !entry.saved);
+  }
+
+  /** One try at everything that is to be done; true when something failed. */
+  async #pass(): Promise<boolean> {
+    let failed = false;
+    for (const entry of this.entries.toReversed()) {
+      if (!entry.wanted && !this.#closed) failed = !await this.#try(entry, "detach") || failed;
+    }
+    for (const entry of this.entries) {
+      // Read again for each: the sandbox may have stopped during the operation before.
+      if (!entry.wanted || this.#closed) continue;
+      if (!entry.attached || !entry.saved) failed = !await this.#try(entry, "attach") || failed;
+    }
+    return failed;
+  }
+
+  async #try(entry: Entry, step: "attach" | "detach"): Promise<boolean> {
+    const before = entry.failure;
+    try {
+      await (step === "attach" ? this.#attach(entry) : this.#detach(entry));
+      entry.failure = undefined;
+      return true;
+    } catch (error) {
+      entry.failure = {
+        error: error instanceof Error ? error : new Error(messageOf(error)),
+        since: before?.since ?? this.#ports.clock.now().toISOString(),
+      };
+      // The same failure again and again is said once.
+      const level = entry.failure.error.message === before?.error.message ? "debug" : "warn";
+      this.#ports.log[level](`cannot ${step} ${describeAttachment(entry)}`, {
+        ...this.#about(entry),
+        error: entry.failure.error.message,
+      });
+      return false;
+    } finally {
+      this.#onChange(entry.claim.uid);
+      this.#changes.notify();
+    }
+  }
+
+  async #attach(entry: Entry): Promise<void> {
+    const { journal, limiter, cni, clock, log } = this.#ports;
+    if (!entry.attached) {
+      // What an ADD that failed or was cut off left behind goes first.
+      if (entry.recorded) await this.#undo(entry);
+      const runtime = this.#runtime(entry, this.#podNetns());
+      await journal.putAttachment(this.#record(entry));
+      entry.recorded = true;
+      const began = clock.now().getTime();
+      try {
+        const { network } = entry.attachment;
+        const result = await limiter.run(() => cni.add(network, runtime, NEVER));
+        entry.attached = { ...result, at: clock.now().toISOString() };
+      } catch (error) {
+        await this.#undo(entry).catch((cause) =>
+          log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
+            ...this.#about(entry),
+            error: messageOf(cause),
+          })
+        );
+        throw error;
+      }
+      log.info(`attached ${describeAttachment(entry)}`, {
+        ...this.#about(entry),
+        ms: clock.now().getTime() - began,
+      });
+    }
+    entry.saved = false;
+    this.#changes.notify();
+    await journal.putAttachment(this.#record(entry));
+    entry.saved = true;
+  }
+
+  async #detach(entry: Entry): Promise<void> {
+    const began = this.#ports.clock.now().getTime();
+    if (entry.recorded) await this.#undo(entry);
+    this.#entries.delete(attachmentKey(entry.claim, entry.attachment));
+    this.#ports.log.info(`detached ${describeAttachment(entry)}`, {
+      ...this.#about(entry),
+      ms: this.#ports.clock.now().getTime() - began,
+    });
+  }
+
+  /** DEL, and only then the record. */
+  async #undo(entry: Entry): Promise<void> {
+    const { journal, limiter, cni } = this.#ports;
+    const runtime = this.#runtime(entry, this.#livingNetns());
+    await limiter.run(() =>
+      cni.del(entry.attachment.network, runtime, entry.attached?.result, NEVER)
+    );
+    await journal.removeAttachment(this.#record(entry));
+    entry.recorded = false;
+    entry.saved = false;
+    entry.attached = undefined;
+  }
+
+  /** The namespace for ADD, which must be the pod's own. */
+  #podNetns(): string {
+    const path = this.sandbox.netns;
+    const kind = path ? this.#ports.namespaces.classify(path) : "host";
+    if (path && kind === "pod") return path;
+    throw new Error(
+      kind === "gone"
+        ? `the network namespace ${path} is gone`
+        : `${
+          describePod(this.sandbox.pod)
+        } uses the host's network, which the plugins would change: ` +
+          "use hostNetwork: false, or a pod without the claim",
+    );
+  }
+
+  /** The namespace for DEL: held since the stop, or by its path while that still leads to it, or none. */
+  #livingNetns(): string {
+    if (this.#held) return this.#held.path;
+    const path = this.sandbox.netns;
+    return path && this.#ports.namespaces.classify(path) === "pod" ? path : "";
+  }
+
+  #runtime({ attachment }: Entry, netns: string) {
+    const { id, pod } = this.sandbox;
+    return {
+      containerID: id,
+      netns,
+      ifName: attachment.ifName,
+      // The names that Kubernetes runtimes pass (CNI CONVENTIONS); IgnoreUnknown for plugins that know none.
+      args: [
+        ["IgnoreUnknown", "true"],
+        ["K8S_POD_NAMESPACE", pod.namespace],
+        ["K8S_POD_NAME", pod.name],
+        ["K8S_POD_INFRA_CONTAINER_ID", id],
+        ["K8S_POD_UID", pod.uid],
+      ] as const,
+      capabilityArgs: attachment.capabilityArgs,
+    };
+  }
+
+  #record({ claim, attachment, attached }: Entry): AttachmentRecord {
+    return { claim, sandbox: this.sandbox, attachment, ...(attached && { attached }) };
+  }
+
+  #notReady(entry: Entry): Error {
+    const error = entry.failure?.error;
+    const cause = error?.message ?? "still being attached";
+    return new Error(`${describeAttachment(entry)} is not ready: ${cause}`, { cause: error });
+  }
+
+  #about(entry: Entry): Record<string, unknown> {
+    return {
+      claim: `${entry.claim.namespace}/${entry.claim.name}`,
+      pod: `${this.sandbox.pod.namespace}/${this.sandbox.pod.name}`,
+      sandbox: this.sandbox.id,
+    };
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const ended = new AbortController();
+    this.#endPause = () => ended.abort();
+    await this.#ports.clock.sleep(ms, ended.signal).catch(() => {});
+    this.#endPause = undefined;
+  }
+}
+
+/** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */
+const NEVER = new AbortController().signal;
+
+/** Identifies an attachment within a sandbox (design decision 4). */
+export function attachmentKey(claim: ClaimRef, attachment: Attachment): string {
+  const { request, pool, device, shareID } = attachment;
+  return JSON.stringify([claim.uid, request, pool, device, shareID ?? ""]);
+}

@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { AttachmentRecord, ClaimRecord, Journal, Log } from "../agent/ports.ts";
+import { removeDurably, writeDurably } from "../files/durable.ts";
+import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
+
+const CLAIMS = "claims";
+const ATTACHMENTS = "attachments";
+
+/**
+ * The agent's records as files in its state folder: one small JSON file a record, which a person
+ * can read, under `claims/` and `attachments/`.
+ *
+ * A file that cannot be understood is put aside as `*.corrupt` and reported; it never keeps the
+ * agent from starting.
+ */
+export class FileJournal implements Journal {
+  readonly #folder: string;
+  readonly #log: Log;
+
+  constructor(folder: string, { log }: { readonly log: Log }) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  async load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }> {
+    for (const kind of [CLAIMS, ATTACHMENTS]) {
+      await Deno.mkdir(join(this.#folder, kind), { recursive: true, mode: 0o700 });
+    }
+    return {
+      claims: await this.#loadAll(CLAIMS, parseClaimRecord),
+      attachments: await this.#loadAll(ATTACHMENTS, parseAttachmentRecord),
+    };
+  }
+
+  async putClaim(record: ClaimRecord): Promise<void> {
+    await this.#put(CLAIMS, claimFile(record.claim.uid), record);
+  }
+
+  async removeClaim(uid: string): Promise<void> {
+    await removeDurably(join(this.#folder, CLAIMS, claimFile(uid)));
+  }
+
+  async putAttachment(record: AttachmentRecord): Promise<void> {
+    await this.#put(ATTACHMENTS, attachmentFile(record), record);
+  }
+
+  async removeAttachment(record: AttachmentRecord): Promise<void> {
+    await removeDurably(join(this.#folder, ATTACHMENTS, attachmentFile(record)));
+  }
+
+  async #put(kind: string, name: string, record: ClaimRecord | AttachmentRecord): Promise<void> {
+    const path = join(this.#folder, kind, name);
+    const content = JSON.stringify({ version: RECORD_VERSION, ...record }, null, 2) + "\n";
+    try {
+      await writeDurably(path, content);
+    } catch (error) {
+      throw new Error(`cannot write the record ${path}: ${message(error)}`, { cause: error });
+    }
+  }
+
+  async #loadAll<T>(kind: string, parse: (json: unknown) => T): Promise<T[]> {
+    const records: T[] = [];
+    const folder = join(this.#folder, kind);
+    for await (const { name } of Deno.readDir(folder)) {
+      const path = join(folder, name);
+      if (name.endsWith(".tmp")) {
+        // A write that a crash cut off: what it was to replace still stands.
+        await Deno.remove(path);
+      } else if (name.endsWith(".json")) {
+        try {
+          records.push(parse(JSON.parse(await Deno.readTextFile(path))));
+        } catch (error) {
+          await this.#putAside(path, error);
+        }
+      }
+    }
+    return records;
+  }
+
+  async #putAside(path: string, cause: unknown): Promise<void> {
+    const aside = `${path}.corrupt`;
+    await Deno.rename(path, aside);
+    this.#log.error(
+      "a record cannot be understood and was put aside: what it names may be left on the node",
+      { file: aside, error: message(cause) },
+    );
+  }
+}
+
+/** UIDs are UUIDs; whatever else comes cannot lead out of the folder. */
+function claimFile(uid: string): string {
+  return `${encodeURIComponent(uid).replaceAll(".", "%2E").slice(0, 200)}.json`;
+}
+
+/** Named by claim and by the whole key (design decision 4), which is too long for a name. */
+function attachmentFile({ claim, sandbox, attachment }: AttachmentRecord): string {
+  const { request, pool, device, shareID } = attachment;
+  const key = JSON.stringify([claim.uid, request, pool, device, shareID ?? "", sandbox.id]);
+  const hash = createHash("sha256").update(key).digest("hex").slice(0, 32);
+  return `${claimFile(claim.uid).slice(0, -".json".length)}.${hash}.json`;
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

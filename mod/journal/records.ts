@@ -1,0 +1,68 @@
+import * as v from "valibot";
+import type { AttachmentRecord, ClaimRecord } from "../agent/ports.ts";
+
+/** Raised when a record changes so that an earlier agent would misread it. */
+export const RECORD_VERSION = 1;
+
+const text = v.pipe(v.string(), v.minLength(1));
+const claim = v.object({ namespace: text, name: text, uid: text });
+const plugin = v.looseObject({ type: text });
+const attachment = v.object({
+  request: text,
+  pool: text,
+  device: text,
+  shareID: v.optional(text),
+  ifName: text,
+  ifNameGiven: v.boolean(),
+  network: v.looseObject({
+    cniVersion: text,
+    name: text,
+    plugins: v.pipe(v.array(plugin), v.minLength(1)),
+  }),
+  capabilityArgs: v.record(v.string(), v.unknown()),
+});
+const claimRecord = v.object({
+  version: v.literal(RECORD_VERSION),
+  claim,
+  pods: v.array(v.object({ name: text, uid: text })),
+  shareable: v.boolean(),
+  attachments: v.array(attachment),
+});
+const attachmentRecord = v.object({
+  version: v.literal(RECORD_VERSION),
+  claim,
+  sandbox: v.object({
+    id: text,
+    pod: v.object({ namespace: text, name: text, uid: text }),
+    netns: v.optional(text),
+  }),
+  attachment,
+  attached: v.optional(v.object({
+    result: v.looseObject({ cniVersion: text }),
+    networkData: v.object({
+      interfaceName: v.optional(v.string()),
+      hardwareAddress: v.optional(v.string()),
+      ips: v.optional(v.array(v.string())),
+    }),
+    at: text,
+  })),
+});
+
+/** Throws an Error that names the path of what is wrong. */
+export function parseClaimRecord(json: unknown): ClaimRecord {
+  const { version: _, ...record } = parse(claimRecord, json);
+  return record as ClaimRecord;
+}
+
+/** Throws an Error that names the path of what is wrong. */
+export function parseAttachmentRecord(json: unknown): AttachmentRecord {
+  const { version: _, ...record } = parse(attachmentRecord, json);
+  return record as AttachmentRecord;
+}
+
+function parse<S extends v.GenericSchema>(schema: S, json: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, json);
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  throw new Error(`${v.getDotPath(issue) ?? "the record"}: ${issue.message}`);
+}

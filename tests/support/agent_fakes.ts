@@ -1,0 +1,266 @@
+/** Fakes of the agent's ports, and a clock that stands until it is moved. */
+import type { Attachment, ClaimRef } from "../../mod/claim/attachment.ts";
+import type { NetworkList } from "../../mod/claim/network_list.ts";
+import type {
+  AttachmentRecord,
+  AttachResult,
+  CdiFiles,
+  ClaimRecord,
+  Clock,
+  Cluster,
+  Cni,
+  CniResult,
+  DeviceStatus,
+  Journal,
+  Log,
+  Namespaces,
+  ResourceClaim,
+  RuntimeConfig,
+  Sandbox,
+} from "../../mod/agent/ports.ts";
+
+/** Lets everything that can go on without time passing go on. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+export class FakeClock implements Clock {
+  #now = Date.parse("2026-01-01T00:00:00Z");
+  #sleepers: { at: number; wake: () => void }[] = [];
+
+  now(): Date {
+    return new Date(this.#now);
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const sleeper = { at: this.#now + ms, wake: resolve };
+      this.#sleepers.push(sleeper);
+      signal?.addEventListener("abort", () => {
+        this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+        reject(signal.reason);
+      }, { once: true });
+    });
+  }
+
+  /** Moves the clock, waking sleepers in order and letting each go on. */
+  async advance(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    await settle();
+    for (;;) {
+      const next = this.#sleepers.toSorted((a, b) => a.at - b.at)[0];
+      if (!next || next.at > until) break;
+      this.#now = next.at;
+      this.#sleepers = this.#sleepers.filter((other) => other !== next);
+      next.wake();
+      await settle();
+    }
+    this.#now = until;
+  }
+}
+
+/** One call of a plugin as the fake saw it. */
+export interface CniCall {
+  readonly command: "ADD" | "DEL";
+  readonly network: string;
+  readonly runtime: RuntimeConfig;
+  readonly prevResult?: CniResult;
+}
+
+export class FakeCni implements Cni {
+  readonly calls: CniCall[] = [];
+  /** Networks attached now, as `<container>/<interface>`. */
+  readonly attached = new Set<string>();
+  /** Operations under way now, by container; and the most there were at once. */
+  readonly running = new Map<string, number>();
+  mostAtOnce = 0;
+  /** Containers for which two operations overlapped, which the SPEC forbids. */
+  readonly overlaps: string[] = [];
+  /** Called in each operation; what it throws fails the operation. */
+  during: (call: CniCall) => void | Promise<void> = () => {};
+  verifying: (network: NetworkList) => void = () => {};
+
+  verify(network: NetworkList): Promise<void> {
+    return Promise.resolve().then(() => this.verifying(network));
+  }
+
+  async add(network: NetworkList, runtime: RuntimeConfig): Promise<AttachResult> {
+    await this.#call({ command: "ADD", network: network.name, runtime });
+    this.attached.add(`${runtime.containerID}/${runtime.ifName}`);
+    const result = {
+      cniVersion: "1.0.0",
+      interfaces: [{ name: runtime.ifName, sandbox: runtime.netns }],
+    };
+    return { result, networkData: { interfaceName: runtime.ifName, ips: ["10.0.0.2/24"] } };
+  }
+
+  async del(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    prevResult: CniResult | undefined,
+  ): Promise<void> {
+    await this.#call({ command: "DEL", network: network.name, runtime, prevResult });
+    this.attached.delete(`${runtime.containerID}/${runtime.ifName}`);
+  }
+
+  check(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** `ADD net1`, `DEL net1`, … in the order they began. */
+  get log(): string[] {
+    return this.calls.map(({ command, runtime }) => `${command} ${runtime.ifName}`);
+  }
+
+  async #call(call: CniCall): Promise<void> {
+    this.calls.push(call);
+    const id = call.runtime.containerID;
+    const running = (this.running.get(id) ?? 0) + 1;
+    this.running.set(id, running);
+    if (running > 1) this.overlaps.push(id);
+    const all = [...this.running.values()].reduce((sum, n) => sum + n, 0);
+    this.mostAtOnce = Math.max(this.mostAtOnce, all);
+    try {
+      await this.during(call);
+    } finally {
+      this.running.set(id, running - 1);
+    }
+  }
+}
+
+export class FakeJournal implements Journal {
+  readonly claims = new Map<string, ClaimRecord>();
+  readonly attachments = new Map<string, AttachmentRecord>();
+  /** Called before each change; what it throws fails the change. */
+  before: (change: string) => void = () => {};
+
+  load() {
+    return Promise.resolve({
+      claims: [...this.claims.values()],
+      attachments: [...this.attachments.values()],
+    });
+  }
+
+  async putClaim(record: ClaimRecord) {
+    await this.#change("putClaim");
+    this.claims.set(record.claim.uid, record);
+  }
+
+  async removeClaim(uid: string) {
+    await this.#change("removeClaim");
+    this.claims.delete(uid);
+  }
+
+  async putAttachment(record: AttachmentRecord) {
+    await this.#change(record.attached ? "putResult" : "putIntent");
+    this.attachments.set(key(record), structuredClone(record));
+  }
+
+  async removeAttachment(record: AttachmentRecord) {
+    await this.#change("removeAttachment");
+    this.attachments.delete(key(record));
+  }
+
+  async #change(change: string) {
+    await Promise.resolve();
+    this.before(change);
+  }
+}
+
+function key({ claim, sandbox, attachment }: AttachmentRecord): string {
+  return `${claim.uid}/${attachment.request}/${attachment.device}/${attachment.shareID}/${sandbox.id}`;
+}
+
+export class FakeCluster implements Cluster {
+  readonly claims = new Map<string, ResourceClaim>();
+  /** What was applied last for each claim, by UID. */
+  readonly applied = new Map<string, readonly DeviceStatus[]>();
+  applies = 0;
+  reads = 0;
+  /** Called in each request; what it throws fails the request. */
+  during: (request: "get" | "apply") => void | Promise<void> = () => {};
+
+  async getClaim({ namespace, name }: { namespace: string; name: string }) {
+    this.reads++;
+    await this.during("get");
+    return this.claims.get(`${namespace}/${name}`);
+  }
+
+  async applyDeviceStatus(claim: ClaimRef, devices: readonly DeviceStatus[]) {
+    this.applies++;
+    await this.during("apply");
+    if (!this.claims.has(`${claim.namespace}/${claim.name}`)) return "gone" as const;
+    this.applied.set(claim.uid, structuredClone(devices));
+    return "applied" as const;
+  }
+}
+
+export class FakeNamespaces implements Namespaces {
+  readonly gone = new Set<string>();
+  readonly host = new Set<string>();
+  readonly held = new Set<string>();
+
+  classify(path: string) {
+    if (this.gone.has(path)) return "gone" as const;
+    return this.host.has(path) ? "host" as const : "pod" as const;
+  }
+
+  hold(path: string) {
+    if (this.classify(path) !== "pod") return undefined;
+    this.held.add(path);
+    return { path: `held:${path}`, release: () => void this.held.delete(path) };
+  }
+}
+
+export class FakeCdi implements CdiFiles {
+  readonly files = new Set<string>();
+
+  deviceId(uid: string) {
+    return `test/claim=${uid}`;
+  }
+  claimUid(id: string) {
+    return id.startsWith("test/claim=") ? id.slice("test/claim=".length) : undefined;
+  }
+  async write({ uid }: ClaimRef) {
+    await Promise.resolve();
+    this.files.add(uid);
+  }
+  async remove(uid: string) {
+    await Promise.resolve();
+    this.files.delete(uid);
+  }
+  list() {
+    return Promise.resolve([...this.files]);
+  }
+}
+
+/** Keeps what was logged, as `<level> <message>`. */
+export class FakeLog implements Log {
+  readonly lines: string[] = [];
+  debug = (message: string) => void this.lines.push(`debug ${message}`);
+  info = (message: string) => void this.lines.push(`info ${message}`);
+  warn = (message: string) => void this.lines.push(`warn ${message}`);
+  error = (message: string) => void this.lines.push(`error ${message}`);
+}
+
+export function aSandbox(id: string, pod = id): Sandbox {
+  return {
+    id,
+    pod: { namespace: "default", name: pod, uid: `uid-${pod}` },
+    netns: `/var/run/netns/${id}`,
+  };
+}
+
+export function anAttachment(ifName: string, more: Partial<Attachment> = {}): Attachment {
+  return {
+    request: ifName,
+    pool: "node",
+    device: "cni",
+    ifName,
+    ifNameGiven: true,
+    network: { cniVersion: "1.0.0", name: `network-${ifName}`, plugins: [{ type: "macvlan" }] },
+    capabilityArgs: {},
+    ...more,
+  };
+}
