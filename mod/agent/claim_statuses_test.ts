@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { FakeClock, FakeCluster, FakeLog } from "../../tests/support/agent_fakes.ts";
+import { ClaimStatuses } from "./claim_statuses.ts";
+import type { DeviceStatus } from "./ports.ts";
+
+const claim = { namespace: "default", name: "a", uid: "uid-a" };
+
+function entry(message: string): DeviceStatus {
+  return {
+    driver: "d",
+    pool: "node",
+    device: "cni",
+    conditions: [{
+      type: "Ready",
+      status: "True",
+      reason: "NetworkInterfaceReady",
+      message,
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+    }],
+  };
+}
+
+function setUp() {
+  const cluster = new FakeCluster();
+  cluster.claims.set("default/a", {});
+  const clock = new FakeClock();
+  const log = new FakeLog();
+  const state = { devices: [] as DeviceStatus[] };
+  const statuses = new ClaimStatuses({ cluster, clock, log }, () => state.devices);
+  return { cluster, clock, log, state, statuses };
+}
+
+Deno.test("changes that come together go out in one write", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  for (let i = 0; i < 10; i++) {
+    state.devices = [entry(`${i}`)];
+    statuses.changed(claim);
+    await clock.advance(5);
+  }
+  await clock.advance(1000);
+  assert.equal(cluster.applies, 1);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("9")]);
+});
+
+Deno.test("a change during a write is written after it", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  cluster.during = () => clock.sleep(500);
+  state.devices = [entry("first")];
+  statuses.changed(claim);
+  await clock.advance(200);
+  state.devices = [entry("second")];
+  statuses.changed(claim);
+  await clock.advance(2000);
+  assert.equal(cluster.applies, 2);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("second")]);
+});
+
+Deno.test("a write is repeated until the API server took it, and said once", async () => {
+  const { cluster, clock, log, state, statuses } = setUp();
+  let away = true;
+  cluster.during = () => {
+    if (away) throw new Error("connection refused");
+  };
+  state.devices = [entry("x")];
+  statuses.changed(claim);
+  await clock.advance(10 * 60_000);
+  assert.ok(cluster.applies >= 15, `${cluster.applies} tries in ten minutes`);
+  assert.equal(log.lines.filter((line) => line.startsWith("warn")).length, 1);
+  away = false;
+  await clock.advance(60_000);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("x")]);
+  assert.ok(log.lines.includes("info wrote the status of claim default/a at last"));
+});
+
+Deno.test("nothing is written when nothing changed", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  statuses.changed(claim);
+  await clock.advance(1000);
+  assert.equal(cluster.applies, 0);
+  state.devices = [entry("x")];
+  statuses.changed(claim);
+  await clock.advance(1000);
+  statuses.changed(claim);
+  await clock.advance(1000);
+  assert.equal(cluster.applies, 1);
+});
+
+Deno.test("a restored claim is written even when it has no entry: an earlier run may have left one", async () => {
+  const { cluster, clock, statuses } = setUp();
+  statuses.restored(claim);
+  await clock.advance(1000);
+  assert.deepEqual(cluster.applied.get("uid-a"), []);
+});
+
+Deno.test("forget() writes the end and tries it a few times only", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  state.devices = [entry("x")];
+  statuses.changed(claim);
+  await clock.advance(1000);
+  cluster.during = () => {
+    throw new Error("connection refused");
+  };
+  state.devices = [];
+  statuses.forget("uid-a");
+  await clock.advance(60 * 60_000);
+  assert.equal(cluster.applies, 1 + 5);
+});
+
+Deno.test("a claim that is gone is no error", async () => {
+  const { cluster, clock, log, state, statuses } = setUp();
+  cluster.claims.clear();
+  state.devices = [entry("x")];
+  statuses.changed(claim);
+  await clock.advance(60_000);
+  assert.equal(cluster.applies, 1);
+  assert.deepEqual(log.lines, []);
+});
+
+Deno.test("close() ends a pause between tries", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  cluster.during = () => {
+    throw new Error("connection refused");
+  };
+  state.devices = [entry("x")];
+  statuses.changed(claim);
+  await clock.advance(5000);
+  await statuses.close();
+  const before = cluster.applies;
+  await clock.advance(60_000);
+  assert.equal(cluster.applies, before);
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { CdiSpecFiles } from "./spec_files.ts";
+
+const claim = { namespace: "default", name: "a", uid: "0b5b3b0e-0000-4000-8000-000000000001" };
+
+async function withFolder(body: (folder: string) => Promise<void>) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("CdiSpecFiles writes one device that the container runtime can resolve", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
+    await files.write(claim);
+    const path = join(folder, "cdi", `dra.networking_${claim.uid}.json`);
+    assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), {
+      cdiVersion: "0.5.0",
+      kind: "dra.networking/claim",
+      devices: [{
+        name: claim.uid,
+        containerEdits: {
+          env: ["NETWORK_CLAIM_0B5B3B0E_0000_4000_8000_000000000001=default/a"],
+        },
+      }],
+    });
+    // The runtime reads it as another user in some set-ups.
+    assert.equal((await Deno.stat(path)).mode! & 0o777, 0o644);
+    await files.remove(claim.uid);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
+  }));
+
+Deno.test("CdiSpecFiles device ids lead back to the claim, and only our own do", () => {
+  const files = new CdiSpecFiles("/var/run/cdi", { driver: "dra.networking" });
+  assert.equal(files.deviceId(claim.uid), `dra.networking/claim=${claim.uid}`);
+  assert.equal(files.claimUid(`dra.networking/claim=${claim.uid}`), claim.uid);
+  assert.equal(files.claimUid(`other.example/claim=${claim.uid}`), undefined);
+  assert.equal(files.claimUid("dra.networking/other=x"), undefined);
+});
+
+Deno.test("CdiSpecFiles lists its own files, also half-written ones, and no other driver's", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+    await files.write(claim);
+    await new CdiSpecFiles(folder, { driver: "dra.networking-2" }).write(claim);
+    await Deno.writeTextFile(join(folder, "dra.networking_half.json.tmp"), "{");
+    await Deno.writeTextFile(join(folder, "vendor.json"), "{}");
+    assert.deepEqual((await files.list()).sort(), [claim.uid, "half"]);
+    await files.remove("half");
+    assert.deepEqual(await files.list(), [claim.uid]);
+  }));
+
+Deno.test("CdiSpecFiles with no folder does nothing", async () => {
+  const files = new CdiSpecFiles("", { driver: "dra.networking" });
+  assert.equal(files.deviceId(claim.uid), undefined);
+  await files.write(claim);
+  await files.remove(claim.uid);
+  assert.deepEqual(await files.list(), []);
+});
+
+Deno.test("CdiSpecFiles finds no files where there is no folder", async () => {
+  const files = new CdiSpecFiles("/nonexistent/cdi", { driver: "dra.networking" });
+  assert.deepEqual(await files.list(), []);
+  await files.remove(claim.uid);
+});

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { anAttachment, aSandbox, FakeLog } from "../../tests/support/agent_fakes.ts";
+import type { AttachmentRecord, ClaimRecord } from "../agent/ports.ts";
+import { FileJournal } from "./journal.ts";
+
+const claim = { namespace: "default", name: "a", uid: "0b5b3b0e-0000-4000-8000-000000000001" };
+const claimRecord: ClaimRecord = {
+  claim,
+  pods: [{ name: "p", uid: "pod-uid" }],
+  shareable: false,
+  attachments: [anAttachment("net1", { shareID: "share-1" })],
+};
+const attachmentRecord: AttachmentRecord = {
+  claim,
+  sandbox: aSandbox("s1"),
+  attachment: anAttachment("net1"),
+};
+
+async function withFolder(body: (folder: string, log: FakeLog) => Promise<void>) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder, new FakeLog());
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function opened(folder: string, log: FakeLog) {
+  const journal = new FileJournal(folder, { log });
+  return { journal, loaded: await journal.load() };
+}
+
+Deno.test("FileJournal gives back after a restart what was put", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.putClaim(claimRecord);
+    await journal.putAttachment(attachmentRecord);
+    const attached = {
+      result: { cniVersion: "1.0.0", ips: [{ address: "10.0.0.2/24" }] },
+      networkData: { interfaceName: "net1", ips: ["10.0.0.2/24"] },
+      at: "2026-01-01T00:00:00.000Z",
+    };
+    const other = { ...attachmentRecord, sandbox: aSandbox("s2"), attached };
+    await journal.putAttachment(other);
+    const { loaded } = await opened(folder, log);
+    assert.deepEqual(loaded.claims, [claimRecord]);
+    assert.deepEqual(
+      loaded.attachments.toSorted((a, b) => a.sandbox.id.localeCompare(b.sandbox.id)),
+      [attachmentRecord, other],
+    );
+    assert.deepEqual(log.lines, []);
+  }));
+
+Deno.test("FileJournal keeps one record for each part of the key", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    const records = [
+      attachmentRecord,
+      { ...attachmentRecord, claim: { ...claim, uid: "other" } },
+      { ...attachmentRecord, sandbox: aSandbox("s2") },
+      ...[{ request: "r" }, { pool: "p" }, { device: "d" }, { shareID: "s" }].map((part) => ({
+        ...attachmentRecord,
+        attachment: anAttachment("net1", part),
+      })),
+    ];
+    for (const record of records) await journal.putAttachment(record);
+    assert.equal((await opened(folder, log)).loaded.attachments.length, records.length);
+    for (const record of records) await journal.removeAttachment(record);
+    assert.equal((await opened(folder, log)).loaded.attachments.length, 0);
+  }));
+
+Deno.test("FileJournal removes what is not there without an error", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.removeClaim("unknown");
+    await journal.removeAttachment(attachmentRecord);
+  }));
+
+Deno.test("FileJournal writes files and folders that only their owner can read", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.putClaim(claimRecord);
+    const path = join(folder, "claims", `${claim.uid}.json`);
+    assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+    assert.equal((await Deno.stat(join(folder, "claims"))).mode! & 0o777, 0o700);
+  }));
+
+Deno.test("FileJournal cannot be led out of its folder by a UID", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    for (const uid of ["../../escaped", "/etc/x", "..", ".", "a/b", "a\0b"]) {
+      await journal.putClaim({ ...claimRecord, claim: { ...claim, uid } });
+      await journal.putAttachment({ ...attachmentRecord, claim: { ...claim, uid } });
+    }
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assert.deepEqual(names, ["attachments", "claims"]);
+    assert.equal((await opened(folder, log)).loaded.claims.length, 6);
+  }));
+
+Deno.test("FileJournal puts a broken record aside, reports it and loads the rest", async (t) => {
+  const whole = JSON.stringify({ version: 1, ...claimRecord });
+  const cases: Record<string, { content: string; says: RegExp }> = {
+    "empty": { content: "", says: /JSON/ },
+    "truncated": { content: whole.slice(0, 80), says: /JSON/ },
+    "not an object": { content: "[]", says: /version|object/i },
+    "from a future version": {
+      content: JSON.stringify({ ...claimRecord, version: 2 }),
+      says: /version/,
+    },
+    "without a version": { content: JSON.stringify(claimRecord), says: /version/ },
+    "with a field of another type": {
+      content: JSON.stringify({ version: 1, ...claimRecord, shareable: "no" }),
+      says: /shareable/,
+    },
+    "with a claim that has no uid": {
+      content: JSON.stringify({ version: 1, ...claimRecord, claim: { namespace: "a", name: "b" } }),
+      says: /claim\.uid/,
+    },
+  };
+  for (const [name, { content, says }] of Object.entries(cases)) {
+    await t.step(name, () =>
+      withFolder(async (folder) => {
+        const reports: string[] = [];
+        const log = new FakeLog();
+        log.error = (message, about?: Record<string, unknown>) =>
+          void reports.push(`${message} ${about?.file} ${about?.error}`);
+        const { journal } = await opened(folder, log);
+        await journal.putClaim(claimRecord);
+        await Deno.writeTextFile(join(folder, "claims", "broken.json"), content);
+        const { loaded } = await opened(folder, log);
+        assert.deepEqual(loaded.claims, [claimRecord]);
+        assert.equal(reports.length, 1);
+        assert.match(reports[0]!, /broken\.json\.corrupt/);
+        assert.match(reports[0]!, says);
+        assert.equal(
+          await Deno.readTextFile(join(folder, "claims", "broken.json.corrupt")),
+          content,
+        );
+        assert.deepEqual((await opened(folder, log)).loaded.claims, [claimRecord]);
+        assert.equal(reports.length, 1);
+      }));
+  }
+});
+
+Deno.test("FileJournal ignores what a crash left half-written", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.putClaim(claimRecord);
+    await Deno.writeTextFile(join(folder, "claims", `${claim.uid}.json.tmp`), '{"vers');
+    const { loaded } = await opened(folder, log);
+    assert.deepEqual(loaded.claims, [claimRecord]);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "claims"))].map(({ name }) => name), [
+      `${claim.uid}.json`,
+    ]);
+  }));
+
+Deno.test("FileJournal says which file it cannot write", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await Deno.remove(join(folder, "claims"), { recursive: true });
+    await assert.rejects(journal.putClaim(claimRecord), /cannot write the record .*claims\/0b5b/);
+  }));
+
+Deno.test("FileJournal does not follow a link planted at the temporary name", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    const target = join(folder, "target");
+    await Deno.writeTextFile(target, "untouched");
+    await Deno.symlink(target, join(folder, "claims", `${claim.uid}.json.tmp`));
+    await journal.putClaim(claimRecord);
+    assert.equal(await Deno.readTextFile(target), "untouched");
+  }));
