@@ -1,4 +1,5 @@
 import type { ClaimRef } from "../claim/attachment.ts";
+import type { ClaimPlan } from "../claim/plan.ts";
 import { CdiMarks } from "./cdi_marks.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { deviceStatuses } from "./device_status.ts";
@@ -16,7 +17,7 @@ import type {
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
-import { ClaimPlanner } from "./claim_planner.ts";
+import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
 import { type Entry, SandboxNetwork } from "./sandbox_network.ts";
 import { SharedClaims } from "./shared_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
@@ -89,7 +90,7 @@ export class Agent {
     this.#options = options;
     this.#limiter = new Limiter(options.concurrency);
     this.#claims = new PreparedClaims(ports.journal);
-    this.#planner = new ClaimPlanner(ports, { driver: options.driver, claims: this.#claims });
+    this.#planner = new ClaimPlanner(ports, options);
     this.#shared = new SharedClaims(ports, this.#claims);
     this.#statuses = new ClaimStatuses(ports, (uid) => this.#deviceStatuses(uid));
     this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
@@ -112,23 +113,19 @@ export class Agent {
   /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
   prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
     return this.#locks.run(refs.map(({ uid }) => uid), async () => {
-      const outcomes = await this.#planner.plan(refs, signal);
+      const drafts = new Map<string, Draft>();
+      await Promise.all(refs.map(async (ref) => {
+        drafts.set(ref.uid, this.#claims.get(ref.uid) ?? await this.#planner.read(ref, signal));
+      }));
+      const batch = [...drafts.values()].filter((draft): draft is ClaimPlan => !("error" in draft));
       const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
-        const outcome = outcomes.get(ref.uid)!;
-        if ("error" in outcome) return this.#refuse(ref, outcome.error);
         try {
-          if (!this.#claims.get(ref.uid)) {
-            await this.#claims.put(outcome);
-            this.#ports.log.info(`prepared ${describeClaim(ref)}`, {
-              networks: outcome.attachments.map(({ network }) => network.name),
-              pods: outcome.pods.map(({ name }) => name),
-            });
-          }
-          return [ref.uid, { devices: this.#devices(outcome) }];
+          const draft = drafts.get(ref.uid)!;
+          if ("error" in draft) throw new Error(draft.error);
+          return [ref.uid, { devices: this.#devices(await this.#accept(draft, batch)) }];
         } catch (error) {
-          return this.#refuse(ref, messageOf(error));
-        } finally {
-          this.#planner.done(ref.uid);
+          this.#ports.log.warn(`cannot prepare ${describeClaim(ref)}`, { error: messageOf(error) });
+          return [ref.uid, { error: messageOf(error) }];
         }
       }));
       return new Map(answers);
@@ -315,9 +312,17 @@ export class Agent {
     }));
   }
 
-  #refuse(ref: ClaimRef, error: string): [string, Prepared] {
-    this.#ports.log.warn(`cannot prepare ${describeClaim(ref)}`, { error });
-    return [ref.uid, { error }];
+  /** Names the draft's interfaces and puts it on record, without a pause between the two. */
+  async #accept(draft: ClaimPlan, batch: readonly ClaimPlan[]): Promise<ClaimRecord> {
+    const known = this.#claims.get(draft.claim.uid);
+    if (known) return known;
+    const record = nameInterfaces(draft, { batch, prepared: this.#claims });
+    await this.#claims.put(record);
+    this.#ports.log.info(`prepared ${describeClaim(record.claim)}`, {
+      networks: record.attachments.map(({ network }) => network.name),
+      pods: record.pods.map(({ name }) => name),
+    });
+    return record;
   }
 
   #assertPrepared({ pod }: Sandbox, cdiDevice: string): void {

@@ -1,0 +1,82 @@
+import type { ClaimRef } from "../claim/attachment.ts";
+import { assignInterfaceNames } from "../claim/interface_names.ts";
+import { type ClaimPlan, planClaim } from "../claim/plan.ts";
+import type { ClaimRecord, Cluster, Cni } from "./ports.ts";
+import type { PreparedClaims } from "./prepared_claims.ts";
+import { describeClaim, messageOf } from "./words.ts";
+
+/** A claim as read and checked, before its interfaces are named in the pod. */
+export type Draft = ClaimPlan | { readonly error: string };
+
+export interface ClaimPlannerPorts {
+  readonly cluster: Cluster;
+  readonly cni: Cni;
+}
+
+/** Turns the claims that the kubelet names into what shall be attached. Slow and fallible work. */
+export class ClaimPlanner {
+  readonly #ports: ClaimPlannerPorts;
+  readonly #driver: string;
+
+  constructor(ports: ClaimPlannerPorts, { driver }: { readonly driver: string }) {
+    this.#ports = ports;
+    this.#driver = driver;
+  }
+
+  /** Reads the claim from the API server and checks all that it asks for against this node. */
+  async read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    try {
+      const claim = await this.#ports.cluster.getClaim(ref, signal);
+      if (!claim) {
+        return { error: `${describeClaim(ref)} (UID ${ref.uid}) is gone from the API server` };
+      }
+      const plan = planClaim(claim, { driver: this.#driver });
+      if (plan.claim.uid !== ref.uid) {
+        return {
+          error: `${describeClaim(ref)} has UID ${plan.claim.uid}, but the kubelet asks for ` +
+            `${ref.uid}: it was deleted and created again`,
+        };
+      }
+      await Promise.all(
+        plan.attachments.map(async ({ network, request }) => {
+          try {
+            await this.#ports.cni.verify(network, signal);
+          } catch (error) {
+            throw new Error(`${describeClaim(ref)}: request ${request}: ${messageOf(error)}`);
+          }
+        }),
+      );
+      return plan;
+    } catch (error) {
+      return { error: messageOf(error) };
+    }
+  }
+}
+
+/**
+ * Names the interfaces of a pod's claims: given names stand, the others get what is free in the
+ * pod. Throws an error that names both sides when two claim one name.
+ *
+ * @param batch the drafts that came with it: claims of the same pod
+ */
+export function nameInterfaces(
+  draft: ClaimPlan,
+  { batch, prepared }: { readonly batch: readonly ClaimPlan[]; readonly prepared: PreparedClaims },
+): ClaimRecord {
+  const others = new Map<string, ClaimPlan>();
+  for (const pod of draft.pods) {
+    for (const record of prepared.ofPod(pod.uid)) others.set(record.claim.uid, record);
+  }
+  for (const other of batch) {
+    const { uid } = other.claim;
+    if (uid === draft.claim.uid || others.has(uid)) continue;
+    // Those that are not named yet hold only the names they were given.
+    const named = prepared.get(uid) ??
+      { ...other, attachments: other.attachments.filter(({ ifNameGiven }) => ifNameGiven) };
+    others.set(uid, named);
+  }
+  return {
+    ...draft,
+    attachments: assignInterfaceNames(draft, [...others.values()]),
+  };
+}

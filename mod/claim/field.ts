@@ -1,0 +1,64 @@
+/** Something at a path of an object is not as it must be: where, what is wrong, and what is allowed. */
+export class FieldError extends Error {
+  override readonly name = "FieldError";
+  /** E.g. `config.plugins[1].type`. */
+  readonly path: string;
+
+  constructor(path: string, problem: string) {
+    super(`${path}: ${problem}`);
+    this.path = path;
+  }
+}
+
+/** A JSON object whose keys are not known yet. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The value as an object; with `only`, one that has no other keys. */
+export function object(value: unknown, path: string, only?: readonly string[]): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new FieldError(path, `must be an object, not ${show(value)}`);
+  }
+  const fields = value as Fields;
+  if (only) {
+    for (const key of Object.keys(fields)) {
+      if (!only.includes(key)) {
+        throw new FieldError(join(path, key), `is not known; allowed are ${only.join(", ")}`);
+      }
+    }
+  }
+  return fields;
+}
+
+export function array(value: unknown, path: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new FieldError(path, `must be a list, not ${show(value)}`);
+}
+
+/** A string that is not empty. */
+export function text(value: unknown, path: string): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw new FieldError(path, `must be a string that is not empty, not ${show(value)}`);
+}
+
+/** As the given reader reads it, or undefined where there is nothing. */
+export function optional<T>(
+  read: (value: unknown, path: string) => T,
+  value: unknown,
+  path: string,
+): T | undefined {
+  return value === undefined || value === null ? undefined : read(value, path);
+}
+
+/** `path.key`, or `path["key"]` where the key is no plain word. */
+export function join(path: string, key: string): string {
+  const step = /^[A-Za-z0-9_-]+$/.test(key) ? key : `[${JSON.stringify(key)}]`;
+  if (path === "" || step !== key) return path + step;
+  return `${path}.${step}`;
+}
+
+/** A value in an error message: short, and quoted when it is text. */
+export function show(value: unknown): string {
+  if (value === undefined) return "missing";
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length > 80 ? `${json.slice(0, 77)}…` : json;
+}

@@ -1,0 +1,123 @@
+import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
+import { parseInterfaceName } from "./interface_names.ts";
+import { type NetworkList, parseNetworkList } from "./network_list.ts";
+
+/** What a claim or class says about one network. */
+export interface Parameters {
+  /** The interface's name, where one was given. */
+  readonly ifName?: string;
+  readonly network: NetworkList;
+  readonly capabilityArgs: Readonly<Record<string, unknown>>;
+}
+
+/** The API of the CNI driver that SIG Network designed (kubernetes-sigs/cni-dra-driver). */
+const CNI_API = "cni.networking.x-k8s.io/v1alpha1";
+/** This project's own. */
+const OWN_API = "dra.networking/v1alpha1";
+const OWN_KIND = "Network";
+
+const KINDS = `${OWN_API} ${OWN_KIND}, ${CNI_API} CNIConfig (or CNI), or no apiVersion and kind`;
+
+/**
+ * Reads opaque parameters of one of the kinds:
+ * - `dra.networking/v1alpha1` Network {interfaceName, config, capabilities};
+ * - `cni.networking.x-k8s.io/v1alpha1` CNIConfig or CNI {ifName, config};
+ * - without a kind {interface, config}.
+ *
+ * @param path where they stand, for errors
+ * @throws FieldError
+ */
+export function parseParameters(value: unknown, path: string): Parameters {
+  const fields = object(value, path);
+  const { apiVersion, kind } = fields;
+  if (apiVersion === undefined && kind === undefined) {
+    return read(object(value, path, ["interface", "config"]), path, "interface");
+  }
+  const meta = ["apiVersion", "kind", "metadata"];
+  if (apiVersion === CNI_API && (kind === "CNIConfig" || kind === "CNI")) {
+    return read(object(value, path, [...meta, "ifName", "config"]), path, "ifName");
+  }
+  if (apiVersion === OWN_API && kind === OWN_KIND) {
+    const known = object(value, path, [...meta, "interfaceName", "config", "capabilities"]);
+    const parameters = read(known, path, "interfaceName");
+    return {
+      ...parameters,
+      capabilityArgs: capabilities(known.capabilities, join(path, "capabilities"), parameters),
+    };
+  }
+  const known = apiVersion === CNI_API || apiVersion === OWN_API;
+  throw new FieldError(
+    join(path, known ? "kind" : "apiVersion"),
+    `${show(known ? kind : apiVersion)} is not known; allowed are ${KINDS}`,
+  );
+}
+
+function read(fields: Fields, path: string, nameKey: string): Parameters {
+  const ifName = optional(text, fields[nameKey], join(path, nameKey));
+  if (ifName !== undefined) parseInterfaceName(ifName, join(path, nameKey));
+  if (fields.config === undefined) {
+    throw new FieldError(join(path, "config"), "is missing: it holds the CNI configuration");
+  }
+  return {
+    ...(ifName !== undefined && { ifName }),
+    network: parseNetworkList(fields.config, join(path, "config")),
+    capabilityArgs: {},
+  };
+}
+
+/** How each capability argument looks (CNI CONVENTIONS, "Dynamic Plugin specific fields"). */
+const CAPABILITIES: Readonly<Record<string, (value: unknown, path: string) => unknown>> = {
+  ips: (value, path) => array(value, path).map((ip, i) => text(ip, `${path}[${i}]`)),
+  mac: (value, path) => {
+    const mac = text(value, path).toLowerCase();
+    if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
+    throw new FieldError(path, `${show(value)} is no MAC address such as 02:00:5e:10:00:01`);
+  },
+  bandwidth: (value, path) => {
+    const keys = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+    const fields = object(value, path, keys);
+    for (const [key, rate] of Object.entries(fields)) wholeNumber(rate, join(path, key));
+    return fields;
+  },
+  portMappings: (value, path) =>
+    array(value, path).map((item, i) => {
+      const at = `${path}[${i}]`;
+      const fields = object(item, at, ["hostPort", "containerPort", "protocol", "hostIP"]);
+      port(fields.hostPort, join(at, "hostPort"));
+      port(fields.containerPort, join(at, "containerPort"));
+      const protocol = optional(text, fields.protocol, join(at, "protocol"));
+      if (protocol !== undefined && !["tcp", "udp", "sctp"].includes(protocol.toLowerCase())) {
+        throw new FieldError(join(at, "protocol"), `${show(protocol)} must be tcp, udp or sctp`);
+      }
+      optional(text, fields.hostIP, join(at, "hostIP"));
+      return fields;
+    }),
+};
+
+function capabilities(value: unknown, path: string, { network }: Parameters) {
+  const fields = optional((all, at) => object(all, at, Object.keys(CAPABILITIES)), value, path);
+  const args: Record<string, unknown> = {};
+  for (const [name, argument] of Object.entries(fields ?? {})) {
+    if (!network.plugins.some((plugin) => plugin.capabilities?.[name] === true)) {
+      // CNI would drop it silently.
+      throw new FieldError(
+        join(path, name),
+        `no plugin of network ${show(network.name)} takes it; add ` +
+          `"capabilities": {"${name}": true} to the plugin that does`,
+      );
+    }
+    args[name] = CAPABILITIES[name]!(argument, join(path, name));
+  }
+  return args;
+}
+
+function wholeNumber(value: unknown, path: string): number {
+  if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+  throw new FieldError(path, `must be a whole number, 0 or more, not ${show(value)}`);
+}
+
+function port(value: unknown, path: string): void {
+  if (wholeNumber(value, path) < 1 || (value as number) > 65535) {
+    throw new FieldError(path, `must be a port, 1 to 65535, not ${show(value)}`);
+  }
+}

@@ -1,0 +1,188 @@
+import type { Attachment, ClaimRef } from "./attachment.ts";
+import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
+import { type Parameters, parseParameters } from "./parameters.ts";
+
+/** What a claim asks of this driver on this node. */
+export interface ClaimPlan {
+  readonly claim: ClaimRef;
+  /** The pods for which it is reserved. */
+  readonly pods: readonly { readonly name: string; readonly uid: string }[];
+  /** Whether further pods can come to use it: it was not made for one pod from a template. */
+  readonly shareable: boolean;
+  /** In the order of the allocation's results; names that were not given are empty. */
+  readonly attachments: readonly Attachment[];
+}
+
+/** Why a claim cannot be served: the claim, the request where it is one's, and the cause. */
+export class ClaimError extends Error {
+  override readonly name = "ClaimError";
+}
+
+const ALLOCATION = "status.allocation.devices";
+
+/**
+ * Reads a ResourceClaim (resource.k8s.io/v1) as the API server gives it.
+ *
+ * Each result that names this driver becomes one attachment. Its configuration is that of the
+ * claim, or else that of the device class: a claim's replaces the class's as a whole. Two that apply
+ * to one request from the same source are refused, for which of them is meant cannot be told.
+ *
+ * @throws ClaimError
+ */
+export function planClaim(claim: unknown, { driver }: { readonly driver: string }): ClaimPlan {
+  let name = "claim";
+  try {
+    const fields = object(claim, "the claim");
+    const ref = claimRef(fields);
+    name = `claim ${ref.namespace}/${ref.name}`;
+    const status = optional(object, fields.status, "status") ?? {};
+    const allocation = optional(object, status.allocation, "status.allocation");
+    if (!allocation) throw new Error("is not allocated: the scheduler has not chosen its devices");
+    const devices = optional(object, allocation.devices, ALLOCATION) ?? {};
+    return {
+      claim: ref,
+      pods: podsOf(claim),
+      shareable: !ownedByPod(fields),
+      attachments: attachments(devices, driver),
+    };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ClaimError(`${name}${error instanceof FieldError ? ":" : ""} ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The pods for which a claim is reserved. @throws FieldError */
+export function podsOf(claim: unknown): { name: string; uid: string }[] {
+  const status = optional(object, object(claim, "the claim").status, "status") ?? {};
+  const consumers = optional(array, status.reservedFor, "status.reservedFor") ?? [];
+  return consumers.flatMap((item, i) => {
+    const path = `status.reservedFor[${i}]`;
+    const { resource, name, uid } = object(item, path);
+    if (resource !== "pods") return [];
+    return [{ name: text(name, join(path, "name")), uid: text(uid, join(path, "uid")) }];
+  });
+}
+
+/** A claim's identity. @throws FieldError */
+export function claimRef(claim: unknown): ClaimRef {
+  const metadata = object(object(claim, "the claim").metadata, "metadata");
+  return {
+    namespace: text(metadata.namespace, "metadata.namespace"),
+    name: text(metadata.name, "metadata.name"),
+    uid: text(metadata.uid, "metadata.uid"),
+  };
+}
+
+/** Claims made from a template belong to their pod (owner reference), and no other can use them. */
+function ownedByPod(claim: Fields): boolean {
+  const metadata = object(claim.metadata, "metadata");
+  const owners = optional(array, metadata.ownerReferences, "metadata.ownerReferences") ?? [];
+  return owners.some((owner) => {
+    const { kind, controller } = object(owner, "metadata.ownerReferences");
+    return kind === "Pod" && controller === true;
+  });
+}
+
+function attachments(devices: Fields, driver: string): Attachment[] {
+  const configs = new Configs(devices.config, driver);
+  const results = optional(array, devices.results, `${ALLOCATION}.results`) ?? [];
+  const planned: Attachment[] = [];
+  for (const [i, item] of results.entries()) {
+    const path = `${ALLOCATION}.results[${i}]`;
+    const result = object(item, path);
+    if (result.driver !== driver) continue;
+    const request = text(result.request, join(path, "request"));
+    try {
+      if (result.adminAccess === true) {
+        throw new FieldError(join(path, "adminAccess"), "this driver attaches nothing by it");
+      }
+      const { ifName, network, capabilityArgs } = configs.for(request);
+      const shareID = optional(text, result.shareID, join(path, "shareID"));
+      planned.push({
+        request,
+        pool: text(result.pool, join(path, "pool")),
+        device: text(result.device, join(path, "device")),
+        ...(shareID !== undefined && { shareID }),
+        ifName: ifName ?? "",
+        ifNameGiven: ifName !== undefined,
+        network,
+        capabilityArgs,
+      });
+    } catch (error) {
+      throw new Error(
+        `request ${request}: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
+    }
+  }
+  if (planned.length === 0) {
+    throw new Error(`has no device of driver ${driver} in its allocation`);
+  }
+  return planned;
+}
+
+/** The opaque configurations of this driver in an allocation. */
+class Configs {
+  readonly #configs: {
+    readonly source: "FromClass" | "FromClaim";
+    readonly requests: readonly string[];
+    readonly path: string;
+    readonly parameters: unknown;
+  }[] = [];
+  /** Those read already: one that applies to many devices is read once. */
+  readonly #read = new Map<string, Parameters>();
+
+  constructor(value: unknown, driver: string) {
+    const list = optional(array, value, `${ALLOCATION}.config`) ?? [];
+    for (const [i, item] of list.entries()) {
+      const path = `${ALLOCATION}.config[${i}]`;
+      const config = object(item, path);
+      const opaque = optional(object, config.opaque, join(path, "opaque"));
+      if (opaque?.driver !== driver) continue;
+      const requests = optional(array, config.requests, join(path, "requests")) ?? [];
+      const source = config.source;
+      if (source !== "FromClass" && source !== "FromClaim") {
+        throw new FieldError(
+          join(path, "source"),
+          `must be FromClass or FromClaim, not ${show(source)}`,
+        );
+      }
+      this.#configs.push({
+        source,
+        requests: requests.map((name, j) => text(name, `${join(path, "requests")}[${j}]`)),
+        path: join(join(path, "opaque"), "parameters"),
+        parameters: opaque.parameters,
+      });
+    }
+  }
+
+  /** What applies to a request, which may be named `request/subrequest`. */
+  for(request: string): Parameters {
+    const parent = request.split("/")[0]!;
+    const all = this.#configs.filter(({ requests }) =>
+      requests.length === 0 || requests.includes(request) || requests.includes(parent)
+    );
+    for (const source of ["FromClaim", "FromClass"] as const) {
+      const [first, second] = all.filter((config) => config.source === source);
+      if (!first) continue;
+      if (second) {
+        throw new FieldError(
+          second.path,
+          `applies to the request like ${first.path}; name in "requests" which is for which`,
+        );
+      }
+      let parameters = this.#read.get(first.path);
+      if (!parameters) {
+        parameters = parseParameters(first.parameters, first.path);
+        this.#read.set(first.path, parameters);
+      }
+      return parameters;
+    }
+    throw new Error(
+      "no configuration applies to it; add one for this driver to spec.devices.config of the " +
+        "claim, or to spec.config of its device class",
+    );
+  }
+}

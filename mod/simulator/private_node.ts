@@ -1,0 +1,90 @@
+/**
+ * A private node: namespaces of this process tree's own for network, mounts and processes, in which
+ * `try` and the tests do as they like. When its first process ends, the kernel unmakes all of it.
+ */
+
+/** Set inside, so that a program knows where it is. */
+const MARK = "NETWORK_DRA_PRIVATE_NODE";
+
+/** Folders of the node that plugins and the runtime write to; inside they are empty and in memory. */
+const RUN = "/run";
+const STATE = "/var/lib";
+
+/** Whether this process runs inside a private node. */
+export function inPrivateNode(): boolean {
+  return Deno.env.get(MARK) === "1";
+}
+
+/** Why no private node can be made here, in words for the user; undefined when one can. */
+export async function privateNodeObstacle(): Promise<string | undefined> {
+  if (Deno.uid() !== 0) return "it needs root, to make network namespaces: run it as root";
+  for (
+    const [program, pack] of [["unshare", "util-linux"], ["mount", "mount"], ["ip", "iproute2"]]
+  ) {
+    if (!await runs(program!)) {
+      return `it needs the program ${program}, which is not here (Debian's package ${pack})`;
+    }
+  }
+  const { success, stderr } = await new Deno.Command("unshare", {
+    args: [...NAMESPACES, "true"],
+    stdin: "null",
+  }).output();
+  if (success) return undefined;
+  return `this machine lets no namespaces be made: ${new TextDecoder().decode(stderr).trim()}`;
+}
+
+const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
+
+/** Runs a program inside a new private node, with this process's streams and arguments. */
+export function spawnInPrivateNode(
+  program: string,
+  options: { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> },
+): Deno.ChildProcess {
+  return new Deno.Command("unshare", {
+    args: [...NAMESPACES, program, ...options.args],
+    env: { ...options.env, [MARK]: "1" },
+    stdin: "null",
+  }).spawn();
+}
+
+/**
+ * To be called first inside: gives the node its own `/run`, `/var/lib` and `/sys`, and an `eth0` at
+ * the end of a cable that leads nowhere.
+ */
+export async function furnishPrivateNode(): Promise<void> {
+  await run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", RUN]);
+  await run("mount", ["-t", "sysfs", "sysfs", "/sys"]);
+  const [upper, work] = [`${RUN}/private-node/upper`, `${RUN}/private-node/work`];
+  for (const folder of [upper, work]) await Deno.mkdir(folder, { recursive: true });
+  // What is there stays readable: the programs in use may live there.
+  const layers = `lowerdir=${STATE},upperdir=${upper},workdir=${work}`;
+  await run("mount", ["-t", "overlay", "-o", layers, "overlay", STATE]);
+  await ip(["link", "set", "lo", "up"]);
+  await ip(["link", "add", "eth0", "type", "veth", "peer", "name", "uplink"]);
+  await ip(["link", "set", "uplink", "up"]);
+  await ip(["link", "set", "eth0", "up"]);
+  await ip(["address", "add", "192.0.2.10/24", "dev", "eth0"]);
+}
+
+/** Runs `ip` and gives what it printed; rejects with its error. */
+export function ip(args: readonly string[]): Promise<string> {
+  return run("ip", args);
+}
+
+async function run(program: string, args: readonly string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, {
+    args: [...args],
+    stdin: "null",
+  }).output();
+  if (success) return new TextDecoder().decode(stdout);
+  throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
+}
+
+async function runs(program: string): Promise<boolean> {
+  try {
+    await new Deno.Command(program, { args: ["--version"], stdin: "null" }).output();
+    return true;
+  } catch {
+    return false;
+  }
+}
