@@ -7,6 +7,9 @@ export const HEADER_LENGTH = 10;
 /** The most data a frame may carry, in bytes. */
 export const DATA_LIMIT = 4 * 1024 * 1024;
 
+/** Beyond this a length is no message but a stream that lost its step. */
+const NONSENSE = 256 * 1024 * 1024;
+
 export const FrameType = { Request: 1, Response: 2, Data: 3 } as const;
 
 export interface Frame {
@@ -38,7 +41,8 @@ export function encodeFrame(frame: Omit<Frame, "oversized">): Uint8Array {
 /**
  * Takes bytes as they come, in pieces of any size, and gives the frames that are whole.
  *
- * Data over the limit is skipped as it comes, not kept: its frame has no data and is marked.
+ * Data over the limit is skipped as it comes, not kept: its frame has no data and is marked. A
+ * length that no peer can mean throws a RangeError: the connection is of no use any more.
  */
 export class FrameDecoder {
   readonly #header = new Uint8Array(HEADER_LENGTH);
@@ -71,6 +75,9 @@ export class FrameDecoder {
       const view = new DataView(this.#header.buffer);
       this.#dataLength = view.getUint32(0);
       this.#dataFilled = 0;
+      if (this.#dataLength > NONSENSE) {
+        throw new RangeError(`a ttrpc frame announces ${this.#dataLength} bytes`);
+      }
       this.#frame = {
         streamId: view.getUint32(4),
         type: view.getUint8(8),

@@ -1,0 +1,86 @@
+/**
+ * The frames of NRI's multiplexer: `u32 connection | u32 length`, big-endian, then `length` bytes.
+ * Pure: bytes in, frames out.
+ */
+
+const HEADER_LENGTH = 8;
+
+/**
+ * The runtime's mux hands a frame to a reader whose buffer holds 4096 bytes, and fails when the
+ * frame at which it begins to read is longer. So what a message begins with never exceeds this.
+ */
+const FIRST_FRAME_LIMIT = 4096;
+
+/** The runtime writes a message of up to 4 MiB as at most two frames; no frame is much longer. */
+const FRAME_LIMIT = 16 * 1024 * 1024;
+
+export interface MuxFrame {
+  readonly connection: number;
+  readonly payload: Uint8Array;
+}
+
+/** One message as one frame, or as two where it is longer than the first may be. */
+export function encodeMessage(connection: number, message: Uint8Array): Uint8Array {
+  const parts = message.length <= FIRST_FRAME_LIMIT
+    ? [message]
+    : [message.subarray(0, FIRST_FRAME_LIMIT), message.subarray(FIRST_FRAME_LIMIT)];
+  const bytes = new Uint8Array(message.length + parts.length * HEADER_LENGTH);
+  const view = new DataView(bytes.buffer);
+  let offset = 0;
+  for (const part of parts) {
+    view.setUint32(offset, connection);
+    view.setUint32(offset + 4, part.length);
+    bytes.set(part, offset + HEADER_LENGTH);
+    offset += HEADER_LENGTH + part.length;
+  }
+  return bytes;
+}
+
+/** Takes bytes as they come, in pieces of any size, and gives the frames that are whole. */
+export class MuxDecoder {
+  readonly #header = new Uint8Array(HEADER_LENGTH);
+  #headerFilled = 0;
+  #payload: Uint8Array | undefined;
+  #payloadFilled = 0;
+
+  /** @throws RangeError when a frame's length is beyond anything that is sent */
+  push(bytes: Uint8Array): MuxFrame[] {
+    const frames: MuxFrame[] = [];
+    let rest = bytes;
+    while (rest.length > 0) {
+      if (!this.#payload) {
+        const part = rest.subarray(0, HEADER_LENGTH - this.#headerFilled);
+        this.#header.set(part, this.#headerFilled);
+        this.#headerFilled += part.length;
+        rest = rest.subarray(part.length);
+        if (this.#headerFilled < HEADER_LENGTH) break;
+        const length = new DataView(this.#header.buffer).getUint32(4);
+        if (length > FRAME_LIMIT) {
+          throw new RangeError(`a multiplexer frame announces ${length} bytes`);
+        }
+        this.#payload = new Uint8Array(length);
+        this.#payloadFilled = 0;
+      } else {
+        const part = rest.subarray(0, this.#payload.length - this.#payloadFilled);
+        this.#payload.set(part, this.#payloadFilled);
+        this.#payloadFilled += part.length;
+        rest = rest.subarray(part.length);
+      }
+      if (this.#payloadFilled === this.#payload.length) frames.push(this.#finish());
+    }
+    return frames;
+  }
+
+  /** Whether bytes of an unfinished frame have come: an end now is an end in the middle. */
+  get midFrame(): boolean {
+    return this.#headerFilled > 0;
+  }
+
+  #finish(): MuxFrame {
+    const connection = new DataView(this.#header.buffer).getUint32(0);
+    const payload = this.#payload!;
+    this.#payload = undefined;
+    this.#headerFilled = 0;
+    return { connection, payload };
+  }
+}

@@ -1,0 +1,82 @@
+import type { Clock, Log } from "../agent/ports.ts";
+import type { NriHandlers } from "./events.ts";
+import { runSession } from "./session.ts";
+
+export interface NriPluginOptions {
+  /** The runtime's NRI socket. */
+  readonly socketPath: string;
+  /** Letters, digits, "_", ".", "+" and "-". */
+  readonly name: string;
+  /** Two digits: where the plugin stands among others. */
+  readonly index: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Whether the runtime has told all there is, and that was dealt with. */
+  readonly onState?: (synchronized: boolean) => void;
+}
+
+/** Pauses between two tries to connect, in milliseconds. */
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 5_000;
+
+/** An NRI plugin that stays connected: it connects anew, with growing pauses, whenever it must. */
+export class NriPlugin {
+  readonly #options: NriPluginOptions;
+  readonly #handlers: NriHandlers;
+
+  /** @throws RangeError when name or index are not what runtimes accept */
+  constructor(options: NriPluginOptions, handlers: NriHandlers) {
+    if (!/^[A-Za-z0-9_.+-]+$/.test(options.name)) {
+      throw new RangeError(`the NRI plugin name ${JSON.stringify(options.name)} is not valid`);
+    }
+    if (!/^[0-9]{2}$/.test(options.index)) {
+      throw new RangeError(
+        `the NRI plugin index ${JSON.stringify(options.index)} is no two digits`,
+      );
+    }
+    this.#options = options;
+    this.#handlers = handlers;
+  }
+
+  /** Runs until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { socketPath: path, log, clock, onState } = this.#options;
+    let failures = 0;
+    let lastProblem = "";
+    while (!signal.aborted) {
+      let problem = "the container runtime closed the connection";
+      try {
+        const socket = await Deno.connect({ transport: "unix", path });
+        await runSession(socket, this.#handlers, {
+          ...this.#options,
+          signal,
+          onSynchronized: () => {
+            failures = 0;
+            lastProblem = "";
+            log.info("the NRI plugin is synchronized", { socket: path });
+            onState?.(true);
+          },
+        });
+      } catch (error) {
+        problem = explain(error);
+      }
+      onState?.(false);
+      if (signal.aborted) break;
+      // The same problem again and again is said once.
+      log[problem === lastProblem ? "debug" : "warn"](
+        "no connection to the container runtime's NRI socket; trying again",
+        { socket: path, error: problem },
+      );
+      lastProblem = problem;
+      const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++);
+      await clock.sleep(pause * (1 - Math.random() / 5), signal).catch(() => {});
+    }
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) {
+    return "the socket is not there: is NRI enabled in the container runtime?";
+  }
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,155 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  ConfigureRequestSchema,
+  ConfigureResponseSchema,
+  type Container,
+  Plugin,
+  type PodSandbox,
+  RegisterPluginRequestSchema,
+  Runtime,
+  SynchronizeRequestSchema,
+  SynchronizeResponseSchema,
+} from "../../proto/gen/nri/nri_pb.ts";
+import type { Log } from "../agent/ports.ts";
+import { TtrpcClient } from "../ttrpc/client.ts";
+import { type Method, serve } from "../ttrpc/server.ts";
+import { EVENT_METHODS, type Handling, type NriHandlers, SUBSCRIPTION } from "./events.ts";
+import { Mux, PLUGIN_SERVICE, RUNTIME_SERVICE, type Socket } from "./mux.ts";
+
+/** What runtimes grant when they announce nothing (NRI before 0.7), in milliseconds. */
+const DEFAULT_REQUEST_TIMEOUT = 2000;
+/** Runtimes accept plugins one after the other, 5 s each at the most: one may wait for several. */
+const REGISTRATION_PATIENCE = 60_000;
+/** An answer that is due is given this much before the runtime would close the connection. */
+const MARGIN = 200;
+
+export interface SessionOptions {
+  readonly name: string;
+  readonly index: string;
+  readonly log: Log;
+  /** Called when the runtime has told all there is, and that was dealt with. */
+  readonly onSynchronized: () => void;
+}
+
+/**
+ * One connection to the runtime, from registration to its end. Resolves when the runtime closed it
+ * or the signal was aborted; rejects when it broke or the runtime refused the plugin.
+ */
+export async function runSession(
+  socket: Socket,
+  handlers: NriHandlers,
+  { signal, ...options }: SessionOptions & { readonly signal: AbortSignal },
+): Promise<void> {
+  const mux = new Mux(socket);
+  const close = () => mux.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    // Configure can come before the answer to RegisterPlugin: serve first.
+    const served = serve(mux.open(PLUGIN_SERVICE), new Session(handlers, options).methods());
+    const runtime = new TtrpcClient(mux.open(RUNTIME_SERVICE));
+    const read = mux.run();
+    await Promise.all([served, read, register(runtime, options)]);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    signal.removeEventListener("abort", close);
+    mux.close();
+  }
+}
+
+async function register(runtime: TtrpcClient, { name, index }: SessionOptions): Promise<void> {
+  const request = create(RegisterPluginRequestSchema, { pluginName: name, pluginIdx: index });
+  await runtime.call(
+    [Runtime.typeName, "RegisterPlugin"],
+    toBinary(RegisterPluginRequestSchema, request),
+    { timeout: REGISTRATION_PATIENCE },
+  );
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** The Plugin service of one connection. */
+class Session {
+  readonly #handlers: NriHandlers;
+  readonly #options: SessionOptions;
+  #requestTimeout = DEFAULT_REQUEST_TIMEOUT;
+  /** What has come so far of a synchronization that comes in parts. */
+  #pods: PodSandbox[] = [];
+  #containers: Container[] = [];
+
+  constructor(handlers: NriHandlers, options: SessionOptions) {
+    this.#handlers = handlers;
+    this.#options = options;
+  }
+
+  methods(): Map<string, Method> {
+    const methods: Record<string, Method> = {
+      Configure: (payload) => Promise.resolve(this.#configure(payload)),
+      Synchronize: (payload) => this.#synchronize(payload),
+      // Runtimes end a session by closing the connection.
+      Shutdown: () => Promise.resolve(EMPTY),
+    };
+    for (const [name, read] of Object.entries(EVENT_METHODS)) {
+      methods[name] = async (payload, signal) => {
+        await this.#inTime(read(payload), signal);
+        return EMPTY;
+      };
+    }
+    return new Map(
+      Object.entries(methods).map(([name, run]) => [`${Plugin.typeName}/${name}`, run]),
+    );
+  }
+
+  #configure(payload: Uint8Array): Uint8Array {
+    const { runtimeName, runtimeVersion, requestTimeout } = fromBinary(
+      ConfigureRequestSchema,
+      payload,
+    );
+    this.#requestTimeout = Number(requestTimeout) || DEFAULT_REQUEST_TIMEOUT;
+    this.#options.log.info("the container runtime configured the NRI plugin", {
+      runtime: `${runtimeName} ${runtimeVersion}`.trim(),
+      requestTimeout: this.#requestTimeout,
+    });
+    return toBinary(
+      ConfigureResponseSchema,
+      create(ConfigureResponseSchema, { events: SUBSCRIPTION }),
+    );
+  }
+
+  async #synchronize(payload: Uint8Array): Promise<Uint8Array> {
+    const { pods, containers, more } = fromBinary(SynchronizeRequestSchema, payload);
+    this.#pods.push(...pods);
+    this.#containers.push(...containers);
+    if (!more) {
+      const [allPods, allContainers] = [this.#pods, this.#containers];
+      [this.#pods, this.#containers] = [[], []];
+      await this.#handlers.synchronize(allPods, allContainers);
+      this.#options.onSynchronized();
+    }
+    return toBinary(SynchronizeResponseSchema, create(SynchronizeResponseSchema, { more }));
+  }
+
+  /**
+   * Runs a handler, and sees that an answer is given in time: a runtime that gets none closes the
+   * connection and goes on as if all were well.
+   */
+  async #inTime(handling: Handling, signal: AbortSignal): Promise<void> {
+    const margin = Math.min(MARGIN, this.#requestTimeout / 4);
+    const due = new AbortController();
+    const handled = handling(this.#handlers, AbortSignal.any([signal, due.signal]));
+    // Most events are dealt with at once; those need no timers.
+    if (!handled) return;
+    const timers: ReturnType<typeof setTimeout>[] = [];
+    const late = new Promise<never>((_, reject) => {
+      timers.push(setTimeout(() => due.abort(), this.#requestTimeout - margin));
+      // For a handler that does not heed the signal.
+      const error = new Error(`not done within the runtime's ${this.#requestTimeout} ms`);
+      timers.push(setTimeout(() => reject(error), this.#requestTimeout - margin / 2));
+    });
+    try {
+      await Promise.race([handled, late]);
+    } finally {
+      timers.forEach(clearTimeout);
+    }
+  }
+}
