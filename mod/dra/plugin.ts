@@ -1,0 +1,219 @@
+import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { basename, dirname, join } from "node:path";
+import type { DescService } from "@bufbuild/protobuf";
+import { DRAPlugin as DRAPluginV1 } from "../../proto/gen/dra/dra_v1_pb.ts";
+import { DRAPlugin as DRAPluginV1Beta1 } from "../../proto/gen/dra/dra_v1beta1_pb.ts";
+import { DRAResourceHealth as HealthV1 } from "../../proto/gen/dra/health_v1_pb.ts";
+import { DRAResourceHealth as HealthV1Alpha1 } from "../../proto/gen/dra/health_v1alpha1_pb.ts";
+import { Registration } from "../../proto/gen/dra/registration_pb.ts";
+import type { Clock, Log } from "../agent/ports.ts";
+import { serviceDefinition } from "../grpc/service.ts";
+import { type DraHandlers, draService } from "./dra_service.ts";
+import { healthService, type HealthSource } from "./health_service.ts";
+import { registrationService } from "./registration_service.ts";
+
+/** What the kernel takes as the path of a unix socket, in bytes. */
+export const SOCKET_PATH_LIMIT = 107;
+/** How often it is looked whether the sockets are still there, in milliseconds. */
+const WATCH_INTERVAL = 2_000;
+
+export interface DraPluginOptions {
+  readonly driver: string;
+  /** The kubelet's folder, the same inside and outside the container. */
+  readonly kubeletDir: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** The kubelet said whether it took the plugin. */
+  readonly onRegistered?: (registered: boolean) => void;
+}
+
+/** Where the sockets of a driver are. */
+export function socketPaths({ kubeletDir, driver }: {
+  readonly kubeletDir: string;
+  readonly driver: string;
+}): { readonly service: string; readonly registry: string } {
+  return {
+    service: join(kubeletDir, "plugins", driver, "dra.sock"),
+    registry: join(kubeletDir, "plugins_registry", `${driver}-reg.sock`),
+  };
+}
+
+/**
+ * The DRA kubelet plugin: two sockets, one on which the kubelet learns of the driver and one on
+ * which it calls it. A socket that someone removed is made again.
+ */
+export class DraPlugin {
+  readonly #options: DraPluginOptions;
+  readonly #paths: { readonly service: string; readonly registry: string };
+  readonly #service: SocketServer;
+  readonly #registry: SocketServer;
+  readonly #stop = new AbortController();
+  #watch: Promise<void> | undefined;
+
+  /** @throws RangeError when a socket's path would be longer than the kernel takes */
+  constructor(options: DraPluginOptions, handlers: DraHandlers & HealthSource) {
+    this.#options = options;
+    this.#paths = socketPaths(options);
+    for (const path of Object.values(this.#paths)) {
+      const bytes = new TextEncoder().encode(path).length;
+      if (bytes > SOCKET_PATH_LIMIT) {
+        throw new RangeError(
+          `the socket path ${path} has ${bytes} bytes; at most ${SOCKET_PATH_LIMIT} are possible: ` +
+            "use a shorter kubelet folder or driver name",
+        );
+      }
+    }
+    const { signal } = this.#stop;
+    const health = healthService(handlers, { log: options.log, signal });
+    // The kubelet takes the first version that it knows too.
+    const served: [DescService, string, UntypedServiceImplementation][] = [
+      [DRAPluginV1, "v1.DRAPlugin", draService(handlers)],
+      [DRAPluginV1Beta1, "v1beta1.DRAPlugin", draService(handlers)],
+      [HealthV1, "v1.DRAResourceHealth", health],
+      [HealthV1Alpha1, "v1alpha1.DRAResourceHealth", health],
+    ];
+    this.#service = new SocketServer(
+      this.#paths.service,
+      served.map(([service, , implementation]) => [service, implementation]),
+    );
+    this.#registry = new SocketServer(this.#paths.registry, [[
+      Registration,
+      registrationService({
+        driver: options.driver,
+        endpoint: this.#paths.service,
+        versions: served.map(([, version]) => version),
+        log: options.log,
+        onStatus: (registered) => options.onRegistered?.(registered),
+      }),
+    ]]);
+  }
+
+  /** Resolves when both sockets listen; waits for the kubelet's folder where it is not there yet. */
+  async start(): Promise<void> {
+    await this.#awaitFolder(dirname(this.#paths.registry));
+    await Deno.mkdir(dirname(this.#paths.service), { recursive: true, mode: 0o700 });
+    // The kubelet calls as soon as it sees the registry socket.
+    await this.#service.listen();
+    await this.#registry.listen();
+    this.#options.log.info("the DRA sockets listen", this.#paths);
+    this.#watch = this.#keep();
+  }
+
+  /** The kubelet learns of it first; running calls are answered. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#watch;
+    await this.#registry.close();
+    await this.#service.close();
+  }
+
+  async #awaitFolder(folder: string): Promise<void> {
+    const { clock, log } = this.#options;
+    for (let said = false; !await exists(folder); said = true) {
+      if (!said) log.warn("waiting for the kubelet's folder", { folder });
+      await clock.sleep(WATCH_INTERVAL, this.#stop.signal);
+    }
+  }
+
+  async #keep(): Promise<void> {
+    const { clock, log } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      await clock.sleep(WATCH_INTERVAL, this.#stop.signal).catch(() => {});
+      if (this.#stop.signal.aborted) return;
+      for (const server of [this.#service, this.#registry]) {
+        if (await server.present()) continue;
+        log.warn("a DRA socket was removed; making it again", { socket: server.path });
+        try {
+          await Deno.mkdir(dirname(server.path), { recursive: true, mode: 0o700 });
+          await server.listen();
+        } catch (error) {
+          log.warn("cannot make the DRA socket again yet", {
+            socket: server.path,
+            error: String(error),
+          });
+        }
+      }
+    }
+  }
+}
+
+/** A gRPC server on a unix socket. */
+class SocketServer {
+  readonly path: string;
+  readonly #services: readonly (readonly [DescService, UntypedServiceImplementation])[];
+  #server: Server | undefined;
+  /** Tells the socket file that this server made from one that someone else put in its place. */
+  #identity: string | undefined;
+
+  constructor(
+    path: string,
+    services: readonly (readonly [DescService, UntypedServiceImplementation])[],
+  ) {
+    this.path = path;
+    this.#services = services;
+  }
+
+  /** Listens, in place of whatever stood at the path. */
+  async listen(): Promise<void> {
+    this.#server?.forceShutdown();
+    this.#server = undefined;
+    await removeSocket(this.path);
+    const server = new Server({ "grpc.max_receive_message_length": 4 * 1024 * 1024 });
+    for (const [service, implementation] of this.#services) {
+      server.addService(serviceDefinition(service), implementation);
+    }
+    await new Promise<void>((resolve, reject) =>
+      server.bindAsync(
+        `unix:${this.path}`,
+        ServerCredentials.createInsecure(),
+        (error) => error ? reject(new Error(`${this.path}: ${error.message}`)) : resolve(),
+      )
+    );
+    await Deno.chmod(this.path, 0o600);
+    this.#identity = await identity(this.path);
+    this.#server = server;
+  }
+
+  /** Whether the path still leads to this server. */
+  async present(): Promise<boolean> {
+    return await identity(this.path) === this.#identity;
+  }
+
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    // Another instance may listen there by now; its socket stays.
+    if (await this.present()) await removeSocket(this.path);
+    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  }
+}
+
+async function removeSocket(path: string): Promise<void> {
+  try {
+    const { isSocket } = await Deno.lstat(path);
+    if (!isSocket) throw new Error(`${path} is in the way: ${basename(path)} is no socket`);
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Inode numbers are used again at once, so the time counts too. Undefined where there is nothing. */
+async function identity(path: string): Promise<string | undefined> {
+  try {
+    const { ino, mtime } = await Deno.lstat(path);
+    return `${ino} ${mtime?.getTime()}`;
+  } catch {
+    return undefined;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,172 @@
+import { join } from "node:path";
+import {
+  DRAPlugin as DRAPluginV1,
+  type NodePrepareResourceResponse,
+  type NodeUnprepareResourceResponse,
+} from "../../proto/gen/dra/dra_v1_pb.ts";
+import { DRAPlugin as DRAPluginV1Beta1 } from "../../proto/gen/dra/dra_v1beta1_pb.ts";
+import {
+  DRAResourceHealth,
+  type NodeWatchResourcesResponse,
+} from "../../proto/gen/dra/health_v1_pb.ts";
+import { Registration } from "../../proto/gen/dra/registration_pb.ts";
+import type { ClaimRef } from "../claim/attachment.ts";
+import { GrpcClient } from "../grpc/client.ts";
+
+/** The kubelet's time-outs, in milliseconds. */
+const GET_INFO = 1_000;
+const NOTIFY = 5_000;
+const CALL = 45_000;
+/** How often the registry folder is read. */
+const POLL = 20;
+
+const SERVICES = { "v1.DRAPlugin": DRAPluginV1, "v1beta1.DRAPlugin": DRAPluginV1Beta1 } as const;
+type Version = keyof typeof SERVICES;
+
+interface Driver {
+  readonly version: Version;
+  readonly client: GrpcClient;
+  readonly supportedVersions: readonly string[];
+}
+
+export interface SimulatedKubeletOptions {
+  readonly kubeletDir: string;
+  /** DRA versions that this kubelet knows. */
+  readonly versions?: readonly Version[];
+}
+
+/**
+ * A kubelet as DRA drivers see it, for `try` and the tests: it finds registry sockets, registers
+ * what it finds there, and calls Prepare and Unprepare.
+ */
+export class SimulatedKubelet {
+  readonly #registry: string;
+  readonly #versions: readonly Version[];
+  readonly #drivers = new Map<string, Driver>();
+  readonly #seen = new Map<string, string>();
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+
+  constructor({ kubeletDir, versions }: SimulatedKubeletOptions) {
+    this.#registry = join(kubeletDir, "plugins_registry");
+    this.#versions = versions ?? ["v1.DRAPlugin", "v1beta1.DRAPlugin"];
+  }
+
+  async start(): Promise<void> {
+    await Deno.mkdir(this.#registry, { recursive: true, mode: 0o750 });
+    this.#loop = this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    for (const { client } of this.#drivers.values()) client.close();
+    this.#drivers.clear();
+  }
+
+  /** Resolves when the driver is registered. */
+  async registered(driver: string, signal?: AbortSignal): Promise<void> {
+    while (!this.#drivers.has(driver)) {
+      signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, POLL));
+    }
+  }
+
+  /** The versions that a registered driver said it supports. */
+  supportedVersions(driver: string): readonly string[] {
+    return this.#driver(driver).supportedVersions;
+  }
+
+  /** Prepares the claims of one pod; the answers by UID. */
+  async prepare(
+    driver: string,
+    claims: readonly ClaimRef[],
+  ): Promise<Record<string, NodePrepareResourceResponse>> {
+    const { version, client } = this.#driver(driver);
+    const method = SERVICES[version].method
+      .nodePrepareResources as typeof DRAPluginV1.method.nodePrepareResources;
+    const response = await client.call(method, { claims: claims as never }, { timeout: CALL });
+    return response.claims;
+  }
+
+  /** Unprepares claims; the answers by UID. */
+  async unprepare(
+    driver: string,
+    claims: readonly ClaimRef[],
+  ): Promise<Record<string, NodeUnprepareResourceResponse>> {
+    const { version, client } = this.#driver(driver);
+    const method = SERVICES[version].method
+      .nodeUnprepareResources as typeof DRAPluginV1.method.nodeUnprepareResources;
+    const response = await client.call(method, { claims: claims as never }, { timeout: CALL });
+    return response.claims;
+  }
+
+  watchHealth(driver: string, signal: AbortSignal): AsyncIterable<NodeWatchResourcesResponse> {
+    const { client } = this.#driver(driver);
+    return client.stream(DRAResourceHealth.method.nodeWatchResources, {}, signal);
+  }
+
+  #driver(name: string): Driver {
+    const driver = this.#drivers.get(name);
+    if (!driver) throw new Error(`DRA driver ${name} is not registered`);
+    return driver;
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const found = new Set<string>();
+      for await (const { name } of Deno.readDir(this.#registry)) {
+        if (name.startsWith(".") || !name.endsWith(".sock")) continue;
+        found.add(name);
+        const identity = await identityOf(join(this.#registry, name));
+        if (identity === undefined || this.#seen.get(name) === identity) continue;
+        if (await this.#register(join(this.#registry, name))) this.#seen.set(name, identity);
+      }
+      for (const name of this.#seen.keys()) if (!found.has(name)) this.#seen.delete(name);
+      await new Promise((resolve) => setTimeout(resolve, POLL));
+    }
+  }
+
+  async #register(path: string): Promise<boolean> {
+    // The kubelet's authority is the path of the socket, encoded.
+    const client = new GrpcClient(`unix:${path}`, {
+      "grpc.default_authority": encodeURIComponent(path),
+    });
+    try {
+      const info = await client.call(Registration.method.getInfo, {}, { timeout: GET_INFO });
+      const version = info.supportedVersions.find((candidate): candidate is Version =>
+        this.#versions.includes(candidate as Version)
+      );
+      await client.call(
+        Registration.method.notifyRegistrationStatus,
+        version
+          ? { pluginRegistered: true, error: "" }
+          : { pluginRegistered: false, error: "no supported version" },
+        { timeout: NOTIFY },
+      );
+      if (!version) return true;
+      this.#drivers.get(info.name)?.client.close();
+      this.#drivers.set(info.name, {
+        version,
+        client: new GrpcClient(`unix:${info.endpoint}`),
+        supportedVersions: info.supportedVersions,
+      });
+      return true;
+    } catch {
+      // Not listening yet, or no longer: looked at again.
+      return false;
+    } finally {
+      client.close();
+    }
+  }
+}
+
+/** What tells a socket from one that was made in its place; undefined where there is none. */
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { ino, mtime } = await Deno.lstat(path);
+    return `${ino} ${mtime?.getTime()}`;
+  } catch {
+    return undefined;
+  }
+}
