@@ -1,0 +1,149 @@
+/** Runs one program to its end: the port behind which plugins run. */
+export type RunProgram = (path: string, options: ProgramOptions) => Promise<ProgramOutcome>;
+
+export interface ProgramOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: Uint8Array;
+  /** Milliseconds; then the program and all that it started is killed. */
+  readonly timeout: number;
+  /** Kills likewise. */
+  readonly signal: AbortSignal;
+}
+
+export interface ProgramOutcome {
+  readonly code: number;
+  /** The signal that ended it, where one did. */
+  readonly signal?: string;
+  readonly stdout: Uint8Array;
+  /** The end of what it wrote there. */
+  readonly stderr: string;
+  /** Set when it was killed: why. */
+  readonly killed?: string;
+}
+
+/** What a plugin may print, in bytes: results are a few kilobytes. */
+const STDOUT_LIMIT = 1024 * 1024;
+const STDERR_TAIL = 4096;
+/** How long output is awaited that a child of an ended plugin may still hold open, in milliseconds. */
+const LINGER = 200;
+/** A plugin that is being replaced (an upgrade) is busy for a moment (ETXTBSY). */
+const BUSY_PAUSES = [20, 50, 100, 250, 500, 1000];
+
+/**
+ * Runs a program in a session of its own, so that a stuck one can be killed with all its children.
+ *
+ * @throws what Deno.Command throws when it cannot be started
+ */
+export const runProgram: RunProgram = async (path, options) => {
+  const child = await spawn(path, options);
+  let killed: string | undefined;
+  const kill = (why: string) => {
+    killed ??= why;
+    try {
+      // The session's leader gives its process group its id.
+      Deno.kill(-child.pid, "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  };
+  const timer = setTimeout(
+    () => kill(`it did not end within ${options.timeout} ms`),
+    options.timeout,
+  );
+  const abort = () => kill("it was cancelled");
+  options.signal.addEventListener("abort", abort, { once: true });
+  if (options.signal.aborted) abort();
+  const ended = new AbortController();
+  try {
+    const stdout = collect(child.stdout, ended.signal, {
+      limit: STDOUT_LIMIT,
+      exceeded: () => kill(`it printed more than ${STDOUT_LIMIT} bytes`),
+    });
+    const stderr = collect(child.stderr, ended.signal, { tail: STDERR_TAIL });
+    void feed(child.stdin, options.stdin);
+    const { code, signal } = await child.status;
+    // Children that it left behind may hold its output open.
+    const linger = setTimeout(() => ended.abort(), LINGER);
+    const [out, err] = await Promise.all([stdout, stderr]);
+    clearTimeout(linger);
+    return {
+      code,
+      ...(signal && { signal }),
+      stdout: out,
+      stderr: new TextDecoder().decode(err).trim(),
+      ...(killed !== undefined && { killed }),
+    };
+  } finally {
+    clearTimeout(timer);
+    options.signal.removeEventListener("abort", abort);
+    ended.abort();
+    if (killed !== undefined) kill(killed);
+  }
+};
+
+async function spawn(path: string, { env }: ProgramOptions): Promise<Deno.ChildProcess> {
+  for (let attempt = 0;; attempt++) {
+    try {
+      return new Deno.Command(path, {
+        args: [],
+        clearEnv: true,
+        env: { ...env },
+        detached: true,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (error) {
+      const pause = BUSY_PAUSES[attempt];
+      if (!isBusy(error) || pause === undefined) throw error;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+/** ETXTBSY: someone has the program open for writing. */
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && /text file busy|os error 26\b/i.test(error.message);
+}
+
+async function feed(stdin: WritableStream<Uint8Array>, bytes: Uint8Array): Promise<void> {
+  try {
+    const writer = stdin.getWriter();
+    await writer.write(bytes);
+    await writer.close();
+  } catch {
+    // A plugin need not read its input; what it makes of that shows in its answer.
+  }
+}
+
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  ended: AbortSignal,
+  { limit = Infinity, tail = Infinity, exceeded }: {
+    readonly limit?: number;
+    readonly tail?: number;
+    readonly exceeded?: () => void;
+  },
+): Promise<Uint8Array> {
+  const reader = stream.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  ended.addEventListener("abort", cancel, { once: true });
+  let bytes = new Uint8Array(0);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return bytes;
+      const all = new Uint8Array(bytes.length + value.length);
+      all.set(bytes);
+      all.set(value, bytes.length);
+      bytes = all.length > tail ? all.slice(-tail) : all;
+      if (bytes.length > limit) {
+        exceeded?.();
+        return bytes;
+      }
+    }
+  } finally {
+    ended.removeEventListener("abort", cancel);
+    await reader.cancel().catch(() => {});
+  }
+}
