@@ -1,1 +1,41 @@
-console.log("network-dra");
+/** network-dra: argv → command. The only place that exits. */
+import { help, VERSION } from "./mod/cmd/help.ts";
+import { UsageError } from "./mod/cmd/usage_error.ts";
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+
+async function main([command, ...argv]: readonly string[]): Promise<number> {
+  switch (command) {
+    // Loaded when needed: each brings libraries that the other does not use.
+    case "run":
+      return await (await import("./mod/cmd/run.ts")).run(argv);
+    case "try":
+      return await (await import("./mod/cmd/try.ts")).tryFiles(argv);
+    case "version":
+    case "--version":
+      console.log(VERSION);
+      return 0;
+    case "help":
+    case "--help":
+    case "-h":
+      console.log(help());
+      return 0;
+    default:
+      throw new UsageError(
+        command === undefined
+          ? "no command was given: run, try, version or help"
+          : `${JSON.stringify(command)} is no command; there are run, try, version and help`,
+      );
+  }
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    const usage = error instanceof UsageError;
+    console.error(`network-dra: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(usage ? EXIT_USAGE : EXIT_FAILURE);
+  }
+}

@@ -1,0 +1,27 @@
+import config from "../../deno.json" with { type: "json" };
+import { describeFlags } from "./run_config.ts";
+
+export const VERSION: string = config.version;
+
+/** What `network-dra help` prints. */
+export function help(): string {
+  return `network-dra ${VERSION}: networks for pods, claimed like devices
+
+usage: network-dra COMMAND [FLAGS]
+
+  run          the agent of this node, for the kubelet and the container runtime
+  try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
+  version      the version
+  help         this text
+
+flags of run (default) [environment]:
+${describeFlags()}
+
+flags of try:
+  -o FORMAT            how the claims are printed: yaml (default) or json
+  --keep               keep the node until Ctrl-C
+  --driver-name NAME   default: the driver named in the files
+  --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
+  --verbose            the agent's own log too
+`;
+}

@@ -1,0 +1,242 @@
+import { parseArgs } from "node:util";
+import { parse as parseYaml } from "yaml";
+import * as take from "./settings.ts";
+import type { Setting } from "./settings.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Everything that `network-dra run` can be told. */
+export interface RunConfig {
+  readonly nodeName: string;
+  readonly driverName: string;
+  readonly kubeletDir: string;
+  readonly nriSocket: string;
+  readonly pluginName: string;
+  readonly pluginIndex: string;
+  readonly cniPath: readonly string[];
+  /** Milliseconds. */
+  readonly cniTimeout: number;
+  readonly stateDir: string;
+  /** Empty turns CDI off. */
+  readonly cdiDir: string;
+  readonly kubeconfig?: string;
+  readonly concurrency: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly logFormat: "text" | "json";
+}
+
+type Settings = { readonly [K in keyof RunConfig]-?: Setting<NonNullable<RunConfig[K]>> };
+
+const SETTINGS: Settings = {
+  nodeName: {
+    flag: "node-name",
+    env: "NODE_NAME",
+    takes: "NAME",
+    help: "name of the node; default: the host name",
+    parse: take.name,
+  },
+  driverName: {
+    flag: "driver-name",
+    aliases: ["dra-driver-name"],
+    env: "NETWORK_DRA_DRIVER_NAME",
+    takes: "NAME",
+    help: "name of the DRA driver in claims and device classes",
+    fallback: "dra.networking",
+    parse: take.driverName,
+  },
+  kubeletDir: {
+    flag: "kubelet-dir",
+    env: "NETWORK_DRA_KUBELET_DIR",
+    takes: "PATH",
+    help: "the kubelet's root folder",
+    fallback: "/var/lib/kubelet",
+    parse: take.absolutePath,
+  },
+  nriSocket: {
+    flag: "nri-socket",
+    env: "NETWORK_DRA_NRI_SOCKET",
+    takes: "PATH",
+    help: "the container runtime's NRI socket",
+    fallback: "/var/run/nri/nri.sock",
+    parse: take.socketPath,
+  },
+  pluginName: {
+    flag: "plugin-name",
+    env: "NETWORK_DRA_PLUGIN_NAME",
+    takes: "NAME",
+    help: "name of the NRI plugin",
+    fallback: "network-dra",
+    parse: take.pluginName,
+  },
+  pluginIndex: {
+    flag: "plugin-index",
+    env: "NETWORK_DRA_PLUGIN_INDEX",
+    takes: "NN",
+    help: "where the NRI plugin stands among others",
+    fallback: "53",
+    parse: take.pluginIndex,
+  },
+  cniPath: {
+    flag: "cni-path",
+    env: "NETWORK_DRA_CNI_PATH",
+    takes: "PATH[:PATH…]",
+    help: "folders of the CNI plugins",
+    fallback: "/opt/cni/bin",
+    parse: take.searchPath,
+  },
+  cniTimeout: {
+    flag: "cni-timeout",
+    env: "NETWORK_DRA_CNI_TIMEOUT",
+    takes: "TIME",
+    help: "how long one operation of a CNI plugin may take",
+    fallback: "30s",
+    parse: take.duration,
+  },
+  stateDir: {
+    flag: "state-dir",
+    aliases: ["cni-cache-dir"],
+    env: "NETWORK_DRA_STATE_DIR",
+    takes: "PATH",
+    help: "where the agent keeps its records",
+    fallback: "/var/lib/network-dra",
+    parse: take.absolutePath,
+  },
+  cdiDir: {
+    flag: "cdi-dir",
+    env: "NETWORK_DRA_CDI_DIR",
+    takes: "PATH",
+    help: "where the container runtime looks for CDI specs; empty turns CDI off",
+    fallback: "/var/run/cdi",
+    parse: take.absolutePathOrEmpty,
+  },
+  kubeconfig: {
+    flag: "kubeconfig",
+    env: "KUBECONFIG",
+    takes: "PATH",
+    help: "how to reach the API server; default: the pod's ServiceAccount",
+    parse: take.absolutePath,
+  },
+  concurrency: {
+    flag: "concurrency",
+    env: "NETWORK_DRA_CONCURRENCY",
+    takes: "NUMBER",
+    help: "CNI operations at once; default: twice the number of cores",
+    parse: take.concurrency,
+  },
+  logLevel: {
+    flag: "log-level",
+    env: "NETWORK_DRA_LOG_LEVEL",
+    takes: "LEVEL",
+    help: "debug, info, warn or error",
+    fallback: "info",
+    parse: take.oneOf("debug", "info", "warn", "error"),
+  },
+  logFormat: {
+    flag: "log-format",
+    env: "NETWORK_DRA_LOG_FORMAT",
+    takes: "FORMAT",
+    help: "text or json",
+    fallback: "text",
+    parse: take.oneOf("text", "json"),
+  },
+};
+
+const CONFIG = { flag: "config", env: "NETWORK_DRA_CONFIG" };
+
+/** The environment variables that are read. */
+export const ENVIRONMENT: readonly string[] = [
+  CONFIG.env,
+  ...Object.values(SETTINGS).map(({ env }) => env),
+];
+
+export interface Surroundings {
+  readonly env: (name: string) => string | undefined;
+  readonly readFile: (path: string) => string;
+  readonly hostname: () => string;
+  readonly cores: number;
+}
+
+/** A flag goes before its environment variable, that before the configuration file, that before the default. */
+export function parseRunConfig(argv: readonly string[], surroundings: Surroundings): RunConfig {
+  const flags = readFlags(argv);
+  const path = flags.get(CONFIG.flag) ?? surroundings.env(CONFIG.env);
+  const file = path === undefined ? new Map<string, string>() : readConfigFile(path, surroundings);
+  const config: Record<string, unknown> = {
+    nodeName: surroundings.hostname(),
+    concurrency: 2 * surroundings.cores,
+  };
+  for (const [key, setting] of Object.entries(SETTINGS) as [string, Setting<unknown>][]) {
+    const given: [string, string | undefined][] = [
+      [`--${setting.flag}`, flags.get(setting.flag)],
+      [setting.env, surroundings.env(setting.env)],
+      [`${path}: ${key}`, file.get(key)],
+    ];
+    const [source, text] = given.find(([, value]) => value !== undefined) ?? ["", setting.fallback];
+    if (text === undefined) continue;
+    try {
+      config[key] = setting.parse(text);
+    } catch (error) {
+      throw new UsageError(
+        `${source}: ${JSON.stringify(text)} is not possible; it takes ${(error as Error).message}`,
+      );
+    }
+  }
+  return config as unknown as RunConfig;
+}
+
+/** The flags with what they are for. */
+export function describeFlags(): string {
+  const rows = Object.values(SETTINGS).map(({ flag, takes, help, fallback, env }) => [
+    `  --${flag} ${takes}`,
+    `${help}${fallback === undefined ? "" : ` (${fallback})`} [${env}]`,
+  ]);
+  rows.push(["  --config PATH", `a YAML file with the same settings in camelCase [${CONFIG.env}]`]);
+  const width = Math.max(...rows.map(([left]) => left!.length)) + 2;
+  return rows.map(([left, right]) => `${left!.padEnd(width)}${right}`).join("\n");
+}
+
+function readFlags(argv: readonly string[]): Map<string, string> {
+  const canonical = new Map<string, string>([[CONFIG.flag, CONFIG.flag]]);
+  for (const { flag, aliases } of Object.values(SETTINGS)) {
+    for (const spelling of [flag, ...aliases ?? []]) canonical.set(spelling, flag);
+  }
+  const options = Object.fromEntries(
+    [...canonical.keys()].map((flag) => [flag, { type: "string" as const }]),
+  );
+  let values: Readonly<Record<string, string | undefined>>;
+  try {
+    values = parseArgs({ args: [...argv], options, allowPositionals: false }).values;
+  } catch (error) {
+    // The first line says what is wrong; what follows explains getopt.
+    throw new UsageError((error as Error).message.split(". ")[0]!);
+  }
+  return new Map(
+    Object.entries(values).flatMap(([flag, value]) =>
+      value === undefined ? [] : [[canonical.get(flag)!, value]]
+    ),
+  );
+}
+
+function readConfigFile(path: string, { readFile }: Surroundings): Map<string, string> {
+  let content: unknown;
+  try {
+    content = parseYaml(readFile(path), { version: "1.1", uniqueKeys: true }) ?? {};
+  } catch (error) {
+    throw new UsageError(`--config: ${path} cannot be read: ${(error as Error).message}`);
+  }
+  if (typeof content !== "object" || Array.isArray(content)) {
+    throw new UsageError(`--config: ${path} must hold settings, one a line`);
+  }
+  const settings = new Map<string, string>();
+  for (const [key, value] of Object.entries(content as Record<string, unknown>)) {
+    if (!(key in SETTINGS)) {
+      throw new UsageError(
+        `${path}: ${key} is not known; known are ${Object.keys(SETTINGS).join(", ")}`,
+      );
+    }
+    if (!["string", "number", "boolean"].includes(typeof value)) {
+      throw new UsageError(`${path}: ${key}: ${JSON.stringify(value)} must be a single value`);
+    }
+    settings.set(key, String(value));
+  }
+  return settings;
+}

@@ -1,0 +1,76 @@
+/** How the text of a setting becomes its value. Throws an Error that says what the setting takes. */
+export type Parse<T> = (text: string) => T;
+
+/** One setting of `network-dra run`: its names, what it takes and what it is for. */
+export interface Setting<T> {
+  /** Without the dashes; the name in the configuration file is the same in camelCase. */
+  readonly flag: string;
+  /** Other spellings of the flag. */
+  readonly aliases?: readonly string[];
+  readonly env: string;
+  readonly takes: string;
+  readonly help: string;
+  readonly fallback?: string;
+  readonly parse: Parse<T>;
+}
+
+export const driverName: Parse<string> = (text) => {
+  const label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+  if (new RegExp(`^${label}(\\.${label})*$`).test(text) && text.length <= 63) return text;
+  throw new Error("a DNS name in lower case of at most 63 characters, such as dra.networking");
+};
+
+export const pluginName: Parse<string> = (text) => {
+  if (/^[A-Za-z0-9_.+-]+$/.test(text)) return text;
+  throw new Error('letters, digits, "_", ".", "+" and "-"');
+};
+
+export const pluginIndex: Parse<string> = (text) => {
+  if (/^[0-9]{2}$/.test(text)) return text;
+  throw new Error("two digits, 00 to 99");
+};
+
+export const name: Parse<string> = (text) => {
+  if (text !== "") return text;
+  throw new Error("a name that is not empty");
+};
+
+export const absolutePath: Parse<string> = (text) => {
+  if (text.startsWith("/") && !text.includes("\0")) return text;
+  throw new Error("an absolute path");
+};
+
+export const absolutePathOrEmpty: Parse<string> = (text) => text === "" ? "" : absolutePath(text);
+
+export const socketPath: Parse<string> = (text) => {
+  if (text.startsWith("/") && new TextEncoder().encode(text).length <= 107) return text;
+  throw new Error("an absolute path of at most 107 bytes");
+};
+
+export const searchPath: Parse<readonly string[]> = (text) => {
+  const folders = text.split(":");
+  if (folders.every((folder) => folder.startsWith("/"))) return folders;
+  throw new Error("absolute paths, with ':' between them");
+};
+
+export const concurrency: Parse<number> = (text) => {
+  const number = Number(text);
+  if (/^[0-9]+$/.test(text) && number >= 1 && number <= 1024) return number;
+  throw new Error("a whole number from 1 to 1024");
+};
+
+/** Milliseconds. */
+export const duration: Parse<number> = (text) => {
+  const [, number = "", unit = ""] = text.match(/^([0-9]+(?:\.[0-9]+)?)(ms|s|m)$/) ?? [];
+  const ms = Number(number) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? NaN);
+  if (ms >= 1 && ms <= 3_600_000) return ms;
+  throw new Error("a time from 1ms to 60m, such as 500ms, 30s or 2m");
+};
+
+export function oneOf<const T extends string>(...values: readonly T[]): Parse<T> {
+  return (text) => {
+    const found = values.find((value) => value === text);
+    if (found !== undefined) return found;
+    throw new Error(`one of ${values.join(", ")}`);
+  };
+}

@@ -1,0 +1,85 @@
+import type { Cluster, DeviceStatus, ResourceClaim } from "../agent/ports.ts";
+import type { ClaimRef } from "../claim/attachment.ts";
+import type { KubeConnection } from "./connection.ts";
+import { KubeError } from "./error.ts";
+
+const API_VERSION = "resource.k8s.io/v1";
+
+/** The API server as the agent uses it. */
+export class KubeCluster implements Cluster {
+  readonly #connection: KubeConnection;
+  readonly #fieldManager: string;
+
+  /** @param fieldManager the name under which status entries are owned; it must not change */
+  constructor(connection: KubeConnection, { fieldManager }: { readonly fieldManager: string }) {
+    this.#connection = connection;
+    this.#fieldManager = fieldManager;
+  }
+
+  async getClaim(
+    claim: { readonly namespace: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<ResourceClaim | undefined> {
+    try {
+      const path = claimPath(claim);
+      return await this.#connection.request({ method: "GET", path, signal }) as ResourceClaim;
+    } catch (error) {
+      if (isMissing(error, claim.name)) return undefined;
+      throw explained(error);
+    }
+  }
+
+  async applyDeviceStatus(
+    claim: ClaimRef,
+    devices: readonly DeviceStatus[],
+    signal: AbortSignal,
+  ): Promise<"applied" | "gone"> {
+    const { namespace, name, uid } = claim;
+    const query = new URLSearchParams({ fieldManager: this.#fieldManager, force: "true" });
+    try {
+      await this.#connection.request({
+        method: "PATCH",
+        path: `${claimPath(claim)}/status?${query}`,
+        contentType: "application/apply-patch+yaml",
+        body: {
+          apiVersion: API_VERSION,
+          kind: "ResourceClaim",
+          metadata: { namespace, name, uid },
+          status: { devices },
+        },
+        signal,
+      });
+      return "applied";
+    } catch (error) {
+      if (isMissing(error, name)) return "gone";
+      // Another claim of that name, or one that was deallocated: both refuse what is applied.
+      const refused = error instanceof KubeError && (error.status === 409 || error.status === 422);
+      if (refused && !await this.#isThere(claim, signal)) return "gone";
+      throw explained(error);
+    }
+  }
+
+  async #isThere({ namespace, name, uid }: ClaimRef, signal: AbortSignal): Promise<boolean> {
+    const current = await this.getClaim({ namespace, name }, signal);
+    return (current?.metadata as { uid?: unknown } | undefined)?.uid === uid;
+  }
+}
+
+function claimPath({ namespace, name }: { readonly namespace: string; readonly name: string }) {
+  const [inNamespace, named] = [namespace, name].map(encodeURIComponent);
+  return `/apis/${API_VERSION}/namespaces/${inNamespace}/resourceclaims/${named}`;
+}
+
+/** Whether the API server says that it has no such claim, rather than no such API. */
+function isMissing(error: unknown, name: string): boolean {
+  return error instanceof KubeError && error.status === 404 && error.message.includes(`"${name}"`);
+}
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof KubeError) || error.status !== 404) return error;
+  return new Error(
+    `the API server does not serve ${API_VERSION}: Kubernetes 1.34 or later is needed, with the ` +
+      `API enabled (${error.message})`,
+    { cause: error },
+  );
+}

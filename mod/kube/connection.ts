@@ -1,0 +1,123 @@
+import { KubeConfig } from "@kubernetes/client-node/config";
+import { KubeError } from "./error.ts";
+
+/** The API server answers within this, or the request is given up, in milliseconds. */
+const REQUEST_TIMEOUT = 10_000;
+
+/** What the library fills in for a request: the credentials as they are at that moment. */
+interface Credentials {
+  headers?: Record<string, string>;
+  ca?: string | Uint8Array;
+  cert?: string | Uint8Array;
+  key?: string | Uint8Array;
+}
+
+export interface Request {
+  readonly method: "GET" | "PATCH";
+  /** With its query. */
+  readonly path: string;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Requests to one API server. The library reads the credentials (kubeconfig, the pod's
+ * ServiceAccount, exec plugins), for each request anew, so that rotated ones are picked up; the
+ * requests themselves are plain JSON: typed models would drop fields that they do not know.
+ */
+export class KubeConnection {
+  readonly #config: KubeConfig;
+  readonly #server: string;
+  #client: { readonly material: string; readonly http: Deno.HttpClient } | undefined;
+
+  /**
+   * @param kubeconfig path of a kubeconfig; without it the pod's ServiceAccount is used
+   * @throws Error that says what is missing
+   */
+  constructor({ kubeconfig }: { readonly kubeconfig?: string }) {
+    this.#config = new KubeConfig();
+    if (kubeconfig !== undefined) {
+      this.#config.loadFromFile(kubeconfig);
+    } else if (Deno.env.get("KUBERNETES_SERVICE_HOST")) {
+      this.#config.loadFromCluster();
+    } else {
+      throw new Error("not in a cluster (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig");
+    }
+    const cluster = this.#config.getCurrentCluster();
+    if (!cluster?.server) {
+      throw new Error(`${kubeconfig ?? "the ServiceAccount"}: the current context has no cluster`);
+    }
+    if (cluster.skipTLSVerify && cluster.server.startsWith("https:")) {
+      throw new Error(
+        `${kubeconfig}: insecure-skip-tls-verify is not supported: give certificate-authority`,
+      );
+    }
+    this.#server = cluster.server.replace(/\/+$/, "");
+  }
+
+  /** The answer's body. @throws KubeError */
+  async request({ method, path, body, contentType, signal }: Request): Promise<unknown> {
+    const about = { verb: method, path: path.split("?")[0]! };
+    const until = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT)]);
+    let response: Response;
+    let text: string;
+    try {
+      const credentials: Credentials = {};
+      await this.#config.applyToHTTPSOptions(credentials as never);
+      response = await fetch(this.#server + path, {
+        method,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        headers: {
+          ...credentials.headers,
+          "Accept": "application/json",
+          "User-Agent": "network-dra",
+          ...(contentType && { "Content-Type": contentType }),
+        },
+        client: this.#httpClient(credentials),
+        signal: until,
+      });
+      text = await response.text();
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new KubeError({ ...about, problem: `no answer from ${this.#server}: ${why}`, cause });
+    }
+    if (response.ok) return JSON.parse(text);
+    throw new KubeError({ ...about, status: response.status, problem: problemOf(text) });
+  }
+
+  close(): void {
+    this.#client?.http.close();
+    this.#client = undefined;
+  }
+
+  /** Keeps connections open from one request to the next, for as long as the certificates stay. */
+  #httpClient({ ca, cert, key }: Credentials): Deno.HttpClient {
+    const [caText, certText, keyText] = [ca, cert, key].map(asText);
+    const material = JSON.stringify([caText, certText, keyText]);
+    if (this.#client?.material !== material) {
+      this.close();
+      const http = Deno.createHttpClient({
+        ...(caText && { caCerts: [caText] }),
+        ...(certText && keyText && { cert: certText, key: keyText }),
+      });
+      this.#client = { material, http };
+    }
+    return this.#client.http;
+  }
+}
+
+function asText(material: string | Uint8Array | undefined): string | undefined {
+  return material instanceof Uint8Array ? new TextDecoder().decode(material) : material;
+}
+
+/** The message of the API server's Status object, or the start of whatever came. */
+function problemOf(body: string): string {
+  try {
+    const { message } = JSON.parse(body);
+    if (typeof message === "string") return message;
+  } catch {
+    // Proxies answer in HTML.
+  }
+  return body.trim().slice(0, 200);
+}
