@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import { cacheFolder, fetchDebianPackage } from "./debian_package.ts";
+
+/** Where the CNI plugins are on most machines. */
+const USUAL_FOLDERS = ["/opt/cni/bin", "/usr/lib/cni"];
+
+/** The suite that has the plugins' current release. */
+const SUITE = "forky";
+
+/**
+ * Folders of CNI plugins for a simulated node: this machine's own, or else those of Debian's package
+ * in the cache.
+ */
+export async function findCniPlugins(
+  { progress }: { readonly progress?: (line: string) => void } = {},
+): Promise<readonly string[]> {
+  for (const folder of USUAL_FOLDERS) {
+    if (await Deno.stat(join(folder, "macvlan")).then(() => true, () => false)) return [folder];
+  }
+  return await fetchCniPlugins({ progress });
+}
+
+/** The folder of the CNI plugins of Debian's package. */
+export async function fetchCniPlugins(
+  { progress }: { readonly progress?: (line: string) => void } = {},
+): Promise<readonly string[]> {
+  try {
+    const files = await fetchDebianPackage("containernetworking-plugins", {
+      suite: SUITE,
+      cache: cacheFolder(),
+      progress,
+    });
+    return [join(files, "usr/lib/cni")];
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `no CNI plugins: none in ${USUAL_FOLDERS.join(" or ")}, and Debian's package cannot be ` +
+        `had (${why}); install them, and give --cni-path if they are elsewhere`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,125 @@
+import { join } from "node:path";
+
+export interface DebianPackageOptions {
+  /** Debian's release, such as bookworm, trixie or forky; the machine's own where it is not named. */
+  readonly suite?: string;
+  /** Where unpacked packages are kept. */
+  readonly cache: string;
+  readonly progress?: (line: string) => void;
+}
+
+/** Where this project keeps what it fetched: NETWORK_DRA_CACHE, or the user's cache folder. */
+export function cacheFolder(): string {
+  const own = Deno.env.get("NETWORK_DRA_CACHE");
+  if (own) return own;
+  const base = Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME") ?? "/tmp", ".cache");
+  return join(base, "network-dra");
+}
+
+/**
+ * Fetches a Debian package and unpacks it into the cache, without installing it and without touching
+ * apt's own lists and configuration. Gives the folder that holds its files.
+ *
+ * Two processes may do so at once: each unpacks apart, and the first to be done wins.
+ */
+export async function fetchDebianPackage(
+  name: string,
+  { suite, cache, progress }: DebianPackageOptions,
+): Promise<string> {
+  const mirror = await ownMirror();
+  const release = suite ?? mirror.suite;
+  const target = join(cache, "debian", `${name}_${release}_${Deno.build.arch}`);
+  if (await exists(target)) return target;
+  progress?.(`fetching Debian's package ${name} (${release}); once, into ${cache}`);
+  await Deno.mkdir(join(cache, "debian"), { recursive: true });
+  const work = await Deno.makeTempDir({ dir: join(cache, "debian"), prefix: ".unpacking-" });
+  try {
+    const apt = await privateApt(work, { ...mirror, suite: release });
+    await run("apt-get", [...apt, "-q", "update"], work);
+    await run("apt-get", [...apt, "-q", "download", name], work);
+    const archive = [...Deno.readDirSync(work)].find((entry) => entry.name.endsWith(".deb"));
+    if (!archive) throw new Error(`apt-get downloaded no package ${name} from ${release}`);
+    await Deno.mkdir(join(work, "files"));
+    await run("dpkg-deb", ["-x", archive.name, join(work, "files")], work);
+    try {
+      await Deno.rename(join(work, "files"), target);
+    } catch (error) {
+      if (!await exists(target)) throw error;
+    }
+    return target;
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+interface Mirror {
+  readonly uri: string;
+  readonly suite: string;
+  readonly keyring: string;
+}
+
+/** The mirror that this machine's own apt uses for Debian's main archive. */
+async function ownMirror(): Promise<Mirror> {
+  const suite = (await read("/etc/os-release")).match(/^VERSION_CODENAME=(\S+)/m)?.[1] ?? "stable";
+  const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  const lists = ["/etc/apt/sources.list"];
+  try {
+    for await (const { name } of Deno.readDir("/etc/apt/sources.list.d")) {
+      lists.push(join("/etc/apt/sources.list.d", name));
+    }
+  } catch {
+    // No such folder: the one file is all there is.
+  }
+  for (const list of lists) {
+    const text = await read(list);
+    const uri = text.match(/^URIs:\s*(\S*\/debian\/?)\s*$/m)?.[1] ??
+      text.match(/^deb\s+(?:\[[^\]]*\]\s+)?(\S*\/debian\/?)\s/m)?.[1];
+    if (uri) return { uri, suite, keyring };
+  }
+  throw new Error(
+    "this machine's apt names no Debian mirror: install the CNI plugins by hand and give --cni-path",
+  );
+}
+
+/** Arguments that give apt its own sources, lists and cache below a folder. */
+async function privateApt(folder: string, { uri, suite, keyring }: Mirror): Promise<string[]> {
+  for (const part of ["lists/partial", "cache/archives/partial", "etc"]) {
+    await Deno.mkdir(join(folder, part), { recursive: true });
+  }
+  const signed = await exists(keyring) ? `[signed-by=${keyring}] ` : "";
+  await Deno.writeTextFile(join(folder, "etc/sources.list"), `deb ${signed}${uri} ${suite} main\n`);
+  await Deno.writeTextFile(join(folder, "status"), "");
+  const options = {
+    "Dir::Etc::sourcelist": join(folder, "etc/sources.list"),
+    "Dir::Etc::sourceparts": "/dev/null",
+    "Dir::State::lists": join(folder, "lists"),
+    "Dir::State::status": join(folder, "status"),
+    "Dir::Cache": join(folder, "cache"),
+    "APT::Sandbox::User": "root",
+    "Acquire::Languages": "none",
+  };
+  return Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
+}
+
+async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
+  let output: Deno.CommandOutput;
+  try {
+    output = await new Deno.Command(program, { args: [...args], cwd, stdin: "null" }).output();
+  } catch (cause) {
+    throw new Error(
+      `${program} cannot be run: this is no Debian; install the CNI plugins and give --cni-path`,
+      { cause },
+    );
+  }
+  if (output.success) return;
+  const said = new TextDecoder().decode(output.stderr).trim().split("\n").slice(-3).join("; ");
+  throw new Error(`${program} ${args.at(-2)} ${args.at(-1)} failed: ${said}`);
+}
+
+async function read(path: string): Promise<string> {
+  return await Deno.readTextFile(path).catch(() => "");
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}

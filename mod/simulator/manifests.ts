@@ -1,0 +1,128 @@
+import { LineCounter, parseAllDocuments } from "yaml";
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** An object of the API, in resource.k8s.io/v1 where it is of that group. */
+export interface Manifest extends Fields {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+
+const GROUP = "resource.k8s.io";
+const OLD_VERSIONS = ["v1alpha3", "v1beta1", "v1beta2"];
+const RUN_KINDS = ["ResourceClaim", "ResourceClaimTemplate", "DeviceClass", "Pod"];
+/** Read past: they say nothing that a simulated node needs. */
+const IGNORED_KINDS = ["Namespace", "ServiceAccount"];
+
+/**
+ * Reads the manifests of a YAML file as Kubernetes reads it: YAML 1.1, in which `no` and `off` are
+ * false. Objects of older versions of resource.k8s.io become v1.
+ *
+ * @throws Error that names the file and the line
+ */
+export function parseManifests(yaml: string, file: string): Manifest[] {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(yaml, {
+    version: "1.1",
+    schema: "yaml-1.1",
+    customTags: (tags) => tags.filter((tag) => typeof tag === "string" || !isText(tag)),
+    merge: true,
+    uniqueKeys: true,
+    lineCounter: lines,
+  });
+  if (!Array.isArray(documents)) return [];
+  const manifests: Manifest[] = [];
+  for (const document of documents) {
+    const line = lines.linePos(document.range?.[0] ?? 0).line;
+    const [error] = document.errors;
+    if (error) throw new Error(`${file}:${error.linePos?.[0]?.line ?? line}: ${error.message}`);
+    const value = document.toJS();
+    if (value === null || value === undefined) continue;
+    try {
+      manifests.push(...objects(value).flatMap(read));
+    } catch (error) {
+      throw new Error(`${file}:${line}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return manifests;
+}
+
+/**
+ * What YAML 1.1 has and Kubernetes has not: JSON knows no dates and sets, and Go's reader no numbers
+ * to the base of 60, as which a MAC address could be read.
+ */
+function isText(tag: { readonly tag: string; readonly format?: string }): boolean {
+  return NO_JSON.includes(tag.tag) || tag.format === "TIME";
+}
+
+const NO_JSON = [
+  "tag:yaml.org,2002:timestamp",
+  "tag:yaml.org,2002:binary",
+  "tag:yaml.org,2002:set",
+  "tag:yaml.org,2002:omap",
+  "tag:yaml.org,2002:pairs",
+];
+
+/** The items of a List, or the one object. */
+function objects(value: unknown): unknown[] {
+  const { kind, items } = (value ?? {}) as Fields;
+  return typeof kind === "string" && kind.endsWith("List") && Array.isArray(items)
+    ? items
+    : [value];
+}
+
+function read(value: unknown): Manifest[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Error("this is no Kubernetes object");
+  }
+  const manifest = value as Manifest;
+  const { apiVersion, kind } = manifest;
+  if (typeof kind !== "string" || typeof apiVersion !== "string") {
+    throw new Error("apiVersion and kind must say what this is");
+  }
+  if (IGNORED_KINDS.includes(kind)) return [];
+  if (!RUN_KINDS.includes(kind)) {
+    throw new Error(`${kind} is not simulated; ${RUN_KINDS.join(", ")} are`);
+  }
+  if (typeof manifest.metadata?.name !== "string" || manifest.metadata.name === "") {
+    throw new Error(`${kind}: metadata.name is missing`);
+  }
+  const [group, version = ""] = apiVersion.split("/");
+  if (kind === "Pod") {
+    if (apiVersion !== "v1") throw new Error(`Pod: apiVersion ${apiVersion} is not known; v1 is`);
+    return [manifest];
+  }
+  if (group !== GROUP || version !== "v1" && !OLD_VERSIONS.includes(version)) {
+    throw new Error(
+      `${kind}: apiVersion ${apiVersion} is not known; ${GROUP}/v1, ${OLD_VERSIONS.join(", ")} are`,
+    );
+  }
+  return [{ ...convert(manifest, version), apiVersion: `${GROUP}/v1` }];
+}
+
+/** Up to v1beta1 a request's fields stood in the request itself; later they stand in `exactly`. */
+function convert(manifest: Manifest, version: string): Manifest {
+  if (version === "v1" || version === "v1beta2") return manifest;
+  switch (manifest.kind) {
+    case "ResourceClaim":
+      return { ...manifest, spec: convertClaimSpec(manifest.spec) };
+    case "ResourceClaimTemplate": {
+      const spec = (manifest.spec ?? {}) as Fields;
+      return { ...manifest, spec: { ...spec, spec: convertClaimSpec(spec.spec) } };
+    }
+    default:
+      return manifest;
+  }
+}
+
+function convertClaimSpec(spec: unknown): Fields {
+  const { devices, ...rest } = (spec ?? {}) as Fields;
+  const { requests, ...more } = (devices ?? {}) as Fields;
+  if (!Array.isArray(requests)) return { ...rest, devices: { ...more, requests } };
+  const converted = requests.map((request: Fields) => {
+    const { name, firstAvailable, ...exactly } = request;
+    return firstAvailable === undefined ? { name, exactly } : { name, firstAvailable };
+  });
+  return { ...rest, devices: { ...more, requests: converted } };
+}

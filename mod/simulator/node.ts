@@ -1,0 +1,292 @@
+import { create } from "@bufbuild/protobuf";
+import { join } from "node:path";
+import {
+  type Container,
+  ContainerSchema,
+  type PodSandbox,
+  PodSandboxSchema,
+} from "../../proto/gen/nri/nri_pb.ts";
+import type { ClaimRef } from "../claim/attachment.ts";
+import { SimulatedApiServer, type StoredClaim } from "./api_server.ts";
+import { SimulatedKubelet } from "./kubelet.ts";
+import type { Fields, Manifest } from "./manifests.ts";
+import { NriRuntime } from "./nri_runtime.ts";
+import { ip } from "./private_node.ts";
+import { allocate } from "./scheduler.ts";
+
+export interface SimulatedNodeOptions {
+  readonly name: string;
+  /** A folder for sockets and state, made by the caller. */
+  readonly folder: string;
+  readonly driver: string;
+  /** Says what happens, step by step. */
+  readonly step: (line: string) => void;
+}
+
+/** The device of every simulated node, as in the origin's ResourceSlice. */
+const DEVICE = "cni";
+/** The kubelet's pauses between its tries to create a container; the later ones made short here. */
+const CREATE_PAUSES = [400, 1000, 2000, 4000, 8000];
+const PREPARE_TRIES = 3;
+
+/** A pod that runs on the simulated node. */
+interface RunningPod {
+  readonly sandbox: PodSandbox;
+  readonly netns: string;
+  readonly containers: Container[];
+  readonly claims: ClaimRef[];
+  prepared: boolean;
+}
+
+/**
+ * A node with its kubelet, its container runtime and a cluster's API server, as far as a network
+ * driver sees them. It must run in a private node (see private_node.ts).
+ */
+export class SimulatedNode {
+  readonly api = new SimulatedApiServer();
+  readonly kubelet: SimulatedKubelet;
+  readonly runtime: NriRuntime;
+  readonly #options: SimulatedNodeOptions;
+  readonly #pods: RunningPod[] = [];
+
+  constructor(options: SimulatedNodeOptions) {
+    this.#options = options;
+    this.kubelet = new SimulatedKubelet({ kubeletDir: this.paths.kubeletDir });
+    this.runtime = new NriRuntime({
+      socketPath: this.paths.nriSocket,
+      inventory: () => ({
+        pods: this.#pods.map(({ sandbox }) => sandbox),
+        containers: this.#pods.flatMap(({ containers }) => containers),
+      }),
+    });
+  }
+
+  /** Where an agent finds what it needs of this node. */
+  get paths() {
+    const { folder } = this.#options;
+    return {
+      kubeletDir: join(folder, "kubelet"),
+      nriSocket: join(folder, "nri.sock"),
+      stateDir: join(folder, "state"),
+      cdiDir: join(folder, "cdi"),
+      kubeconfig: join(folder, "kubeconfig"),
+    };
+  }
+
+  async start(): Promise<void> {
+    this.api.start();
+    await Deno.writeTextFile(this.paths.kubeconfig, this.api.kubeconfig(), { mode: 0o600 });
+    this.runtime.start();
+    await this.kubelet.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.kubelet.stop();
+    this.runtime.stop();
+    await this.api.stop();
+  }
+
+  /** Runs the pods of the manifests with their claims, one after the other. Rejects at the first that fails. */
+  async run(manifests: readonly Manifest[]): Promise<void> {
+    const byKind = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
+    const classes = new Map(byKind("DeviceClass").map((item) => [item.metadata.name, item]));
+    const templates = new Map(
+      byKind("ResourceClaimTemplate").map((item) => [key(item.metadata), item]),
+    );
+    for (const claim of byKind("ResourceClaim")) this.#store(claim, classes);
+    const pods = byKind("Pod");
+    if (pods.length === 0) throw new Error("the files hold no Pod: nothing would use the claims");
+    for (const pod of pods) await this.#runPod(pod, { classes, templates });
+  }
+
+  /** Stops all pods, the last first, and unprepares their claims. */
+  async drain(): Promise<void> {
+    for (const pod of this.#pods.splice(0).toReversed()) {
+      const { name } = pod.sandbox;
+      await this.runtime.stopPodSandbox(pod.sandbox);
+      this.#options.step(`pod ${name}: sandbox stopped`);
+      await ip(["netns", "delete", pod.netns]);
+      await this.runtime.removePodSandbox(pod.sandbox);
+      const unused = pod.claims.filter(({ uid }) =>
+        !this.#pods.some(({ claims }) => claims.some((claim) => claim.uid === uid))
+      );
+      if (!pod.prepared || unused.length === 0) continue;
+      const answers = await this.kubelet.unprepare(this.#options.driver, unused);
+      for (const { uid, name: claim } of unused) {
+        const error = answers[uid]?.error;
+        if (error) throw new Error(`claim ${claim}: NodeUnprepareResources: ${error}`);
+        this.#options.step(`claim ${claim}: unprepared`);
+      }
+    }
+  }
+
+  #store(claim: Manifest, classes: ReadonlyMap<string, Manifest>): StoredClaim {
+    const { name, driver, step } = this.#options;
+    const allocation = allocate(claim, { node: name, driver, device: DEVICE, classes, note: step });
+    // A status that stands in a file is that of another cluster.
+    const stored = this.api.put({ ...claim, status: { allocation, reservedFor: [] } });
+    step(`claim ${stored.metadata.name}: allocated`);
+    return stored;
+  }
+
+  async #runPod(
+    pod: Manifest,
+    { classes, templates }: {
+      readonly classes: ReadonlyMap<string, Manifest>;
+      readonly templates: ReadonlyMap<string, Manifest>;
+    },
+  ): Promise<void> {
+    const { namespace = "default", name } = pod.metadata;
+    const uid = crypto.randomUUID();
+    const spec = (pod.spec ?? {}) as Fields;
+    const claims = ((spec.resourceClaims ?? []) as Fields[]).map((entry) => {
+      const stored = this.#claimOf(entry, { pod: { namespace, name, uid }, classes, templates });
+      const reservedFor = (stored.status?.reservedFor ?? []) as Fields[];
+      stored.status = {
+        ...stored.status,
+        reservedFor: [...reservedFor, { resource: "pods", name, uid }],
+      };
+      return { podName: entry.name as string, stored };
+    });
+    const refs = claims.map(({ stored: { metadata } }) => ({
+      namespace: metadata.namespace,
+      name: metadata.name,
+      uid: metadata.uid,
+    }));
+    const netns = `cni-${uid}`;
+    const sandbox = create(PodSandboxSchema, {
+      id: crypto.randomUUID().replaceAll("-", ""),
+      name,
+      uid,
+      namespace,
+      linux: { namespaces: [{ type: "network", path: `/var/run/netns/${netns}` }] },
+    });
+    const running: RunningPod = { sandbox, netns, containers: [], claims: refs, prepared: false };
+    const cdiDevices = await this.#prepare(running);
+    await ip(["netns", "add", netns]);
+    this.#pods.push(running);
+    await this.runtime.runPodSandbox(sandbox);
+    this.#options.step(`pod ${name}: sandbox runs`);
+    for (const container of (spec.containers ?? []) as Fields[]) {
+      const used = ((container.resources as Fields | undefined)?.claims ?? []) as Fields[];
+      const uids = claims.filter((claim) => used.some((use) => use.name === claim.podName))
+        .map(({ stored }) => stored.metadata.uid);
+      await this.#createContainer(running, {
+        name: `${container.name}`,
+        cdiDevices: uids.flatMap((claimUid) => cdiDevices.get(claimUid) ?? []),
+      });
+    }
+  }
+
+  /** The claim that an entry of a pod's spec.resourceClaims means; one made from a template is the pod's own. */
+  #claimOf(
+    entry: Fields,
+    { pod, classes, templates }: {
+      readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
+      readonly classes: ReadonlyMap<string, Manifest>;
+      readonly templates: ReadonlyMap<string, Manifest>;
+    },
+  ): StoredClaim {
+    const { namespace, name } = pod;
+    const at = `pod ${name}: spec.resourceClaims ${entry.name}`;
+    if (typeof entry.resourceClaimName === "string") {
+      const claim = this.api.get(namespace, entry.resourceClaimName);
+      if (claim) return claim;
+      throw new Error(`${at}: there is no ResourceClaim ${namespace}/${entry.resourceClaimName}`);
+    }
+    const template = templates.get(`${namespace}/${entry.resourceClaimTemplateName}`);
+    if (!template) {
+      const wanted = `${namespace}/${entry.resourceClaimTemplateName}`;
+      throw new Error(`${at}: there is no ResourceClaimTemplate ${wanted}`);
+    }
+    const owner = { apiVersion: "v1", kind: "Pod", name, uid: pod.uid, controller: true };
+    return this.#store({
+      apiVersion: template.apiVersion,
+      kind: "ResourceClaim",
+      metadata: {
+        name: `${name}-${entry.name}-${crypto.randomUUID().slice(0, 5)}`,
+        namespace,
+        ownerReferences: [owner],
+      } as Manifest["metadata"],
+      spec: (template.spec as Fields | undefined)?.spec,
+    }, classes);
+  }
+
+  /** The CDI devices by claim UID. The kubelet prepares a claim once, however many pods use it. */
+  async #prepare(pod: RunningPod): Promise<Map<string, string[]>> {
+    const { driver, step } = this.#options;
+    if (pod.claims.length === 0) return new Map();
+    for (let attempt = 1;; attempt++) {
+      const answers = await this.kubelet.prepare(driver, pod.claims);
+      const failed = pod.claims.find(({ uid }) => answers[uid]?.error);
+      if (!failed) {
+        pod.prepared = true;
+        step(`pod ${pod.sandbox.name}: claims prepared`);
+        return new Map(
+          pod.claims.map(({ uid }) => [
+            uid,
+            [...new Set(answers[uid]?.devices.flatMap(({ cdiDeviceIds }) => cdiDeviceIds))],
+          ]),
+        );
+      }
+      const problem = `NodePrepareResources: ${answers[failed.uid]?.error}`;
+      step(`pod ${pod.sandbox.name}: FailedPrepareDynamicResources: ${problem}`);
+      if (attempt === PREPARE_TRIES) throw new Error(`pod ${pod.sandbox.name}: ${problem}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async #createContainer(
+    pod: RunningPod,
+    { name, cdiDevices }: { readonly name: string; readonly cdiDevices: readonly string[] },
+  ): Promise<void> {
+    const container = create(ContainerSchema, {
+      id: crypto.randomUUID().replaceAll("-", ""),
+      podSandboxId: pod.sandbox.id,
+      name,
+      cdiDevices: cdiDevices.map((device) => ({ name: device })),
+    });
+    for (const pause of [...CREATE_PAUSES, undefined]) {
+      try {
+        await this.#resolveCdi(cdiDevices);
+        await this.runtime.createContainer(pod.sandbox, container);
+        pod.containers.push(container);
+        this.#options.step(`pod ${pod.sandbox.name}: container ${name} created`);
+        return;
+      } catch (error) {
+        const problem = error instanceof Error ? error.message : String(error);
+        this.#options.step(`pod ${pod.sandbox.name}: CreateContainerError: ${problem}`);
+        if (pause === undefined) throw new Error(`pod ${pod.sandbox.name}: ${problem}`);
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+  }
+
+  /** As a runtime does before it asks its plugins: a device that no spec file has is an error. */
+  async #resolveCdi(devices: readonly string[]): Promise<void> {
+    const known = new Set<string>();
+    for (const { name } of [...await entries(this.paths.cdiDir)]) {
+      if (!name.endsWith(".json")) continue;
+      const spec = JSON.parse(await Deno.readTextFile(join(this.paths.cdiDir, name)));
+      for (const device of spec.devices) known.add(`${spec.kind}=${device.name}`);
+    }
+    const missing = devices.filter((device) => !known.has(device));
+    if (missing.length > 0) {
+      throw new Error(
+        `CDI device injection failed: unresolvable CDI devices ${missing.join(", ")}`,
+      );
+    }
+  }
+}
+
+async function entries(folder: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(folder));
+  } catch {
+    return [];
+  }
+}
+
+function key({ namespace = "default", name }: Manifest["metadata"]): string {
+  return `${namespace}/${name}`;
+}
