@@ -35,7 +35,7 @@ interface RunningPod {
   readonly netns: string;
   readonly containers: Container[];
   readonly claims: ClaimRef[];
-  prepared: boolean;
+  stage: "new" | "prepared" | "running";
 }
 
 /**
@@ -48,6 +48,8 @@ export class SimulatedNode {
   readonly runtime: NriRuntime;
   readonly #options: SimulatedNodeOptions;
   readonly #pods: RunningPod[] = [];
+  /** The CDI devices that Prepare gave, by claim UID. */
+  readonly #cdiDevices = new Map<string, readonly string[]>();
 
   constructor(options: SimulatedNodeOptions) {
     this.#options = options;
@@ -55,7 +57,7 @@ export class SimulatedNode {
     this.runtime = new NriRuntime({
       socketPath: this.paths.nriSocket,
       inventory: () => ({
-        pods: this.#pods.map(({ sandbox }) => sandbox),
+        pods: this.#pods.filter(({ stage }) => stage === "running").map(({ sandbox }) => sandbox),
         containers: this.#pods.flatMap(({ containers }) => containers),
       }),
     });
@@ -99,25 +101,37 @@ export class SimulatedNode {
     for (const pod of pods) await this.#runPod(pod, { classes, templates });
   }
 
-  /** Stops all pods, the last first, and unprepares their claims. */
+  /** Stops all pods, the last first, and unprepares the claims that no pod uses any more. */
   async drain(): Promise<void> {
-    for (const pod of this.#pods.splice(0).toReversed()) {
-      const { name } = pod.sandbox;
-      await this.runtime.stopPodSandbox(pod.sandbox);
-      this.#options.step(`pod ${name}: sandbox stopped`);
-      await ip(["netns", "delete", pod.netns]);
-      await this.runtime.removePodSandbox(pod.sandbox);
-      const unused = pod.claims.filter(({ uid }) =>
-        !this.#pods.some(({ claims }) => claims.some((claim) => claim.uid === uid))
-      );
-      if (!pod.prepared || unused.length === 0) continue;
-      const answers = await this.kubelet.unprepare(this.#options.driver, unused);
-      for (const { uid, name: claim } of unused) {
-        const error = answers[uid]?.error;
-        if (error) throw new Error(`claim ${claim}: NodeUnprepareResources: ${error}`);
-        this.#options.step(`claim ${claim}: unprepared`);
-      }
+    while (this.#pods.length > 0) {
+      const pod = this.#pods.at(-1)!;
+      if (pod.stage === "running") await this.#stopSandbox(pod);
+      this.#pods.pop();
+      if (pod.stage !== "new") await this.#unprepare(pod);
     }
+  }
+
+  async #stopSandbox({ sandbox, netns }: RunningPod): Promise<void> {
+    await this.runtime.stopPodSandbox(sandbox);
+    this.#options.step(`pod ${sandbox.name}: sandbox stopped`);
+    await ip(["netns", "delete", netns]);
+    await this.runtime.removePodSandbox(sandbox);
+  }
+
+  async #unprepare(pod: RunningPod): Promise<void> {
+    const unused = pod.claims.filter((claim) => !this.#isUsed(claim));
+    if (unused.length === 0) return;
+    const answers = await this.kubelet.unprepare(this.#options.driver, unused);
+    for (const { uid, name } of unused) {
+      const error = answers[uid]?.error;
+      if (error) throw new Error(`claim ${name}: NodeUnprepareResources: ${error}`);
+      this.#cdiDevices.delete(uid);
+      this.#options.step(`claim ${name}: unprepared`);
+    }
+  }
+
+  #isUsed({ uid }: ClaimRef): boolean {
+    return this.#pods.some(({ claims }) => claims.some((claim) => claim.uid === uid));
   }
 
   #store(claim: Manifest, classes: ReadonlyMap<string, Manifest>): StoredClaim {
@@ -161,10 +175,12 @@ export class SimulatedNode {
       namespace,
       linux: { namespaces: [{ type: "network", path: `/var/run/netns/${netns}` }] },
     });
-    const running: RunningPod = { sandbox, netns, containers: [], claims: refs, prepared: false };
-    const cdiDevices = await this.#prepare(running);
-    await ip(["netns", "add", netns]);
+    const running: RunningPod = { sandbox, netns, containers: [], claims: refs, stage: "new" };
+    const fresh = refs.filter((claim) => !this.#isUsed(claim));
     this.#pods.push(running);
+    await this.#prepare(running, fresh);
+    await ip(["netns", "add", netns]);
+    running.stage = "running";
     await this.runtime.runPodSandbox(sandbox);
     this.#options.step(`pod ${name}: sandbox runs`);
     for (const container of (spec.containers ?? []) as Fields[]) {
@@ -173,7 +189,7 @@ export class SimulatedNode {
         .map(({ stored }) => stored.metadata.uid);
       await this.#createContainer(running, {
         name: `${container.name}`,
-        cdiDevices: uids.flatMap((claimUid) => cdiDevices.get(claimUid) ?? []),
+        cdiDevices: uids.flatMap((claimUid) => this.#cdiDevices.get(claimUid) ?? []),
       });
     }
   }
@@ -212,28 +228,27 @@ export class SimulatedNode {
     }, classes);
   }
 
-  /** The CDI devices by claim UID. The kubelet prepares a claim once, however many pods use it. */
-  async #prepare(pod: RunningPod): Promise<Map<string, string[]>> {
+  /** Prepares the claims that no other pod uses already: the kubelet does so once a claim. */
+  async #prepare(pod: RunningPod, fresh: readonly ClaimRef[]): Promise<void> {
     const { driver, step } = this.#options;
-    if (pod.claims.length === 0) return new Map();
-    for (let attempt = 1;; attempt++) {
-      const answers = await this.kubelet.prepare(driver, pod.claims);
-      const failed = pod.claims.find(({ uid }) => answers[uid]?.error);
+    const { name } = pod.sandbox;
+    for (let attempt = 1; fresh.length > 0; attempt++) {
+      const answers = await this.kubelet.prepare(driver, fresh);
+      const failed = fresh.find(({ uid }) => answers[uid]?.error);
       if (!failed) {
-        pod.prepared = true;
-        step(`pod ${pod.sandbox.name}: claims prepared`);
-        return new Map(
-          pod.claims.map(({ uid }) => [
-            uid,
-            [...new Set(answers[uid]?.devices.flatMap(({ cdiDeviceIds }) => cdiDeviceIds))],
-          ]),
-        );
+        for (const { uid } of fresh) {
+          const ids = answers[uid]?.devices.flatMap(({ cdiDeviceIds }) => cdiDeviceIds);
+          this.#cdiDevices.set(uid, [...new Set(ids)]);
+        }
+        step(`pod ${name}: claims prepared`);
+        break;
       }
       const problem = `NodePrepareResources: ${answers[failed.uid]?.error}`;
-      step(`pod ${pod.sandbox.name}: FailedPrepareDynamicResources: ${problem}`);
-      if (attempt === PREPARE_TRIES) throw new Error(`pod ${pod.sandbox.name}: ${problem}`);
+      step(`pod ${name}: FailedPrepareDynamicResources: ${problem}`);
+      if (attempt === PREPARE_TRIES) throw new Error(`pod ${name}: ${problem}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    pod.stage = "prepared";
   }
 
   async #createContainer(

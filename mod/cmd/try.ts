@@ -1,0 +1,250 @@
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { stringify } from "yaml";
+import { findCniPlugins } from "../simulator/cni_plugins.ts";
+import { type Manifest, parseManifests } from "../simulator/manifests.ts";
+import { SimulatedNode } from "../simulator/node.ts";
+import {
+  furnishPrivateNode,
+  inPrivateNode,
+  ip,
+  privateNodeObstacle,
+  spawnInPrivateNode,
+} from "../simulator/private_node.ts";
+import { driverOf } from "../simulator/scheduler.ts";
+import { CORES, runAgent } from "./agent_process.ts";
+import { openLog } from "./logging.ts";
+import { onSignals, toStderr } from "./run.ts";
+import { parseRunConfig } from "./run_config.ts";
+import * as take from "./settings.ts";
+import { UsageError } from "./usage_error.ts";
+
+interface TryOptions {
+  readonly files: readonly string[];
+  readonly output: "yaml" | "json";
+  readonly keep: boolean;
+  readonly verbose: boolean;
+  readonly driver?: string;
+  readonly cniPath?: readonly string[];
+}
+
+const NODE = "node-1";
+/** How long the claims' status is awaited after the pods run, in milliseconds. */
+const STATUS_PATIENCE = 10_000;
+
+/**
+ * `network-dra try`: runs the claims and pods of files on a simulated node. Prints the claims as they
+ * ended on stdout and the steps on stderr. Gives the exit code.
+ */
+export async function tryFiles(argv: readonly string[]): Promise<number> {
+  const options = parseTryOptions(argv);
+  // Read first: bad input is refused before anything is made.
+  const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file));
+  if (inPrivateNode()) return await tryInside(manifests, options);
+  const obstacle = await privateNodeObstacle();
+  if (obstacle !== undefined) {
+    toStderr(`network-dra try cannot make a simulated node: ${obstacle}\n`);
+    return 1;
+  }
+  const cniPath = options.cniPath ??
+    await findCniPlugins({ progress: (line) => toStderr(`${line}\n`) });
+  const again = [...selfArguments(), "try", ...argv, "--cni-path", cniPath.join(":")];
+  const inside = spawnInPrivateNode(Deno.execPath(), { args: again });
+  // Ctrl-C reaches the whole process group; a signal to this process alone is handed on.
+  const release = onSignals((name) => {
+    if (name === "SIGTERM") inside.kill("SIGTERM");
+  });
+  try {
+    return (await inside.status).code;
+  } finally {
+    release();
+  }
+}
+
+/** What runs this program again: nothing more for an executable, the script and its rights for Deno. */
+function selfArguments(): string[] {
+  return Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
+}
+
+async function tryInside(manifests: readonly Manifest[], options: TryOptions): Promise<number> {
+  const began = performance.now();
+  const step = (line: string) => {
+    const seconds = ((performance.now() - began) / 1000).toFixed(3);
+    toStderr(`${seconds.padStart(8)}s  ${line}\n`);
+  };
+  const driver = options.driver ?? driverOf(manifests) ?? "dra.networking";
+  await furnishPrivateNode();
+  const linksBefore = await links();
+  const folder = await Deno.makeTempDir({ dir: "/run", prefix: "try-" });
+  const node = new SimulatedNode({ name: NODE, folder, driver, step });
+  await node.start();
+  const { paths } = node;
+  const config = parseRunConfig([
+    ...["--node-name", NODE],
+    ...["--driver-name", driver],
+    ...["--kubelet-dir", paths.kubeletDir],
+    ...["--nri-socket", paths.nriSocket],
+    ...["--state-dir", paths.stateDir],
+    ...["--cdi-dir", paths.cdiDir],
+    ...["--kubeconfig", paths.kubeconfig],
+    ...["--cni-path", options.cniPath!.join(":")],
+    ...["--log-level", options.verbose ? "debug" : "error"],
+  ], { env: () => undefined, readFile, hostname: () => NODE, cores: CORES });
+  const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
+  const end = new AbortController();
+  const interrupted = new AbortController();
+  const release = onSignals(() => interrupted.abort());
+  const agent = runAgent(config, { log, signal: end.signal });
+  const failures: string[] = [];
+  const attempt = async (task: () => Promise<unknown>) => {
+    try {
+      await task();
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
+  };
+  await attempt(async () => {
+    await Promise.race([node.kubelet.registered(driver), agent]);
+    step(`agent ready as ${driver}`);
+    await node.run(manifests);
+    await statusWritten(node, driver);
+  });
+  print(node, options);
+  if (options.keep && !interrupted.signal.aborted) {
+    step("the node is kept; Ctrl-C tears it down");
+    await aborted(interrupted.signal);
+  }
+  await attempt(() => node.drain());
+  end.abort();
+  await attempt(() => agent);
+  await node.stop();
+  release();
+  const left = await leftovers(paths, linksBefore);
+  failures.push(...left.map((thing) => `left behind: ${thing}`));
+  if (left.length === 0) step("torn down; nothing is left");
+  for (const failure of failures) toStderr(`network-dra try: ${failure}\n`);
+  return failures.length === 0 ? 0 : 1;
+}
+
+/** Until every allocated device of the driver has a condition, as written by the agent. */
+async function statusWritten(node: SimulatedNode, driver: string): Promise<void> {
+  const until = performance.now() + STATUS_PATIENCE;
+  const isWritten = () =>
+    node.api.all().every(({ status }) => {
+      const { devices } = status?.allocation as { devices: { results: { driver: string }[] } };
+      const ours = devices.results.filter((result) => result.driver === driver);
+      const unused = ((status?.reservedFor ?? []) as unknown[]).length === 0;
+      return unused || (status?.devices ?? []).length >= ours.length;
+    });
+  while (!isWritten()) {
+    if (performance.now() > until) throw new Error("the agent has not written the claims' status");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function print(node: SimulatedNode, { output }: TryOptions): void {
+  const claims = node.api.all();
+  const list = { apiVersion: "v1", kind: "List", items: claims };
+  const shown = claims.length === 1 ? claims[0] : list;
+  console.log(
+    output === "json"
+      ? JSON.stringify(shown, null, 2)
+      : stringify(shown, { version: "1.1", aliasDuplicateObjects: false }).trimEnd(),
+  );
+}
+
+/** What of the node's state is not as it was. */
+async function leftovers(
+  paths: SimulatedNode["paths"],
+  linksBefore: readonly string[],
+): Promise<string[]> {
+  const left = (await links()).filter((link) => !linksBefore.includes(link))
+    .map((link) => `the interface ${link} on the node`);
+  const folders = {
+    "the network namespace": "/run/netns",
+    "the record": join(paths.stateDir, "claims"),
+    "the attachment record": join(paths.stateDir, "attachments"),
+    "the CDI file": paths.cdiDir,
+    "the DRA socket": join(paths.kubeletDir, "plugins_registry"),
+  };
+  for (const [what, folder] of Object.entries(folders)) {
+    left.push(...(await names(folder)).map((name) => `${what} ${name}`));
+  }
+  for (const network of await names("/var/lib/cni/networks")) {
+    for (const name of await names(join("/var/lib/cni/networks", network))) {
+      // host-local keeps the last address it gave and its lock for good.
+      if (name === "lock" || name.startsWith("last_reserved_ip")) continue;
+      left.push(`the lease ${name} of network ${network}`);
+    }
+  }
+  return left;
+}
+
+async function links(): Promise<string[]> {
+  const all = JSON.parse(await ip(["-j", "link", "show"])) as { ifname: string }[];
+  return all.map(({ ifname }) => ifname);
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+function readFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function parseTryOptions(argv: readonly string[]): TryOptions {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        "output": { type: "string", short: "o", default: "yaml" },
+        "keep": { type: "boolean", default: false },
+        "verbose": { type: "boolean", default: false },
+        "driver-name": { type: "string" },
+        "cni-path": { type: "string" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message.split(". ")[0]!);
+  }
+  const { values, positionals } = parsed;
+  if (positionals.length === 0) throw new UsageError("try: name one or more YAML files");
+  return {
+    files: positionals,
+    output: checked("-o", values.output!, take.oneOf("yaml", "json")),
+    keep: values.keep!,
+    verbose: values.verbose!,
+    ...(values["driver-name"] !== undefined &&
+      { driver: checked("--driver-name", values["driver-name"], take.driverName) }),
+    ...(values["cni-path"] !== undefined &&
+      { cniPath: checked("--cni-path", values["cni-path"], take.searchPath) }),
+  };
+}
+
+function checked<T>(flag: string, text: string, parse: take.Parse<T>): T {
+  try {
+    return parse(text);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new UsageError(`${flag}: ${JSON.stringify(text)} is not possible; it takes ${message}`);
+  }
+}
