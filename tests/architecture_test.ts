@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { dirname, join, relative } from "node:path";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** The modules each may import besides itself; proto/gen and npm packages are open to all. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  claim: [],
+  ttrpc: [],
+  files: [],
+  grpc: [],
+  // The use cases know the domain and their own ports.
+  agent: ["claim"],
+  // Adapters know the ports they implement and the domain, and never one another.
+  nri: ["agent/ports.ts", "claim", "ttrpc"],
+  dra: ["agent/ports.ts", "claim", "grpc"],
+  cni: ["agent/ports.ts", "claim"],
+  kube: ["agent/ports.ts", "claim"],
+  journal: ["agent/ports.ts", "claim", "files"],
+  cdi: ["agent/ports.ts", "claim", "files"],
+  netns: ["agent/ports.ts"],
+  // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
+  simulator: ["claim", "grpc", "nri", "ttrpc"],
+  cmd: [
+    "agent",
+    "cdi",
+    "claim",
+    "cni",
+    "dra",
+    "journal",
+    "kube",
+    "netns",
+    "nri",
+    "simulator",
+  ],
+};
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+}
+
+async function* sources(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    if (isDirectory) yield* sources(path);
+    else if (name.endsWith(".ts")) yield path;
+  }
+}
+
+async function imports(folder: string): Promise<Import[]> {
+  const found: Import[] = [];
+  for await (const path of sources(join(ROOT, folder))) {
+    const text = await Deno.readTextFile(path);
+    for (const [, target = ""] of text.matchAll(/(?:\bfrom|\bimport\(?)\s*"([^"]+)"/g)) {
+      found.push({ file: relative(ROOT, path), target });
+    }
+  }
+  return found;
+}
+
+Deno.test("modules import only what the architecture lets them", async () => {
+  const wrong: string[] = [];
+  for (const { file, target } of await imports("mod")) {
+    if (file.endsWith("_test.ts") || !target.startsWith(".")) continue;
+    const path = relative(ROOT, join(ROOT, dirname(file), target));
+    const [top, module] = path.split("/");
+    const own = file.split("/")[1]!;
+    if (path.startsWith("proto/gen/") || path === "deno.json" && own === "cmd") continue;
+    const inner = path.split("/").slice(1).join("/");
+    const allowed = [own, ...MAY_IMPORT[own] ?? []];
+    if (top !== "mod" || !allowed.some((each) => each === module || each === inner)) {
+      wrong.push(`${file} imports ${target}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("every module has its place in the architecture", async () => {
+  const modules = (await Array.fromAsync(Deno.readDir(join(ROOT, "mod")))).map(({ name }) => name);
+  assert.deepEqual(modules.toSorted(), Object.keys(MAY_IMPORT).toSorted());
+});
+
+Deno.test("main.ts imports commands only", async () => {
+  const text = await Deno.readTextFile(join(ROOT, "main.ts"));
+  for (const [, target = ""] of text.matchAll(/"(\.[^"]+\.ts)"/g)) {
+    assert.ok(target.startsWith("./mod/cmd/"), `main.ts imports ${target}`);
+  }
+});
+
+Deno.test("only main.ts ends the process", async () => {
+  for await (const path of sources(join(ROOT, "mod"))) {
+    const text = await Deno.readTextFile(path);
+    assert.ok(!/\b(Deno|process)\.exit\(/.test(text), `${relative(ROOT, path)} exits`);
+  }
+});
+
+Deno.test("no import is bound to a machine, and packages are named in deno.json alone", async () => {
+  for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
+    assert.ok(!/^(\/|file:|https?:|npm:|jsr:)/.test(target), `${file} imports ${target}`);
+  }
+});
