@@ -37,7 +37,9 @@ export function planClaim(claim: unknown, { driver }: { readonly driver: string 
     name = `claim ${ref.namespace}/${ref.name}`;
     const status = optional(object, fields.status, "status") ?? {};
     const allocation = optional(object, status.allocation, "status.allocation");
-    if (!allocation) throw new Error("is not allocated: the scheduler has not chosen its devices");
+    if (!allocation) {
+      throw new Error("it is not allocated: the scheduler has not chosen its devices");
+    }
     const devices = optional(object, allocation.devices, ALLOCATION) ?? {};
     return {
       claim: ref,
@@ -47,9 +49,7 @@ export function planClaim(claim: unknown, { driver }: { readonly driver: string 
     };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new ClaimError(`${name}${error instanceof FieldError ? ":" : ""} ${message}`, {
-      cause: error,
-    });
+    throw new ClaimError(`${name}: ${message}`, { cause: error });
   }
 }
 
@@ -118,7 +118,7 @@ function attachments(devices: Fields, driver: string): Attachment[] {
     }
   }
   if (planned.length === 0) {
-    throw new Error(`has no device of driver ${driver} in its allocation`);
+    throw new Error(`its allocation holds no device of driver ${driver}`);
   }
   return planned;
 }

@@ -1,0 +1,506 @@
+import assert from "node:assert/strict";
+import {
+  aSandbox,
+  type CniCall,
+  FakeCdi,
+  FakeClock,
+  FakeCluster,
+  FakeCni,
+  FakeJournal,
+  FakeLog,
+  FakeNamespaces,
+  settle,
+} from "../../tests/support/agent_fakes.ts";
+import { Agent } from "./agent.ts";
+import type { Sandbox } from "./ports.ts";
+
+const driver = "dra.networking";
+const never = new AbortController().signal;
+
+interface ClaimOptions {
+  readonly uid?: string;
+  /** Names of the pods that use it; their UIDs are `uid-<name>`. */
+  readonly pods?: readonly string[];
+  /** Interface names by request; an empty one is defaulted. */
+  readonly requests?: Readonly<Record<string, string>>;
+  /** Whether it was made from a template, for its first pod. */
+  readonly fromTemplate?: boolean;
+  readonly network?: Record<string, unknown>;
+}
+
+function aClaim(name: string, options: ClaimOptions = {}) {
+  const { uid = `uid-${name}`, pods = ["p"], requests = { net: "" }, fromTemplate = true } =
+    options;
+  const config = { cniVersion: "1.0.0", name: `network-${name}`, plugins: [{ type: "macvlan" }] };
+  const owner = { kind: "Pod", name: pods[0], uid: `uid-${pods[0]}`, controller: true };
+  return {
+    metadata: {
+      namespace: "default",
+      name,
+      uid,
+      ...(fromTemplate && { ownerReferences: [owner] }),
+    },
+    status: {
+      allocation: {
+        devices: {
+          results: Object.keys(requests).map((request) => ({
+            request,
+            driver,
+            pool: "node",
+            device: `device-${request}`,
+          })),
+          config: Object.entries(requests).map(([request, ifName]) => ({
+            source: "FromClaim",
+            requests: [request],
+            opaque: {
+              driver,
+              parameters: {
+                ...(ifName && { interface: ifName }),
+                config: { ...config, ...options.network },
+              },
+            },
+          })),
+        },
+      },
+      reservedFor: pods.map((pod) => ({ resource: "pods", name: pod, uid: `uid-${pod}` })),
+    },
+  };
+}
+
+function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) {
+  const ports = {
+    cni: from?.cni ?? new FakeCni(),
+    cluster: new FakeCluster(),
+    journal: from?.journal ?? new FakeJournal(),
+    namespaces: new FakeNamespaces(),
+    cdi: new FakeCdi(),
+    clock: new FakeClock(),
+    log: new FakeLog(),
+  };
+  const agent = new Agent(ports, { driver, concurrency: 4 });
+  const store = (claim: ReturnType<typeof aClaim>) => {
+    ports.cluster.claims.set(`default/${claim.metadata.name}`, claim);
+    const { namespace, name, uid } = claim.metadata;
+    return { namespace, name, uid };
+  };
+  const prepare = (...claims: ReturnType<typeof aClaim>[]) =>
+    agent.prepare(claims.map(store), never);
+  const gate = (sandbox: Sandbox, cdiDevices: string[] = []) =>
+    agent.gate(sandbox, { cdiDevices, signal: never });
+  return { ...ports, agent, store, prepare, gate };
+}
+
+const ref = (name: string) => ({ namespace: "default", name, uid: `uid-${name}` });
+
+Deno.test("prepare() records the claim and gives its devices to the kubelet", async () => {
+  const { prepare, journal } = setUp();
+  const answers = await prepare(aClaim("a", { requests: { x: "eth1", "y/sub": "" } }));
+  assert.deepEqual(answers.get("uid-a"), {
+    devices: [
+      { requestNames: ["x"], pool: "node", device: "device-x", cdiDeviceIds: ["test/claim=uid-a"] },
+      {
+        requestNames: ["y"],
+        pool: "node",
+        device: "device-y/sub",
+        cdiDeviceIds: ["test/claim=uid-a"],
+      },
+    ],
+  });
+  const record = journal.claims.get("uid-a")!;
+  assert.deepEqual(record.attachments.map(({ ifName }) => ifName), ["eth1", "net1"]);
+  assert.deepEqual(record.pods, [{ name: "p", uid: "uid-p" }]);
+});
+
+Deno.test("prepare() of a claim that is prepared asks nobody and gives the same answer", async () => {
+  const { agent, prepare, cluster } = setUp();
+  const first = await prepare(aClaim("a"));
+  const { reads } = cluster;
+  assert.deepEqual(await agent.prepare([ref("a")], never), first);
+  assert.equal(cluster.reads, reads);
+});
+
+Deno.test("prepare() names interfaces so that they are unique in the pod", async (t) => {
+  const cases: Record<string, { claims: Record<string, string>[]; names: string[] }> = {
+    "defaults of two claims": { claims: [{ x: "" }, { x: "" }], names: ["net1", "net2"] },
+    "a default beside a given name that comes later": {
+      claims: [{ x: "" }, { x: "net1" }],
+      names: ["net2", "net1"],
+    },
+    "defaults within a claim": {
+      claims: [{ x: "", y: "net2", z: "" }],
+      names: ["net1", "net2", "net3"],
+    },
+  };
+  for (const [name, { claims, names }] of Object.entries(cases)) {
+    await t.step(name, async () => {
+      const { prepare, journal } = setUp();
+      await prepare(...claims.map((requests, i) => aClaim(`c${i}`, { requests })));
+      const given = [...journal.claims.values()]
+        .toSorted((a, b) => a.claim.name.localeCompare(b.claim.name))
+        .flatMap(({ attachments }) => attachments.map(({ ifName }) => ifName));
+      assert.deepEqual(given, names);
+    });
+  }
+});
+
+Deno.test("prepare() refuses a name that another claim of the pod has, and prepares the other", async () => {
+  const { prepare, journal } = setUp();
+  const answers = await prepare(
+    aClaim("a", { requests: { x: "eth1" } }),
+    aClaim("b", { requests: { y: "eth1" } }),
+  );
+  const errors = [...answers.values()].map(({ error }) => error ?? "");
+  const refused = errors.find((error) => error !== "")!;
+  assert.match(refused, /the interface name "eth1" is asked for twice in the pod/);
+  assert.match(refused, /claim default\/a request x/);
+  assert.match(refused, /claim default\/b request y/);
+  assert.equal(journal.claims.size <= 1, true);
+});
+
+Deno.test("prepare() refuses, says why, and leaves nothing on disk", async (t) => {
+  const cases: Record<string, {
+    claim?: ReturnType<typeof aClaim>;
+    uid?: string;
+    verify?: () => void;
+    cluster?: () => void;
+    says: RegExp;
+  }> = {
+    "a claim that is gone": { says: /claim default\/a \(UID uid-a\) is gone/ },
+    "a claim made anew": {
+      claim: aClaim("a", { uid: "uid-new" }),
+      says: /claim default\/a has UID uid-new, but the kubelet asks for uid-a/,
+    },
+    "bad parameters": {
+      claim: aClaim("a", { network: { plugins: [{ type: "a/b" }] } }),
+      says:
+        /claim default\/a: request net: status\.allocation\.devices\.config\[0\]\.opaque\.parameters\.config\.plugins\[0\]\.type: "a\/b"/,
+    },
+    "a plugin that is missing": {
+      claim: aClaim("a"),
+      verify: () => {
+        throw new Error('plugin type="macvlan" is in none of the folders /opt/cni/bin');
+      },
+      says: /claim default\/a: request net: .*none of the folders \/opt\/cni\/bin/,
+    },
+    "an API server that is away": {
+      claim: aClaim("a"),
+      cluster: () => {
+        throw new Error("no answer from https://10.96.0.1");
+      },
+      says: /no answer from https:\/\/10\.96\.0\.1/,
+    },
+  };
+  for (const [name, { claim, verify, cluster: fault, says }] of Object.entries(cases)) {
+    await t.step(name, async () => {
+      const { agent, store, cni, cluster, journal } = setUp();
+      if (claim) store(claim);
+      if (verify) cni.verifying = verify;
+      if (fault) cluster.during = fault;
+      const answers = await agent.prepare([ref("a")], never);
+      assert.match(answers.get("uid-a")?.error ?? "", says);
+      assert.equal(journal.claims.size, 0);
+      assert.equal(journal.attachments.size, 0);
+    });
+  }
+});
+
+Deno.test("prepare() that cannot write its record fails, and succeeds when it can", async () => {
+  const { agent, prepare, journal } = setUp();
+  journal.before = () => {
+    throw new Error("no space left on device");
+  };
+  assert.match((await prepare(aClaim("a"))).get("uid-a")?.error ?? "", /no space left/);
+  journal.before = () => {};
+  assert.equal((await agent.prepare([ref("a")], never)).get("uid-a")?.error, undefined);
+});
+
+Deno.test("attach() of a pod without claims does nothing at all", async () => {
+  const { agent, prepare, gate, cni, cluster } = setUp();
+  await prepare(aClaim("a"));
+  const { reads } = cluster;
+  agent.attach(aSandbox("s1", "other"));
+  await gate(aSandbox("s1", "other"));
+  agent.detach("s1");
+  await settle();
+  assert.deepEqual(cni.log, []);
+  assert.equal(cluster.reads, reads);
+});
+
+Deno.test("a pod goes its whole way: attached, let in, shown, detached, forgotten", async () => {
+  const { agent, prepare, gate, cni, cluster, cdi, clock, journal } = setUp();
+  await prepare(aClaim("a", { requests: { net: "net1" } }));
+  agent.attach(aSandbox("s1", "p"));
+  assert.deepEqual(cni.log, []);
+  await gate(aSandbox("s1", "p"), ["test/claim=uid-a"]);
+  assert.deepEqual([...cni.attached], ["s1/net1"]);
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await clock.advance(200);
+  assert.deepEqual(cluster.applied.get("uid-a"), [{
+    driver,
+    pool: "node",
+    device: "device-net",
+    conditions: [{
+      type: "Ready",
+      status: "True",
+      reason: "NetworkInterfaceReady",
+      message: "attached as net1",
+      lastTransitionTime: "2026-01-01T00:00:00.000Z",
+    }],
+    data: { cniVersion: "1.0.0", interfaces: [{ name: "net1", sandbox: "/var/run/netns/s1" }] },
+    networkData: { interfaceName: "net1", ips: ["10.0.0.2/24"] },
+  }]);
+  agent.detach("s1");
+  assert.deepEqual(await agent.unprepare([ref("a")], never), new Map([["uid-a", {}]]));
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+  assert.equal(journal.claims.size + journal.attachments.size + cdi.files.size, 0);
+  await clock.advance(200);
+  assert.deepEqual(cluster.applied.get("uid-a"), []);
+});
+
+Deno.test("a failed attach shows as Ready False with its cause, and as True once it succeeded", async () => {
+  const { agent, prepare, gate, cni, cluster, clock } = setUp();
+  await prepare(aClaim("a"));
+  let broken = true;
+  cni.during = ({ command }: CniCall) => {
+    if (broken && command === "ADD") throw new Error("no address left");
+  };
+  agent.attach(aSandbox("s1", "p"));
+  await assert.rejects(
+    gate(aSandbox("s1", "p")),
+    /network "network-a" \(interface net1, claim default\/a\) is not ready: no address left/,
+  );
+  await clock.advance(200);
+  const condition = () => cluster.applied.get("uid-a")?.[0]?.conditions[0];
+  assert.equal(condition()?.reason, "NetworkInterfaceNotReady");
+  assert.equal(condition()?.message, "no address left");
+  broken = false;
+  await clock.advance(10_000);
+  assert.equal(condition()?.status, "True");
+});
+
+Deno.test("the sandbox of a pod that was made anew is attached; a late stop of the old one does not touch it", async () => {
+  const { agent, prepare, gate, cni } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  agent.attach(aSandbox("s2", "p"));
+  await gate(aSandbox("s2", "p"));
+  agent.detach("s1");
+  await settle();
+  assert.deepEqual([...cni.attached], ["s2/net1"]);
+});
+
+Deno.test("the CDI file is there as long as one sandbox of the claim lives", async () => {
+  const { agent, prepare, cdi } = setUp();
+  await prepare(aClaim("a"));
+  await settle();
+  assert.deepEqual([...cdi.files], []);
+  agent.attach(aSandbox("s1", "p"));
+  agent.attach(aSandbox("s2", "p"));
+  agent.detach("s1");
+  await settle();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  agent.detach("s2");
+  await settle();
+  assert.deepEqual([...cdi.files], []);
+});
+
+Deno.test("unprepare() waits for DEL, and says what it waits for before the kubelet gives up", async () => {
+  const { agent, prepare, gate, cni, clock, journal } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  let broken = true;
+  cni.during = () => {
+    if (broken) throw new Error("IPAM is gone");
+  };
+  agent.detach("s1");
+  const answer = agent.unprepare([ref("a")], never);
+  await clock.advance(44_000);
+  assert.match(
+    (await answer).get("uid-a")?.error ?? "",
+    /network "network-a" \(interface net1, claim default\/a\) is still attached: IPAM is gone/,
+  );
+  assert.equal(journal.claims.size, 1);
+  broken = false;
+  const next = agent.unprepare([ref("a")], never);
+  await clock.advance(10_000);
+  assert.deepEqual((await next).get("uid-a"), {});
+  assert.equal(journal.claims.size + journal.attachments.size, 0);
+});
+
+Deno.test("unprepare() of a claim nobody knows succeeds", async () => {
+  const { agent } = setUp();
+  assert.deepEqual(await agent.unprepare([ref("x")], never), new Map([["uid-x", {}]]));
+});
+
+Deno.test("unprepare() detaches even when the sandbox's stop never came", async () => {
+  const { agent, prepare, gate, cni } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  assert.deepEqual((await agent.unprepare([ref("a")], never)).get("uid-a"), {});
+  assert.equal(cni.attached.size, 0);
+});
+
+Deno.test("gate() attaches for a sandbox whose start was missed", async () => {
+  const { prepare, gate, cni } = setUp();
+  await prepare(aClaim("a"));
+  await gate(aSandbox("s1", "p"));
+  assert.deepEqual([...cni.attached], ["s1/net1"]);
+});
+
+Deno.test("gate() refuses a container whose claim is not known here", async () => {
+  const { prepare, gate } = setUp();
+  await assert.rejects(
+    gate(aSandbox("s1", "p"), ["other/x=1", "test/claim=uid-lost"]),
+    /the claim uid-lost of pod default\/p is not known on this node/,
+  );
+  await prepare(aClaim("a"));
+  await assert.rejects(
+    gate(aSandbox("s2", "stranger"), ["test/claim=uid-a"]),
+    /the claim uid-a is not reserved for pod default\/stranger/,
+  );
+});
+
+Deno.test("a second pod that shares a claim is attached although it is not prepared again", async () => {
+  const { agent, prepare, store, gate, cni, cluster, clock, journal } = setUp();
+  await prepare(aClaim("a", { fromTemplate: false }));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  store(aClaim("a", { fromTemplate: false, pods: ["p", "q"] }));
+  agent.attach(aSandbox("s2", "q"));
+  await gate(aSandbox("s2", "q"), ["test/claim=uid-a"]);
+  assert.deepEqual([...cni.attached], ["s1/net1", "s2/net1"]);
+  assert.deepEqual(journal.claims.get("uid-a")?.pods.map(({ name }) => name), ["p", "q"]);
+  await clock.advance(200);
+  assert.equal(
+    cluster.applied.get("uid-a")?.[0]?.conditions[0]?.message,
+    "attached as net1 in 2 pods",
+  );
+});
+
+Deno.test("while it cannot be told whether a pod shares a claim, its containers wait", async () => {
+  const { agent, prepare, gate, cluster, clock } = setUp();
+  await prepare(aClaim("a", { fromTemplate: false }));
+  cluster.during = () => {
+    throw new Error("connection refused");
+  };
+  agent.attach(aSandbox("s2", "q"));
+  await settle();
+  const over = new AbortController();
+  const waiting = agent.gate(aSandbox("s2", "q"), { cdiDevices: [], signal: over.signal });
+  over.abort();
+  await assert.rejects(
+    waiting,
+    /cannot tell yet whether pod default\/q uses claim default\/a: connection refused/,
+  );
+  cluster.during = () => {};
+  await clock.advance(1000);
+  await gate(aSandbox("s2", "q"));
+});
+
+Deno.test("after a restart: what is attached stays, what is half done is done again, what is orphaned goes", async () => {
+  const before = setUp();
+  for (const [name, pod] of [["a", "p"], ["b", "q"], ["c", "r"]] as const) {
+    await before.prepare(aClaim(name, { pods: [pod] }));
+  }
+  for (const [id, pod] of [["sp", "p"], ["sq", "q"]] as const) {
+    before.agent.attach(aSandbox(id, pod));
+    await before.gate(aSandbox(id, pod));
+  }
+  await settle();
+  // The third was cut off in the middle of ADD.
+  before.cni.during = () => new Promise(() => {});
+  before.agent.attach(aSandbox("sr", "r"));
+  await settle();
+  before.cni.during = () => {};
+  before.cni.calls.length = 0;
+
+  const { agent, cni, gate, journal, clock, log } = setUp(before);
+  await agent.load();
+  await settle();
+  assert.deepEqual(cni.log, []);
+  await agent.reconcile([aSandbox("sp", "p"), aSandbox("sr", "r")], new Set(["sr"]));
+  await gate(aSandbox("sp", "p"));
+  await gate(aSandbox("sr", "r"));
+  await settle();
+  const commands = cni.calls.map(({ command, runtime }) => `${command} ${runtime.containerID}`);
+  assert.deepEqual(commands.toSorted(), ["ADD sr", "DEL sq", "DEL sr"]);
+  assert.deepEqual([...cni.attached].toSorted(), ["sp/net1", "sr/net1"]);
+  assert.equal(journal.attachments.size, 2);
+  assert.ok(log.lines.some((line) => /containers of pod default\/r started without/.test(line)));
+  await clock.advance(1000);
+});
+
+Deno.test("reconcile() takes a listed sandbox whose namespace is gone for stopped", async () => {
+  const { agent, prepare, gate, cni, namespaces } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  namespaces.gone.add("/var/run/netns/s1");
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await settle();
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+  assert.equal(cni.calls[1]?.runtime.netns, "");
+});
+
+Deno.test("reconcile() keeps a sandbox that the runtime lists without its namespace", async () => {
+  const { agent, prepare, gate, cni } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  await agent.reconcile([{ ...aSandbox("s1", "p"), netns: undefined }], new Set());
+  await settle();
+  assert.deepEqual(cni.log, ["ADD net1"]);
+});
+
+Deno.test("reconcile() does not forget claims whose sandbox is yet to come", async () => {
+  const { agent, prepare, gate, cni } = setUp();
+  await prepare(aClaim("a"));
+  await agent.reconcile([], new Set());
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  assert.deepEqual([...cni.attached], ["s1/net1"]);
+});
+
+Deno.test("reconcile() removes CDI files that no sandbox needs and writes those that are missing", async () => {
+  const { agent, prepare, cdi } = setUp();
+  await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  cdi.files.add("uid-b").add("uid-unknown");
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await settle();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+});
+
+Deno.test("close() takes the CDI files of what is not attached, so that no container starts without", async () => {
+  const { agent, prepare, gate, cni, cdi } = setUp();
+  await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  cni.during = () => {
+    throw new Error("no address left");
+  };
+  agent.attach(aSandbox("s2", "q"));
+  await settle();
+  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  await agent.close();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+});
+
+Deno.test("status entries are written again after a restart, with the time of the attach", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate(aSandbox("s1", "p"));
+  await settle();
+  await before.agent.close();
+  const { agent, store, cluster, clock } = setUp(before);
+  await clock.advance(3_600_000);
+  store(aClaim("a"));
+  await agent.load();
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await clock.advance(1000);
+  const condition = cluster.applied.get("uid-a")?.[0]?.conditions[0];
+  assert.equal(condition?.lastTransitionTime, "2026-01-01T00:00:00.000Z");
+});

@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { anAttachment } from "../../tests/support/agent_fakes.ts";
+import { assignInterfaceNames, parseInterfaceName } from "./interface_names.ts";
+
+const ref = (name: string) => ({ namespace: "default", name, uid: name });
+const named = (name: string, ...names: string[]) => ({
+  claim: ref(name),
+  attachments: names.map((ifName) => anAttachment(ifName, { ifNameGiven: ifName !== "" })),
+});
+
+Deno.test("assignInterfaceNames() gives each attachment a name of its own", () => {
+  fc.assert(fc.property(
+    fc.uniqueArray(fc.constantFrom("net1", "net2", "net3", "eth1", "x"), { maxLength: 5 }),
+    fc.nat(5),
+    fc.nat(5),
+    (given, own, unnamed) => {
+      const others = [named("b", ...given.slice(own))];
+      const mine = named("a", ...given.slice(0, own), ...Array(unnamed).fill(""));
+      const names = assignInterfaceNames(mine, others).map(({ ifName }) => ifName);
+      const all = [...names, ...given.slice(own)];
+      assert.equal(new Set(all).size, all.length);
+      const kept = given.slice(0, own);
+      assert.deepEqual(names.slice(0, kept.length), kept);
+      for (const name of names) parseInterfaceName(name, "x");
+    },
+  ));
+});
+
+Deno.test("assignInterfaceNames() names both sides when one name was given twice", () => {
+  const says =
+    /"eth1" is asked for twice in the pod: by claim default\/b request eth1 and by claim default\/a request eth1/;
+  assert.throws(() => assignInterfaceNames(named("a", "eth1"), [named("b", "eth1")]), says);
+  assert.throws(() => assignInterfaceNames(named("a", "eth1", "eth1"), []), /claim default\/a/);
+});

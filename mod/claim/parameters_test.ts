@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { FieldError } from "./field.ts";
+import { parseParameters } from "./parameters.ts";
+
+const config = { cniVersion: "1.0.0", name: "n", plugins: [{ type: "macvlan" }] };
+const withCapabilities = {
+  ...config,
+  plugins: [{
+    type: "macvlan",
+    capabilities: { ips: true, mac: true, bandwidth: true, portMappings: true },
+  }],
+};
+const own = { apiVersion: "dra.networking/v1alpha1", kind: "Network" };
+const sig = { apiVersion: "cni.networking.x-k8s.io/v1alpha1", kind: "CNIConfig" };
+
+Deno.test("parseParameters() reads every kind", async (t) => {
+  const named = { ifName: "net1", network: config, capabilityArgs: {} };
+  const cases: Record<string, { given: unknown; gives: unknown }> = {
+    "no kind": { given: { interface: "net1", config }, gives: named },
+    "no kind and no name": { given: { config }, gives: { network: config, capabilityArgs: {} } },
+    "CNIConfig": { given: { ...sig, ifName: "net1", config }, gives: named },
+    "CNI": { given: { ...sig, kind: "CNI", ifName: "net1", config }, gives: named },
+    "Network": { given: { ...own, interfaceName: "net1", config }, gives: named },
+    "Network with capabilities": {
+      given: {
+        ...own,
+        config: withCapabilities,
+        capabilities: {
+          ips: ["10.0.0.5/24"],
+          mac: "02:00:5E:10:00:01",
+          bandwidth: { ingressRate: 1000, ingressBurst: 2000 },
+          portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }],
+        },
+      },
+      gives: {
+        network: withCapabilities,
+        capabilityArgs: {
+          ips: ["10.0.0.5/24"],
+          mac: "02:00:5e:10:00:01",
+          bandwidth: { ingressRate: 1000, ingressBurst: 2000 },
+          portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }],
+        },
+      },
+    },
+  };
+  for (const [name, { given, gives }] of Object.entries(cases)) {
+    await t.step(name, () => assert.deepEqual(parseParameters(given, "parameters"), gives));
+  }
+});
+
+Deno.test("parseParameters() names the path of what is wrong and what is allowed", async (t) => {
+  const network = { ...own, config: withCapabilities };
+  const cases: Record<string, { given: unknown; path: string; says: RegExp }> = {
+    "an unknown kind": {
+      given: { ...own, kind: "Netwerk", config },
+      path: "parameters.kind",
+      says: /"Netwerk" is not known; allowed are dra\.networking\/v1alpha1 Network, .*CNIConfig/,
+    },
+    "an unknown apiVersion": {
+      given: { apiVersion: "x/v1", kind: "Network", config },
+      path: "parameters.apiVersion",
+      says: /allowed are/,
+    },
+    "a kind without its apiVersion": {
+      given: { kind: "CNI", config },
+      path: "parameters.apiVersion",
+      says: /missing/,
+    },
+    "an unknown field": {
+      given: { interface: "net1", config, mtu: 1 },
+      path: "parameters.mtu",
+      says: /is not known; allowed are interface, config/,
+    },
+    "another kind's field": {
+      given: { ...sig, interface: "net1", config },
+      path: "parameters.interface",
+      says: /ifName, config/,
+    },
+    "no config": { given: { interface: "net1" }, path: "parameters.config", says: /is missing/ },
+    "a config that is text": {
+      given: { config: "{}" },
+      path: "parameters.config",
+      says: /not a string/,
+    },
+    "nothing": { given: undefined, path: "parameters", says: /must be an object, not missing/ },
+    "a name of 16 bytes": {
+      given: { interface: "abcdefghijklmnop", config },
+      path: "parameters.interface",
+      says: /has 16 bytes; allowed are 1 to 15/,
+    },
+    "a name of 16 bytes in 8 characters": {
+      given: { interface: "éééééééé", config },
+      path: "parameters.interface",
+      says: /16 bytes/,
+    },
+    "a name with a slash": {
+      given: { interface: "a/b", config },
+      path: "parameters.interface",
+      says: /"\/"/,
+    },
+    "a name with a space": {
+      given: { interface: "a b", config },
+      path: "parameters.interface",
+      says: /white/,
+    },
+    "a name of two dots": {
+      given: { interface: "..", config },
+      path: "parameters.interface",
+      says: /no name|not a name/,
+    },
+    "an empty name": {
+      given: { interface: "", config },
+      path: "parameters.interface",
+      says: /not empty/,
+    },
+    "a name that is a number": {
+      given: { interface: 1, config },
+      path: "parameters.interface",
+      says: /not 1/,
+    },
+    "an unknown capability": {
+      given: { ...network, capabilities: { macs: "" } },
+      path: "parameters.capabilities.macs",
+      says: /allowed are ips, mac, bandwidth, portMappings/,
+    },
+    "a capability no plugin takes": {
+      given: { ...own, config, capabilities: { mac: "02:00:00:00:00:01" } },
+      path: "parameters.capabilities.mac",
+      says: /no plugin of network "n" takes it; add "capabilities": {"mac": true}/,
+    },
+    "a MAC address that is none": {
+      given: { ...network, capabilities: { mac: "02:00" } },
+      path: "parameters.capabilities.mac",
+      says: /is no MAC address/,
+    },
+    "a rate below 0": {
+      given: { ...network, capabilities: { bandwidth: { ingressRate: -1 } } },
+      path: "parameters.capabilities.bandwidth.ingressRate",
+      says: /whole number/,
+    },
+    "a port beyond 65535": {
+      given: {
+        ...network,
+        capabilities: { portMappings: [{ hostPort: 1, containerPort: 70000 }] },
+      },
+      path: "parameters.capabilities.portMappings[0].containerPort",
+      says: /1 to 65535/,
+    },
+    "an unknown protocol": {
+      given: {
+        ...network,
+        capabilities: { portMappings: [{ hostPort: 1, containerPort: 1, protocol: "icmp" }] },
+      },
+      path: "parameters.capabilities.portMappings[0].protocol",
+      says: /tcp, udp or sctp/,
+    },
+  };
+  for (const [name, { given, path, says }] of Object.entries(cases)) {
+    await t.step(name, () => {
+      assert.throws(() => parseParameters(given, "parameters"), (error: unknown) => {
+        assert.ok(error instanceof FieldError);
+        assert.equal(error.path, path);
+        assert.match(error.message, says);
+        return true;
+      });
+    });
+  }
+});

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ClaimError, planClaim } from "./plan.ts";
+
+const driver = "dra.networking";
+
+function parameters(network: string, ifName?: string) {
+  const config = { cniVersion: "1.0.0", name: network, plugins: [{ type: "macvlan" }] };
+  return { ...(ifName !== undefined && { interface: ifName }), config };
+}
+
+function config(source: string, requests: string[], given: unknown, name = driver) {
+  return { source, requests, opaque: { driver: name, parameters: given } };
+}
+
+function result(request: string, more: Record<string, unknown> = {}) {
+  return { request, driver, pool: "node", device: "cni", ...more };
+}
+
+function aClaim(results: unknown[], configs: unknown[], more: Record<string, unknown> = {}) {
+  return {
+    metadata: { namespace: "default", name: "a", uid: "uid-a", ...more },
+    status: { allocation: { devices: { results, config: configs } } },
+  };
+}
+
+/** `<request> <network> <interface>` for each attachment. */
+function plan(claim: unknown): string[] {
+  return planClaim(claim, { driver }).attachments.map(({ request, network, ifName }) =>
+    `${request} ${network.name} ${ifName}`
+  );
+}
+
+Deno.test("planClaim() joins every result with the configuration that applies", async (t) => {
+  const cases: Record<string, { results: unknown[]; configs: unknown[]; gives: string[] }> = {
+    "one request": {
+      results: [result("r")],
+      configs: [config("FromClaim", ["r"], parameters("n", "eth1"))],
+      gives: ["r n eth1"],
+    },
+    "an empty requests means all": {
+      results: [result("r"), result("s")],
+      configs: [config("FromClaim", [], parameters("n"))],
+      gives: ["r n ", "s n "],
+    },
+    "several requests with a configuration each": {
+      results: [result("s"), result("r")],
+      configs: [
+        config("FromClaim", ["r"], parameters("n")),
+        config("FromClaim", ["s"], parameters("m")),
+      ],
+      gives: ["s m ", "r n "],
+    },
+    "several devices of one request": {
+      results: [result("r", { shareID: "x" }), result("r", { shareID: "y" })],
+      configs: [config("FromClaim", ["r"], parameters("n"))],
+      gives: ["r n ", "r n "],
+    },
+    "a claim's configuration replaces the class's": {
+      results: [result("r"), result("s")],
+      configs: [
+        config("FromClass", ["r"], parameters("class")),
+        config("FromClass", ["s"], parameters("class")),
+        config("FromClaim", ["r"], parameters("claim")),
+      ],
+      gives: ["r claim ", "s class "],
+    },
+    "a parent's name matches its subrequests": {
+      results: [result("r/small")],
+      configs: [config("FromClaim", ["r"], parameters("n"))],
+      gives: ["r/small n "],
+    },
+    "a subrequest's own name": {
+      results: [result("r/small")],
+      configs: [
+        config("FromClaim", ["r/large"], parameters("large")),
+        config("FromClaim", ["r/small"], parameters("small")),
+      ],
+      gives: ["r/small small "],
+    },
+    "other drivers' results and configurations are theirs": {
+      results: [result("gpu", { driver: "gpu.example" }), result("r")],
+      configs: [
+        config("FromClaim", [], { anything: true }, "gpu.example"),
+        config("FromClaim", [], parameters("n")),
+      ],
+      gives: ["r n "],
+    },
+  };
+  for (const [name, { results, configs, gives }] of Object.entries(cases)) {
+    await t.step(name, () => assert.deepEqual(plan(aClaim(results, configs)), gives));
+  }
+});
+
+Deno.test("planClaim() carries over device, pool and shareID", () => {
+  const results = [result("r", { pool: "p", device: "d", shareID: "s" })];
+  const { attachments } = planClaim(
+    aClaim(results, [config("FromClaim", [], parameters("n", "eth1"))]),
+    { driver },
+  );
+  const { pool, device, shareID, ifNameGiven } = attachments[0]!;
+  assert.deepEqual({ pool, device, shareID, ifNameGiven }, {
+    pool: "p",
+    device: "d",
+    shareID: "s",
+    ifNameGiven: true,
+  });
+});
+
+Deno.test("planClaim() reads who uses the claim and whether others can", () => {
+  const claim = aClaim([result("r")], [config("FromClaim", [], parameters("n"))]);
+  const reservedFor = [
+    { resource: "pods", name: "p", uid: "uid-p" },
+    { resource: "others", apiGroup: "x", name: "o", uid: "uid-o" },
+  ];
+  const named = planClaim({ ...claim, status: { ...claim.status, reservedFor } }, { driver });
+  assert.deepEqual(named.pods, [{ name: "p", uid: "uid-p" }]);
+  assert.equal(named.shareable, true);
+  const owner = { kind: "Pod", name: "p", uid: "uid-p", controller: true };
+  const made = { ...claim, metadata: { ...claim.metadata, ownerReferences: [owner] } };
+  assert.equal(planClaim(made, { driver }).shareable, false);
+});
+
+Deno.test("planClaim() says which claim and request cannot be served, and why", async (t) => {
+  const good = [config("FromClaim", [], parameters("n"))];
+  const cases: Record<string, { claim: unknown; says: RegExp }> = {
+    "not allocated": {
+      claim: { metadata: { namespace: "default", name: "a", uid: "u" } },
+      says: /^claim default\/a: it is not allocated/,
+    },
+    "no result of this driver": {
+      claim: aClaim([result("r", { driver: "gpu.example" })], good),
+      says: /^claim default\/a: its allocation holds no device of driver dra\.networking$/,
+    },
+    "no configuration": {
+      claim: aClaim([result("r")], []),
+      says: /^claim default\/a: request r: no configuration applies to it; add one/,
+    },
+    "a configuration for another request": {
+      claim: aClaim([result("r")], [config("FromClaim", ["s"], parameters("n"))]),
+      says: /request r: no configuration applies/,
+    },
+    "two configurations of one source": {
+      claim: aClaim([result("r")], [
+        config("FromClaim", [], parameters("n")),
+        config("FromClaim", ["r"], parameters("m")),
+      ]),
+      says:
+        /request r: .*config\[1\]\.opaque\.parameters: applies to the request like .*config\[0\]/,
+    },
+    "bad parameters": {
+      claim: aClaim([result("r")], [config("FromClaim", [], { config: { name: "n", type: "" } })]),
+      says: /request r: .*config\[0\]\.opaque\.parameters\.config\.type: must be/,
+    },
+    "admin access": {
+      claim: aClaim([result("r", { adminAccess: true })], good),
+      says: /request r: .*results\[0\]\.adminAccess: this driver attaches nothing by it/,
+    },
+    "an unknown source": {
+      claim: aClaim([result("r")], [config("FromMars", [], parameters("n"))]),
+      says: /config\[0\]\.source: must be FromClass or FromClaim, not "FromMars"/,
+    },
+    "no object": { claim: 1, says: /^claim: the claim: must be an object/ },
+  };
+  for (const [name, { claim, says }] of Object.entries(cases)) {
+    await t.step(name, () => {
+      assert.throws(() => planClaim(claim, { driver }), (error: unknown) => {
+        assert.ok(error instanceof ClaimError);
+        assert.match(error.message, says);
+        return true;
+      });
+    });
+  }
+});
+
+Deno.test("planClaim() meets any claim with a plan or a ClaimError", () => {
+  const json = fc.jsonValue({ maxDepth: 4 });
+  const shaped = fc.record({
+    metadata: fc.oneof(json, fc.constant({ namespace: "n", name: "a", uid: "u" })),
+    status: fc.record({
+      reservedFor: json,
+      allocation: fc.record({
+        devices: fc.record({
+          results: fc.oneof(json, fc.array(fc.oneof(json, fc.constant(result("r"))))),
+          config: fc.oneof(
+            json,
+            fc.array(fc.oneof(json, json.map((given) => config("FromClaim", [], given)))),
+          ),
+        }),
+      }),
+    }),
+  });
+  fc.assert(
+    fc.property(fc.oneof(json, shaped), (claim) => {
+      try {
+        planClaim(claim, { driver });
+      } catch (error) {
+        if (!(error instanceof ClaimError)) throw error;
+      }
+    }),
+    { numRuns: 2000 },
+  );
+});
