@@ -1,0 +1,333 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { RuntimeConfig } from "../agent/ports.ts";
+import type { NetworkList } from "../claim/network_list.ts";
+import { Plugins } from "./plugins.ts";
+import type { ProgramOutcome } from "./program.ts";
+import { CniRunner } from "./runner.ts";
+
+const runtime: RuntimeConfig = {
+  containerID: "sandbox1",
+  netns: "/var/run/netns/x",
+  ifName: "net1",
+  args: [["IgnoreUnknown", "true"], ["K8S_POD_NAME", "p"]],
+  capabilityArgs: {},
+};
+const chain: NetworkList = {
+  cniVersion: "1.0.0",
+  name: "n",
+  plugins: [{ type: "first", key: "value" }, { type: "second" }, { type: "third" }],
+};
+const never = new AbortController().signal;
+
+interface Call {
+  readonly plugin: string;
+  readonly env: Record<string, string>;
+  // deno-lint-ignore no-explicit-any -- whatever a plugin may read
+  readonly stdin: any;
+}
+
+/** A runner whose plugins answer as told: an object is printed, an outcome is taken as it is. */
+async function withPlugins(
+  answer: (call: Call) => Record<string, unknown> | Partial<ProgramOutcome> | undefined,
+  body: (runner: CniRunner, calls: Call[]) => Promise<void>,
+) {
+  const folder = await Deno.makeTempDir();
+  for (const type of ["first", "second", "third", "host-local"]) {
+    await Deno.writeTextFile(join(folder, type), "");
+  }
+  const calls: Call[] = [];
+  const plugins = new Plugins({
+    cniPath: ["/nonexistent", folder],
+    timeout: 1000,
+    env: { PATH: "/bin" },
+    run: (path, { env, stdin }) => {
+      const call = {
+        plugin: path.slice(folder.length + 1),
+        env: { ...env },
+        stdin: JSON.parse(new TextDecoder().decode(stdin)),
+      };
+      calls.push(call);
+      const given = answer(call) ?? {};
+      const isOutcome = "code" in given && "stderr" in given || "stdout" in given;
+      const outcome = isOutcome
+        ? given
+        : { stdout: new TextEncoder().encode(JSON.stringify(given)) };
+      return Promise.resolve(
+        { code: 0, stdout: new Uint8Array(0), stderr: "", ...outcome } as ProgramOutcome,
+      );
+    },
+  });
+  try {
+    await body(new CniRunner(plugins), calls);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const failed = (text: string, stderr = "", code = 1) => ({ code, stdout: bytes(text), stderr });
+
+Deno.test("add() runs the chain in order, each with the result before it", () =>
+  withPlugins(
+    ({ plugin }) => ({ cniVersion: "1.0.0", ips: [{ address: `10.0.0.${plugin.length}/24` }] }),
+    async (runner, calls) => {
+      const { result, networkData } = await runner.add(chain, runtime, never);
+      assert.deepEqual(calls.map(({ plugin }) => plugin), ["first", "second", "third"]);
+      assert.deepEqual(calls.map(({ stdin }) => stdin.prevResult?.ips[0].address), [
+        undefined,
+        "10.0.0.5/24",
+        "10.0.0.6/24",
+      ]);
+      assert.deepEqual(calls[0]!.stdin, {
+        type: "first",
+        key: "value",
+        name: "n",
+        cniVersion: "1.0.0",
+      });
+      assert.deepEqual(result.ips, [{ address: "10.0.0.5/24" }]);
+      assert.deepEqual(networkData, { interfaceName: "net1", ips: ["10.0.0.5/24"] });
+    },
+  ));
+
+Deno.test("add() gives plugins CNI's variables and the PATH, and nothing else", () =>
+  withPlugins(() => ({}), async (runner, calls) => {
+    await runner.add({ ...chain, plugins: [{ type: "first" }] }, runtime, never);
+    const { CNI_PATH, ...env } = calls[0]!.env;
+    assert.match(CNI_PATH!, /^\/nonexistent:\//);
+    assert.deepEqual(env, {
+      PATH: "/bin",
+      CNI_COMMAND: "ADD",
+      CNI_CONTAINERID: "sandbox1",
+      CNI_NETNS: "/var/run/netns/x",
+      CNI_IFNAME: "net1",
+      CNI_ARGS: "IgnoreUnknown=true;K8S_POD_NAME=p",
+    });
+  }));
+
+Deno.test("capability arguments reach the plugins that take them, in lower case where it matters", () => {
+  const network: NetworkList = {
+    ...chain,
+    plugins: [
+      { type: "first", mac: "0A:00:00:00:00:01", capabilities: { mac: true, ips: false } },
+      { type: "second", capabilities: { ips: true } },
+      { type: "third" },
+    ],
+  };
+  const capabilityArgs = { mac: "0A:00:00:00:00:02", ips: ["10.0.0.5/24"], bandwidth: {} };
+  return withPlugins(() => ({}), async (runner, calls) => {
+    await runner.add(network, { ...runtime, capabilityArgs }, never);
+    assert.deepEqual(calls.map(({ stdin }) => stdin.runtimeConfig), [
+      { mac: "0a:00:00:00:00:02" },
+      { ips: ["10.0.0.5/24"] },
+      undefined,
+    ]);
+    assert.equal(calls[0]!.stdin.mac, "0a:00:00:00:00:01");
+    assert.deepEqual(calls[0]!.stdin.capabilities, { mac: true, ips: false });
+  });
+});
+
+Deno.test("add() stops at the first plugin that fails", () =>
+  withPlugins(
+    ({ plugin }) =>
+      plugin === "second" ? failed('{"code": 11, "msg": "try again", "details": "later"}') : {},
+    async (runner, calls) => {
+      await assert.rejects(runner.add(chain, runtime, never), {
+        name: "CniError",
+        code: 11,
+        message: 'plugin type="second" name="n" failed (add): try again; later',
+      });
+      assert.deepEqual(calls.map(({ plugin }) => plugin), ["first", "second"]);
+    },
+  ));
+
+Deno.test("what a plugin says when it fails is what the error says", async (t) => {
+  const cases: Record<string, { outcome: Partial<ProgramOutcome>; says: string }> = {
+    "an error object": {
+      outcome: failed('{"code": 7, "msg": "bad config"}'),
+      says: "bad config",
+    },
+    "an error object and stderr": {
+      outcome: failed('{"code": 7, "msg": "bad config"}', "some trace"),
+      says: 'bad config (stderr: "some trace")',
+    },
+    "stderr alone": { outcome: failed("", "boom", 2), says: 'netplugin failed: "boom"' },
+    "text that is no error object": {
+      outcome: failed("oops", "boom"),
+      says: 'netplugin failed: "boom"',
+    },
+    "nothing": {
+      outcome: failed("", "", 3),
+      says: "netplugin failed with no error message: exit status 3",
+    },
+    "a signal": {
+      outcome: { ...failed("", "", 137), signal: "SIGKILL" },
+      says: "netplugin failed with no error message: signal SIGKILL",
+    },
+    "it was killed": {
+      outcome: { ...failed("", "waiting", 137), killed: "it did not end within 1000 ms" },
+      says: 'it did not end within 1000 ms and was killed (stderr: "waiting")',
+    },
+    "garbage with exit status 0": {
+      outcome: { stdout: bytes("garbage"), stderr: "debug" },
+      says: 'it printed no JSON: "garbage" (stderr: "debug")',
+    },
+    "half its JSON": {
+      outcome: { stdout: bytes('{"cniVersion": "1.0') },
+      says: 'it printed no JSON: "{\\"cniVersion\\": \\"1.0"',
+    },
+    "nothing with exit status 0": { outcome: { stdout: bytes("") }, says: "it printed no result" },
+    "a result of an unknown version": {
+      outcome: { stdout: bytes('{"cniVersion": "9.0.0"}') },
+      says:
+        'the result has cniVersion "9.0.0"; known are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0',
+    },
+  };
+  for (const [name, { outcome, says }] of Object.entries(cases)) {
+    await t.step(name, () =>
+      withPlugins(() => outcome, async (runner) => {
+        await assert.rejects(runner.add(chain, runtime, never), {
+          message: `plugin type="first" name="n" failed (add): ${says}`,
+        });
+      }));
+  }
+});
+
+Deno.test("arguments that libcni refuses are refused before anything runs", async (t) => {
+  const cases: Record<string, Partial<RuntimeConfig>> = {
+    "an empty container id": { containerID: "" },
+    "a container id with a slash": { containerID: "a/b" },
+    "a container id that begins with a dot": { containerID: ".a" },
+    "an empty name": { ifName: "" },
+    "a name of 16 bytes": { ifName: "abcdefghijklmnop" },
+    "a dot": { ifName: "." },
+    "two dots": { ifName: ".." },
+    "a slash": { ifName: "a/b" },
+    "a colon": { ifName: "a:b" },
+    "white space": { ifName: "a b" },
+  };
+  for (const [name, part] of Object.entries(cases)) {
+    await t.step(name, () =>
+      withPlugins(() => ({}), async (runner, calls) => {
+        await assert.rejects(runner.add(chain, { ...runtime, ...part }, never));
+        await assert.rejects(runner.del(chain, { ...runtime, ...part }, undefined, never));
+        assert.equal(calls.length, 0);
+      }));
+  }
+});
+
+Deno.test("del() runs the chain in reverse, each with the final result", () =>
+  withPlugins(() => ({}), async (runner, calls) => {
+    const result = { cniVersion: "1.0.0", ips: [{ address: "10.0.0.2/24" }] };
+    await runner.del(chain, { ...runtime, netns: "" }, result, never);
+    assert.deepEqual(calls.map(({ plugin }) => plugin), ["third", "second", "first"]);
+    assert.deepEqual(calls.map(({ stdin }) => stdin.prevResult), [result, result, result]);
+    assert.equal(calls[0]!.env.CNI_NETNS, "");
+  }));
+
+Deno.test("del() gives a result in the network's version, and none before 0.4.0", () => {
+  const result = { cniVersion: "1.0.0", ips: [{ address: "10.0.0.2/24" }] };
+  return withPlugins(() => ({}), async (runner, calls) => {
+    await runner.del({ ...chain, cniVersion: "0.4.0" }, runtime, result, never);
+    await runner.del({ ...chain, cniVersion: "0.3.1" }, runtime, result, never);
+    await runner.del(chain, runtime, undefined, never);
+    assert.deepEqual(calls[0]!.stdin.prevResult, {
+      cniVersion: "0.4.0",
+      ips: [{ version: "4", address: "10.0.0.2/24" }],
+    });
+    assert.ok(calls.slice(3).every(({ stdin }) => !("prevResult" in stdin)));
+  });
+});
+
+Deno.test("del() goes on after a plugin that fails, and names all that failed", () =>
+  withPlugins(
+    ({ plugin }) =>
+      plugin === "first" ? undefined : failed(`{"code": 999, "msg": "${plugin} is stuck"}`),
+    async (runner, calls) => {
+      await assert.rejects(runner.del(chain, runtime, undefined, never), {
+        message: 'plugin type="third" name="n" failed (delete): third is stuck; ' +
+          'plugin type="second" name="n" failed (delete): second is stuck',
+      });
+      assert.deepEqual(calls.map(({ plugin }) => plugin), ["third", "second", "first"]);
+    },
+  ));
+
+Deno.test("check() runs from 0.4.0 on, unless the network turns it off", () =>
+  withPlugins(() => ({}), async (runner, calls) => {
+    const result = { cniVersion: "1.0.0" };
+    await assert.rejects(
+      runner.check({ ...chain, cniVersion: "0.3.1" }, runtime, result, never),
+      /CHECK came with 0\.4\.0/,
+    );
+    await runner.check({ ...chain, disableCheck: true }, runtime, result, never);
+    assert.equal(calls.length, 0);
+    await runner.check(chain, runtime, result, never);
+    assert.deepEqual(calls.map(({ plugin, env }) => `${env.CNI_COMMAND} ${plugin}`), [
+      "CHECK first",
+      "CHECK second",
+      "CHECK third",
+    ]);
+    assert.deepEqual(calls[0]!.stdin.prevResult, result);
+  }));
+
+Deno.test("gc() names what shall stay, from 1.1.0 on, unless the network turns it off", () =>
+  withPlugins(() => ({}), async (runner, calls) => {
+    const valid = [{ containerID: "sandbox1", ifname: "net1" }];
+    const options = { valid, signal: never };
+    await runner.gc(chain, options);
+    await runner.gc({ ...chain, cniVersion: "1.1.0", disableGC: true }, options);
+    assert.equal(calls.length, 0);
+    await runner.gc({ ...chain, cniVersion: "1.1.0" }, options);
+    assert.deepEqual(calls.map(({ env }) => env.CNI_COMMAND), ["GC", "GC", "GC"]);
+    assert.deepEqual(calls[0]!.stdin["cni.dev/valid-attachments"], valid);
+    assert.deepEqual(calls[0]!.stdin["cni.dev/attachments"], valid);
+    assert.equal(calls[0]!.env.CNI_CONTAINERID, "");
+  }));
+
+Deno.test("verify() asks each plugin once which versions it speaks, IPAM plugins too", () => {
+  const network: NetworkList = {
+    ...chain,
+    plugins: [{ type: "first", ipam: { type: "host-local" } }, { type: "second" }],
+  };
+  return withPlugins(
+    () => ({ cniVersion: "1.1.0", supportedVersions: ["0.4.0", "1.0.0"] }),
+    async (runner, calls) => {
+      await runner.verify(network, never);
+      await runner.verify(network, never);
+      assert.deepEqual(calls.map(({ plugin, env }) => `${env.CNI_COMMAND} ${plugin}`), [
+        "VERSION first",
+        "VERSION host-local",
+        "VERSION second",
+      ]);
+      assert.deepEqual(calls[0]!.stdin, { cniVersion: "1.1.0" });
+      await assert.rejects(
+        runner.verify({ ...network, cniVersion: "0.3.1" }, never),
+        /type="first".*it does not speak cniVersion 0\.3\.1, only 0\.4\.0, 1\.0\.0/,
+      );
+    },
+  );
+});
+
+Deno.test("verify() names a plugin that is missing and where it was looked for", () =>
+  withPlugins(() => ({ supportedVersions: ["1.0.0"] }), async (runner) => {
+    const network = { ...chain, plugins: [{ type: "absent" }] };
+    await assert.rejects(
+      runner.verify(network, never),
+      /plugin type="absent" name="n" .* in none of the folders \/nonexistent, \/.*--cni-path/,
+    );
+  }));
+
+Deno.test("verify() asks for the STATUS from 1.1.0 on", () =>
+  withPlugins(
+    ({ env }) =>
+      env.CNI_COMMAND === "VERSION"
+        ? { supportedVersions: ["1.1.0"] }
+        : failed('{"code": 50, "msg": "no uplink"}'),
+    async (runner) => {
+      const network = { ...chain, cniVersion: "1.1.0" };
+      await assert.rejects(runner.verify(network, never), {
+        code: 50,
+        message: 'plugin type="first" name="n" failed (status): no uplink',
+      });
+    },
+  ));

@@ -1,0 +1,269 @@
+import { join } from "node:path";
+import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
+import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
+import { Cri } from "./cri.ts";
+import { busyboxImage } from "./image.ts";
+
+/** The releases that are tested, and the Debian suites that have them. */
+export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
+export type ContainerdVersion = keyof typeof CONTAINERD;
+
+const PAUSE_IMAGE = "docker.io/local/pause:1";
+const IMAGE = "docker.io/local/busybox:1";
+
+interface Binaries {
+  readonly containerd: string;
+  readonly runc: string;
+  readonly busybox: string;
+  readonly cniPath: string;
+}
+
+async function binaries(version: ContainerdVersion): Promise<Binaries> {
+  const cache = cacheFolder();
+  const progress = (line: string) => console.error(line);
+  const [containerd, runc, busybox, [cniPath]] = await Promise.all([
+    fetchDebianPackage("containerd", { suite: CONTAINERD[version], cache, progress }),
+    // Those of newer releases need a newer libc than the machine may have.
+    fetchDebianPackage("runc", { cache, progress }),
+    fetchDebianPackage("busybox-static", { cache, progress }),
+    fetchCniPlugins({ progress }),
+  ]);
+  return {
+    containerd: join(containerd, "usr/bin"),
+    runc: join(runc, "usr/sbin/runc"),
+    busybox: join(busybox, "bin/busybox"),
+    cniPath: cniPath!,
+  };
+}
+
+export interface ContainerdOptions {
+  readonly version: ContainerdVersion;
+  /** Everything of it lives here. */
+  readonly folder: string;
+}
+
+/** Fetches what containerd needs; to be done where the network can be reached. */
+export async function fetchContainerd(version: ContainerdVersion): Promise<void> {
+  await binaries(version);
+}
+
+/** A real containerd with NRI and CDI on, in a private node. */
+export class Containerd {
+  readonly #options: ContainerdOptions;
+  readonly #binaries: Binaries;
+  readonly #cgroup = `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
+  #process: Deno.ChildProcess | undefined;
+  #cri: Cri | undefined;
+
+  private constructor(options: ContainerdOptions, found: Binaries) {
+    this.#options = options;
+    this.#binaries = found;
+  }
+
+  static async start(options: ContainerdOptions): Promise<Containerd> {
+    const containerd = new Containerd(options, await binaries(options.version));
+    await containerd.#configure();
+    await containerd.restart();
+    await containerd.#importImages();
+    return containerd;
+  }
+
+  get paths() {
+    const { folder } = this.#options;
+    return {
+      socket: join(folder, "containerd.sock"),
+      nri: join(folder, "nri/nri.sock"),
+      cdi: join(folder, "cdi"),
+      log: join(folder, "containerd.log"),
+    };
+  }
+
+  /** The folder of real CNI plugins. */
+  get cniPath(): string {
+    return this.#binaries.cniPath;
+  }
+
+  get cri(): Cri {
+    if (!this.#cri) throw new Error("containerd is not running");
+    return this.#cri;
+  }
+
+  /** Starts it, again where it was killed. */
+  async restart(): Promise<void> {
+    const { containerd, runc } = this.#binaries;
+    const log = await Deno.open(this.paths.log, { create: true, append: true });
+    this.#process = new Deno.Command(join(containerd, "containerd"), {
+      args: ["--config", join(this.#options.folder, "config.toml")],
+      // The shim is found by it.
+      env: {
+        PATH: `${containerd}:${runc.slice(0, runc.lastIndexOf("/"))}:${Deno.env.get("PATH")}`,
+      },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    void this.#process.stderr.pipeTo(log.writable).catch(() => {});
+    for (let tries = 0;; tries++) {
+      const cri = new Cri(this.paths.socket, { cgroupParent: `/${this.#cgroup}`, image: IMAGE });
+      try {
+        await cri.version();
+        this.#cri = cri;
+        return;
+      } catch (error) {
+        cri.close();
+        if (tries > 200) {
+          throw new Error(`containerd does not start: ${error}\n${await this.log()}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  }
+
+  /** Ends the daemon; pods go on. */
+  async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+    this.#cri?.close();
+    this.#cri = undefined;
+    const process = this.#process;
+    this.#process = undefined;
+    process?.kill(signal);
+    await process?.status;
+  }
+
+  /** Ends it and all that it started. */
+  async stop(): Promise<void> {
+    await this.kill("SIGTERM");
+    const own = `${this.paths.socket}`;
+    for await (const { name } of Deno.readDir("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
+      if (line.includes("containerd-shim") && line.includes(own)) {
+        Deno.kill(Number(name), "SIGKILL");
+      }
+    }
+    await this.#removeCgroups();
+  }
+
+  async log(): Promise<string> {
+    return (await Deno.readTextFile(this.paths.log)).split("\n").slice(-40).join("\n");
+  }
+
+  async #configure(): Promise<void> {
+    const { folder, version } = this.#options;
+    const { runc, cniPath } = this.#binaries;
+    for (const part of ["root", "state", "nri", "cdi", "cni"]) {
+      await Deno.mkdir(join(folder, part), { recursive: true });
+    }
+    await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
+    const config = version === "1.7"
+      ? configOf17({ folder, runc, cniPath })
+      : configOf21({ folder, runc, cniPath });
+    await Deno.writeTextFile(join(folder, "config.toml"), config);
+  }
+
+  async #importImages(): Promise<void> {
+    const busybox = await Deno.readFile(this.#binaries.busybox);
+    const sleep = ["/bin/sleep", "2147483647"];
+    for (const [name, entrypoint] of [[PAUSE_IMAGE, sleep], [IMAGE, ["/bin/sh"]]] as const) {
+      const path = join(this.#options.folder, "image.tar");
+      await Deno.writeFile(path, busyboxImage(busybox, { name, entrypoint }));
+      const { success, stderr } = await new Deno.Command(join(this.#binaries.containerd, "ctr"), {
+        args: ["-a", this.paths.socket, "-n", "k8s.io", "images", "import", path],
+      }).output();
+      if (!success) throw new Error(`ctr images import: ${new TextDecoder().decode(stderr)}`);
+    }
+  }
+
+  async #removeCgroups(): Promise<void> {
+    for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
+      await removeCgroup(join("/sys/fs/cgroup", name, this.#cgroup));
+    }
+    await removeCgroup(join("/sys/fs/cgroup", this.#cgroup));
+  }
+}
+
+/** A cgroup goes once the processes in it have ended. */
+async function removeCgroup(path: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    try {
+      for await (const { name, isDirectory } of Deno.readDir(path)) {
+        if (isDirectory) await removeCgroup(join(path, name));
+      }
+      await Deno.remove(path);
+      return;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+const MAIN_NETWORK = {
+  cniVersion: "1.0.0",
+  name: "main",
+  plugins: [{
+    type: "bridge",
+    bridge: "main0",
+    isGateway: true,
+    ipam: { type: "host-local", ranges: [[{ subnet: "10.77.0.0/16" }]] },
+  }],
+};
+
+interface ConfigValues {
+  readonly folder: string;
+  readonly runc: string;
+  readonly cniPath: string;
+}
+
+// Without CAP_SYS_RESOURCE no process may lower its oom_score_adj: restrict_oom_score_adj leaves it.
+function configOf21({ folder, runc, cniPath }: ConfigValues): string {
+  return `
+version = 3
+root = "${folder}/root"
+state = "${folder}/state"
+[grpc]
+  address = "${folder}/containerd.sock"
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "${PAUSE_IMAGE}"
+[plugins.'io.containerd.cri.v1.runtime']
+  enable_cdi = true
+  cdi_spec_dirs = ["${folder}/cdi"]
+  restrict_oom_score_adj = true
+  [plugins.'io.containerd.cri.v1.runtime'.cni]
+    bin_dirs = ["${cniPath}"]
+    conf_dir = "${folder}/cni"
+  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+      BinaryName = "${runc}"
+[plugins.'io.containerd.nri.v1.nri']
+  disable = false
+  socket_path = "${folder}/nri/nri.sock"
+`;
+}
+
+function configOf17({ folder, runc, cniPath }: ConfigValues): string {
+  return `
+version = 2
+root = "${folder}/root"
+state = "${folder}/state"
+[grpc]
+  address = "${folder}/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${PAUSE_IMAGE}"
+  enable_cdi = true
+  cdi_spec_dirs = ["${folder}/cdi"]
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "${cniPath}"
+    conf_dir = "${folder}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      BinaryName = "${runc}"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = false
+  socket_path = "${folder}/nri/nri.sock"
+`;
+}

@@ -1,0 +1,123 @@
+import { NamespaceMode, RuntimeService } from "../../proto/gen/cri/cri_pb.ts";
+import { GrpcClient } from "../../mod/grpc/client.ts";
+
+export interface PodOptions {
+  readonly name: string;
+  readonly uid: string;
+  readonly namespace?: string;
+  readonly attempt?: number;
+  readonly hostNetwork?: boolean;
+}
+
+export interface ContainerOptions {
+  readonly name?: string;
+  readonly cdiDevices?: readonly string[];
+}
+
+/** Operations of the runtime take this at most, in milliseconds. */
+const TIMEOUT = 60_000;
+/** The kubelet's pauses between its tries to create a container; the later ones made short. */
+const CREATE_PAUSES = [400, 600, 1000, 1500, 2500, 4000];
+
+/** Drives a container runtime as the kubelet does. Rejections carry the runtime's message. */
+export class Cri {
+  readonly #client: GrpcClient;
+  readonly #cgroupParent: string;
+  readonly #image: string;
+
+  constructor(socket: string, options: { readonly cgroupParent: string; readonly image: string }) {
+    this.#client = new GrpcClient(`unix:${socket}`, { "grpc.default_authority": "localhost" });
+    this.#cgroupParent = options.cgroupParent;
+    this.#image = options.image;
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async version(): Promise<string> {
+    const { runtimeName, runtimeVersion } = await this.#call("version", {});
+    return `${runtimeName} ${runtimeVersion}`;
+  }
+
+  /** The sandbox's id. */
+  async runPodSandbox(pod: PodOptions): Promise<string> {
+    const { podSandboxId } = await this.#call("runPodSandbox", { config: this.#config(pod) });
+    return podSandboxId;
+  }
+
+  async stopPodSandbox(podSandboxId: string): Promise<void> {
+    await this.#call("stopPodSandbox", { podSandboxId });
+  }
+
+  async removePodSandbox(podSandboxId: string): Promise<void> {
+    await this.#call("removePodSandbox", { podSandboxId });
+  }
+
+  /** Creates and starts a container that waits. Its id. */
+  async runContainer(
+    podSandboxId: string,
+    pod: PodOptions,
+    { name = "main", cdiDevices = [] }: ContainerOptions = {},
+  ): Promise<string> {
+    const { containerId } = await this.#call("createContainer", {
+      podSandboxId,
+      sandboxConfig: this.#config(pod),
+      config: {
+        metadata: { name, attempt: 0 },
+        image: { image: this.#image },
+        command: ["/bin/sleep", "1000000"],
+        logPath: "",
+        cdiDevices: cdiDevices.map((device) => ({ name: device })),
+      },
+    });
+    await this.#call("startContainer", { containerId });
+    return containerId;
+  }
+
+  /** As runContainer(), again and again as the kubelet does it. Notes each refusal. */
+  async runContainerAtLast(
+    podSandboxId: string,
+    pod: PodOptions,
+    options: ContainerOptions & { readonly refusals?: string[] } = {},
+  ): Promise<string> {
+    for (const pause of CREATE_PAUSES) {
+      try {
+        return await this.runContainer(podSandboxId, pod, options);
+      } catch (error) {
+        options.refusals?.push((error as Error).message);
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+    return await this.runContainer(podSandboxId, pod, options);
+  }
+
+  /** What a command printed inside; rejects when it fails. */
+  async exec(containerId: string, ...cmd: string[]): Promise<string> {
+    const { stdout, stderr, exitCode } = await this.#call("execSync", {
+      containerId,
+      cmd,
+      timeout: 10n,
+    });
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    if (exitCode !== 0) throw new Error(`${cmd.join(" ")}: ${text(stderr)}`);
+    return text(stdout);
+  }
+
+  #config({ name, uid, namespace = "default", attempt = 0, hostNetwork }: PodOptions) {
+    const network = hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD;
+    return {
+      metadata: { name, uid, namespace, attempt },
+      logDirectory: "",
+      linux: {
+        cgroupParent: this.#cgroupParent,
+        securityContext: { namespaceOptions: { network } },
+      },
+    };
+  }
+
+  // deno-lint-ignore no-explicit-any -- requests are checked by the encoder
+  async #call<M extends keyof typeof RuntimeService.method>(method: M, request: any) {
+    return await this.#client.call(RuntimeService.method[method], request, { timeout: TIMEOUT });
+  }
+}
