@@ -53,7 +53,7 @@ export function spawnInPrivateNode(
  */
 export async function furnishPrivateNode(): Promise<void> {
   await run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", RUN]);
-  await run("mount", ["-t", "sysfs", "sysfs", "/sys"]);
+  await mountSysfs();
   const [upper, work] = [`${RUN}/private-node/upper`, `${RUN}/private-node/work`];
   for (const folder of [upper, work]) await Deno.mkdir(folder, { recursive: true });
   // What is there stays readable: the programs in use may live there.
@@ -64,6 +64,16 @@ export async function furnishPrivateNode(): Promise<void> {
   await ip(["link", "set", "uplink", "up"]);
   await ip(["link", "set", "eth0", "up"]);
   await ip(["address", "add", "192.0.2.10/24", "dev", "eth0"]);
+}
+
+/** A new sysfs shows the interfaces of this network namespace; the cgroups are carried over. */
+async function mountSysfs(): Promise<void> {
+  const cgroups = "/sys/fs/cgroup";
+  const aside = `${RUN}/private-node/cgroup`;
+  await Deno.mkdir(aside, { recursive: true });
+  await run("mount", ["--rbind", cgroups, aside]);
+  await run("mount", ["-t", "sysfs", "sysfs", "/sys"]);
+  await run("mount", ["--rbind", aside, cgroups]);
 }
 
 /** Runs `ip` and gives what it printed; rejects with its error. */

@@ -1,0 +1,387 @@
+/**
+ * The agent as a process of its own, real CNI plugins and a real containerd; the kubelet and the API
+ * server are simulated.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { ClaimRef } from "../../mod/claim/attachment.ts";
+import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
+import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
+import { ip } from "../../mod/simulator/private_node.ts";
+import { AgentProcess } from "../support/agent_process.ts";
+import { type NetworkOptions, shownStatus, storeClaim } from "../support/claims.ts";
+import { CONTAINERD, Containerd, type ContainerdVersion } from "../support/containerd.ts";
+
+const driver = "dra.networking";
+
+interface Pod {
+  readonly name: string;
+  readonly uid: string;
+  readonly attempt?: number;
+  readonly hostNetwork?: boolean;
+}
+
+class Node {
+  readonly folder: string;
+  readonly api = new SimulatedApiServer();
+  readonly kubelet: SimulatedKubelet;
+  readonly containerd: Containerd;
+  agent!: AgentProcess;
+  /** Folder of wrappers around real plugins, which tests write. */
+  readonly wrappers: string;
+
+  private constructor(folder: string, containerd: Containerd) {
+    this.folder = folder;
+    this.containerd = containerd;
+    this.kubelet = new SimulatedKubelet({ kubeletDir: join(folder, "kubelet") });
+    this.wrappers = join(folder, "wrappers");
+  }
+
+  static async start(version: ContainerdVersion): Promise<Node> {
+    const folder = await Deno.makeTempDir({ dir: "/run" });
+    const containerd = await Containerd.start({ version, folder: join(folder, "ctd") });
+    const node = new Node(folder, containerd);
+    await Deno.mkdir(node.wrappers);
+    node.api.start();
+    await Deno.writeTextFile(join(folder, "kubeconfig"), node.api.kubeconfig());
+    await node.kubelet.start();
+    await node.startAgent();
+    return node;
+  }
+
+  async startAgent(): Promise<void> {
+    this.agent = new AgentProcess([
+      ...["--node-name", "node-1"],
+      ...["--driver-name", driver],
+      ...["--kubelet-dir", join(this.folder, "kubelet")],
+      ...["--nri-socket", this.containerd.paths.nri],
+      ...["--state-dir", join(this.folder, "state")],
+      ...["--cdi-dir", this.containerd.paths.cdi],
+      ...["--cni-path", `${this.wrappers}:${this.containerd.cniPath}`],
+      ...["--kubeconfig", join(this.folder, "kubeconfig")],
+    ]);
+    await this.agent.ready();
+  }
+
+  async stop(): Promise<void> {
+    await this.agent.end();
+    await this.kubelet.stop();
+    await this.containerd.stop();
+    await this.api.stop();
+  }
+
+  /** A plugin that runs a line of shell before the real plugin. */
+  async wrap(
+    type: string,
+    { around, before }: { readonly around: string; readonly before: string },
+  ) {
+    const real = join(this.containerd.cniPath, around);
+    const script = `#!/bin/sh\n${before}\nexec ${real}\n`;
+    await Deno.writeTextFile(join(this.wrappers, type), script, { mode: 0o755 });
+  }
+
+  /** A claim of the pod's own, prepared. */
+  async claim(pod: Pod, networks: readonly NetworkOptions[], name = `${pod.name}-claim`) {
+    const claim = storeClaim(this.api, { name, driver, networks, pods: [pod] });
+    await this.prepare(claim);
+    return claim;
+  }
+
+  async prepare(claim: ClaimRef): Promise<void> {
+    await this.kubelet.registered(driver);
+    const answers = await this.kubelet.prepare(driver, [claim]);
+    assert.equal(answers[claim.uid]?.error, "");
+  }
+
+  /** Stops and removes the sandbox, and unprepares the claims. */
+  async remove(sandbox: string, ...claims: ClaimRef[]): Promise<void> {
+    await this.containerd.cri.stopPodSandbox(sandbox);
+    await this.containerd.cri.removePodSandbox(sandbox);
+    if (claims.length === 0) return;
+    const answers = await this.kubelet.unprepare(driver, claims);
+    for (const { uid } of claims) assert.equal(answers[uid]?.error, "");
+  }
+
+  /** The claim's status, once it has come to what is expected. */
+  async assertStatus({ name }: ClaimRef, expected: (RegExp | string)[]): Promise<void> {
+    const fits = () => {
+      const shown = shownStatus(this.api.get("default", name));
+      return shown.length === expected.length &&
+        shown.every((line, i) => {
+          const want = expected[i]!;
+          return typeof want === "string" ? line === want : want.test(line);
+        });
+    };
+    for (let tries = 0; tries < 400 && !fits(); tries++) await pause(25);
+    assert.ok(fits(), `the status is ${shownStatus(this.api.get("default", name)).join("; ")}`);
+  }
+
+  /** Nothing of any pod is left: records, leases, interfaces, CDI files. */
+  async assertNothingLeft(): Promise<void> {
+    const left: string[] = [];
+    for (const folder of ["state/claims", "state/attachments", "ctd/cdi"]) {
+      for (const name of await names(join(this.folder, folder))) left.push(`${folder}/${name}`);
+    }
+    for (const network of await names("/var/lib/cni/networks")) {
+      if (network === "main") continue;
+      for (const name of await names(join("/var/lib/cni/networks", network))) {
+        if (name !== "lock" && !name.startsWith("last_reserved")) left.push(`lease ${name}`);
+      }
+    }
+    left.push(...await names("/run/netns"));
+    assert.deepEqual(left, []);
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function aPod(name: string, more: Partial<Pod> = {}): Pod {
+  return { name, uid: crypto.randomUUID(), ...more };
+}
+
+const cdi = ({ uid }: ClaimRef) => [`${driver}/claim=${uid}`];
+
+/** The address of an interface inside a container. */
+async function address(node: Node, container: string, link: string): Promise<string | undefined> {
+  const shown = await node.containerd.cri.exec(container, "ip", "-4", "addr", "show", link);
+  return shown.match(/inet (\S+)/)?.[1];
+}
+
+type Case = (node: Node) => Promise<void>;
+
+const CASES: Readonly<Record<string, Case>> = {
+  "a pod with one claim": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("one");
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1, interface: "net1" }]);
+    const sandbox = await cri.runPodSandbox(pod);
+    const container = await cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim) });
+    assert.equal(await address(node, container, "net1"), "10.10.1.2/24");
+    assert.match(await cri.exec(container, "env"), /NETWORK_CLAIM_\w+=default\/one-claim/);
+    await node.assertStatus(claim, ["cni-0 True 10.10.1.2/24"]);
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+
+  "a pod with three networks": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("three");
+    const networks = ["a", "b", "c"].map((name, i) => ({ name, subnet: i + 1 }));
+    const claim = await node.claim(pod, networks);
+    const sandbox = await cri.runPodSandbox(pod);
+    const container = await cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim) });
+    for (const [i, link] of ["net1", "net2", "net3"].entries()) {
+      assert.equal(await address(node, container, link), `10.10.${i + 1}.2/24`);
+    }
+    await node.assertStatus(claim, [1, 2, 3].map((n) => `cni-${n - 1} True 10.10.${n}.2/24`));
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+
+  "two pods at once, with containers that do not name the claim": async (node) => {
+    const { cri } = node.containerd;
+    const seen = await Promise.all(["x", "y"].map(async (name) => {
+      const pod = aPod(name);
+      const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+      const sandbox = await cri.runPodSandbox(pod);
+      const container = await cri.runContainerAtLast(sandbox, pod);
+      const found = await address(node, container, "net1");
+      await node.remove(sandbox, claim);
+      return found;
+    }));
+    assert.equal(new Set(seen).size, 2);
+    for (const found of seen) assert.match(found ?? "", /^10\.10\.1\.\d+\/24$/);
+    await node.assertNothingLeft();
+  },
+
+  "a plugin that fails and recovers": async (node) => {
+    const { cri } = node.containerd;
+    const mark = join(node.folder, "uplink");
+    const before = `if [ "$CNI_COMMAND" = ADD ] && [ ! -e ${mark} ]; then ` +
+      `echo '{"code": 11, "msg": "the uplink is down"}'; exit 1; fi`;
+    await node.wrap("flaky", { around: "macvlan", before });
+    const pod = aPod("flaky");
+    const claim = await node.claim(pod, [{ name: "a", type: "flaky", subnet: 1 }]);
+    const sandbox = await cri.runPodSandbox(pod);
+    const refusals: string[] = [];
+    const started = cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim), refusals });
+    await node.assertStatus(claim, ["cni-0 False "]);
+    await Deno.writeTextFile(mark, "");
+    assert.equal(await address(node, await started, "net1"), "10.10.1.2/24");
+    assert.ok(
+      refusals.some((refusal) =>
+        /network "a" \(interface net1, claim default\/flaky-claim\) is not ready: .*the uplink is down/
+          .test(refusal)
+      ),
+      refusals.join("\n"),
+    );
+    await node.assertStatus(claim, ["cni-0 True 10.10.1.2/24"]);
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+
+  "a plugin slower than the runtime's time-out": async (node) => {
+    const { cri } = node.containerd;
+    await node.wrap("slow", { around: "macvlan", before: '[ "$CNI_COMMAND" = ADD ] && sleep 3' });
+    const pod = aPod("slow");
+    const claim = await node.claim(pod, [{ name: "a", type: "slow", subnet: 1 }]);
+    const sandbox = await cri.runPodSandbox(pod);
+    const refusals: string[] = [];
+    const container = await cri.runContainerAtLast(sandbox, pod, {
+      cdiDevices: cdi(claim),
+      refusals,
+    });
+    assert.ok(
+      refusals.some((refusal) => /still being attached/.test(refusal)),
+      refusals.join("\n"),
+    );
+    assert.equal(await address(node, container, "net1"), "10.10.1.2/24");
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+
+  "the agent killed between sandbox and container": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("killed");
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+    const sandbox = await cri.runPodSandbox(pod);
+    await node.agent.end("SIGKILL");
+    await node.startAgent();
+    const container = await cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim) });
+    assert.equal(await address(node, container, "net1"), "10.10.1.2/24");
+    await node.assertStatus(claim, ["cni-0 True 10.10.1.2/24"]);
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+
+  "the agent away: no container that names the claim is created; back: it is": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("away");
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+    assert.equal(await node.agent.end("SIGTERM"), 0);
+    const sandbox = await cri.runPodSandbox(pod);
+    for (let i = 0; i < 3; i++) {
+      await assert.rejects(
+        cri.runContainer(sandbox, pod, { cdiDevices: cdi(claim) }),
+        /unresolvable CDI devices dra\.networking\/claim=/,
+      );
+    }
+    await node.startAgent();
+    const container = await cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim) });
+    assert.equal(await address(node, container, "net1"), "10.10.1.2/24");
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+
+  "pods stopped while the agent is away": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("stopped");
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+    const sandbox = await cri.runPodSandbox(pod);
+    await cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim) });
+    await node.agent.end("SIGKILL");
+    await node.remove(sandbox);
+    await node.startAgent();
+    const answers = await node.kubelet.unprepare(driver, [claim]);
+    assert.equal(answers[claim.uid]?.error, "");
+    await node.assertNothingLeft();
+  },
+
+  "containerd restarted under the agent": async (node) => {
+    const pod = aPod("restart");
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+    const sandbox = await node.containerd.cri.runPodSandbox(pod);
+    const container = await node.containerd.cri.runContainerAtLast(sandbox, pod, {
+      cdiDevices: cdi(claim),
+    });
+    await node.containerd.kill();
+    const synchronizations = () =>
+      node.agent.lines.filter(({ msg }) => msg === "the NRI plugin is synchronized").length;
+    const before = synchronizations();
+    await node.containerd.restart();
+    while (synchronizations() === before) await pause(20);
+    assert.equal(await address(node, container, "net1"), "10.10.1.2/24");
+    const other = aPod("after");
+    const second = await node.claim(other, [{ name: "a", subnet: 1 }]);
+    const next = await node.containerd.cri.runPodSandbox(other);
+    const inside = await node.containerd.cri.runContainerAtLast(next, other, {
+      cdiDevices: cdi(second),
+    });
+    assert.equal(await address(node, inside, "net1"), "10.10.1.3/24");
+    await node.remove(sandbox, claim);
+    await node.remove(next, second);
+    await node.assertNothingLeft();
+  },
+
+  "the sandbox of a pod made anew": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("anew");
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+    const first = await cri.runPodSandbox(pod);
+    await cri.runContainerAtLast(first, pod, { cdiDevices: cdi(claim) });
+    await cri.stopPodSandbox(first);
+    const again = { ...pod, attempt: 1 };
+    const second = await cri.runPodSandbox(again);
+    const container = await cri.runContainerAtLast(second, again, { cdiDevices: cdi(claim) });
+    const found = await address(node, container, "net1");
+    await cri.removePodSandbox(first);
+    await pause(200);
+    assert.equal(await address(node, container, "net1"), found);
+    await node.assertStatus(claim, [/^cni-0 True 10\.10\.1\.\d+\/24$/]);
+    await node.remove(second, claim);
+    await node.assertNothingLeft();
+  },
+
+  "a pod without claims": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("plain");
+    const sandbox = await cri.runPodSandbox(pod);
+    const container = await cri.runContainer(sandbox, pod);
+    const links = await cri.exec(container, "ls", "/sys/class/net");
+    assert.deepEqual(links.trim().split(/\s+/), ["eth0", "lo"]);
+    await node.remove(sandbox);
+    await node.assertNothingLeft();
+  },
+
+  "a pod on the host's network is refused, and the host stays as it is": async (node) => {
+    const { cri } = node.containerd;
+    const pod = aPod("host", { hostNetwork: true });
+    const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
+    const before = await ip(["-o", "link"]);
+    const sandbox = await cri.runPodSandbox(pod);
+    await assert.rejects(
+      cri.runContainer(sandbox, pod),
+      /pod default\/host uses the host's network/,
+    );
+    assert.equal(await ip(["-o", "link"]), before);
+    await node.remove(sandbox, claim);
+    await node.assertNothingLeft();
+  },
+};
+
+for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {
+  Deno.test(`with containerd ${version}`, async (t) => {
+    const node = await Node.start(version);
+    try {
+      for (const [name, run] of Object.entries(CASES)) {
+        const from = node.agent.lines.length;
+        const passed = await t.step(name, () => run(node));
+        if (passed) continue;
+        console.error(node.agent.lines.slice(from).map((line) => JSON.stringify(line)).join("\n"));
+        throw new Error(
+          `the node is not as it was after ${JSON.stringify(name)}: the rest is not run`,
+        );
+      }
+    } finally {
+      await node.stop();
+    }
+  });
+}

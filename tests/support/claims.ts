@@ -1,0 +1,81 @@
+/** Claims as the scheduler leaves them, for tests. */
+import type { SimulatedApiServer, StoredClaim } from "../../mod/simulator/api_server.ts";
+import type { ClaimRef } from "../../mod/claim/attachment.ts";
+
+export interface NetworkOptions {
+  readonly name: string;
+  readonly type?: string;
+  /** The third number of 10.10.x.0/24. */
+  readonly subnet: number;
+  readonly interface?: string;
+  readonly config?: Record<string, unknown>;
+}
+
+/** macvlan on eth0 with an address from host-local, unless told otherwise. */
+export function macvlan({ name, type = "macvlan", subnet, config }: NetworkOptions) {
+  return {
+    cniVersion: "1.0.0",
+    name,
+    plugins: [{
+      type,
+      master: "eth0",
+      mode: "bridge",
+      ipam: { type: "host-local", ranges: [[{ subnet: `10.10.${subnet}.0/24` }]] },
+      ...config,
+    }],
+  };
+}
+
+/** Stores a claim that is allocated and reserved for the pods, one request a network. */
+export function storeClaim(
+  api: SimulatedApiServer,
+  { name, driver, networks, pods }: {
+    readonly name: string;
+    readonly driver: string;
+    readonly networks: readonly NetworkOptions[];
+    readonly pods: readonly { readonly name: string; readonly uid: string }[];
+  },
+): ClaimRef {
+  const pod = pods[0]!;
+  const stored = api.put({
+    metadata: {
+      name,
+      namespace: "default",
+      ownerReferences: [{ kind: "Pod", name: pod.name, uid: pod.uid, controller: true }],
+    },
+    status: {
+      allocation: {
+        devices: {
+          results: networks.map((network, i) => ({
+            request: network.name,
+            driver,
+            pool: "node-1",
+            device: `cni-${i}`,
+          })),
+          config: networks.map((network) => ({
+            source: "FromClaim",
+            requests: [network.name],
+            opaque: {
+              driver,
+              parameters: {
+                ...(network.interface && { interface: network.interface }),
+                config: macvlan(network),
+              },
+            },
+          })),
+        },
+      },
+      reservedFor: pods.map((each) => ({ resource: "pods", ...each })),
+    },
+  });
+  return { namespace: "default", name, uid: stored.metadata.uid };
+}
+
+/** `<device> <Ready's status> <addresses>` for each entry of status.devices. */
+export function shownStatus(claim: StoredClaim | undefined): string[] {
+  return (claim?.status?.devices ?? []).map((entry) => {
+    const [condition] = entry.conditions as { status: string }[];
+    const { ips = [] } = (entry.networkData ?? {}) as { ips?: string[] };
+    return `${entry.device} ${condition?.status} ${ips.join(",")}`;
+  });
+}
