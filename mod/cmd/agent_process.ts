@@ -51,6 +51,7 @@ export async function runAgent(
 ): Promise<void> {
   const { driverName: driver } = config;
   const clock = systemClock;
+  await Deno.mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   const connection = new KubeConnection({ kubeconfig: config.kubeconfig });
   const plugins = new Plugins({
     cniPath: config.cniPath,
@@ -62,7 +63,7 @@ export async function runAgent(
     cni: new CniRunner(plugins),
     cluster: new KubeCluster(connection, { fieldManager: driver }),
     journal: new FileJournal(config.stateDir, { log }),
-    namespaces: new HostNamespaces(),
+    namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
     clock,
     log,

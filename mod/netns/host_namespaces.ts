@@ -1,12 +1,23 @@
 import { closeSync, openSync, statfsSync } from "node:fs";
+import { join } from "node:path";
 import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
 
 /** statfs type of the kernel's namespace files (linux/magic.h: NSFS_MAGIC). */
 const NSFS = 0x6e736673;
 
+interface Identity {
+  readonly dev: number;
+  readonly ino: number | null;
+}
+
 /** The network namespaces of this machine, by path. */
 export class HostNamespaces implements Namespaces {
-  readonly #own = Deno.statSync("/proc/self/ns/net");
+  readonly #own: Identity;
+
+  /** @param stateDir a folder of the agent's own, which exists */
+  constructor(stateDir: string) {
+    this.#own = ownNamespace(stateDir);
+  }
 
   classify(path: string): "pod" | "host" | "gone" {
     try {
@@ -37,6 +48,22 @@ export class HostNamespaces implements Namespaces {
       },
     };
   }
+}
+
+/**
+ * The namespace in which this process, and so every plugin it runs, lives. Deno opens /proc only to
+ * programs that may do everything; a link that leads there is enough to learn its identity.
+ */
+function ownNamespace(stateDir: string): Identity {
+  const link = join(stateDir, "own-netns");
+  try {
+    Deno.removeSync(link);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  Deno.symlinkSync("/proc/self/ns/net", link);
+  const { dev, ino } = Deno.statSync(link);
+  return { dev, ino };
 }
 
 function isGone(error: unknown): boolean {

@@ -137,6 +137,15 @@ export class SimulatedKubelet {
       const version = info.supportedVersions.find((candidate): candidate is Version =>
         this.#versions.includes(candidate as Version)
       );
+      // Known before it is told so: the driver may be called from then on.
+      if (version) {
+        this.#drivers.get(info.name)?.client.close();
+        this.#drivers.set(info.name, {
+          version,
+          client: new GrpcClient(`unix:${info.endpoint}`),
+          supportedVersions: info.supportedVersions,
+        });
+      }
       await client.call(
         Registration.method.notifyRegistrationStatus,
         version
@@ -144,13 +153,6 @@ export class SimulatedKubelet {
           : { pluginRegistered: false, error: "no supported version" },
         { timeout: NOTIFY },
       );
-      if (!version) return true;
-      this.#drivers.get(info.name)?.client.close();
-      this.#drivers.set(info.name, {
-        version,
-        client: new GrpcClient(`unix:${info.endpoint}`),
-        supportedVersions: info.supportedVersions,
-      });
       return true;
     } catch {
       // Not listening yet, or no longer: looked at again.

@@ -10,6 +10,9 @@ export function agentArguments(): string[] {
   return args.map((arg) => arg === "main.ts" ? join(ROOT, "main.ts") : arg);
 }
 
+/** The agent ends within this, or a test fails, in milliseconds: an operation may still run. */
+const END_LIMIT = 15_000;
+
 interface LogLine {
   readonly level: string;
   readonly msg: string;
@@ -61,8 +64,15 @@ export class AgentProcess {
   /** Ends it; the exit code. */
   async end(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number> {
     if (!this.#ended) this.#process.kill(signal);
+    let late = false;
+    const limit = setTimeout(() => {
+      late = true;
+      this.#process.kill("SIGKILL");
+    }, END_LIMIT);
     const { code } = await this.#process.status;
+    clearTimeout(limit);
     await this.#read;
+    if (late) throw new Error(`the agent does not end on ${signal}\n${this.log}`);
     return code;
   }
 

@@ -181,20 +181,28 @@ export class Containerd {
   }
 }
 
-/** A cgroup goes once the processes in it have ended. */
+/** Ends the processes of a cgroup, which a failed test can leave, and removes it from below. */
 async function removeCgroup(path: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  const procs = await Deno.readTextFile(join(path, "cgroup.procs")).catch(() => "");
+  for (const pid of procs.split("\n").filter((line) => line !== "")) {
     try {
-      for await (const { name, isDirectory } of Deno.readDir(path)) {
-        if (isDirectory) await removeCgroup(join(path, name));
-      }
+      Deno.kill(Number(pid), "SIGKILL");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  const below = await Array.fromAsync(Deno.readDir(path)).catch(() => []);
+  for (const { name, isDirectory } of below) {
+    if (isDirectory) await removeCgroup(join(path, name));
+  }
+  // A process that was killed leaves its cgroup a moment later.
+  for (let tries = 0; tries < 50; tries++) {
+    try {
       await Deno.remove(path);
       return;
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (error instanceof Deno.errors.NotFound) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 }

@@ -64,7 +64,7 @@ export class Cri {
       podSandboxId,
       sandboxConfig: this.#config(pod),
       config: {
-        metadata: { name, attempt: 0 },
+        metadata: { name, attempt: pod.attempt ?? 0 },
         image: { image: this.#image },
         command: ["/bin/sleep", "1000000"],
         logPath: "",
