@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { CniError, type Command } from "./error.ts";
+import { CniError, type CniErrorDetails, type Command } from "./error.ts";
 import type { ProgramOutcome, RunProgram } from "./program.ts";
 
 export interface PluginsOptions {
@@ -24,11 +24,14 @@ export interface PluginCall {
 /** The last of what a plugin wrote to stderr that an error repeats, in characters. */
 const STDERR_SHOWN = 500;
 
+/** The beginning of what a plugin printed instead of JSON that an error repeats, in characters. */
+const STDOUT_SHOWN = 80;
+
 /** The CNI plugins of the node: finds and runs them, and reads their answers and errors. */
 export class Plugins {
   readonly #options: PluginsOptions;
   /** VERSION takes 8 ms; a program that did not change answers the same. */
-  readonly #versions = new Map<string, Promise<readonly string[]>>();
+  readonly #versions = new Map<string, readonly string[]>();
 
   constructor(options: PluginsOptions) {
     this.#options = options;
@@ -54,10 +57,25 @@ export class Plugins {
     );
   }
 
-  /** Runs one command; gives what the plugin printed, as JSON. @throws CniError */
-  async call(call: PluginCall): Promise<unknown> {
-    const { command, type, network, env, stdin, signal } = call;
-    const about = { plugin: type, network, command };
+  /** Runs a command that has an answer; undefined when the plugin printed nothing. @throws CniError */
+  async ask(call: PluginCall): Promise<unknown> {
+    const outcome = await this.call(call);
+    const text = printed(outcome);
+    if (text === "") return undefined;
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new CniError(withStderr(`it printed no JSON: ${start(text)}`, outcome), {
+        ...aboutOf(call),
+        cause,
+      });
+    }
+  }
+
+  /** Runs a command; what the plugin prints when it succeeds need not be JSON. @throws CniError */
+  async call(call: PluginCall): Promise<ProgramOutcome> {
+    const { type, env, stdin, signal } = call;
+    const about = aboutOf(call);
     const path = await this.find(type, about);
     let outcome: ProgramOutcome;
     try {
@@ -71,18 +89,11 @@ export class Plugins {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new CniError(`${path} cannot be run: ${why}`, { ...about, cause });
     }
-    const text = new TextDecoder().decode(outcome.stdout).trim();
     if (outcome.killed !== undefined) {
       throw new CniError(withStderr(`${outcome.killed} and was killed`, outcome), about);
     }
-    if (outcome.code !== 0) throw failure(text, { outcome, about });
-    if (text === "") return undefined;
-    try {
-      return JSON.parse(text);
-    } catch (cause) {
-      const start = JSON.stringify(text.slice(0, 80));
-      throw new CniError(withStderr(`it printed no JSON: ${start}`, outcome), { ...about, cause });
-    }
+    if (outcome.code !== 0) throw failure(outcome, about);
+    return outcome;
   }
 
   /** The versions of the SPEC that a plugin speaks. @throws CniError */
@@ -93,20 +104,18 @@ export class Plugins {
     const path = await this.find(type, { command: "VERSION", network: about.network });
     const { mtime, size, ino } = await Deno.stat(path);
     const key = `${path} ${mtime?.getTime()} ${size} ${ino}`;
-    let versions = this.#versions.get(key);
-    if (!versions) {
-      versions = this.#askVersions(type, about);
-      this.#versions.set(key, versions);
-      versions.catch(() => this.#versions.delete(key));
-    }
-    return await versions;
+    // Only answers are kept: who asks at the same time asks for itself, or one who gives up would
+    // take the answer from the others.
+    const versions = this.#versions.get(key) ?? await this.#askVersions(type, about);
+    this.#versions.set(key, versions);
+    return versions;
   }
 
   async #askVersions(
     type: string,
     { network, signal }: { readonly network?: string; readonly signal: AbortSignal },
   ): Promise<readonly string[]> {
-    const answer = await this.call({
+    const call: PluginCall = {
       command: "VERSION",
       type,
       network,
@@ -120,36 +129,42 @@ export class Plugins {
       },
       stdin: { cniVersion: "1.1.0" },
       signal,
+    };
+    const answer = await this.ask(call).catch((error: unknown) => {
+      // What plugins say that are older than the command, which came with 0.2.0.
+      const unknown = error instanceof CniError &&
+        error.message.includes("unknown CNI_COMMAND: VERSION");
+      if (unknown) return { supportedVersions: ["0.1.0"] };
+      throw error;
     });
-    const versions = (answer as { supportedVersions?: unknown } | undefined)?.supportedVersions;
-    if (Array.isArray(versions)) return versions.filter((version) => typeof version === "string");
-    throw new CniError("it does not say which versions it supports", {
-      plugin: type,
-      network,
-      command: "VERSION",
-    });
+    const { cniVersion, supportedVersions } = (answer ?? {}) as Record<string, unknown>;
+    if (Array.isArray(supportedVersions)) {
+      return supportedVersions.filter((version) => typeof version === "string");
+    }
+    if (cniVersion === "0.2.0") return ["0.1.0", "0.2.0"];
+    throw new CniError("it does not say which versions it supports", aboutOf(call));
   }
 }
 
+/** Which operation an error is about. */
+function aboutOf({ command, type, network }: PluginCall): CniErrorDetails {
+  return { command, plugin: type, network };
+}
+
 /** The error of a plugin that exited with another code than 0. */
-function failure(
-  stdout: string,
-  { outcome, about }: {
-    readonly outcome: ProgramOutcome;
-    readonly about: {
-      readonly plugin: string;
-      readonly network?: string;
-      readonly command: Command;
-    };
-  },
-): CniError {
-  const said = errorObject(stdout);
+function failure(outcome: ProgramOutcome, about: CniErrorDetails): CniError {
+  const text = printed(outcome);
+  const said = errorObject(text);
   if (said) {
     const details = said.details ? `; ${said.details}` : "";
     return new CniError(withStderr(`${said.msg}${details}`, outcome), {
       ...about,
       code: said.code,
     });
+  }
+  if (text !== "") {
+    const problem = `netplugin failed, and printed no error object but ${start(text)}`;
+    return new CniError(withStderr(problem, outcome), about);
   }
   if (outcome.stderr !== "") {
     return new CniError(`netplugin failed: ${JSON.stringify(tail(outcome.stderr))}`, about);
@@ -171,6 +186,14 @@ function errorObject(stdout: string): { code?: number; msg: string; details?: st
   } catch {
     return undefined;
   }
+}
+
+function printed({ stdout }: ProgramOutcome): string {
+  return new TextDecoder().decode(stdout).trim();
+}
+
+function start(text: string): string {
+  return JSON.stringify(text.slice(0, STDOUT_SHOWN));
 }
 
 function withStderr(problem: string, { stderr }: ProgramOutcome): string {

@@ -89,15 +89,20 @@ Deno.test("convertResult() there and back again changes nothing", () => {
     `10.0.${a}.${b}/${n}`
   );
   const v6 = fc.tuple(fc.nat(65535), fc.nat(128)).map(([a, n]) => `fd00::${a.toString(16)}/${n}`);
+  // Objects as JSON makes them.
+  const noNullPrototype = true;
   const address = fc.record(
     { address: fc.oneof(v4, v6), interface: fc.nat(3), gateway: fc.constant("10.0.0.1") },
-    { requiredKeys: ["address"] },
+    { requiredKeys: ["address"], noNullPrototype },
   );
+  const link = fc.record({ name: fc.constant("a"), sandbox: fc.constant("/x") }, {
+    noNullPrototype,
+  });
   const result = fc.record({
     cniVersion: fc.constant("1.0.0"),
     ips: fc.array(address),
-    interfaces: fc.array(fc.record({ name: fc.constant("a"), sandbox: fc.constant("/x") })),
-  });
+    interfaces: fc.array(link),
+  }, { noNullPrototype });
   fc.assert(
     fc.property(result, fc.constantFrom("0.3.0", "0.3.1", "0.4.0", "1.1.0"), (given, via) => {
       assert.deepEqual(convertResult(convertResult(given, via), "1.0.0"), given);

@@ -3,13 +3,23 @@ import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
 import { CniError, type Command } from "./error.ts";
 import { assertRuntimeConfig, environment, stdin } from "./invocation.ts";
 import { networkData } from "./network_data.ts";
-import type { Plugins } from "./plugins.ts";
+import type { PluginCall, Plugins } from "./plugins.ts";
 import { atLeast, convertResult, parseResult, toCurrent } from "./result.ts";
 
 /** An attachment that GC shall keep (CNI SPEC, GC). */
 export interface ValidAttachment {
   readonly containerID: string;
   readonly ifname: string;
+}
+
+/** One command for one plugin of a network. */
+interface Operation {
+  readonly command: Command;
+  readonly network: NetworkList;
+  readonly plugin: PluginConfig;
+  /** Absent where no container is concerned: GC and STATUS. */
+  readonly runtime?: RuntimeConfig;
+  readonly signal: AbortSignal;
 }
 
 /** The operations of the CNI SPEC on network configuration lists, as libcni carries them out. */
@@ -41,8 +51,8 @@ export class CniRunner implements Cni {
     assertRuntimeConfig(runtime);
     let prevResult: CniResult | undefined;
     for (const plugin of network.plugins) {
-      const call = { command: "ADD", network, plugin, runtime, signal } as const;
-      const answer = await this.#call(call, prevResult);
+      const operation = { command: "ADD", network, plugin, runtime, signal } as const;
+      const answer = await this.#plugins.ask(this.#callOf(operation, prevResult));
       try {
         prevResult = parseResult(answer, network.cniVersion);
       } catch (cause) {
@@ -117,25 +127,27 @@ export class CniRunner implements Cni {
     }
   }
 
-  #call(
-    { command, network, plugin, runtime, signal }: {
-      readonly command: Command;
-      readonly network: NetworkList;
-      readonly plugin: PluginConfig;
-      readonly runtime?: RuntimeConfig;
-      readonly signal: AbortSignal;
-    },
+  async #call(
+    operation: Operation,
     prevResult?: CniResult,
     more?: Readonly<Record<string, unknown>>,
-  ): Promise<unknown> {
-    return this.#plugins.call({
+  ): Promise<void> {
+    await this.#plugins.call(this.#callOf(operation, prevResult, more));
+  }
+
+  #callOf(
+    { command, network, plugin, runtime, signal }: Operation,
+    prevResult?: CniResult,
+    more?: Readonly<Record<string, unknown>>,
+  ): PluginCall {
+    return {
       command,
       type: plugin.type,
       network: network.name,
       env: environment({ command, cniPath: this.#plugins.cniPath, runtime }),
       stdin: stdin(network, plugin, { runtime, prevResult, more }),
       signal,
-    });
+    };
   }
 }
 

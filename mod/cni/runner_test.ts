@@ -25,6 +25,7 @@ interface Call {
   readonly env: Record<string, string>;
   // deno-lint-ignore no-explicit-any -- whatever a plugin may read
   readonly stdin: any;
+  readonly signal: AbortSignal;
 }
 
 /** A runner whose plugins answer as told: an object is printed, an outcome is taken as it is. */
@@ -41,11 +42,12 @@ async function withPlugins(
     cniPath: ["/nonexistent", folder],
     timeout: 1000,
     env: { PATH: "/bin" },
-    run: (path, { env, stdin }) => {
+    run: (path, { env, stdin, signal }) => {
       const call = {
         plugin: path.slice(folder.length + 1),
         env: { ...env },
         stdin: JSON.parse(new TextDecoder().decode(stdin)),
+        signal,
       };
       calls.push(call);
       const given = answer(call) ?? {};
@@ -154,7 +156,7 @@ Deno.test("what a plugin says when it fails is what the error says", async (t) =
     "stderr alone": { outcome: failed("", "boom", 2), says: 'netplugin failed: "boom"' },
     "text that is no error object": {
       outcome: failed("oops", "boom"),
-      says: 'netplugin failed: "boom"',
+      says: 'netplugin failed, and printed no error object but "oops" (stderr: "boom")',
     },
     "nothing": {
       outcome: failed("", "", 3),
@@ -252,6 +254,12 @@ Deno.test("del() goes on after a plugin that fails, and names all that failed", 
     },
   ));
 
+Deno.test("del() is not held up by what a plugin prints when it succeeds", () =>
+  withPlugins(() => ({ stdout: bytes("deleted net1") }), async (runner, calls) => {
+    await runner.del(chain, runtime, undefined, never);
+    assert.equal(calls.length, 3);
+  }));
+
 Deno.test("check() runs from 0.4.0 on, unless the network turns it off", () =>
   withPlugins(() => ({}), async (runner, calls) => {
     const result = { cniVersion: "1.0.0" };
@@ -304,6 +312,63 @@ Deno.test("verify() asks each plugin once which versions it speaks, IPAM plugins
         runner.verify({ ...network, cniVersion: "0.3.1" }, never),
         /type="first".*it does not speak cniVersion 0\.3\.1, only 0\.4\.0, 1\.0\.0/,
       );
+    },
+  );
+});
+
+Deno.test("verify() knows how plugins answer that are older than VERSION's present form", async (t) => {
+  const cases = {
+    "the command is not known": {
+      answer: failed('{"code": 4, "msg": "unknown CNI_COMMAND: VERSION"}'),
+      speaks: "0.1.0",
+    },
+    "0.2.0 and no list": {
+      answer: { stdout: bytes('{"cniVersion": "0.2.0"}') },
+      speaks: "0.1.0, 0.2.0",
+    },
+  };
+  for (const [name, { answer, speaks }] of Object.entries(cases)) {
+    await t.step(name, () =>
+      withPlugins(() => answer, async (runner) => {
+        await runner.verify({ ...chain, cniVersion: "0.1.0" }, never);
+        await assert.rejects(runner.verify(chain, never), {
+          message: `plugin type="first" name="n" failed (version): ` +
+            `it does not speak cniVersion 1.0.0, only ${speaks}`,
+        });
+      }));
+  }
+});
+
+Deno.test("verify() fails when a plugin does not say which versions it speaks", async (t) => {
+  const cases = {
+    "nothing": "",
+    "another object": '{"cniVersion": "1.0.0"}',
+    "null": "null",
+    "another failure": undefined,
+  };
+  for (const [name, answer] of Object.entries(cases)) {
+    await t.step(name, () =>
+      withPlugins(
+        () => answer === undefined ? failed("", "no libc") : { stdout: bytes(answer) },
+        async (runner) => {
+          await assert.rejects(runner.verify(chain, never), {
+            message: /failed \(version\): (it does not say which|netplugin failed: "no libc")/,
+          });
+        },
+      ));
+  }
+});
+
+Deno.test("verify() that is cancelled does not spoil another's", () => {
+  const given = new AbortController().signal;
+  const killed = { ...failed("", "", 137), killed: "it was cancelled" };
+  return withPlugins(
+    ({ signal }) => signal === given ? killed : { supportedVersions: ["1.0.0"] },
+    async (runner) => {
+      const verified = [runner.verify(chain, given), runner.verify(chain, never)];
+      const [first, second] = await Promise.allSettled(verified);
+      assert.equal(first!.status, "rejected");
+      assert.equal(second!.status, "fulfilled");
     },
   );
 });
