@@ -79,8 +79,8 @@ export class KubeConnection {
       });
       text = await response.text();
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new KubeError({ ...about, problem: `no answer from ${this.#server}: ${why}`, cause });
+      const problem = `no answer from ${this.#server}: ${reasons(cause)}`;
+      throw new KubeError({ ...about, problem, cause });
     }
     if (response.ok) return JSON.parse(text);
     throw new KubeError({ ...about, status: response.status, problem: problemOf(text) });
@@ -105,6 +105,12 @@ export class KubeConnection {
     }
     return this.#client.http;
   }
+}
+
+/** An error's message with those of its causes: fetch says the reason only there. */
+function reasons(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${reasons(error.cause)}`;
 }
 
 function asText(material: string | Uint8Array | undefined): string | undefined {

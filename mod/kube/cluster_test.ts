@@ -1,0 +1,350 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { DeviceStatus } from "../agent/ports.ts";
+import { SimulatedApiServer } from "../simulator/api_server.ts";
+import { KubeCluster } from "./cluster.ts";
+import { KubeConnection } from "./connection.ts";
+
+const never = new AbortController().signal;
+const driver = "dra.networking";
+
+interface Bench {
+  readonly api: SimulatedApiServer;
+  readonly cluster: KubeCluster;
+  readonly folder: string;
+}
+
+async function withCluster(body: (bench: Bench) => Promise<void>) {
+  const api = new SimulatedApiServer();
+  api.start();
+  const folder = await Deno.makeTempDir();
+  const kubeconfig = join(folder, "kubeconfig");
+  await Deno.writeTextFile(kubeconfig, api.kubeconfig());
+  const connection = new KubeConnection({ kubeconfig });
+  try {
+    await body({ api, folder, cluster: new KubeCluster(connection, { fieldManager: driver }) });
+  } finally {
+    connection.close();
+    await api.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const results = ["x", "y"].map((device) => ({ request: "r", driver, pool: "node", device }));
+
+function aClaim(name = "a") {
+  const others = [{ request: "gpu", driver: "gpu.example", pool: "node", device: "gpu-0" }];
+  return {
+    metadata: { namespace: "default", name },
+    status: { allocation: { devices: { results: [...results, ...others] } } },
+  };
+}
+
+function entry(device: string, more: Partial<DeviceStatus> = {}): DeviceStatus {
+  return {
+    driver,
+    pool: "node",
+    device,
+    conditions: [{
+      type: "Ready",
+      status: "True",
+      reason: "NetworkInterfaceReady",
+      message: "",
+      lastTransitionTime: "2026-01-01T00:00:00Z",
+    }],
+    ...more,
+  };
+}
+
+const at = { namespace: "default", name: "a" };
+
+Deno.test("getClaim() gives the claim as it stands, unknown fields too", () =>
+  withCluster(async ({ api, cluster }) => {
+    const stored = api.put({ ...aClaim(), spec: { fieldOfTheFuture: { a: [1] } } });
+    assert.deepEqual(await cluster.getClaim(at, never), stored);
+  }));
+
+Deno.test("getClaim() gives undefined for a claim that is not there", () =>
+  withCluster(async ({ cluster }) => {
+    assert.equal(await cluster.getClaim(at, never), undefined);
+  }));
+
+Deno.test("getClaim() says when the API server does not serve resource.k8s.io/v1", () =>
+  withCluster(async ({ api, cluster }) => {
+    api.fault = () => new Response("404 page not found", { status: 404 });
+    await assert.rejects(
+      cluster.getClaim(at, never),
+      /does not serve resource\.k8s\.io\/v1: Kubernetes 1\.34 or later is needed/,
+    );
+  }));
+
+Deno.test("getClaim() says what was asked and what the API server answered", () =>
+  withCluster(async ({ api, cluster }) => {
+    const message = 'resourceclaims "a" is forbidden: User "x" cannot get';
+    api.fault = () => Response.json({ kind: "Status", message }, { status: 403 });
+    await assert.rejects(cluster.getClaim(at, never), {
+      name: "KubeError",
+      status: 403,
+      message: `GET /apis/resource.k8s.io/v1/namespaces/default/resourceclaims/a: 403: ${message}`,
+    });
+  }));
+
+Deno.test("getClaim() rejects when the API server is away, and when it is told to stop", () =>
+  withCluster(async ({ api, cluster }) => {
+    const held = Promise.withResolvers<void>();
+    api.fault = async () => {
+      await held.promise;
+      return undefined;
+    };
+    const stop = new AbortController();
+    const waiting = cluster.getClaim(at, stop.signal);
+    setTimeout(() => stop.abort(new Error("enough")), 50);
+    await assert.rejects(waiting, /no answer from http:.*enough/);
+    held.resolve();
+    await api.stop();
+    await assert.rejects(cluster.getClaim(at, never), /no answer from http:\/\/127\.0\.0\.1/);
+  }));
+
+Deno.test("applyDeviceStatus() writes all entries, and removes those that are left out", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    const networkData = {
+      interfaceName: "net1",
+      hardwareAddress: "02:00:00:00:00:01",
+      ips: ["10.0.0.2/24"],
+    };
+    const data = { cniVersion: "1.0.0", ips: [] };
+    const both = [entry("x", { data, networkData }), entry("y")];
+    assert.equal(await cluster.applyDeviceStatus(metadata, both, never), "applied");
+    assert.deepEqual(api.get("default", "a")?.status?.devices, both);
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("y")], never), "applied");
+    assert.deepEqual(api.get("default", "a")?.status?.devices, [entry("y")]);
+    assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "applied");
+    assert.equal(api.get("default", "a")?.status?.devices, undefined);
+  }));
+
+Deno.test("applyDeviceStatus() leaves other drivers' entries alone", () =>
+  withCluster(async ({ api, cluster, folder }) => {
+    const { metadata } = api.put(aClaim());
+    const connection = new KubeConnection({ kubeconfig: join(folder, "kubeconfig") });
+    const other = new KubeCluster(connection, { fieldManager: "gpu.example" });
+    const gpu = entry("gpu-0", { driver: "gpu.example" });
+    await other.applyDeviceStatus(metadata, [gpu], never);
+    await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+    await cluster.applyDeviceStatus(metadata, [], never);
+    assert.deepEqual(api.get("default", "a")?.status?.devices, [gpu]);
+    connection.close();
+  }));
+
+Deno.test("applyDeviceStatus() says gone for a claim that is away or another", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    api.put(aClaim());
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "gone");
+    assert.equal(api.get("default", "a")?.status?.devices, undefined);
+    api.delete("default", "a");
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "gone");
+  }));
+
+Deno.test("applyDeviceStatus() rejects with what the API server finds wrong", async (t) => {
+  const cases: Record<string, { given: DeviceStatus[]; says: RegExp }> = {
+    "a device that is not allocated": { given: [entry("z")], says: /must be an allocated device/ },
+    "a shareID that is not allocated": {
+      given: [entry("x", { shareID: "s" })],
+      says: /must be an allocated device/,
+    },
+    "the same device twice": { given: [entry("x"), entry("x")], says: /Duplicate value/ },
+    "data of more than 10 KiB": {
+      given: [entry("x", { data: { cniVersion: "1.0.0", x: "x".repeat(10_240) } })],
+      says: /data: Too long/,
+    },
+    "data that is no object": {
+      given: [entry("x", { data: ["x"] as never })],
+      says: /data: Invalid value: must be a JSON object/,
+    },
+    "an address that is not canonical": {
+      given: [entry("x", { networkData: { ips: ["FD00::1/64"] } })],
+      says: /ips\[0\]: Invalid value: "FD00::1\/64": must be in canonical form/,
+    },
+    "an address without a prefix": {
+      given: [entry("x", { networkData: { ips: ["10.0.0.1"] } })],
+      says: /canonical/,
+    },
+    "an IPv4 address as IPv6": {
+      given: [entry("x", { networkData: { ips: ["::ffff:10.0.0.1/120"] } })],
+      says: /canonical/,
+    },
+    "an address twice": {
+      given: [entry("x", { networkData: { ips: ["10.0.0.1/24", "10.0.0.1/24"] } })],
+      says: /ips\[1\]: Duplicate value/,
+    },
+    "17 addresses": {
+      given: [entry("x", {
+        networkData: { ips: Array.from({ length: 17 }, (_, i) => `10.0.0.${i}/24`) },
+      })],
+      says: /ips: Too many: 17/,
+    },
+    "an interface name of 257 bytes": {
+      given: [entry("x", { networkData: { interfaceName: "x".repeat(257) } })],
+      says: /interfaceName: Too long/,
+    },
+    "a hardware address of 129 bytes": {
+      given: [entry("x", { networkData: { hardwareAddress: "x".repeat(129) } })],
+      says: /hardwareAddress: Too long/,
+    },
+    "nine conditions": {
+      given: [entry("x", {
+        conditions: Array.from({ length: 9 }, (_, i) => ({
+          ...entry("x").conditions[0]!,
+          type: `T${i}` as "Ready",
+        })),
+      })],
+      says: /conditions: Too many: 9/,
+    },
+    "a condition without a reason": {
+      given: [entry("x", { conditions: [{ ...entry("x").conditions[0]!, reason: "" }] })],
+      says: /reason: Invalid value/,
+    },
+    "a condition without a time": {
+      given: [entry("x", {
+        conditions: [{ ...entry("x").conditions[0]!, lastTransitionTime: "yesterday" }],
+      })],
+      says: /lastTransitionTime: Required value/,
+    },
+  };
+  for (const [name, { given, says }] of Object.entries(cases)) {
+    await t.step(name, () =>
+      withCluster(async ({ api, cluster }) => {
+        const { metadata } = api.put(aClaim());
+        await assert.rejects(cluster.applyDeviceStatus(metadata, given, never), (error: Error) => {
+          assert.equal((error as Error & { status: number }).status, 422);
+          assert.match(error.message, says);
+          return true;
+        });
+        assert.equal(api.get("default", "a")?.status?.devices, undefined);
+      }));
+  }
+});
+
+Deno.test("KubeConnection says what is missing", async () => {
+  assert.throws(() => new KubeConnection({}), /not in a cluster .*: give --kubeconfig/);
+  const folder = await Deno.makeTempDir();
+  try {
+    const kubeconfig = join(folder, "kubeconfig");
+    await Deno.writeTextFile(kubeconfig, "apiVersion: v1\nkind: Config\nclusters: []\n");
+    assert.throws(() => new KubeConnection({ kubeconfig }), /the current context has no cluster/);
+    assert.throws(() => new KubeConnection({ kubeconfig: join(folder, "none") }), /none/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+async function openssl(...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("openssl", { args, stdin: "null" }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+/** A certificate authority, and a certificate of 127.0.0.1 signed by it. */
+async function certificates(folder: string) {
+  const path = (name: string) => join(folder, name);
+  const subject = (name: string) => ["-subj", `/CN=${name}`];
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  await openssl(
+    "req",
+    "-x509",
+    ...key,
+    "-keyout",
+    path("ca.key"),
+    "-out",
+    path("ca.crt"),
+    ...subject("ca"),
+  );
+  await openssl(
+    "req",
+    ...key,
+    "-keyout",
+    path("server.key"),
+    "-out",
+    path("server.csr"),
+    ...subject("server"),
+  );
+  await Deno.writeTextFile(path("san"), "subjectAltName=IP:127.0.0.1\n");
+  await openssl(
+    ...["x509", "-req", "-in", path("server.csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key")],
+    ...["-CAcreateserial", "-extfile", path("san"), "-out", path("server.crt")],
+  );
+  return { ca: path("ca.crt"), cert: path("server.crt"), key: path("server.key") };
+}
+
+Deno.test("KubeConnection trusts the cluster's authority, sends its credentials, and reads rotated tokens again", async () => {
+  const folder = await Deno.makeTempDir();
+  const { ca, cert, key } = await certificates(folder);
+  const seen: (string | null)[] = [];
+  const server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    cert: await Deno.readTextFile(cert),
+    key: await Deno.readTextFile(key),
+    onListen: () => {},
+  }, (request) => {
+    seen.push(request.headers.get("Authorization"));
+    return Response.json({});
+  });
+  const kubeconfig = join(folder, "kubeconfig");
+  const token = join(folder, "token");
+  await Deno.writeTextFile(token, "first");
+  const write = (cluster: object, user: object) =>
+    Deno.writeTextFile(
+      kubeconfig,
+      JSON.stringify({
+        clusters: [{
+          name: "c",
+          cluster: { server: `https://127.0.0.1:${server.addr.port}`, ...cluster },
+        }],
+        users: [{ name: "u", user }],
+        contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+        "current-context": "x",
+      }),
+    );
+  const get = async (connection: KubeConnection) => {
+    await connection.request({ method: "GET", path: "/x", signal: never });
+  };
+  try {
+    await write({ "certificate-authority": ca }, {
+      "auth-provider": { name: "tokenFile", config: { tokenFile: token } },
+      "client-certificate": cert,
+      "client-key": key,
+    });
+    const connection = new KubeConnection({ kubeconfig });
+    await get(connection);
+    await Deno.writeTextFile(token, "second");
+    // The library reads a token file again after a minute.
+    const RealDate = Date;
+    try {
+      globalThis.Date = class extends RealDate {
+        constructor() {
+          super(RealDate.now() + 120_000);
+        }
+      } as DateConstructor;
+      await get(connection);
+    } finally {
+      globalThis.Date = RealDate;
+    }
+    connection.close();
+    assert.deepEqual(seen, ["Bearer first", "Bearer second"]);
+
+    await write({}, {});
+    const stranger = new KubeConnection({ kubeconfig });
+    await assert.rejects(get(stranger), /no answer from https:.*ertificate/);
+    stranger.close();
+
+    await write({ "insecure-skip-tls-verify": true }, {});
+    assert.throws(
+      () => new KubeConnection({ kubeconfig }),
+      /insecure-skip-tls-verify is not supported/,
+    );
+  } finally {
+    await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
