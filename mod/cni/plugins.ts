@@ -166,10 +166,11 @@ function failure(outcome: ProgramOutcome, about: CniErrorDetails): CniError {
     const problem = `netplugin failed, and printed no error object but ${start(text)}`;
     return new CniError(withStderr(problem, outcome), about);
   }
-  if (outcome.stderr !== "") {
-    return new CniError(`netplugin failed: ${JSON.stringify(tail(outcome.stderr))}`, about);
-  }
   const status = outcome.signal ? `signal ${outcome.signal}` : `exit status ${outcome.code}`;
+  if (outcome.stderr !== "") {
+    const said = JSON.stringify(tail(outcome.stderr));
+    return new CniError(`netplugin failed: ${said}: ${status}`, about);
+  }
   return new CniError(`netplugin failed with no error message: ${status}`, about);
 }
 

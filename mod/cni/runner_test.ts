@@ -153,7 +153,10 @@ Deno.test("what a plugin says when it fails is what the error says", async (t) =
       outcome: failed('{"code": 7, "msg": "bad config"}', "some trace"),
       says: 'bad config (stderr: "some trace")',
     },
-    "stderr alone": { outcome: failed("", "boom", 2), says: 'netplugin failed: "boom"' },
+    "stderr alone": {
+      outcome: failed("", "boom", 2),
+      says: 'netplugin failed: "boom": exit status 2',
+    },
     "text that is no error object": {
       outcome: failed("oops", "boom"),
       says: 'netplugin failed, and printed no error object but "oops" (stderr: "boom")',
