@@ -37,7 +37,10 @@ export function array(value: unknown, path: string): readonly unknown[] {
 /** A string that is not empty. */
 export function text(value: unknown, path: string): string {
   if (typeof value === "string" && value !== "") return value;
-  throw new FieldError(path, `must be a string that is not empty, not ${show(value)}`);
+  const hint = typeof value === "boolean"
+    ? ` (YAML reads words such as no and off as ${value}: put it in quotes)`
+    : "";
+  throw new FieldError(path, `must be a string that is not empty, not ${show(value)}${hint}`);
 }
 
 /** As the given reader reads it, or undefined where there is nothing. */

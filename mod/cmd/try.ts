@@ -50,10 +50,7 @@ export async function tryFiles(argv: readonly string[]): Promise<number> {
     await findCniPlugins({ progress: (line) => toStderr(`${line}\n`) });
   const again = [...selfArguments(), "try", ...argv, "--cni-path", cniPath.join(":")];
   const inside = spawnInPrivateNode(Deno.execPath(), { args: again });
-  // Ctrl-C reaches the whole process group; a signal to this process alone is handed on.
-  const release = onSignals((name) => {
-    if (name === "SIGTERM") inside.kill("SIGTERM");
-  });
+  const release = onSignals(() => void inside.stdin.close().catch(() => {}));
   try {
     return (await inside.status).code;
   } finally {
@@ -94,6 +91,7 @@ async function tryInside(manifests: readonly Manifest[], options: TryOptions): P
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
+  void inputEnds().then(() => interrupted.abort());
   const agent = runAgent(config, { log, signal: end.signal });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {
@@ -192,6 +190,12 @@ async function names(folder: string): Promise<string[]> {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;
   }
+}
+
+/** Until the process outside, which holds the other end, ends or wants this to end. */
+async function inputEnds(): Promise<void> {
+  const buffer = new Uint8Array(64);
+  while (await Deno.stdin.read(buffer) !== null);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

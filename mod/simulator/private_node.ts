@@ -35,7 +35,12 @@ export async function privateNodeObstacle(): Promise<string | undefined> {
 
 const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 
-/** Runs a program inside a new private node, with this process's streams and arguments. */
+/**
+ * Runs a program inside a new private node, with this process's output and errors.
+ *
+ * Its input is a pipe: unshare hands no signals on, but the pipe's end reaches the program inside,
+ * whichever way this process ends.
+ */
 export function spawnInPrivateNode(
   program: string,
   options: { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> },
@@ -43,7 +48,9 @@ export function spawnInPrivateNode(
   return new Deno.Command("unshare", {
     args: [...NAMESPACES, program, ...options.args],
     env: { ...options.env, [MARK]: "1" },
-    stdin: "null",
+    stdin: "piped",
+    stdout: "inherit",
+    stderr: "inherit",
   }).spawn();
 }
 

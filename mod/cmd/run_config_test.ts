@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { describeFlags, ENVIRONMENT, parseRunConfig } from "./run_config.ts";
+import { UsageError } from "./usage_error.ts";
+
+function parse(
+  argv: string[],
+  { env = {}, file }: { env?: Record<string, string>; file?: string } = {},
+) {
+  return parseRunConfig(argv, {
+    env: (name) => env[name],
+    readFile: (path) => {
+      if (path !== "/etc/config.yaml" || file === undefined) throw new Error("no such file");
+      return file;
+    },
+    hostname: () => "host-1",
+    cores: 2,
+  });
+}
+
+Deno.test("parseRunConfig() has the defaults that the documentation names", () => {
+  assert.deepEqual(parse([]), {
+    nodeName: "host-1",
+    driverName: "dra.networking",
+    kubeletDir: "/var/lib/kubelet",
+    nriSocket: "/var/run/nri/nri.sock",
+    pluginName: "network-dra",
+    pluginIndex: "53",
+    cniPath: ["/opt/cni/bin"],
+    cniTimeout: 30_000,
+    stateDir: "/var/lib/network-dra",
+    cdiDir: "/var/run/cdi",
+    concurrency: 4,
+    logLevel: "info",
+    logFormat: "text",
+  });
+});
+
+Deno.test("a flag goes before its variable, that before the file, that before the default", () => {
+  const file = "driverName: from.file\nconcurrency: 7\n";
+  const flags = ["--config", "/etc/config.yaml"];
+  const env = { NETWORK_DRA_DRIVER_NAME: "from.env" };
+  assert.equal(
+    parse([...flags, "--driver-name", "from.flag"], { env, file }).driverName,
+    "from.flag",
+  );
+  assert.equal(parse(flags, { env, file }).driverName, "from.env");
+  assert.equal(parse(flags, { file }).driverName, "from.file");
+  assert.equal(parse(flags, { file }).concurrency, 7);
+  assert.equal(parse([], { env: { NETWORK_DRA_CONFIG: "/etc/config.yaml" }, file }).concurrency, 7);
+});
+
+Deno.test("every setting is read as what it is", async (t) => {
+  const cases: [string[], string, unknown][] = [
+    [["--node-name=n1"], "nodeName", "n1"],
+    [["--dra-driver-name", "poc.dra.networking"], "driverName", "poc.dra.networking"],
+    [["--cni-cache-dir", "/var/lib/x"], "stateDir", "/var/lib/x"],
+    [["--cni-path", "/a:/b"], "cniPath", ["/a", "/b"]],
+    [["--cni-timeout", "1.5s"], "cniTimeout", 1500],
+    [["--cni-timeout", "500ms"], "cniTimeout", 500],
+    [["--cni-timeout", "2m"], "cniTimeout", 120_000],
+    [["--cdi-dir", ""], "cdiDir", ""],
+    [["--plugin-index", "00"], "pluginIndex", "00"],
+    [["--kubeconfig", "/k"], "kubeconfig", "/k"],
+    [["--log-level", "debug"], "logLevel", "debug"],
+    [["--log-format", "json"], "logFormat", "json"],
+  ];
+  for (const [argv, key, value] of cases) {
+    await t.step(argv.join(" "), () => {
+      assert.deepEqual((parse(argv) as unknown as Record<string, unknown>)[key], value);
+    });
+  }
+});
+
+Deno.test("what is wrong is named with where it stands and what it takes", async (t) => {
+  const config = ["--config", "/etc/config.yaml"];
+  const cases: Record<
+    string,
+    { argv: string[]; env?: Record<string, string>; file?: string; says: RegExp }
+  > = {
+    "an unknown flag": { argv: ["--bogus"], says: /'--bogus'/ },
+    "a flag without its value": { argv: ["--node-name"], says: /--node-name/ },
+    "a word that is no flag": { argv: ["word"], says: /'word'/ },
+    "an empty name": { argv: ["--node-name", ""], says: /^--node-name: "" .* a name/ },
+    "a driver name in capitals": { argv: ["--driver-name", "A"], says: /DNS name in lower case/ },
+    "a driver name that is too long": { argv: ["--driver-name", "a".repeat(64)], says: /63/ },
+    "a relative path": {
+      argv: ["--state-dir", "x"],
+      says: /^--state-dir: "x" .* an absolute path/,
+    },
+    "a socket path of 108 bytes": {
+      argv: ["--nri-socket", `/${"x".repeat(107)}`],
+      says: /at most 107 bytes/,
+    },
+    "an index of one digit": { argv: ["--plugin-index", "5"], says: /two digits, 00 to 99/ },
+    "no width": { argv: ["--concurrency", "0"], says: /a whole number from 1 to 1024/ },
+    "half a width": { argv: ["--concurrency", "1.5"], says: /a whole number/ },
+    "a time without a unit": { argv: ["--cni-timeout", "30"], says: /such as 500ms, 30s or 2m/ },
+    "an unknown level": { argv: ["--log-level", "loud"], says: /one of debug, info, warn, error/ },
+    "a relative folder among others": { argv: ["--cni-path", "/a:b"], says: /absolute paths/ },
+    "a bad variable": {
+      argv: [],
+      env: { NETWORK_DRA_CONCURRENCY: "many" },
+      says: /^NETWORK_DRA_CONCURRENCY: "many"/,
+    },
+    "a bad value in the file": {
+      argv: config,
+      file: "concurrency: many",
+      says: /^\/etc\/config\.yaml: concurrency: "many"/,
+    },
+    "an unknown key in the file": {
+      argv: config,
+      file: "concurency: 1",
+      says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, driverName/,
+    },
+    "a list in the file": { argv: config, file: "cniPath: [/a]", says: /cniPath: .* single value/ },
+    "a file that is a list": { argv: config, file: "- a", says: /must hold settings/ },
+    "a broken file": { argv: config, file: "a: [", says: /--config: .* cannot be read/ },
+    "no file": { argv: config, says: /--config: \/etc\/config\.yaml cannot be read: no such file/ },
+  };
+  for (const [name, { argv, env, file, says }] of Object.entries(cases)) {
+    await t.step(name, () => {
+      assert.throws(() => parse(argv, { env, file }), (error: unknown) => {
+        assert.ok(error instanceof UsageError);
+        assert.match(error.message, says);
+        return true;
+      });
+    });
+  }
+});
+
+Deno.test("the help names every flag and variable, and the tasks allow every variable", async () => {
+  const help = describeFlags();
+  const { tasks } = JSON.parse(
+    await Deno.readTextFile(new URL("../../deno.json", import.meta.url)),
+  );
+  for (const name of ENVIRONMENT) {
+    assert.ok(help.includes(name), name);
+    assert.ok(tasks.run.includes(name), `deno.json: tasks.run does not allow ${name}`);
+  }
+});

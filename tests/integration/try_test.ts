@@ -1,0 +1,298 @@
+/** `network-dra try` as a user runs it. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { cli } from "../support/cli.ts";
+
+/** Runs `try` on YAML. */
+async function tryYaml(yaml: string, ...flags: string[]) {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = join(folder, "given.yaml");
+    await Deno.writeTextFile(file, yaml);
+    return await cli(["try", file, ...flags]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const CLASS = `
+apiVersion: resource.k8s.io/v1
+kind: DeviceClass
+metadata: {name: network-interface}
+spec: {}
+---`;
+
+function aPod(name: string, ...claims: string[]): string {
+  const entries = claims.map((claim) => `{name: ${claim}, resourceClaimName: ${claim}}`);
+  const used = claims.map((claim) => `{name: ${claim}}`);
+  return `
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}}
+spec:
+  resourceClaims: [${entries}]
+  containers:
+  - {name: main, image: busybox, resources: {claims: [${used}]}}
+---`;
+}
+
+function aClaim(name: string, parameters: string, { count = 1 } = {}): string {
+  return `
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaim
+metadata: {name: ${name}}
+spec:
+  devices:
+    requests: [{name: net, exactly: {deviceClassName: network-interface, count: ${count}}}]
+    config: [{opaque: {driver: dra.networking, parameters: ${parameters}}}]
+---`;
+}
+
+const macvlan = (name: string, subnet: number) =>
+  `{cniVersion: 1.0.0, name: ${name}, type: macvlan, master: eth0, ` +
+  `ipam: {type: host-local, ranges: [[{subnet: 10.10.${subnet}.0/24}]]}}`;
+
+// deno-lint-ignore no-explicit-any -- whatever was printed
+function devices(claim: any): string[] {
+  return (claim.status.devices ?? []).map((
+    // deno-lint-ignore no-explicit-any -- likewise
+    { device, conditions, networkData }: any,
+  ) => `${device} ${conditions[0].status} ${networkData?.interfaceName} ${networkData?.ips}`);
+}
+
+Deno.test("the demo shows the claim with its filled status, and leaves nothing", async () => {
+  const { code, stdout, stderr } = await cli(["try", "examples/demo-a/demo-a.yaml"]);
+  assert.equal(code, 0, stderr);
+  const claim = parse(stdout);
+  assert.equal(claim.metadata.name, "macvlan-eth0-attachment");
+  assert.deepEqual(devices(claim), ["cni True net1 10.10.1.2/24"]);
+  assert.equal(claim.status.devices[0].driver, "poc.dra.networking");
+  assert.deepEqual(claim.status.devices[0].data.ips, [
+    { address: "10.10.1.2/24", gateway: "10.10.1.1", interface: 0 },
+  ]);
+  assert.match(stderr, /pod demo-a: container demo-a created/);
+  assert.match(stderr, /torn down; nothing is left/);
+});
+
+Deno.test("a claim of an older API version, with the status of another cluster, is converted", async () => {
+  const { code, stdout, stderr } = await tryYaml(`${CLASS}
+apiVersion: resource.k8s.io/v1alpha3
+kind: ResourceClaim
+metadata: {name: macvlan-eth0-attachment}
+spec:
+  devices:
+    config:
+    - requests: [macvlan-eth0]
+      opaque: {driver: poc.dra.networking, parameters: {interface: net1, config: ${
+    macvlan("lan", 1)
+  }}}
+    requests:
+    - {name: macvlan-eth0, allocationMode: ExactCount, count: 1, deviceClassName: network-interface}
+status:
+  allocation: {devices: {results: [{device: cni, driver: x, pool: kind-worker, request: y}]}}
+  devices: [{device: cni, driver: poc.dra.networking, pool: kind-worker}]
+---${aPod("p", "macvlan-eth0-attachment")}`);
+  assert.equal(code, 0, stderr);
+  const claim = parse(stdout);
+  assert.equal(claim.apiVersion, "resource.k8s.io/v1");
+  assert.deepEqual(devices(claim), ["cni True net1 10.10.1.2/24"]);
+});
+
+Deno.test("-o json; several claims, several devices, names chosen", async () => {
+  const { code, stdout, stderr } = await tryYaml(
+    CLASS + aClaim("a", `{config: ${macvlan("na", 1)}}`, { count: 2 }) +
+      aClaim("b", `{interface: lan, config: ${macvlan("nb", 2)}}`) + aPod("p", "a", "b"),
+    "-o",
+    "json",
+  );
+  assert.equal(code, 0, stderr);
+  const { items } = JSON.parse(stdout);
+  assert.deepEqual(items.map(devices), [
+    ["cni True net1 10.10.1.2/24", "cni True net2 10.10.1.3/24"],
+    ["cni True lan 10.10.2.2/24"],
+  ]);
+});
+
+Deno.test("a claim made from a template, configured by its class", async () => {
+  const { code, stdout, stderr } = await tryYaml(`
+apiVersion: resource.k8s.io/v1
+kind: DeviceClass
+metadata: {name: lan}
+spec: {config: [{opaque: {driver: dra.networking, parameters: {config: ${macvlan("lan", 1)}}}}]}
+---
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: {name: lan}
+spec: {spec: {devices: {requests: [{name: net, firstAvailable: [{name: one, deviceClassName: lan}]}]}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  resourceClaims: [{name: lan, resourceClaimTemplateName: lan}]
+  containers: [{name: main, image: busybox}]
+`);
+  assert.equal(code, 0, stderr);
+  const claim = parse(stdout);
+  assert.match(claim.metadata.name, /^p-lan-/);
+  assert.equal(claim.status.devices[0].networkData.interfaceName, "net1");
+});
+
+Deno.test("two pods that share a claim get an address each", async () => {
+  const { code, stdout, stderr } = await tryYaml(
+    CLASS + aClaim("a", `{config: ${macvlan("lan", 1)}}`) + aPod("p", "a") + aPod("q", "a"),
+  );
+  assert.equal(code, 0, stderr);
+  const [entry] = parse(stdout).status.devices;
+  assert.equal(entry.conditions[0].status, "True");
+  assert.match(stderr, /pod q: container main created/);
+});
+
+Deno.test("--keep keeps the node until it is told to end, and ends cleanly", async () => {
+  const { code, stdout, stderr } = await cli(
+    ["try", "--keep", "examples/demo-a/demo-a.yaml"],
+    { interrupt: "the node is kept" },
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /NetworkInterfaceReady/);
+  assert.match(stderr, /torn down; nothing is left/);
+});
+
+Deno.test("bad parameters: Prepare fails with claim, request, path and what is allowed", async (t) => {
+  const good = macvlan("lan", 1);
+  const cases: Record<string, { claims: string[]; says: RegExp }> = {
+    "an unknown kind": {
+      claims: [`{apiVersion: dra.networking/v1alpha1, kind: X, config: ${good}}`],
+      says: /claim default\/c0: request net: .*parameters\.kind: "X" is not known; allowed are/,
+    },
+    "an unknown field": {
+      claims: [`{config: ${good}, mtu: 1500}`],
+      says: /parameters\.mtu: is not known; allowed are interface, config/,
+    },
+    "a wrong type": {
+      claims: ["{config: {cniVersion: 1.0.0, name: lan, plugins: macvlan}}"],
+      says: /parameters\.config\.plugins: must be a list, not "macvlan"/,
+    },
+    "no config": { claims: ["{interface: net1}"], says: /parameters\.config: is missing/ },
+    "a plugin type with a slash": {
+      claims: ["{config: {cniVersion: 1.0.0, name: lan, type: ../macvlan}}"],
+      says: /parameters\.config\.type: "\.\.\/macvlan" must be the name of a plugin's program/,
+    },
+    "an interface name of 16 bytes": {
+      claims: [`{interface: abcdefghijklmnop, config: ${good}}`],
+      says: /parameters\.interface: the interface name "abcdefghijklmnop" has 16 bytes/,
+    },
+    "one name twice": {
+      claims: [`{interface: lan, config: ${good}}`, `{interface: lan, config: ${macvlan("m", 2)}}`],
+      says: /the interface name "lan" is asked for twice in the pod/,
+    },
+    "an unknown version": {
+      claims: ["{config: {cniVersion: 3.0.0, name: lan, type: macvlan}}"],
+      says: /parameters\.config\.cniVersion: "3\.0\.0" is not known; allowed are 0\.1\.0/,
+    },
+    "a plugin that is missing": {
+      claims: ["{config: {cniVersion: 1.0.0, name: lan, type: nosuch}}"],
+      says: /plugin type="nosuch" name="lan" .* it is in none of the folders \//,
+    },
+    "a missing IPAM plugin": {
+      claims: ["{config: {cniVersion: 1.0.0, name: lan, type: macvlan, ipam: {type: nosuch}}}"],
+      says: /plugin type="nosuch"/,
+    },
+    "a truth that YAML 1.1 sees": {
+      claims: ["{config: {cniVersion: 1.0.0, name: off, type: macvlan}}"],
+      says:
+        /parameters\.config\.name: must be a string .*, not false \(YAML reads words .* in quotes\)/,
+    },
+  };
+  for (const [name, { claims, says }] of Object.entries(cases)) {
+    await t.step(name, async () => {
+      const names = claims.map((_, i) => `c${i}`);
+      const { code, stderr } = await tryYaml(
+        CLASS + claims.map((claim, i) => aClaim(`c${i}`, claim)).join("") + aPod("p", ...names),
+      );
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /FailedPrepareDynamicResources/);
+      assert.match(stderr, says);
+      assert.match(stderr, /torn down; nothing is left/);
+    });
+  }
+});
+
+Deno.test("a network that cannot be attached: the container is refused with the cause", async () => {
+  const config = "{cniVersion: 1.0.0, name: lan, type: macvlan, master: nosuch0}";
+  const { code, stdout, stderr } = await tryYaml(
+    CLASS + aClaim("a", `{config: ${config}}`) + aPod("p", "a"),
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /CreateContainerError: network "lan" \(interface net1, claim default\/a\) is not ready: .*Link not found/,
+  );
+  assert.equal(parse(stdout).status.devices[0].conditions[0].reason, "NetworkInterfaceNotReady");
+  assert.match(stderr, /torn down; nothing is left/);
+});
+
+Deno.test("wrong usage: exit code 2, with the flag or the line and what it takes", async (t) => {
+  const cases: Record<string, { args: string[]; says: RegExp; code?: number }> = {
+    "no command": { args: [], says: /no command was given: run, try, version or help/ },
+    "an unknown command": { args: ["fly"], says: /"fly" is no command/ },
+    "an unknown flag": { args: ["run", "--nope"], says: /'--nope'/ },
+    "a bad value": {
+      args: ["run", "--plugin-index", "7"],
+      says: /--plugin-index: "7" .* two digits/,
+    },
+    "try without a file": { args: ["try"], says: /name one or more YAML files/ },
+    "a file that is not there": {
+      args: ["try", "nosuch.yaml"],
+      says: /nosuch\.yaml cannot be read/,
+    },
+    "a bad output format": {
+      args: ["try", "-o", "xml", "x"],
+      says: /-o: "xml" .* one of yaml, json/,
+    },
+  };
+  for (const [name, { args, says }] of Object.entries(cases)) {
+    await t.step(name, async () => {
+      const { code, stderr } = await cli(args);
+      assert.equal(code, 2);
+      assert.match(stderr, says);
+    });
+  }
+});
+
+Deno.test("YAML that cannot be run: the file, the line and why", async (t) => {
+  const cases: Record<string, { yaml: string; says: RegExp }> = {
+    "broken": { yaml: "a: 1\nb: [", says: /given\.yaml:\d+: / },
+    "a key twice": { yaml: "kind: Pod\nkind: Pod\n", says: /given\.yaml:2: .*unique/ },
+    "another kind": {
+      yaml: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
+      says: /given\.yaml:1: Deployment is not simulated; ResourceClaim, .*Pod are/,
+    },
+    "another version": {
+      yaml: "apiVersion: resource.k8s.io/v2\nkind: ResourceClaim\nmetadata: {name: a}\n",
+      says: /apiVersion resource\.k8s\.io\/v2 is not known/,
+    },
+    "no pod": { yaml: CLASS, says: /the files hold no Pod/ },
+    "no class": {
+      yaml: aClaim("a", `{config: ${macvlan("lan", 1)}}`) + aPod("p", "a"),
+      says: /there is no DeviceClass network-interface/,
+    },
+    "no claim": { yaml: aPod("p", "absent"), says: /there is no ResourceClaim default\/absent/ },
+  };
+  for (const [name, { yaml, says }] of Object.entries(cases)) {
+    await t.step(name, async () => {
+      const { code, stderr } = await tryYaml(yaml);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, says);
+    });
+  }
+});
+
+Deno.test("version and help", async () => {
+  assert.match((await cli(["version"])).stdout, /^\d+\.\d+\.\d+\n$/);
+  const { stdout } = await cli(["help"]);
+  for (const flag of ["--node-name", "--cdi-dir", "--config", "NODE_NAME", "-o FORMAT"]) {
+    assert.ok(stdout.includes(flag), flag);
+  }
+});
