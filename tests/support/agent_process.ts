@@ -13,6 +13,16 @@ export function agentArguments(): string[] {
 /** The agent ends within this, or a test fails, in milliseconds: an operation may still run. */
 const END_LIMIT = 15_000;
 
+/** The arguments with which the built file runs its bundle (dist/network-dra.js). */
+export function bundleArguments(): string[] {
+  const flags = agentArguments().slice(0, -2);
+  return [
+    ...flags,
+    "--v8-flags=--optimize-for-size,--max-semi-space-size=1",
+    ...["--no-config", "--no-lock", join(ROOT, "dist/network-dra.js"), "run"],
+  ];
+}
+
 interface LogLine {
   readonly level: string;
   readonly msg: string;
@@ -32,7 +42,7 @@ export class AgentProcess {
     { program = Deno.execPath(), args = agentArguments() } = {},
   ) {
     this.#process = new Deno.Command(program, {
-      args: [...args, ...flags, "--log-format", "json", "--log-level", "debug"],
+      args: [...args, "--log-level", "debug", "--log-format", "json", ...flags],
       stdin: "null",
       stdout: "null",
       stderr: "piped",
