@@ -33,7 +33,6 @@ export class CdiSpecFiles implements CdiFiles {
 
   async write(claim: ClaimRef): Promise<void> {
     if (this.#folder === "") return;
-    await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
     const spec = {
       cdiVersion: CDI_VERSION,
       kind: `${this.#driver}/${CLASS}`,
@@ -43,15 +42,21 @@ export class CdiSpecFiles implements CdiFiles {
         containerEdits: { env: [`${variable(claim.uid)}=${claim.namespace}/${claim.name}`] },
       }],
     };
-    await writeDurably(this.#path(claim.uid), JSON.stringify(spec, null, 2) + "\n", {
-      mode: 0o644,
-    });
+    const content = JSON.stringify(spec, null, 2) + "\n";
+    try {
+      await writeDurably(this.#path(claim.uid), content, { mode: 0o644 });
+    } catch (error) {
+      // The first spec file of the node, or someone cleared the folder away.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
+      await writeDurably(this.#path(claim.uid), content, { mode: 0o644 });
+    }
   }
 
   async remove(claimUid: string): Promise<void> {
     if (this.#folder === "") return;
-    await removeDurably(`${this.#path(claimUid)}.tmp`);
-    await removeDurably(this.#path(claimUid));
+    const path = this.#path(claimUid);
+    for (const file of [path, `${path}.tmp`]) await removeDurably(file);
   }
 
   async list(): Promise<string[]> {

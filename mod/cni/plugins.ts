@@ -42,13 +42,13 @@ export class Plugins {
   }
 
   /** The path of a plugin's program. @throws CniError that says where it was looked for */
-  async find(
+  find(
     type: string,
     about: { readonly command: Command; readonly network?: string },
-  ): Promise<string> {
+  ): string {
     for (const folder of this.#options.cniPath) {
       const path = join(folder, type);
-      if (await isFile(path)) return path;
+      if (isFile(path)) return path;
     }
     throw new CniError(
       `it is in none of the folders ${this.#options.cniPath.join(", ")}: install it on the node, ` +
@@ -76,7 +76,7 @@ export class Plugins {
   async call(call: PluginCall): Promise<ProgramOutcome> {
     const { type, env, stdin, signal } = call;
     const about = aboutOf(call);
-    const path = await this.find(type, about);
+    const path = this.find(type, about);
     let outcome: ProgramOutcome;
     try {
       outcome = await this.#options.run(path, {
@@ -101,7 +101,7 @@ export class Plugins {
     type: string,
     about: { readonly network?: string; readonly signal: AbortSignal },
   ): Promise<readonly string[]> {
-    const path = await this.find(type, { command: "VERSION", network: about.network });
+    const path = this.find(type, { command: "VERSION", network: about.network });
     const { mtime, size, ino } = await Deno.stat(path);
     const key = `${path} ${mtime?.getTime()} ${size} ${ino}`;
     // Only answers are kept: who asks at the same time asks for itself, or one who gives up would
@@ -205,9 +205,10 @@ function tail(text: string): string {
   return text.length > STDERR_SHOWN ? `…${text.slice(-STDERR_SHOWN)}` : text;
 }
 
-async function isFile(path: string): Promise<boolean> {
+/** At once, without the detour of an asynchronous call: this stands before every operation. */
+function isFile(path: string): boolean {
   try {
-    return (await Deno.stat(path)).isFile;
+    return Deno.statSync(path).isFile;
   } catch {
     return false;
   }

@@ -12,30 +12,41 @@ export async function writeDurably(
   { mode = 0o600 }: { readonly mode?: number } = {},
 ): Promise<void> {
   const temporary = `${path}.tmp`;
-  // Not followed and not reused: a link planted there must not lead the write elsewhere.
-  await removeIfThere(temporary);
-  const file = await Deno.open(temporary, { write: true, createNew: true, mode });
+  // What only touches the file cache is done at once; what waits for the disk lets others go on.
+  const file = createAnew(temporary, mode);
   try {
     const bytes = new TextEncoder().encode(content);
     for (let written = 0; written < bytes.length;) {
-      written += await file.write(bytes.subarray(written));
+      written += file.writeSync(bytes.subarray(written));
     }
     await file.sync();
   } finally {
     file.close();
   }
-  await Deno.rename(temporary, path);
+  Deno.renameSync(temporary, path);
   await syncFolderOf(path);
+}
+
+/** Not followed and not reused: a link planted there must not lead the write elsewhere. */
+function createAnew(path: string, mode: number): Deno.FsFile {
+  const options = { write: true, createNew: true, mode };
+  try {
+    return Deno.openSync(path, options);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    Deno.removeSync(path);
+    return Deno.openSync(path, options);
+  }
 }
 
 /** Removes a file, durably; one that is not there is no error. */
 export async function removeDurably(path: string): Promise<void> {
-  if (await removeIfThere(path)) await syncFolderOf(path);
+  if (removeIfThere(path)) await syncFolderOf(path);
 }
 
-async function removeIfThere(path: string): Promise<boolean> {
+function removeIfThere(path: string): boolean {
   try {
-    await Deno.remove(path);
+    Deno.removeSync(path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
@@ -44,7 +55,7 @@ async function removeIfThere(path: string): Promise<boolean> {
 }
 
 async function syncFolderOf(path: string): Promise<void> {
-  const folder = await Deno.open(path.slice(0, path.lastIndexOf("/")) || "/");
+  const folder = Deno.openSync(path.slice(0, path.lastIndexOf("/")) || "/");
   try {
     await folder.sync();
   } finally {

@@ -4,6 +4,9 @@ import { KubeError } from "./error.ts";
 /** The API server answers within this, or the request is given up, in milliseconds. */
 const REQUEST_TIMEOUT = 10_000;
 
+/** How long credentials are used before they are read again, in milliseconds. */
+const CREDENTIALS_AGE = 10_000;
+
 /** What the library fills in for a request: the credentials as they are at that moment. */
 interface Credentials {
   headers?: Record<string, string>;
@@ -23,12 +26,13 @@ export interface Request {
 
 /**
  * Requests to one API server. The library reads the credentials (kubeconfig, the pod's
- * ServiceAccount, exec plugins), for each request anew, so that rotated ones are picked up; the
+ * ServiceAccount, exec plugins), every few seconds anew, so that rotated ones are picked up; the
  * requests themselves are plain JSON: typed models would drop fields that they do not know.
  */
 export class KubeConnection {
   readonly #config: KubeConfig;
   readonly #server: string;
+  #credentials: { readonly read: number; readonly value: Promise<Credentials> } | undefined;
   #client: { readonly material: string; readonly http: Deno.HttpClient } | undefined;
 
   /**
@@ -63,8 +67,7 @@ export class KubeConnection {
     let response: Response;
     let text: string;
     try {
-      const credentials: Credentials = {};
-      await this.#config.applyToHTTPSOptions(credentials as never);
+      const credentials = await this.#readCredentials();
       response = await fetch(this.#server + path, {
         method,
         body: body === undefined ? undefined : JSON.stringify(body),
@@ -83,12 +86,25 @@ export class KubeConnection {
       throw new KubeError({ ...about, problem, cause });
     }
     if (response.ok) return JSON.parse(text);
+    if (response.status === 401) this.#credentials = undefined;
     throw new KubeError({ ...about, status: response.status, problem: problemOf(text) });
   }
 
   close(): void {
     this.#client?.http.close();
     this.#client = undefined;
+  }
+
+  async #readCredentials(): Promise<Credentials> {
+    const now = Date.now();
+    if (!this.#credentials || now - this.#credentials.read >= CREDENTIALS_AGE) {
+      const given: Credentials = {};
+      const value = this.#config.applyToHTTPSOptions(given as never).then(() => given);
+      this.#credentials = { read: now, value };
+      // What could not be read is tried again with the next request.
+      value.catch(() => this.#credentials = undefined);
+    }
+    return await this.#credentials.value;
   }
 
   /** Keeps connections open from one request to the next, for as long as the certificates stay. */
