@@ -18,11 +18,8 @@ const OUTPUT = join(DIST, "network-dra");
 const TRY_ENV = ["HOME", "XDG_CACHE_HOME", "NETWORK_DRA_CACHE", "NETWORK_DRA_PRIVATE_NODE"];
 const TRY_SYS = ["uid"];
 
-/** Less memory at the same speed, as measured for a gRPC server on this Deno. */
-const V8_FLAGS = "--v8-flags=--optimize-for-size,--max-semi-space-size=1";
-
-/** The permissions of `deno task run`, where they are spelled out, with those of `try`. */
-function permissions(): string[] {
+/** The flags of `deno task run`, where they are spelled out, with what `try` needs besides. */
+function flags(): string[] {
   const words = config.tasks.run.split(" ");
   return words.slice(words.indexOf("run") + 1, words.indexOf("main.ts")).map((flag) => {
     if (flag.startsWith("--allow-env=")) return [flag, ...TRY_ENV].join(",");
@@ -51,7 +48,7 @@ async function bundle(): Promise<void> {
 /** Why there is no executable, or undefined when there is. */
 async function compile(): Promise<string | undefined> {
   const { success, stderr } = await deno(
-    ...["compile", "--quiet", "--no-check", V8_FLAGS, ...permissions(), "--output", OUTPUT, BUNDLE],
+    ...["compile", "--quiet", "--no-check", ...flags(), "--output", OUTPUT, BUNDLE],
   );
   if (success) return undefined;
   // The causes stand indented below the error; the innermost says most.
@@ -61,7 +58,7 @@ async function compile(): Promise<string | undefined> {
 
 /** `sh` runs the head, which never comes to the binary part. */
 function head(runtime: number, hash: string): string {
-  const flags = [V8_FLAGS, "--no-config", "--no-lock", "--cached-only", ...permissions()].join(" ");
+  const options = ["--no-config", "--no-lock", "--cached-only", ...flags()].join(" ");
   const script = (offset: number) =>
     `#!/bin/sh
 set -eu
@@ -77,7 +74,7 @@ if [ ! -e "$dir" ]; then
   mv "$new" "$dir" 2>/dev/null && rmdir "$dir"/.unpacking-* 2>/dev/null || rm -rf "$new"
 fi
 export DENO_DIR="$dir/cache" DENO_NO_UPDATE_CHECK=1
-exec "$dir/network-dra" run ${flags} "$dir/network-dra.js" "$@"
+exec "$dir/network-dra" run ${options} "$dir/network-dra.js" "$@"
 `;
   return script(new TextEncoder().encode(script(0)).length);
 }
@@ -85,8 +82,8 @@ exec "$dir/network-dra" run ${flags} "$dir/network-dra.js" "$@"
 async function makePortable(): Promise<void> {
   const runtime = await Deno.readFile(Deno.execPath());
   const code = await Deno.readFile(BUNDLE);
-  const flags = permissions().join(" ");
-  const hash = createHash("sha256").update(runtime).update(code).update(flags).digest("hex");
+  const hash = createHash("sha256").update(runtime).update(code).update(flags().join(" "))
+    .digest("hex");
   const file = await Deno.open(OUTPUT, { write: true, create: true, truncate: true, mode: 0o755 });
   const writer = file.writable.getWriter();
   const start = new TextEncoder().encode(head(runtime.length, hash.slice(0, 16)));
@@ -100,6 +97,8 @@ if (import.meta.main) {
   await bundle();
   const { size } = await Deno.stat(BUNDLE);
   console.log(`bundled ${BUNDLE} (${Math.round(size / 1024)} KiB)`);
+  // deno compile replaces nothing that it did not make.
+  await Deno.remove(OUTPUT).catch(() => {});
   const obstacle = await compile();
   if (obstacle === undefined) {
     console.log(`compiled ${OUTPUT}`);

@@ -13,14 +13,10 @@ export function agentArguments(): string[] {
 /** The agent ends within this, or a test fails, in milliseconds: an operation may still run. */
 const END_LIMIT = 15_000;
 
-/** The arguments with which the built file runs its bundle (dist/network-dra.js). */
+/** The same for the bundle that the built file holds (dist/network-dra.js). */
 export function bundleArguments(): string[] {
   const flags = agentArguments().slice(0, -2);
-  return [
-    ...flags,
-    "--v8-flags=--optimize-for-size,--max-semi-space-size=1",
-    ...["--no-config", "--no-lock", join(ROOT, "dist/network-dra.js"), "run"],
-  ];
+  return [...flags, "--no-config", "--no-lock", join(ROOT, "dist/network-dra.js"), "run"];
 }
 
 interface LogLine {
