@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import config from "./deno.json" with { type: "json" };
 
 const ROOT = new URL(".", import.meta.url).pathname;
@@ -46,9 +47,10 @@ async function bundle(): Promise<void> {
 }
 
 /** Why there is no executable, or undefined when there is. */
-async function compile(): Promise<string | undefined> {
+async function compile(target: string | undefined): Promise<string | undefined> {
+  const to = target === undefined ? [] : ["--target", target];
   const { success, stderr } = await deno(
-    ...["compile", "--quiet", "--no-check", ...flags(), "--output", OUTPUT, BUNDLE],
+    ...["compile", "--quiet", "--no-check", ...to, ...flags(), "--output", OUTPUT, BUNDLE],
   );
   if (success) return undefined;
   // The causes stand indented below the error; the innermost says most.
@@ -92,16 +94,35 @@ async function makePortable(): Promise<void> {
   await Deno.chmod(OUTPUT, 0o755);
 }
 
+/** As container builders name architectures. */
+const TARGETS: Readonly<Record<string, string>> = {
+  amd64: "x86_64-unknown-linux-gnu",
+  arm64: "aarch64-unknown-linux-gnu",
+};
+
+/** The machine's own, unless `--target` names another. */
+function chosenTarget(): string | undefined {
+  const { target } = parseArgs({ args: Deno.args, options: { target: { type: "string" } } }).values;
+  if (target === undefined) return undefined;
+  const triple = TARGETS[target];
+  if (triple) return triple;
+  throw new Error(`--target takes ${Object.keys(TARGETS).join(" or ")}, not ${target}`);
+}
+
 if (import.meta.main) {
+  const target = chosenTarget();
   await Deno.mkdir(DIST, { recursive: true });
   await bundle();
   const { size } = await Deno.stat(BUNDLE);
   console.log(`bundled ${BUNDLE} (${Math.round(size / 1024)} KiB)`);
   // deno compile replaces nothing that it did not make.
   await Deno.remove(OUTPUT).catch(() => {});
-  const obstacle = await compile();
+  const obstacle = await compile(target);
   if (obstacle === undefined) {
     console.log(`compiled ${OUTPUT}`);
+  } else if (target !== undefined) {
+    // A portable file holds the Deno of this machine, which may be of another architecture.
+    throw new Error(`deno compile could not be used: ${obstacle}`);
   } else {
     console.log(`deno compile could not be used: ${obstacle}`);
     console.log("  (it needs its base runtime: let it be fetched, or name one in DENORT_BIN)");
