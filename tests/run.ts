@@ -10,6 +10,7 @@ import {
   privateNodeObstacle,
   spawnInPrivateNode,
 } from "../mod/simulator/private_node.ts";
+import { fetchParts } from "./support/fetch.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const INTEGRATION = join(ROOT, "tests/integration");
@@ -76,6 +77,7 @@ async function integration(files: readonly string[], folder: string): Promise<Co
     console.log(`\nskipped the ${skipped} integration tests: ${obstacle}`);
     return { passed: 0, failed: 0, skipped };
   }
+  await fetchParts();
   console.log(`\nintegration tests, in a private node:`);
   const before = await traces();
   const report = join(folder, "integration.xml");

@@ -40,15 +40,19 @@ export async function runSession(
   handlers: NriHandlers,
   { signal, ...options }: SessionOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
+  // Aborted while the socket was being connected.
+  if (signal.aborted) return socket.close();
   const mux = new Mux(socket);
   const close = () => mux.close();
   signal.addEventListener("abort", close, { once: true });
   try {
+    const session = new Session(handlers, options);
     // Configure can come before the answer to RegisterPlugin: serve first.
-    const served = serve(mux.open(PLUGIN_SERVICE), new Session(handlers, options).methods());
+    const served = serve(mux.open(PLUGIN_SERVICE), session.methods());
     const runtime = new TtrpcClient(mux.open(RUNTIME_SERVICE));
     const read = mux.run();
-    await Promise.all([served, read, register(runtime, options)]);
+    const ended = Promise.all([served, read, register(runtime, options)]);
+    await Promise.race([ended, session.failed]);
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
@@ -76,6 +80,9 @@ class Session {
   /** What has come so far of a synchronization that comes in parts. */
   #pods: PodSandbox[] = [];
   #containers: Container[] = [];
+  readonly #failed = Promise.withResolvers<never>();
+  /** Rejects when the connection is of no use any more, whatever the runtime thinks of it. */
+  readonly failed = this.#failed.promise;
 
   constructor(handlers: NriHandlers, options: SessionOptions) {
     this.#handlers = handlers;
@@ -85,7 +92,7 @@ class Session {
   methods(): Map<string, Method> {
     const methods: Record<string, Method> = {
       Configure: (payload) => Promise.resolve(this.#configure(payload)),
-      Synchronize: (payload) => this.#synchronize(payload),
+      Synchronize: (payload, signal) => this.#synchronize(payload, signal),
       // Runtimes end a session by closing the connection.
       Shutdown: () => Promise.resolve(EMPTY),
     };
@@ -116,14 +123,23 @@ class Session {
     );
   }
 
-  async #synchronize(payload: Uint8Array): Promise<Uint8Array> {
+  async #synchronize(payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const { pods, containers, more } = fromBinary(SynchronizeRequestSchema, payload);
-    this.#pods.push(...pods);
-    this.#containers.push(...containers);
+    this.#pods = this.#pods.concat(pods);
+    this.#containers = this.#containers.concat(containers);
     if (!more) {
       const [allPods, allContainers] = [this.#pods, this.#containers];
       [this.#pods, this.#containers] = [[], []];
-      await this.#handlers.synchronize(allPods, allContainers);
+      try {
+        const handling: Handling = (handlers) => handlers.synchronize(allPods, allContainers);
+        await this.#inTime(handling, signal);
+        // A runtime that went away meanwhile has not seen the end.
+        signal.throwIfAborted();
+      } catch (error) {
+        // NRI 0.6 keeps a plugin connected that did not synchronize, but tells it of no event.
+        this.#failed.reject(error);
+        throw error;
+      }
       this.#options.onSynchronized();
     }
     return toBinary(SynchronizeResponseSchema, create(SynchronizeResponseSchema, { more }));

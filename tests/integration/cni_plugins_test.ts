@@ -11,7 +11,7 @@ import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 
 const never = new AbortController().signal;
-const [pluginFolder] = await fetchCniPlugins({ progress: console.error });
+const [pluginFolder] = await fetchCniPlugins();
 let numbers = 0;
 
 /** A pod's network namespace with a runner and a folder of its own. */

@@ -18,9 +18,11 @@ interface Binaries {
   readonly cniPath: string;
 }
 
-async function binaries(version: ContainerdVersion): Promise<Binaries> {
+async function binaries(
+  version: ContainerdVersion,
+  progress?: (line: string) => void,
+): Promise<Binaries> {
   const cache = cacheFolder();
-  const progress = (line: string) => console.error(line);
   const [containerd, runc, busybox, [cniPath]] = await Promise.all([
     fetchDebianPackage("containerd", { suite: CONTAINERD[version], cache, progress }),
     // Those of newer releases need a newer libc than the machine may have.
@@ -43,8 +45,11 @@ export interface ContainerdOptions {
 }
 
 /** Fetches what containerd needs; to be done where the network can be reached. */
-export async function fetchContainerd(version: ContainerdVersion): Promise<void> {
-  await binaries(version);
+export async function fetchContainerd(
+  version: ContainerdVersion,
+  { progress }: { readonly progress?: (line: string) => void } = {},
+): Promise<void> {
+  await binaries(version, progress);
 }
 
 /** A real containerd with NRI and CDI on, in a private node. */

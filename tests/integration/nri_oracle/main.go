@@ -36,10 +36,12 @@ func main() {
 	size := flag.Int("size", 0, "the length of their names")
 	flag.Parse()
 
-	log.Set(logger{})
+	events := &logger{}
+	log.Set(events)
 	adaptation.SetPluginRequestTimeout(*timeout)
 	synchronize := func(ctx context.Context, tell adaptation.SyncCB) error {
 		_, err := tell(ctx, somePods(*pods, *size), someContainers(*pods, *size))
+		events.synchronized = err == nil
 		say(map[string]string{"synchronized": text(err)})
 		return err
 	}
@@ -136,25 +138,22 @@ func someContainers(count, size int) []*adaptation.Container {
 	return containers
 }
 
-// logger passes on the one thing that only NRI's log tells: that a plugin will get events from now
-// on. It comes after the synchronization and in every release.
-type logger struct{}
+// logger passes on the one thing that only NRI's log tells: that a plugin gets events from now on.
+// Every release logs it after the synchronization and by the same goroutine; 0.6 logs it after one
+// that failed too.
+type logger struct {
+	synchronized bool
+}
 
-func (logger) Debugf(context.Context, string, ...interface{}) {}
-
-func (logger) Infof(_ context.Context, format string, args ...interface{}) {
-	if strings.HasPrefix(format, "plugin %q connected") {
+func (l *logger) Infof(_ context.Context, format string, args ...interface{}) {
+	if strings.HasPrefix(format, "plugin %q connected") && l.synchronized {
 		say(map[string]string{"connected": fmt.Sprint(args[0])})
 	}
 }
 
-func (logger) Warnf(_ context.Context, format string, args ...interface{}) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-}
-
-func (logger) Errorf(_ context.Context, format string, args ...interface{}) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-}
+func (*logger) Debugf(context.Context, string, ...interface{}) {}
+func (*logger) Warnf(context.Context, string, ...interface{})  {}
+func (*logger) Errorf(context.Context, string, ...interface{}) {}
 
 var saying sync.Mutex
 

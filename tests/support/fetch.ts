@@ -1,0 +1,23 @@
+/**
+ * Brings what the integration tests need into the cache, once: they run where no network can be
+ * reached. What cannot be had is said here; the tests that need it fail, or are skipped where they
+ * say so themselves.
+ */
+import { fetchCnitool } from "./cnitool.ts";
+import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
+import { fetchNriOracles } from "./nri_oracle.ts";
+
+export async function fetchParts(): Promise<void> {
+  const progress = (line: string) => console.log(line);
+  try {
+    for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {
+      await fetchContainerd(version, { progress });
+    }
+  } catch (error) {
+    console.log(error instanceof Error ? error.message : String(error));
+  }
+  for (const fetch of [fetchCnitool, fetchNriOracles]) {
+    const found = await fetch({ progress });
+    if ("missing" in found) console.log(found.missing);
+  }
+}

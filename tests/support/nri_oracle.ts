@@ -1,0 +1,200 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { cacheFolder } from "../../mod/simulator/debian_package.ts";
+
+/** The releases of NRI that are tested, oldest first, and the module file of each. */
+const MODULE_FILES = {
+  "v0.6.1": "v0.6.1.mod",
+  "v0.8.0": "v0.8.0.mod",
+  "v0.9.0": "v0.9.0.mod",
+  "v0.10.0": "v0.10.0.mod",
+  "v0.11.0": "v0.11.0.mod",
+  "v0.12.0": "v0.12.0.mod",
+  "v0.12.5": "go.mod",
+} as const;
+export type NriVersion = keyof typeof MODULE_FILES;
+export const NRI_VERSIONS = Object.keys(MODULE_FILES) as NriVersion[];
+
+const SOURCE = new URL("../integration/nri_oracle", import.meta.url).pathname;
+
+export type NriOracles = Readonly<Record<NriVersion, string>> | { readonly missing: string };
+
+/**
+ * Builds the runtime's side of each release into the cache, once, and gives the programs' paths. To
+ * be called first where the network can be reached. Without Go, or without its modules, it tells why.
+ */
+export async function fetchNriOracles(
+  { progress }: { readonly progress?: (line: string) => void } = {},
+): Promise<NriOracles> {
+  const folder = join(cacheFolder(), "go");
+  const programs = await programsIn(folder);
+  const absent = await notThere(programs);
+  if (absent.length === 0) return programs;
+  await Deno.mkdir(folder, { recursive: true });
+  const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
+  progress?.(`building ${absent.length} runtime sides of NRI; once, into ${folder}`);
+  try {
+    for (const version of absent) {
+      const program = join(work, version);
+      const problem = await build({ version, program, work });
+      if (problem !== undefined) {
+        return { missing: `NRI ${version}'s runtime side cannot be built: ${problem}` };
+      }
+      // Whole or not at all, should another process build it too.
+      await Deno.rename(program, programs[version]);
+    }
+    return programs;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { missing: "there is no Go" };
+    throw error;
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+/** Where each program belongs. What it is built from is part of its name. */
+async function programsIn(folder: string): Promise<Record<NriVersion, string>> {
+  const programs: Partial<Record<NriVersion, string>> = {};
+  for (const version of NRI_VERSIONS) {
+    const hash = createHash("sha256");
+    for (const file of ["main.go", MODULE_FILES[version]]) {
+      hash.update(await Deno.readFile(join(SOURCE, file)));
+    }
+    const name = `nri-oracle_${version}_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`;
+    programs[version] = join(folder, name);
+  }
+  return programs as Record<NriVersion, string>;
+}
+
+async function notThere(programs: Record<NriVersion, string>): Promise<NriVersion[]> {
+  const there = await Promise.all(
+    NRI_VERSIONS.map((version) => Deno.stat(programs[version]).then(() => true, () => false)),
+  );
+  return NRI_VERSIONS.filter((_, i) => !there[i]);
+}
+
+/** Builds one program; gives the last line of what Go said when it cannot. */
+async function build({ version, program, work }: {
+  readonly version: NriVersion;
+  readonly program: string;
+  readonly work: string;
+}): Promise<string | undefined> {
+  const { success, stderr } = await new Deno.Command("go", {
+    args: [
+      "build",
+      ...["-modfile", MODULE_FILES[version]],
+      ...["-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
+      ...["-tags", "nri_no_wasm", "-o", program, "."],
+    ],
+    cwd: SOURCE,
+    env: {
+      GOPATH: join(work, "path"),
+      GOMODCACHE: join(work, "modules"),
+      GOCACHE: join(work, "cache"),
+      GOTOOLCHAIN: "local",
+    },
+    stdin: "null",
+  }).output();
+  return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n").at(-1);
+}
+
+export interface NriOracleOptions {
+  readonly socketPath: string;
+  /** What the plugin is granted for an answer, in milliseconds. */
+  readonly timeout?: number;
+  /** How many pods and containers there are when the plugin connects. */
+  readonly pods?: number;
+  /** The length of their names. */
+  readonly size?: number;
+}
+
+/** A real runtime side of NRI, in a process of its own (tests/integration/nri_oracle/main.go). */
+export class NriOracle {
+  readonly #process: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #said: Said[] = [];
+  readonly #read: Promise<void>;
+  #wake: () => void = () => {};
+  #ended = false;
+
+  private constructor(program: string, { socketPath, timeout, pods, size }: NriOracleOptions) {
+    this.#process = new Deno.Command(program, {
+      args: [
+        `-socket=${socketPath}`,
+        `-timeout=${timeout ?? 2000}ms`,
+        `-pods=${pods ?? 0}`,
+        `-size=${size ?? 0}`,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    this.#input = this.#process.stdin.getWriter();
+    this.#read = this.#collect();
+  }
+
+  /** Starts it, and waits until plugins can connect. */
+  static async start(program: string, options: NriOracleOptions): Promise<NriOracle> {
+    const oracle = new NriOracle(program, options);
+    await oracle.#next("listening");
+    return oracle;
+  }
+
+  /** Waits for the next synchronization of a plugin; gives the runtime's error, "" for none. */
+  synchronized(): Promise<string> {
+    return this.#next("synchronized");
+  }
+
+  /** Waits for the next plugin that gets events from now on; gives its index and name. */
+  connected(): Promise<string> {
+    return this.#next("connected");
+  }
+
+  /** Has an event happen; gives the error that the runtime's operation ends with, "" for none. */
+  async tell(
+    event: "run" | "stop" | "remove" | "create",
+    { id, size = 0 }: { readonly id: string; readonly size?: number },
+  ): Promise<string> {
+    const command = `${JSON.stringify({ do: event, id, size })}\n`;
+    await this.#input.write(new TextEncoder().encode(command));
+    return await this.#next("error");
+  }
+
+  /** Ends it at once, as a runtime ends that crashes. */
+  async kill(): Promise<void> {
+    this.#process.kill("SIGKILL");
+    await this.#read;
+    await this.#input.abort();
+    await this.#process.status;
+  }
+
+  /** Takes the oldest line that has this key, when there is one. */
+  async #next(key: keyof Said): Promise<string> {
+    for (;;) {
+      const at = this.#said.findIndex((line) => line[key] !== undefined);
+      if (at >= 0) return this.#said.splice(at, 1)[0]![key]!;
+      if (this.#ended) throw new Error(`the runtime ended before it said "${key}"`);
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  async #collect(): Promise<void> {
+    let rest = "";
+    for await (const text of this.#process.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      this.#said.push(...lines.map((line) => JSON.parse(line) as Said));
+      this.#wake();
+    }
+    this.#ended = true;
+    this.#wake();
+  }
+}
+
+/** One line of its output. */
+interface Said {
+  readonly listening?: string;
+  readonly synchronized?: string;
+  readonly connected?: string;
+  readonly error?: string;
+}
