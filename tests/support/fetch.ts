@@ -7,6 +7,8 @@ import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
 
+const ROOT = new URL("../..", import.meta.url).pathname;
+
 export async function fetchParts(): Promise<void> {
   const progress = (line: string) => console.log(line);
   try {
@@ -16,6 +18,13 @@ export async function fetchParts(): Promise<void> {
   } catch (error) {
     console.log(error instanceof Error ? error.message : String(error));
   }
+  // The bundler brings a program of its own at its first use.
+  await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "build"],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "null",
+  }).output();
   for (const fetch of [fetchCnitool, fetchNriOracles]) {
     const found = await fetch({ progress });
     if ("missing" in found) console.log(found.missing);
