@@ -5,7 +5,7 @@ import type { Clock, Cluster, DeviceStatus, Log } from "./ports.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
 /** Changes that come within this time go out in one write: the networks of a pod, a stop and its unprepare. */
-const COALESCE = 100;
+const COALESCE = 500;
 const RETRY: Backoff = { first: 500, most: 30_000 };
 /** Writes under way at once, for a node that starts with hundreds of claims. */
 const WIDTH = 8;
