@@ -234,7 +234,7 @@ Deno.test("a pod goes its whole way: attached, let in, shown, detached, forgotte
   await gate(aSandbox("s1", "p"), ["test/claim=uid-a"]);
   assert.deepEqual([...cni.attached], ["s1/net1"]);
   assert.deepEqual([...cdi.files], ["uid-a"]);
-  await clock.advance(200);
+  await clock.advance(600);
   assert.deepEqual(cluster.applied.get("uid-a"), [{
     driver,
     pool: "node",
@@ -253,7 +253,7 @@ Deno.test("a pod goes its whole way: attached, let in, shown, detached, forgotte
   assert.deepEqual(await agent.unprepare([ref("a")], never), new Map([["uid-a", {}]]));
   assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
   assert.equal(journal.claims.size + journal.attachments.size + cdi.files.size, 0);
-  await clock.advance(200);
+  await clock.advance(600);
   assert.deepEqual(cluster.applied.get("uid-a"), []);
 });
 
@@ -269,7 +269,7 @@ Deno.test("a failed attach shows as Ready False with its cause, and as True once
     gate(aSandbox("s1", "p")),
     /network "network-a" \(interface net1, claim default\/a\) is not ready: no address left/,
   );
-  await clock.advance(200);
+  await clock.advance(600);
   const condition = () => cluster.applied.get("uid-a")?.[0]?.conditions[0];
   assert.equal(condition()?.reason, "NetworkInterfaceNotReady");
   assert.equal(condition()?.message, "no address left");
@@ -373,7 +373,7 @@ Deno.test("a second pod that shares a claim is attached although it is not prepa
   await gate(aSandbox("s2", "q"), ["test/claim=uid-a"]);
   assert.deepEqual([...cni.attached], ["s1/net1", "s2/net1"]);
   assert.deepEqual(journal.claims.get("uid-a")?.pods.map(({ name }) => name), ["p", "q"]);
-  await clock.advance(200);
+  await clock.advance(600);
   assert.equal(
     cluster.applied.get("uid-a")?.[0]?.conditions[0]?.message,
     "attached as net1 in 2 pods",

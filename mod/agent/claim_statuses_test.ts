@@ -47,7 +47,8 @@ Deno.test("a change during a write is written after it", async () => {
   cluster.during = () => clock.sleep(500);
   state.devices = [entry("first")];
   statuses.changed(claim);
-  await clock.advance(200);
+  await clock.advance(600);
+  assert.equal(cluster.applied.size, 0, "the first write is still under way");
   state.devices = [entry("second")];
   statuses.changed(claim);
   await clock.advance(2000);
