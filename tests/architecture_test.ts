@@ -100,3 +100,9 @@ Deno.test("no import is bound to a machine, and packages are named in deno.json 
     assert.ok(!/^(\/|file:|https?:|npm:|jsr:)/.test(target), `${file} imports ${target}`);
   }
 });
+
+Deno.test("nothing uses node:net, which closes the descriptors of unix sockets twice", async () => {
+  for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
+    assert.notEqual(target, "node:net", `${file} imports ${target}: use mod/grpc/unix_stream.ts`);
+  }
+});

@@ -1,4 +1,4 @@
-import { Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { basename, dirname, join } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { DRAPlugin as DRAPluginV1 } from "../../proto/gen/dra/dra_v1_pb.ts";
@@ -7,7 +7,7 @@ import { DRAResourceHealth as HealthV1 } from "../../proto/gen/dra/health_v1_pb.
 import { DRAResourceHealth as HealthV1Alpha1 } from "../../proto/gen/dra/health_v1alpha1_pb.ts";
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import type { Clock, Log } from "../agent/ports.ts";
-import { serviceDefinition } from "../grpc/service.ts";
+import { GrpcServer } from "../grpc/server.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
@@ -141,7 +141,7 @@ export class DraPlugin {
 class SocketServer {
   readonly path: string;
   readonly #services: readonly (readonly [DescService, UntypedServiceImplementation])[];
-  #server: Server | undefined;
+  #server: GrpcServer | undefined;
   /** Tells the socket file that this server made from one that someone else put in its place. */
   #identity: string | undefined;
 
@@ -155,20 +155,12 @@ class SocketServer {
 
   /** Listens, in place of whatever stood at the path. */
   async listen(): Promise<void> {
-    this.#server?.forceShutdown();
+    this.#server?.destroy();
     this.#server = undefined;
     await removeSocket(this.path);
-    const server = new Server({ "grpc.max_receive_message_length": 4 * 1024 * 1024 });
-    for (const [service, implementation] of this.#services) {
-      server.addService(serviceDefinition(service), implementation);
-    }
-    await new Promise<void>((resolve, reject) =>
-      server.bindAsync(
-        `unix:${this.path}`,
-        ServerCredentials.createInsecure(),
-        (error) => error ? reject(new Error(`${this.path}: ${error.message}`)) : resolve(),
-      )
-    );
+    const server = new GrpcServer(this.path, this.#services, {
+      "grpc.max_receive_message_length": 4 * 1024 * 1024,
+    });
     await Deno.chmod(this.path, 0o600);
     this.#identity = await identity(this.path);
     this.#server = server;
@@ -185,7 +177,7 @@ class SocketServer {
     if (!server) return;
     // Another instance may listen there by now; its socket stays.
     if (await this.present()) await removeSocket(this.path);
-    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    await server.close();
   }
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { connect } from "node:http2";
-import { createConnection } from "node:net";
+import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import { FakeLog } from "../../tests/support/agent_fakes.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
+import { GrpcClient } from "../grpc/client.ts";
 import { SimulatedKubelet, type SimulatedKubeletOptions } from "../simulator/kubelet.ts";
 import type { DraHandlers, PrepareOutcome } from "./dra_service.ts";
 import type { DeviceHealth, HealthSource } from "./health_service.ts";
@@ -289,24 +289,12 @@ Deno.test("the health stream gives full lists", () =>
 Deno.test("a request with the kubelet's encoded :authority is answered", () =>
   withPlugin({}, async ({ kubeletDir }) => {
     const { registry } = socketPaths({ kubeletDir, driver });
-    const session = connect("http://localhost", {
-      createConnection: () => createConnection(registry),
-    });
+    const authority = "%2Fvar%2Flib%2Fkubelet%2Fplugins_registry%2Fdra.networking-reg.sock";
+    const client = new GrpcClient(registry, { authority });
     try {
-      const status = await new Promise((resolve, reject) => {
-        const request = session.request({
-          ":method": "POST",
-          ":path": "/pluginregistration.Registration/GetInfo",
-          ":authority": "%2Fvar%2Flib%2Fkubelet%2Fplugins_registry%2Fdra.networking-reg.sock",
-          "content-type": "application/grpc",
-          "te": "trailers",
-        });
-        request.on("response", (headers) => resolve(headers[":status"]));
-        request.on("error", reject);
-        request.end(new Uint8Array(5));
-      });
-      assert.equal(status, 200);
+      const info = await client.call(Registration.method.getInfo, {}, { timeout: 5_000 });
+      assert.equal(info.name, driver);
     } finally {
-      session.destroy();
+      client.close();
     }
   }));

@@ -129,8 +129,8 @@ export class SimulatedKubelet {
 
   async #register(path: string): Promise<boolean> {
     // The kubelet's authority is the path of the socket, encoded.
-    const client = new GrpcClient(`unix:${path}`, {
-      "grpc.default_authority": encodeURIComponent(path),
+    const client = new GrpcClient(path, {
+      authority: encodeURIComponent(path),
     });
     try {
       const info = await client.call(Registration.method.getInfo, {}, { timeout: GET_INFO });
@@ -142,7 +142,7 @@ export class SimulatedKubelet {
         this.#drivers.get(info.name)?.client.close();
         this.#drivers.set(info.name, {
           version,
-          client: new GrpcClient(`unix:${info.endpoint}`),
+          client: new GrpcClient(info.endpoint),
           supportedVersions: info.supportedVersions,
         });
       }

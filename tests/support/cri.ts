@@ -26,7 +26,7 @@ export class Cri {
   readonly #image: string;
 
   constructor(socket: string, options: { readonly cgroupParent: string; readonly image: string }) {
-    this.#client = new GrpcClient(`unix:${socket}`, { "grpc.default_authority": "localhost" });
+    this.#client = new GrpcClient(socket);
     this.#cgroupParent = options.cgroupParent;
     this.#image = options.image;
   }

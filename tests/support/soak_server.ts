@@ -2,12 +2,11 @@
  * A DRA plugin that answers and does nothing else, for the soak of the gRPC server: a crash of the
  * runtime below it must not take the test along. Arguments: the kubelet's folder, the driver.
  */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { join } from "node:path";
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import { systemClock } from "../../mod/cmd/agent_process.ts";
 import { DraPlugin } from "../../mod/dra/plugin.ts";
-import { serviceDefinition } from "../../mod/grpc/service.ts";
+import { GrpcServer } from "../../mod/grpc/server.ts";
 
 const [kubeletDir = "", driver = ""] = Deno.args;
 const quiet = () => {};
@@ -29,21 +28,13 @@ const plugin = new DraPlugin({
 await plugin.start();
 
 // A second server whose idle connections are sent away (GOAWAY) after a second, not half an hour.
-const idle = new Server({ "grpc.max_connection_idle_ms": 1000 });
-idle.addService(serviceDefinition(Registration), {
+const idle = new GrpcServer(join(kubeletDir, "idle.sock"), [[Registration, {
   getInfo: (_: unknown, reply: (error: null, info: object) => void) =>
     reply(null, { name: "idle", supportedVersions: [] }),
-});
-await new Promise((resolve) =>
-  idle.bindAsync(
-    `unix:${join(kubeletDir, "idle.sock")}`,
-    ServerCredentials.createInsecure(),
-    resolve,
-  )
-);
+}]], { "grpc.max_connection_idle_ms": 1000 });
 console.log("serving");
 Deno.addSignalListener("SIGTERM", async () => {
-  idle.forceShutdown();
+  idle.destroy();
   await plugin.stop();
   Deno.exit(0);
 });
