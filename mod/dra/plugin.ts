@@ -157,11 +157,10 @@ class SocketServer {
   async listen(): Promise<void> {
     this.#server?.destroy();
     this.#server = undefined;
-    await removeSocket(this.path);
+    await assertSocketOrNothing(this.path);
     const server = new GrpcServer(this.path, this.#services, {
       "grpc.max_receive_message_length": 4 * 1024 * 1024,
     });
-    await Deno.chmod(this.path, 0o600);
     this.#identity = await identity(this.path);
     this.#server = server;
   }
@@ -176,16 +175,15 @@ class SocketServer {
     this.#server = undefined;
     if (!server) return;
     // Another instance may listen there by now; its socket stays.
-    if (await this.present()) await removeSocket(this.path);
+    if (await this.present()) await Deno.remove(this.path);
     await server.close();
   }
 }
 
-async function removeSocket(path: string): Promise<void> {
+async function assertSocketOrNothing(path: string): Promise<void> {
   try {
     const { isSocket } = await Deno.lstat(path);
     if (!isSocket) throw new Error(`${path} is in the way: ${basename(path)} is no socket`);
-    await Deno.remove(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

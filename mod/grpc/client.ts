@@ -2,7 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import { Buffer } from "node:buffer";
 import { type DescMethod, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { methodDefinition } from "./service.ts";
-import { unixStream } from "./unix_stream.ts";
+import { unixStream } from "../unix/stream.ts";
 
 /** The status codes that are told apart (gRPC core concepts, status codes). */
 const CODES = [
@@ -64,8 +64,12 @@ export class GrpcClient {
   ): Promise<MessageShape<M["output"]>> {
     const late = AbortSignal.timeout(timeout);
     const until = signal ? AbortSignal.any([signal, late]) : late;
+    const answers: MessageShape<M["output"]>[] = [];
     try {
-      for await (const message of this.stream(method, request, until)) return message;
+      // To the end of the call: to leave at the message would reset its stream, and servers send
+      // away clients that reset many.
+      for await (const message of this.stream(method, request, until)) answers.push(message);
+      if (answers[0]) return answers[0];
     } catch (error) {
       if (!until.aborted) throw error;
     }

@@ -6,7 +6,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { serviceDefinition } from "./service.ts";
-import { unixStream } from "./unix_stream.ts";
+import { listenUnix } from "../unix/listen.ts";
+import { unixStream } from "../unix/stream.ts";
 
 /** How long running calls may take when the server closes, in milliseconds. */
 const GRACE = 60_000;
@@ -16,8 +17,9 @@ export class GrpcServer {
   readonly #server: Server;
   readonly #listener: Deno.UnixListener;
   readonly #accepting: Promise<void>;
+  #listening = true;
 
-  /** Listens at once. @throws what Deno.listen throws when the path is taken or not possible */
+  /** Listens at once, in place of what stood at the path. @throws what Deno.listen throws */
   constructor(
     path: string,
     services: readonly (readonly [DescService, UntypedServiceImplementation])[],
@@ -27,13 +29,13 @@ export class GrpcServer {
     for (const [service, implementation] of services) {
       this.#server.addService(serviceDefinition(service), implementation);
     }
-    this.#listener = Deno.listen({ transport: "unix", path });
+    this.#listener = listenUnix(path);
     this.#accepting = this.#accept();
   }
 
   /** Takes no further connection, lets running calls end, and closes the connections. */
   async close(): Promise<void> {
-    this.#listener.close();
+    this.#stopListening();
     await this.#accepting;
     const timer = setTimeout(() => this.#server.forceShutdown(), GRACE);
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
@@ -42,8 +44,13 @@ export class GrpcServer {
 
   /** Breaks off what is under way. */
   destroy(): void {
-    this.#listener.close();
+    this.#stopListening();
     this.#server.forceShutdown();
+  }
+
+  #stopListening(): void {
+    if (this.#listening) this.#listener.close();
+    this.#listening = false;
   }
 
   async #accept(): Promise<void> {

@@ -18,6 +18,7 @@ import { Mux, PLUGIN_SERVICE, RUNTIME_SERVICE, type Socket } from "../nri/mux.ts
 import { TtrpcClient } from "../ttrpc/client.ts";
 import { Code, TtrpcError } from "../ttrpc/error.ts";
 import { serve } from "../ttrpc/server.ts";
+import { listenUnix } from "../unix/listen.ts";
 
 export interface NriRuntimeOptions {
   readonly socketPath: string;
@@ -60,7 +61,7 @@ export class NriRuntime {
   }
 
   start(): void {
-    this.#listener = Deno.listen({ transport: "unix", path: this.#options.socketPath });
+    this.#listener = listenUnix(this.#options.socketPath);
     void this.#accept(this.#listener);
   }
 

@@ -1,0 +1,21 @@
+import { dirname, join } from "node:path";
+
+/**
+ * Listens at a path, in place of what stood there; only root may connect.
+ *
+ * It listens under a hidden name beside the path and then renames the socket: whoever watches the
+ * folder sees it when it is ready and closed to others. And Deno removes the file under the name
+ * that it listened at, at some time after a listener was closed: that must not be a successor's.
+ */
+export function listenUnix(path: string): Deno.UnixListener {
+  const hidden = join(dirname(path), `.${crypto.randomUUID().slice(0, 8)}`);
+  const listener = Deno.listen({ transport: "unix", path: hidden });
+  try {
+    Deno.chmodSync(hidden, 0o600);
+    Deno.renameSync(hidden, path);
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
+  return listener;
+}
