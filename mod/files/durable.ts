@@ -54,8 +54,29 @@ function removeIfThere(path: string): boolean {
   }
 }
 
-async function syncFolderOf(path: string): Promise<void> {
-  const folder = Deno.openSync(path.slice(0, path.lastIndexOf("/")) || "/");
+/** The sync of a folder that is under way, and the one that follows it. */
+const syncs = new Map<string, { readonly running: Promise<void>; next?: Promise<void> }>();
+
+/** Brings a folder's entries to the disk. Those who ask during a sync share the next one. */
+function syncFolderOf(path: string): Promise<void> {
+  const folder = path.slice(0, path.lastIndexOf("/")) || "/";
+  const current = syncs.get(folder);
+  if (!current) return beginSync(folder);
+  return current.next ??= current.running.catch(() => {}).then(() => beginSync(folder));
+}
+
+function beginSync(folder: string): Promise<void> {
+  const sync: { running: Promise<void>; next?: Promise<void> } = { running: syncNow(folder) };
+  syncs.set(folder, sync);
+  const ended = () => {
+    if (!sync.next) syncs.delete(folder);
+  };
+  sync.running.then(ended, ended);
+  return sync.running;
+}
+
+async function syncNow(path: string): Promise<void> {
+  const folder = Deno.openSync(path);
   try {
     await folder.sync();
   } finally {

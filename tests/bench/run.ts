@@ -28,6 +28,7 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const DRIVER = "dra.networking";
 const WIDTH = 4;
 const BURST = 50;
+const ROUNDS = 15;
 const never = new AbortController().signal;
 
 interface Row {
@@ -214,7 +215,7 @@ async function burst(bench: Bench): Promise<void> {
   for (let i = 0; i < BURST; i++) pods.push(await bench.pod(`burst${i}`));
   const ours: number[] = [];
   const theirs: number[] = [];
-  for (let round = 0; round < 7; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const fresh: PodSandbox[] = [];
     for (let i = 0; i < BURST; i++) fresh.push(await bench.pod(`burst${i}`));
     const claims = await Promise.all(fresh.map((pod) => bench.prepare(pod)));
@@ -233,7 +234,7 @@ async function burst(bench: Bench): Promise<void> {
     }
   }
   const [own, direct] = [percentile(ours, 50), percentile(theirs, 50)];
-  report(`${BURST} sandboxes at once, width ${WIDTH}, median of 7`, ms(own), {
+  report(`${BURST} sandboxes at once, width ${WIDTH}, median of ${ROUNDS}`, ms(own), {
     baseline: `the plugins alone ${ms(direct)}: ${(own / direct).toFixed(2)} x`,
     goal: "at most 1.15 x",
   });

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { removeDurably, writeDurably } from "./durable.ts";
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const names = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+
+Deno.test("writeDurably() replaces the whole content and leaves nothing beside it", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "record");
+    await writeDurably(path, "a long first content");
+    await writeDurably(path, "short", { mode: 0o644 });
+    assert.equal(await Deno.readTextFile(path), "short");
+    assert.equal((await Deno.stat(path)).mode! & 0o777, 0o644);
+    assert.deepEqual(names(folder), ["record"]);
+  }));
+
+Deno.test("writeDurably() keeps what it writes to its owner", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "record");
+    await writeDurably(path, "x");
+    assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+  }));
+
+Deno.test("writeDurably() follows no link that was planted at the temporary name", () =>
+  inFolder(async (folder) => {
+    const [path, victim] = [join(folder, "record"), join(folder, "victim")];
+    await Deno.writeTextFile(victim, "untouched");
+    await Deno.symlink(victim, `${path}.tmp`);
+    await writeDurably(path, "x");
+    assert.equal(await Deno.readTextFile(victim), "untouched");
+    assert.equal(await Deno.readTextFile(path), "x");
+  }));
+
+Deno.test("writeDurably() and removeDurably() side by side in one folder all come to their end", () =>
+  inFolder(async (folder) => {
+    const paths = Array.from({ length: 100 }, (_, i) => join(folder, `${i}`));
+    await Promise.all(paths.map((path) => writeDurably(path, path)));
+    await Promise.all(paths.map(async (path, i) => {
+      assert.equal(await Deno.readTextFile(path), path);
+      if (i % 2 === 0) await removeDurably(path);
+    }));
+    assert.equal(names(folder).length, 50);
+  }));
+
+Deno.test("removeDurably() of what is not there is no error", () =>
+  inFolder((folder) => removeDurably(join(folder, "nothing"))));
+
+Deno.test("a folder that is not there fails its own writes only", () =>
+  inFolder(async (folder) => {
+    const missing = join(folder, "missing");
+    await assert.rejects(writeDurably(join(missing, "record"), "x"), Deno.errors.NotFound);
+    await Deno.mkdir(missing);
+    await writeDurably(join(missing, "record"), "x");
+    assert.deepEqual(names(missing), ["record"]);
+  }));
