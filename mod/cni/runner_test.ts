@@ -244,6 +244,19 @@ Deno.test("del() gives a result in the network's version, and none before 0.4.0"
   });
 });
 
+Deno.test("del() without a namespace frees the lease itself: a plugin may leave early", () => {
+  const network = { ...chain, plugins: [{ type: "first", ipam: { type: "host-local" } }] };
+  return withPlugins(() => ({}), async (runner, calls) => {
+    await runner.del(network, runtime, undefined, never);
+    assert.deepEqual(calls.map(({ plugin }) => plugin), ["first"]);
+    await runner.del(network, { ...runtime, netns: "" }, undefined, never);
+    const [, plugin, ipam] = calls;
+    assert.deepEqual([plugin!.plugin, ipam!.plugin], ["first", "host-local"]);
+    assert.deepEqual(ipam!.stdin, plugin!.stdin);
+    assert.deepEqual(ipam!.env, plugin!.env);
+  });
+});
+
 Deno.test("del() goes on after a plugin that fails, and names all that failed", () =>
   withPlugins(
     ({ plugin }) =>
