@@ -150,7 +150,7 @@ export class SandboxNetwork {
     // A failed try is repeated now rather than at the end of its pause: someone is waiting.
     this.#endPause?.();
     while (!this.#stopped) {
-      const missing = this.entries.filter((entry) => entry.wanted && !entry.attached);
+      const missing = this.entries.filter((entry) => entry.wanted && !isReady(entry));
       const first = missing[0];
       if (!first) return;
       const failed = missing.find((entry) => entry.failure);
@@ -263,6 +263,7 @@ export class SandboxNetwork {
         const { network } = entry.attachment;
         const result = await limiter.run(() => cni.add(network, runtime, NEVER));
         entry.attached = { ...result, at: clock.now().toISOString() };
+        entry.failure = undefined;
       } catch (error) {
         await this.#undo(entry).catch((cause) =>
           log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
@@ -278,7 +279,6 @@ export class SandboxNetwork {
       });
     }
     entry.saved = false;
-    this.#changes.notify();
     await journal.putAttachment(this.#record(entry));
     entry.saved = true;
   }
@@ -370,6 +370,15 @@ export class SandboxNetwork {
     await this.#ports.clock.sleep(ms, ended.signal).catch(() => {});
     this.#endPause = undefined;
   }
+}
+
+/**
+ * Whether containers may start. The result is on disk by then, or an agent that dies here would take
+ * the attachment for half done and make it anew under the running containers; a disk that takes
+ * nothing keeps nobody waiting, though.
+ */
+function isReady({ attached, saved, failure }: Entry): boolean {
+  return attached !== undefined && (saved || failure !== undefined);
 }
 
 /** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */

@@ -102,6 +102,20 @@ Deno.test("nothing is added while the intent cannot be written", async () => {
   await network.ready(never);
 });
 
+Deno.test("the gate opens when the result is on disk", async () => {
+  const { network, journal } = setUp();
+  const disk = Promise.withResolvers<void>();
+  journal.before = (change) => change === "putResult" ? disk.promise : undefined;
+  network.want(claim, one);
+  let open = false;
+  const gate = network.ready(never).then(() => open = true);
+  await settle();
+  assert.equal(open, false);
+  disk.resolve();
+  await gate;
+  assert.ok([...journal.attachments.values()][0]?.attached);
+});
+
 Deno.test("an attachment whose result cannot be written opens the gate and is written later", async () => {
   const { network, cni, journal, clock } = setUp();
   let full = true;

@@ -133,7 +133,7 @@ export class FakeJournal implements Journal {
   readonly claims = new Map<string, ClaimRecord>();
   readonly attachments = new Map<string, AttachmentRecord>();
   /** Called before each change; what it throws fails the change. */
-  before: (change: string) => void = () => {};
+  before: (change: string) => void | Promise<void> = () => {};
 
   load() {
     return Promise.resolve({
@@ -164,7 +164,7 @@ export class FakeJournal implements Journal {
 
   async #change(change: string) {
     await Promise.resolve();
-    this.before(change);
+    await this.before(change);
   }
 }
 
