@@ -6,8 +6,10 @@ import {
   FakeClock,
   FakeCluster,
   FakeCni,
+  FakeEvents,
   FakeJournal,
   FakeLog,
+  FakeMetrics,
   FakeNamespaces,
   settle,
 } from "../../tests/support/agent_fakes.ts";
@@ -76,6 +78,8 @@ function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) 
     cdi: new FakeCdi(),
     clock: new FakeClock(),
     log: new FakeLog(),
+    metrics: new FakeMetrics(),
+    events: new FakeEvents(),
   };
   const agent = new Agent(ports, { driver, concurrency: 4 });
   const store = (claim: ReturnType<typeof aClaim>) => {

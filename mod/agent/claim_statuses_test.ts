@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeClock, FakeCluster, FakeLog } from "../../tests/support/agent_fakes.ts";
+import { FakeClock, FakeCluster, FakeLog, FakeMetrics } from "../../tests/support/agent_fakes.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import type { DeviceStatus } from "./ports.ts";
 
@@ -25,9 +25,10 @@ function setUp() {
   cluster.claims.set("default/a", {});
   const clock = new FakeClock();
   const log = new FakeLog();
+  const metrics = new FakeMetrics();
   const state = { devices: [] as DeviceStatus[] };
-  const statuses = new ClaimStatuses({ cluster, clock, log }, () => state.devices);
-  return { cluster, clock, log, state, statuses };
+  const statuses = new ClaimStatuses({ cluster, clock, log, metrics }, () => state.devices);
+  return { cluster, clock, log, metrics, state, statuses };
 }
 
 Deno.test("changes that come together go out in one write", async () => {

@@ -5,6 +5,7 @@ import {
   type CniCall,
   FakeClock,
   FakeCni,
+  FakeEvents,
   FakeJournal,
   FakeLog,
   FakeNamespaces,
@@ -24,6 +25,7 @@ function setUp({ sandbox = aSandbox("s1"), width = 4 } = {}) {
     namespaces: new FakeNamespaces(),
     clock: new FakeClock(),
     log: new FakeLog(),
+    events: new FakeEvents(),
     limiter: new Limiter(width),
   };
   const changed: string[] = [];
