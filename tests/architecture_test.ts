@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   journal: ["agent/ports.ts", "claim", "files"],
   cdi: ["agent/ports.ts", "claim", "files"],
   netns: ["agent/ports.ts"],
+  observe: ["agent/ports.ts"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
   cmd: [
@@ -32,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "kube",
     "netns",
     "nri",
+    "observe",
     "simulator",
   ],
 };

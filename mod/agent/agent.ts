@@ -280,7 +280,10 @@ export class Agent {
 
   async #passGate(
     sandbox: Sandbox,
-    { cdiDevices, signal }: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
+    { cdiDevices, signal }: {
+      readonly cdiDevices: readonly string[];
+      readonly signal: AbortSignal;
+    },
   ): Promise<void> {
     if (!this.#sandboxes.has(sandbox.id)) this.attach(sandbox);
     await this.#shared.known(sandbox, signal);

@@ -4,11 +4,10 @@ import type { Check } from "./check.ts";
 export class Loops {
   readonly #running = new Map<string, boolean>();
 
-  /** Watches a loop. That it failed is its caller's to deal with; it has ended all the same. */
   watch(name: string, loop: Promise<unknown>): void {
     this.#running.set(name, true);
-    const end = () => void this.#running.set(name, false);
-    loop.then(end, end);
+    // A failure is not taken care of here: it ends the process, unless others do.
+    void loop.finally(() => this.#running.set(name, false));
   }
 
   checks(): Check[] {
