@@ -364,7 +364,8 @@ export class SandboxNetwork {
     const message = `cannot ${step} ${describeAttachment(entry)}: ${entry.failure!.error.message}`;
     const pod = { kind: "Pod", ...this.sandbox.pod } as const;
     if (step === "attach") {
-      // The claim has the cause in its condition.
+      // The claim has the cause in its condition; a pod that went meanwhile needs none.
+      if (!entry.wanted) return;
       this.#ports.events.warn({ reason: "NetworkAttachFailed", message, about: pod });
       return;
     }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { FakeClock, FakeLog } from "../../tests/support/agent_fakes.ts";
+import { FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
 import type { WarningEvent } from "../agent/ports.ts";
 import { SimulatedApiServer } from "../simulator/api_server.ts";
 import { KubeConnection } from "./connection.ts";
@@ -192,16 +192,17 @@ Deno.test("long names and messages are cut to what the API server takes", () =>
 
 Deno.test("close() gives up what is not written", () =>
   withEvents(async ({ api, events, until }) => {
-    const asked = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<Response>();
+    let requests = 0;
     api.fault = () => {
-      asked.resolve();
-      return new Promise((resolve) => setTimeout(() => resolve(undefined), 50));
+      requests++;
+      return answered.promise;
     };
     events.warn(aWarning("x"));
-    await until(() => true);
-    await asked.promise;
+    await until(() => requests === 1);
     await events.close();
     events.warn(aWarning("y"));
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    assert.ok(!shown(api).includes("y 1"));
+    answered.resolve(Response.json({}));
+    await settle();
+    assert.equal(requests, 1);
   }));
