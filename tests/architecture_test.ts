@@ -104,6 +104,12 @@ Deno.test("no import is bound to a machine, and packages are named in deno.json 
   }
 });
 
+Deno.test("only mod/observe knows how metrics are kept", async () => {
+  for (const { file, target } of await imports("mod")) {
+    assert.ok(target !== "prom-client" || file.startsWith("mod/observe/"), `${file} imports it`);
+  }
+});
+
 Deno.test("nothing uses node:net, which closes the descriptors of unix sockets twice", async () => {
   for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
     assert.notEqual(target, "node:net", `${file} imports ${target}: use mod/unix`);

@@ -14,9 +14,12 @@ export interface Observed {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
 }
 
-/** Pauses between two tries to listen, in milliseconds. */
-const FIRST_PAUSE = 1_000;
-const LONGEST_PAUSE = 30_000;
+/**
+ * Pauses between two tries to listen, in milliseconds: short, for while an update rolls the agent
+ * before has the port, and whoever probes this one must find it soon after.
+ */
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 2_000;
 
 /**
  * Serves `/healthz`, `/readyz` and `/metrics` until the signal is aborted. A port that cannot be had
