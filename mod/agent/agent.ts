@@ -11,6 +11,7 @@ import type {
   Clock,
   Cluster,
   Cni,
+  Devices,
   Journal,
   Log,
   Namespaces,
@@ -31,6 +32,7 @@ export interface AgentPorts {
   readonly journal: Journal;
   readonly namespaces: Namespaces;
   readonly cdi: CdiFiles;
+  readonly devices: Devices;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -227,6 +229,12 @@ export class Agent {
     return this.#claims.all().flatMap((record) =>
       record.attachments.map(({ pool, device }) => ({ pool, device, healthy: true, message: "" }))
     );
+  }
+
+  /** The names of the devices that prepared claims hold. */
+  allocatedDevices(): string[] {
+    const held = this.#claims.all().flatMap(({ attachments }) => attachments);
+    return [...new Set(held.map(({ device }) => device))];
   }
 
   /** Lets running operations finish and does nothing further. */

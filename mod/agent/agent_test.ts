@@ -6,6 +6,7 @@ import {
   FakeClock,
   FakeCluster,
   FakeCni,
+  FakeDevices,
   FakeJournal,
   FakeLog,
   FakeNamespaces,
@@ -74,6 +75,7 @@ function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) 
     journal: from?.journal ?? new FakeJournal(),
     namespaces: new FakeNamespaces(),
     cdi: new FakeCdi(),
+    devices: new FakeDevices(),
     clock: new FakeClock(),
     log: new FakeLog(),
   };
@@ -117,6 +119,14 @@ Deno.test("prepare() of a claim that is prepared asks nobody and gives the same 
   const { reads } = cluster;
   assert.deepEqual(await agent.prepare([ref("a")], never), first);
   assert.equal(cluster.reads, reads);
+});
+
+Deno.test("prepare() fills the allocated device's interface in, and refuses another", async () => {
+  const { prepare, journal, devices } = setUp();
+  devices.interfaces.set("device-x", "eth7");
+  await prepare(aClaim("a"));
+  const [attachment] = journal.claims.get("uid-a")!.attachments;
+  assert.equal(attachment!.network.plugins[0]!.master, "eth7");
 });
 
 Deno.test("prepare() names interfaces so that they are unique in the pod", async (t) => {

@@ -57,6 +57,17 @@ export class Plugins {
     );
   }
 
+  /** The types of all plugins that the node can run. */
+  types(): string[] {
+    const found = new Set<string>();
+    for (const folder of this.#options.cniPath) {
+      for (const name of fileNames(folder)) {
+        if (!name.startsWith(".") && isExecutable(join(folder, name))) found.add(name);
+      }
+    }
+    return [...found].toSorted();
+  }
+
   /** Runs a command that has an answer; undefined when the plugin printed nothing. @throws CniError */
   async ask(call: PluginCall): Promise<unknown> {
     const outcome = await this.call(call);
@@ -209,6 +220,23 @@ function tail(text: string): string {
 function isFile(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function fileNames(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && ((mode ?? 0) & 0o111) !== 0;
   } catch {
     return false;
   }
