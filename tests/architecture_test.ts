@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   journal: ["agent/ports.ts", "claim", "files"],
   cdi: ["agent/ports.ts", "claim", "files"],
   netns: ["agent/ports.ts"],
+  inventory: ["agent/ports.ts", "claim"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
   cmd: [
@@ -28,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "claim",
     "cni",
     "dra",
+    "inventory",
     "journal",
     "kube",
     "netns",

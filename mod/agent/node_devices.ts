@@ -15,6 +15,8 @@ import { messageOf } from "./words.ts";
 
 /** A link that comes, goes or goes down shall be published within 5 s. */
 const INTERVAL = 2_000;
+/** Two agents that each find the other's slices wrong (an update of the agent) write no faster. */
+const PAUSE = 1_000;
 const RETRY: Backoff = { first: 500, most: 30_000 };
 
 export interface NodeDevicesPorts {
@@ -138,6 +140,7 @@ export class NodeDevices implements Devices {
         published = version;
         if (written || failures > 0) log.info("published the node's devices", describe(offer));
         failures = 0;
+        if (written) await clock.sleep(PAUSE, signal).catch(() => {});
       } catch (error) {
         if (signal.aborted) return;
         failures++;

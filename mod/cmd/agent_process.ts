@@ -1,14 +1,18 @@
 import { availableParallelism } from "node:os";
 import { Agent, type DeviceHealth } from "../agent/agent.ts";
+import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { NodeInventory } from "../inventory/node_inventory.ts";
+import { SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
+import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
 import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { NriPlugin } from "../nri/plugin.ts";
@@ -59,12 +63,30 @@ export async function runAgent(
     env: { PATH: PLUGINS_PATH },
     run: runProgram,
   });
+  const links = new SysfsLinks({ sysfs: config.sysfsDir, stateDir: config.stateDir });
+  const devices = new NodeDevices({
+    inventory: new NodeInventory({
+      readLinks: (until) => links.read(until),
+      pluginTypes: () => plugins.types(),
+      patterns: config.interfaces,
+      log,
+    }),
+    pool: new SlicePool(connection, {
+      driver,
+      nodeName: config.nodeName,
+      attachments: config.attachmentsPerInterface,
+      copies: config.copiesPerInterface,
+    }),
+    clock,
+    log,
+  });
   const agent = new Agent({
     cni: new CniRunner(plugins),
     cluster: new KubeCluster(connection, { fieldManager: driver }),
     journal: new FileJournal(config.stateDir, { log }),
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
+    devices,
     clock,
     log,
   }, { driver, concurrency: config.concurrency });
@@ -104,6 +126,7 @@ export async function runAgent(
     // A pod that was prepared must not start before its sandbox would be seen.
     await Promise.race([synchronized.promise, ended]);
     if (!signal.aborted) await Promise.race([dra.start(), ended]);
+    await devices.run(() => agent.allocatedDevices(), signal);
     await ended;
   } finally {
     log.info("network-dra stops");

@@ -1,0 +1,7 @@
+/** An error as the API server answers it. */
+export function failure(code: number, reason: string, message: string): Response {
+  return Response.json(
+    { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message },
+    { status: code },
+  );
+}
