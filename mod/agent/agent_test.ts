@@ -123,10 +123,16 @@ Deno.test("prepare() of a claim that is prepared asks nobody and gives the same 
 
 Deno.test("prepare() fills the allocated device's interface in, and refuses another", async () => {
   const { prepare, journal, devices } = setUp();
-  devices.interfaces.set("device-x", "eth7");
+  devices.interfaces.set("device-net", "eth7");
   await prepare(aClaim("a"));
   const [attachment] = journal.claims.get("uid-a")!.attachments;
   assert.equal(attachment!.network.plugins[0]!.master, "eth7");
+  const other = { plugins: [{ type: "macvlan", master: "eth0" }] };
+  const answers = await prepare(aClaim("b", { network: other }));
+  assert.match(
+    answers.get("uid-b")!.error!,
+    /^claim default\/b: request net: .*plugins\[0\]\.master: "eth0" is not the interface of the allocated device device-net/,
+  );
 });
 
 Deno.test("prepare() names interfaces so that they are unique in the pod", async (t) => {

@@ -18,6 +18,9 @@ const PATH = "/apis/resource.k8s.io/v1/resourceslices";
 /** The API server ends a watch after this, in seconds; a new one notices what this one missed. */
 const WATCH_TIME = 300;
 
+/** A watch that was to have ended by this much is lost, in milliseconds. */
+const WATCH_GRACE = 15_000;
+
 /** A slice as it is and the devices that it shall have. */
 interface Match {
   readonly slice?: ResourceSlice;
@@ -75,7 +78,8 @@ export class SlicePool implements DevicePool {
   async *changes(signal: AbortSignal): AsyncGenerator<void> {
     const path = `${PATH}?watch=true&timeoutSeconds=${WATCH_TIME}&${this.#mine}`;
     try {
-      for await (const event of this.#connection.watch({ path, signal })) {
+      const limit = WATCH_TIME * 1000 + WATCH_GRACE;
+      for await (const event of this.#connection.watch({ path, limit, signal })) {
         if (event?.type === "ERROR") return;
         if (event?.type !== "BOOKMARK") yield;
       }
