@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cdi: ["agent/ports.ts", "claim", "files"],
   netns: ["agent/ports.ts"],
   observe: ["agent/ports.ts"],
+  inventory: ["agent/ports.ts", "claim"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
   cmd: [
@@ -29,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "claim",
     "cni",
     "dra",
+    "inventory",
     "journal",
     "kube",
     "netns",

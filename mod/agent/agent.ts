@@ -13,6 +13,7 @@ import type {
   Clock,
   Cluster,
   Cni,
+  Devices,
   Events,
   Journal,
   Log,
@@ -35,6 +36,7 @@ export interface AgentPorts {
   readonly journal: Journal;
   readonly namespaces: Namespaces;
   readonly cdi: CdiFiles;
+  readonly devices: Devices;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -264,6 +266,12 @@ export class Agent {
     return this.#claims.all().flatMap((record) =>
       record.attachments.map(({ pool, device }) => ({ pool, device, healthy: true, message: "" }))
     );
+  }
+
+  /** The names of the devices that prepared claims hold. */
+  allocatedDevices(): string[] {
+    const held = this.#claims.all().flatMap(({ attachments }) => attachments);
+    return [...new Set(held.map(({ device }) => device))];
   }
 
   /** Lets running operations finish and does nothing further. */

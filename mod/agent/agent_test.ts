@@ -6,6 +6,7 @@ import {
   FakeClock,
   FakeCluster,
   FakeCni,
+  FakeDevices,
   FakeEvents,
   FakeJournal,
   FakeLog,
@@ -76,6 +77,7 @@ function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) 
     journal: from?.journal ?? new FakeJournal(),
     namespaces: new FakeNamespaces(),
     cdi: new FakeCdi(),
+    devices: new FakeDevices(),
     clock: new FakeClock(),
     log: new FakeLog(),
     metrics: new FakeMetrics(),
@@ -121,6 +123,20 @@ Deno.test("prepare() of a claim that is prepared asks nobody and gives the same 
   const { reads } = cluster;
   assert.deepEqual(await agent.prepare([ref("a")], never), first);
   assert.equal(cluster.reads, reads);
+});
+
+Deno.test("prepare() fills the allocated device's interface in, and refuses another", async () => {
+  const { prepare, journal, devices } = setUp();
+  devices.interfaces.set("device-net", "eth7");
+  await prepare(aClaim("a"));
+  const [attachment] = journal.claims.get("uid-a")!.attachments;
+  assert.equal(attachment!.network.plugins[0]!.master, "eth7");
+  const other = { plugins: [{ type: "macvlan", master: "eth0" }] };
+  const answers = await prepare(aClaim("b", { network: other }));
+  assert.match(
+    answers.get("uid-b")!.error!,
+    /^claim default\/b: request net: .*plugins\[0\]\.master: "eth0" is not the interface of the allocated device device-net/,
+  );
 });
 
 Deno.test("prepare() names interfaces so that they are unique in the pod", async (t) => {

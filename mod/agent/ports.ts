@@ -1,4 +1,5 @@
 /** What the agent needs from the world, declared by the one who uses it. Adapters implement these. */
+import type { DeviceInterface } from "../claim/allocated_interface.ts";
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 
@@ -211,6 +212,49 @@ export interface WarningEvent {
 /** The object that an event is about. */
 export interface EventObject extends PodRef {
   readonly kind: "Pod" | "ResourceClaim";
+}
+
+/** An attribute's value as the API has it (resource.k8s.io/v1 DeviceAttribute). */
+export type DeviceAttribute =
+  | { readonly string: string }
+  | { readonly int: number }
+  | { readonly bool: boolean };
+
+/** A device of this node as the scheduler shall see it. */
+export interface NodeDevice {
+  readonly name: string;
+  /** By name; without a domain they are the driver's. */
+  readonly attributes: Readonly<Record<string, DeviceAttribute>>;
+  /** Its link is down or away: nothing new may be scheduled on it. */
+  readonly down: boolean;
+}
+
+/** A device to be published. */
+export interface OfferedDevice extends NodeDevice {
+  /** Names of it, or of its numbered copies, that claims hold and that must stay as they are. */
+  readonly allocated: readonly string[];
+}
+
+/** What the node has. */
+export interface Inventory {
+  /** The devices as they are now. Does not reject: what cannot be read is logged and stays as it was. */
+  read(signal: AbortSignal): Promise<NodeDevice[]>;
+}
+
+/** The node's devices as the API server has them: its ResourceSlices. */
+export interface DevicePool {
+  /** What is published now, numbered copies as the one device that they are of. */
+  published(signal: AbortSignal): Promise<NodeDevice[]>;
+  /** Makes these the published devices, and says whether anything had to be written for that. */
+  publish(devices: readonly OfferedDevice[], signal: AbortSignal): Promise<boolean>;
+  /** Yields when it begins to watch and at each change thereafter; ends or rejects when the API server ends it. */
+  changes(signal: AbortSignal): AsyncIterable<void>;
+}
+
+/** What the node's devices stand for. */
+export interface Devices {
+  /** Resolves when they are known; the function throws for a name that is none of this node's. */
+  known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
 }
 
 export interface Clock {

@@ -1,15 +1,19 @@
 import { availableParallelism } from "node:os";
 import { Agent, type DeviceHealth } from "../agent/agent.ts";
+import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { NodeInventory } from "../inventory/node_inventory.ts";
+import { SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
+import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
 import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { NriPlugin } from "../nri/plugin.ts";
@@ -65,10 +69,27 @@ export async function runAgent(
     run: runProgram,
     onRun: (operation) => metrics.pluginRan(operation),
   });
-  const metrics = new PrometheusMetrics({ plugins: await plugins.installed() });
+  const metrics = new PrometheusMetrics({ plugins: plugins.types() });
   const events = new KubeEvents(connection, {
     component: driver,
     host: config.nodeName,
+    clock,
+    log,
+  });
+  const links = new SysfsLinks({ sysfs: config.sysfsDir, stateDir: config.stateDir });
+  const devices = new NodeDevices({
+    inventory: new NodeInventory({
+      readLinks: (until) => links.read(until),
+      pluginTypes: () => plugins.types(),
+      patterns: config.interfaces,
+      log,
+    }),
+    pool: new SlicePool(connection, {
+      driver,
+      nodeName: config.nodeName,
+      attachments: config.attachmentsPerInterface,
+      copies: config.copiesPerInterface,
+    }),
     clock,
     log,
   });
@@ -78,6 +99,7 @@ export async function runAgent(
     journal: new FileJournal(config.stateDir, { log }),
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
+    devices,
     clock,
     log,
     metrics,
@@ -138,7 +160,9 @@ export async function runAgent(
     await Promise.race([synchronized.promise, ended]);
     if (!signal.aborted) await Promise.race([dra.start(), ended]);
     loops.watch("kubelet", dra.watching);
-    await ended;
+    const publishing = devices.run(() => agent.allocatedDevices(), signal);
+    loops.watch("devices", publishing);
+    await Promise.all([publishing, ended]);
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);

@@ -31,6 +31,10 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     cdiDir: "/var/run/cdi",
     concurrency: 4,
     listen: { hostname: "127.0.0.1", port: 9177 },
+    interfaces: {},
+    attachmentsPerInterface: 256,
+    copiesPerInterface: 16,
+    sysfsDir: "/sys",
     logLevel: "info",
     logFormat: "text",
   });
@@ -48,6 +52,13 @@ Deno.test("a flag goes before its variable, that before the file, that before th
   assert.equal(parse(flags, { file }).driverName, "from.file");
   assert.equal(parse(flags, { file }).concurrency, 7);
   assert.equal(parse([], { env: { NETWORK_DRA_CONFIG: "/etc/config.yaml" }, file }).concurrency, 7);
+});
+
+Deno.test("the file says which interfaces are devices", () => {
+  const file = "interfaces: {include: [eth*, bond0], exclude: [eth9]}\nconcurrency: 3\n";
+  const { interfaces, concurrency } = parse(["--config", "/etc/config.yaml"], { file });
+  assert.deepEqual(interfaces, { include: ["eth*", "bond0"], exclude: ["eth9"] });
+  assert.equal(concurrency, 3);
 });
 
 Deno.test("every setting is read as what it is", async (t) => {
@@ -121,6 +132,35 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
       says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, driverName/,
     },
     "a list in the file": { argv: config, file: "cniPath: [/a]", says: /cniPath: .* single value/ },
+    "interfaces that are a list": {
+      argv: config,
+      file: "interfaces: [eth0]",
+      says: /^\/etc\/config\.yaml: interfaces: must be an object, not \["eth0"\]/,
+    },
+    "an unknown key of interfaces": {
+      argv: config,
+      file: "interfaces: {only: [eth0]}",
+      says: /interfaces\.only: is not known; allowed are include, exclude/,
+    },
+    "a single pattern": {
+      argv: config,
+      file: "interfaces: {include: eth0}",
+      says: /interfaces\.include: must be a list, not "eth0"/,
+    },
+    "a pattern that YAML reads as false": {
+      argv: config,
+      file: "interfaces: {exclude: [eth0, no]}",
+      says: /interfaces\.exclude\[1\]: .*quotes/,
+    },
+    "two patterns in one": {
+      argv: config,
+      file: "interfaces: {exclude: ['eth0, eth1']}",
+      says: /interfaces\.exclude\[0\]: "eth0, eth1" must be the name of an interface/,
+    },
+    "no attachments": {
+      argv: ["--attachments-per-interface", "0"],
+      says: /a whole number from 1 to 1000000/,
+    },
     "a file that is a list": { argv: config, file: "- a", says: /must hold settings/ },
     "a broken file": { argv: config, file: "a: [", says: /--config: .* cannot be read/ },
     "no file": { argv: config, says: /--config: \/etc\/config\.yaml cannot be read: no such file/ },

@@ -65,11 +65,15 @@ export const searchPath: Parse<readonly string[]> = (text) => {
   throw new Error("absolute paths, with ':' between them");
 };
 
-export const concurrency: Parse<number> = (text) => {
-  const number = Number(text);
-  if (/^[0-9]+$/.test(text) && number >= 1 && number <= 1024) return number;
-  throw new Error("a whole number from 1 to 1024");
-};
+export function wholeNumber(
+  { least, most }: { readonly least: number; readonly most: number },
+): Parse<number> {
+  return (text) => {
+    const number = Number(text);
+    if (/^[0-9]+$/.test(text) && number >= least && number <= most) return number;
+    throw new Error(`a whole number from ${least} to ${most}`);
+  };
+}
 
 /** Milliseconds. */
 export const duration: Parse<number> = (text) => {

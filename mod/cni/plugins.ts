@@ -66,20 +66,15 @@ export class Plugins {
     );
   }
 
-  /** The types of the plugins that are on the node now. */
-  async installed(): Promise<string[]> {
-    const types = new Set<string>();
+  /** The types of all plugins that the node can run. */
+  types(): string[] {
+    const found = new Set<string>();
     for (const folder of this.#options.cniPath) {
-      try {
-        for await (const { name } of Deno.readDir(folder)) {
-          // Releases come with a README and a license beside the programs.
-          if (isFile(join(folder, name), { executable: true })) types.add(name);
-        }
-      } catch {
-        // As for find(): a folder that cannot be read has none.
+      for (const name of fileNames(folder)) {
+        if (!name.startsWith(".") && isExecutable(join(folder, name))) found.add(name);
       }
     }
-    return [...types].toSorted();
+    return [...found].toSorted();
   }
 
   /** Runs a command that has an answer; undefined when the plugin printed nothing. @throws CniError */
@@ -252,10 +247,26 @@ function tail(text: string): string {
 }
 
 /** At once, without the detour of an asynchronous call: this stands before every operation. */
-function isFile(path: string, { executable = false } = {}): boolean {
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function fileNames(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path: string): boolean {
   try {
     const { isFile, mode } = Deno.statSync(path);
-    return isFile && (!executable || (mode! & 0o111) !== 0);
+    return isFile && ((mode ?? 0) & 0o111) !== 0;
   } catch {
     return false;
   }

@@ -441,7 +441,7 @@ Deno.test("each run of a plugin is told of, what it printed counts, and what is 
     },
   ));
 
-Deno.test("installed() names the programs of all folders once, and nothing else", async () => {
+Deno.test("types() names the programs of all folders once, and nothing else", async () => {
   const [one, two] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
   try {
     for (const path of [join(one, "macvlan"), join(two, "macvlan"), join(two, "bridge")]) {
@@ -455,7 +455,7 @@ Deno.test("installed() names the programs of all folders once, and nothing else"
       env: {},
       run: () => Promise.reject(new Error("nothing is run")),
     });
-    assert.deepEqual(await plugins.installed(), ["bridge", "macvlan"]);
+    assert.deepEqual(plugins.types(), ["bridge", "macvlan"]);
   } finally {
     for (const folder of [one, two]) await Deno.remove(folder, { recursive: true });
   }

@@ -10,6 +10,7 @@ import type {
   Cluster,
   Cni,
   CniResult,
+  Devices,
   DeviceStatus,
   Events,
   GateOutcome,
@@ -238,6 +239,18 @@ export class FakeCdi implements CdiFiles {
   }
   list() {
     return Promise.resolve([...this.files]);
+  }
+}
+
+/** Takes every device as one with no interface, but for those that were given one. */
+export class FakeDevices implements Devices {
+  readonly interfaces = new Map<string, string>();
+
+  known() {
+    return Promise.resolve((device: string) => {
+      const interfaceName = this.interfaces.get(device);
+      return { device, ...(interfaceName !== undefined && { interfaceName }) };
+    });
   }
 }
 
