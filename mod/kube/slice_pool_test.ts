@@ -207,3 +207,13 @@ Deno.test("changes() rejects when the signal is aborted or the server says no", 
     api.fault = () => new Response("busy", { status: 429 });
     await assert.rejects(pool.changes(never)[Symbol.asyncIterator]().next(), /429: busy/);
   }));
+
+Deno.test("watch() ends after its limit, for a lost connection says nothing", () =>
+  withPool(async ({ connection }) => {
+    const path = "/apis/resource.k8s.io/v1/resourceslices?watch=true";
+    const events: unknown[] = [];
+    for await (const event of connection.watch({ path, limit: 50, signal: never })) {
+      events.push(event);
+    }
+    assert.deepEqual(events, [undefined]);
+  }));
