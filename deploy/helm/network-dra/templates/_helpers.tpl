@@ -6,7 +6,6 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "network-dra.labels" -}}
 {{ include "network-dra.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
@@ -63,7 +62,7 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 # Ours to fill, the kubelet's to read.
 - {name: kubelet-plugins, path: {{ .Values.kubeletDir }}/plugins, type: Directory}
 - {name: kubelet-registry, path: {{ .Values.kubeletDir }}/plugins_registry, type: Directory}
-- {name: nri, path: {{ dir .Values.nriSocket }}, type: Directory}
+- {name: nri, path: {{ dir .Values.nriSocket }}, type: Directory, readOnly: true}
 # Namespaces come and go while the agent runs: those mounted later must appear inside, and those
 # unmounted must not be held by our copy.
 - {name: netns, path: {{ .Values.netnsDir }}, type: DirectoryOrCreate, readOnly: true, propagation: HostToContainer}
