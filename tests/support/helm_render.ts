@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
 import { go } from "./go.ts";
 
@@ -53,7 +52,7 @@ export async function renderChart(
     stderr: "piped",
   }).spawn();
   const input = child.stdin.getWriter();
-  await input.write(new TextEncoder().encode(stringify(values)));
+  await input.write(new TextEncoder().encode(JSON.stringify(values)));
   await input.close();
   const { success, stdout, stderr } = await child.output();
   if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
