@@ -20,6 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   journal: ["agent/ports.ts", "claim", "files"],
   cdi: ["agent/ports.ts", "claim", "files"],
   netns: ["agent/ports.ts"],
+  observe: ["agent/ports.ts"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
   cmd: [
@@ -32,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "kube",
     "netns",
     "nri",
+    "observe",
     "simulator",
   ],
 };
@@ -99,6 +101,12 @@ Deno.test("only main.ts ends the process", async () => {
 Deno.test("no import is bound to a machine, and packages are named in deno.json alone", async () => {
   for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
     assert.ok(!/^(\/|file:|https?:|npm:|jsr:)/.test(target), `${file} imports ${target}`);
+  }
+});
+
+Deno.test("only mod/observe knows how metrics are kept", async () => {
+  for (const { file, target } of await imports("mod")) {
+    assert.ok(target !== "prom-client" || file.startsWith("mod/observe/"), `${file} imports it`);
   }
 });
 

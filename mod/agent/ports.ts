@@ -166,6 +166,53 @@ export interface CdiFiles {
   list(): Promise<string[]>;
 }
 
+/** Counts what the agent does. Every method returns at once: some stand in the way of a pod's start. */
+export interface Metrics {
+  /** A claim was prepared, or refused. */
+  prepared(result: Result): void;
+  unprepared(result: Result): void;
+  /** A container of a pod with networks came to the gate; it stood there for so many seconds. */
+  gateWaited(outcome: GateOutcome, seconds: number): void;
+  /** One try at writing a claim's status; a retry follows a try that failed. */
+  statusWritten(result: StatusResult, attempt: "first" | "retry"): void;
+}
+
+export type Result = "ok" | "error";
+/** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
+export type GateOutcome = "opened" | "refused" | "timeout";
+export type StatusResult = "applied" | "gone" | "failed";
+
+/** How many there are of what the agent keeps. */
+export interface AgentCounts {
+  readonly attachments: Readonly<Record<AttachmentState, number>>;
+  /** What the journal holds. */
+  readonly records: { readonly claim: number; readonly attachment: number };
+}
+
+export type AttachmentState =
+  | "attaching"
+  | "attached"
+  | "attach_failed"
+  | "detaching"
+  | "detach_failed";
+
+/** Tells users what they must know, on the objects that it is about. */
+export interface Events {
+  /** Returns at once. The same event again raises the count of the first; what cannot be written is dropped. */
+  warn(event: WarningEvent): void;
+}
+
+export interface WarningEvent {
+  readonly reason: "NetworkAttachFailed" | "NetworkAttachedLate" | "NetworkDetachFailed";
+  readonly message: string;
+  readonly about: EventObject;
+}
+
+/** The object that an event is about. */
+export interface EventObject extends PodRef {
+  readonly kind: "Pod" | "ResourceClaim";
+}
+
 export interface Clock {
   now(): Date;
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted. */

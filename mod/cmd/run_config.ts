@@ -20,11 +20,13 @@ export interface RunConfig {
   readonly cdiDir: string;
   readonly kubeconfig?: string;
   readonly concurrency: number;
+  /** Where health and metrics are served; null turns that off. */
+  readonly listen: { readonly hostname: string; readonly port: number } | null;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "text" | "json";
 }
 
-type Settings = { readonly [K in keyof RunConfig]-?: Setting<NonNullable<RunConfig[K]>> };
+type Settings = { readonly [K in keyof RunConfig]-?: Setting<Exclude<RunConfig[K], undefined>> };
 
 const SETTINGS: Settings = {
   nodeName: {
@@ -121,6 +123,14 @@ const SETTINGS: Settings = {
     takes: "NUMBER",
     help: "CNI operations at once; default: twice the number of cores",
     parse: take.concurrency,
+  },
+  listen: {
+    flag: "listen",
+    env: "NETWORK_DRA_LISTEN",
+    takes: "HOST:PORT",
+    help: "where health and metrics are served; empty turns that off",
+    fallback: "127.0.0.1:9177",
+    parse: take.listenAddress,
   },
   logLevel: {
     flag: "log-level",

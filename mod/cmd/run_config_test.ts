@@ -30,6 +30,7 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     stateDir: "/var/lib/network-dra",
     cdiDir: "/var/run/cdi",
     concurrency: 4,
+    listen: { hostname: "127.0.0.1", port: 9177 },
     logLevel: "info",
     logFormat: "text",
   });
@@ -61,6 +62,10 @@ Deno.test("every setting is read as what it is", async (t) => {
     [["--cdi-dir", ""], "cdiDir", ""],
     [["--plugin-index", "00"], "pluginIndex", "00"],
     [["--kubeconfig", "/k"], "kubeconfig", "/k"],
+    [["--listen", "localhost:80"], "listen", { hostname: "localhost", port: 80 }],
+    [["--listen", "[::1]:65535"], "listen", { hostname: "::1", port: 65535 }],
+    [["--listen", ":9177"], "listen", { hostname: "::", port: 9177 }],
+    [["--listen", ""], "listen", null],
     [["--log-level", "debug"], "logLevel", "debug"],
     [["--log-format", "json"], "logFormat", "json"],
   ];
@@ -95,6 +100,9 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
     "no width": { argv: ["--concurrency", "0"], says: /a whole number from 1 to 1024/ },
     "half a width": { argv: ["--concurrency", "1.5"], says: /a whole number/ },
     "a time without a unit": { argv: ["--cni-timeout", "30"], says: /such as 500ms, 30s or 2m/ },
+    "an address without a port": { argv: ["--listen", "localhost"], says: /HOST:PORT, such as/ },
+    "a port that is none": { argv: ["--listen", "localhost:65536"], says: /HOST:PORT, such as/ },
+    "an IPv6 address without brackets": { argv: ["--listen", "::1:80"], says: /HOST:PORT/ },
     "an unknown level": { argv: ["--log-level", "loud"], says: /one of debug, info, warn, error/ },
     "a relative folder among others": { argv: ["--cni-path", "/a:b"], says: /absolute paths/ },
     "a bad variable": {

@@ -10,6 +10,15 @@ export interface PluginsOptions {
   /** Variables that plugins get besides CNI's own, such as PATH (they look up iptables). */
   readonly env: Readonly<Record<string, string>>;
   readonly run: RunProgram;
+  /** A plugin's program was run, and answered well or not. */
+  readonly onRun?: (operation: PluginRun) => void;
+}
+
+export interface PluginRun {
+  readonly plugin: string;
+  readonly command: Command;
+  readonly result: "ok" | "error";
+  readonly seconds: number;
 }
 
 export interface PluginCall {
@@ -57,9 +66,33 @@ export class Plugins {
     );
   }
 
+  /** The types of the plugins that are on the node now. */
+  async installed(): Promise<string[]> {
+    const types = new Set<string>();
+    for (const folder of this.#options.cniPath) {
+      try {
+        for await (const { name } of Deno.readDir(folder)) {
+          // Releases come with a README and a license beside the programs.
+          if (isFile(join(folder, name), { executable: true })) types.add(name);
+        }
+      } catch {
+        // As for find(): a folder that cannot be read has none.
+      }
+    }
+    return [...types].toSorted();
+  }
+
   /** Runs a command that has an answer; undefined when the plugin printed nothing. @throws CniError */
-  async ask(call: PluginCall): Promise<unknown> {
-    const outcome = await this.call(call);
+  ask(call: PluginCall): Promise<unknown> {
+    return this.#observe(call, async (path) => this.#answerOf(call, await this.#run(path, call)));
+  }
+
+  /** Runs a command; what the plugin prints when it succeeds need not be JSON. @throws CniError */
+  async call(call: PluginCall): Promise<void> {
+    await this.#observe(call, (path) => this.#run(path, call));
+  }
+
+  #answerOf(call: PluginCall, outcome: ProgramOutcome): unknown {
     const text = printed(outcome);
     if (text === "") return undefined;
     try {
@@ -72,11 +105,24 @@ export class Plugins {
     }
   }
 
-  /** Runs a command; what the plugin prints when it succeeds need not be JSON. @throws CniError */
-  async call(call: PluginCall): Promise<ProgramOutcome> {
-    const { type, env, stdin, signal } = call;
+  /** Only what is on the node is run, and so counted: names that claims make up are not. */
+  async #observe<T>(call: PluginCall, run: (path: string) => Promise<T>): Promise<T> {
+    const path = this.find(call.type, aboutOf(call));
+    const began = performance.now();
+    let result: PluginRun["result"] = "error";
+    try {
+      const answer = await run(path);
+      result = "ok";
+      return answer;
+    } finally {
+      const seconds = (performance.now() - began) / 1000;
+      this.#options.onRun?.({ plugin: call.type, command: call.command, result, seconds });
+    }
+  }
+
+  async #run(path: string, call: PluginCall): Promise<ProgramOutcome> {
+    const { env, stdin, signal } = call;
     const about = aboutOf(call);
-    const path = this.find(type, about);
     let outcome: ProgramOutcome;
     try {
       outcome = await this.#options.run(path, {
@@ -206,9 +252,10 @@ function tail(text: string): string {
 }
 
 /** At once, without the detour of an asynchronous call: this stands before every operation. */
-function isFile(path: string): boolean {
+function isFile(path: string, { executable = false } = {}): boolean {
   try {
-    return Deno.statSync(path).isFile;
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && (!executable || (mode! & 0o111) !== 0);
   } catch {
     return false;
   }

@@ -16,7 +16,7 @@ interface Credentials {
 }
 
 export interface Request {
-  readonly method: "GET" | "PATCH";
+  readonly method: "GET" | "PATCH" | "POST";
   /** With its query. */
   readonly path: string;
   readonly body?: unknown;

@@ -1,3 +1,5 @@
+import { SimulatedEvents } from "./events.ts";
+import { failure } from "./failure.ts";
 import { deviceKey, validateDeviceStatuses } from "./status_validation.ts";
 
 type Fields = Record<string, unknown>;
@@ -12,11 +14,12 @@ const PATH =
   /^\/apis\/resource\.k8s\.io\/v1\/namespaces\/([^/]+)\/resourceclaims\/([^/]+)(\/status)?$/;
 
 /**
- * An API server that has ResourceClaims (resource.k8s.io/v1), for `try` and the tests: GET of a
- * claim and server-side apply of its status, with the real one's validation and ownership of list
- * entries by field manager.
+ * An API server that has ResourceClaims (resource.k8s.io/v1) and Events, for `try` and the tests:
+ * GET of a claim and server-side apply of its status, with the real one's validation and ownership
+ * of list entries by field manager.
  */
 export class SimulatedApiServer {
+  readonly events = new SimulatedEvents();
   readonly #claims = new Map<string, StoredClaim>();
   /** Which managers own each entry of status.devices, by claim UID and entry. */
   readonly #owners = new Map<string, Set<string>>();
@@ -90,6 +93,8 @@ export class SimulatedApiServer {
   }
 
   async #answer(request: Request): Promise<Response> {
+    const aboutEvents = await this.events.answer(request);
+    if (aboutEvents) return aboutEvents;
     const url = new URL(request.url);
     const [, namespace = "", name = "", status] = url.pathname.match(PATH) ?? [];
     if (!name) return failure(404, "NotFound", "the server could not find the requested resource");
@@ -171,11 +176,4 @@ function mergeEntry(entry: Fields, applied: Fields): Fields {
     ),
   );
   return { ...entry, ...applied, conditions: [...conditions.values()] };
-}
-
-function failure(code: number, reason: string, message: string): Response {
-  return Response.json(
-    { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message },
-    { status: code },
-  );
 }

@@ -11,12 +11,18 @@ import type {
   Cni,
   CniResult,
   DeviceStatus,
+  Events,
+  GateOutcome,
   Journal,
   Log,
+  Metrics,
   Namespaces,
   ResourceClaim,
+  Result,
   RuntimeConfig,
   Sandbox,
+  StatusResult,
+  WarningEvent,
 } from "../../mod/agent/ports.ts";
 
 /** Lets everything that can go on without time passing go on. */
@@ -242,6 +248,29 @@ export class FakeLog implements Log {
   info = (message: string) => void this.lines.push(`info ${message}`);
   warn = (message: string) => void this.lines.push(`warn ${message}`);
   error = (message: string) => void this.lines.push(`error ${message}`);
+}
+
+/** Keeps what was counted, as words. */
+export class FakeMetrics implements Metrics {
+  readonly counted: string[] = [];
+  prepared = (result: Result) => void this.counted.push(`prepared ${result}`);
+  unprepared = (result: Result) => void this.counted.push(`unprepared ${result}`);
+  gateWaited = (outcome: GateOutcome, seconds: number) =>
+    void this.counted.push(`gate ${outcome} ${seconds}`);
+  statusWritten = (result: StatusResult, attempt: "first" | "retry") =>
+    void this.counted.push(`status ${result} ${attempt}`);
+}
+
+export class FakeEvents implements Events {
+  readonly warnings: WarningEvent[] = [];
+  warn = (event: WarningEvent) => void this.warnings.push(event);
+
+  /** `<reason> <kind>/<name>: <message>` of each. */
+  get lines(): string[] {
+    return this.warnings.map(({ reason, about, message }) =>
+      `${reason} ${about.kind}/${about.name}: ${message}`
+    );
+  }
 }
 
 export function aSandbox(id: string, pod = id): Sandbox {
