@@ -108,7 +108,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     pod as unknown as Record<string, unknown>;
   assert.deepEqual({ priorityClassName, nodeSelector, tolerations, affinity, imagePullSecrets }, {
     priorityClassName: "first",
-    nodeSelector: { networks: "yes" },
+    nodeSelector: { "kubernetes.io/os": "linux", networks: "yes" },
     tolerations: [{ key: "gpu", operator: "Exists" }],
     affinity: { nodeAffinity: {} },
     imagePullSecrets: [{ name: "pull" }],
@@ -205,7 +205,7 @@ Deno.test("the agent may do this and no more", () => {
       resources: ["resourceslices"],
       verbs: ["get", "list", "watch", "create", "update", "patch", "delete"],
     },
-    { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
+    { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
   ]);
 });
 
