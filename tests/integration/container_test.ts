@@ -12,7 +12,7 @@ import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { agentArguments, AgentProcess } from "../support/agent_process.ts";
 import { Container, type ContainerCommand } from "../support/container.ts";
-import { agentPod } from "../support/deployment.ts";
+import { type AgentContainer, agentPod } from "../support/deployment.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const MANIFESTS = await Deno.readTextFile(join(ROOT, "deploy/manifests/network-dra.yaml"));
@@ -53,7 +53,7 @@ async function withContainer(
   body: (parts: {
     readonly node: SimulatedNode;
     readonly make: (options: {
-      readonly privileged?: boolean;
+      readonly securityContext?: AgentContainer["securityContext"];
       readonly env?: Readonly<Record<string, string>>;
     }) => Promise<Container>;
   }) => Promise<void>,
@@ -81,13 +81,11 @@ async function withContainer(
   try {
     await body({
       node,
-      make: async ({ privileged, env = {} }) =>
+      make: async ({ securityContext = agent.securityContext, env = {} }) =>
         await Container.create({
           root: await Deno.makeTempDir({ dir: folder, prefix: "root-" }),
           pod,
-          agent: privileged
-            ? { ...agent, securityContext: { privileged, readOnlyRootFilesystem: true } }
-            : agent,
+          agent: { ...agent, securityContext },
           node: (path) => places[path] ?? path,
           config: join(folder, "config"),
           // The simulated API server takes no ServiceAccount; its kubeconfig lies beside the runtime's socket.
@@ -172,29 +170,40 @@ const withAddress = (address: string) =>
     ipam: { type: "static", addresses: [{ address }] },
   });
 
-Deno.test("plugins that write kernel settings need the privileged container", async (t) => {
+Deno.test("plugins get what they need: capabilities as deployed, kernel settings when privileged", async (t) => {
   await build();
+  const { securityContext } = agentPod(MANIFESTS).agent;
+  const without = (left: string) => {
+    const { drop, add } = securityContext.capabilities!;
+    return {
+      ...securityContext,
+      capabilities: { drop, add: add.filter((capability) => capability !== left) },
+    };
+  };
+  const privileged = { privileged: true, readOnlyRootFilesystem: true };
+  const cases = [
+    ["IPv4 as deployed", "10.10.1.2/24", securityContext, undefined],
+    ["IPv4 without SYS_ADMIN", "10.10.1.2/24", without("SYS_ADMIN"), /not permitted/],
+    ["IPv4 without NET_ADMIN", "10.10.1.2/24", without("NET_ADMIN"), /not permitted/],
+    ["IPv6 as deployed", "fd00::2/64", securityContext, /\/proc\/sys\/net\/\S+: read-only/],
+    ["IPv6 privileged", "fd00::2/64", privileged, undefined],
+  ] as const;
   await withContainer(async ({ make }) => {
     await ip(["netns", "add", "pod"]);
+    const cni = { CNI_CONTAINERID: "x", CNI_NETNS: "/var/run/netns/pod", CNI_IFNAME: "net1" };
     try {
-      for (
-        const [address, privileged, outcome] of [
-          ["10.10.1.2/24", false, "attached"],
-          ["fd00::2/64", false, "read-only file system"],
-          ["fd00::2/64", true, "attached"],
-        ] as const
-      ) {
-        await t.step(`${address}${privileged ? ", privileged" : ""}: ${outcome}`, async () => {
-          const cni = { CNI_CONTAINERID: "x", CNI_NETNS: "/var/run/netns/pod", CNI_IFNAME: "net1" };
-          const call = async (command: string) => {
-            const env = { ...cni, CNI_COMMAND: command, CNI_PATH: "/opt/cni/bin" };
-            const container = await make({ privileged, env });
-            return await run(container.command("/opt/cni/bin/macvlan"), withAddress(address));
-          };
-          const { code, out, err } = await call("ADD");
-          if (outcome === "attached") assert.equal(code, 0, out + err);
-          else assert.match(out, new RegExp(`/proc/sys/net/ipv6/\\S+: ${outcome}`));
-          assert.equal((await call("DEL")).code, 0);
+      for (const [name, address, securityContext, refusal] of cases) {
+        await t.step(`${name}: ${refusal ? "refused" : "attached"}`, async () => {
+          const env = { ...cni, CNI_COMMAND: "ADD", CNI_PATH: "/opt/cni/bin" };
+          const container = await make({ securityContext, env });
+          const command = container.command("/opt/cni/bin/macvlan");
+          const { code, out, err } = await run(command, withAddress(address));
+          if (refusal) assert.match(out, refusal, err);
+          else assert.equal(code, 0, out + err);
+          // A plugin that fails late leaves its interface; DEL, which is not the matter here, would follow.
+          if ((await interfaces("pod")).includes("net1")) {
+            await ip(["-n", "pod", "link", "delete", "net1"]);
+          }
         });
       }
     } finally {
@@ -202,3 +211,8 @@ Deno.test("plugins that write kernel settings need the privileged container", as
     }
   });
 });
+
+async function interfaces(netns: string): Promise<string[]> {
+  const links = JSON.parse(await ip(["-n", netns, "-j", "link", "show"])) as { ifname: string }[];
+  return links.map(({ ifname }) => ifname);
+}

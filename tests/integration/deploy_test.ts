@@ -1,6 +1,7 @@
 /** deploy/: the Helm chart, the manifests rendered from it, the systemd unit. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import config from "../../deno.json" with { type: "json" };
 import { plainManifests } from "../../deploy/render.ts";
 import { parseRunConfig, type RunConfig } from "../../mod/cmd/run_config.ts";
 import { agentPod, type DaemonSet, only, readObjects } from "../support/deployment.ts";
@@ -333,6 +334,15 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
+});
+
+Deno.test("chart and image bear the version of the agent, which the Deno of this machine builds", async () => {
+  const read = (path: string) => Deno.readTextFile(join(ROOT, path));
+  const chart = parse(await read("deploy/helm/network-dra/Chart.yaml"));
+  assert.deepEqual([chart.version, chart.appVersion], [config.version, config.version]);
+  const image = await read("Containerfile");
+  assert.ok(image.includes(`image.version="${config.version}"`));
+  assert.ok(image.includes(`denoland/deno:${Deno.version.deno} `));
 });
 
 Deno.test("the kind configuration turns NRI and CDI on and no feature gates", async () => {

@@ -5,9 +5,8 @@ import type { AgentContainer, AgentPod } from "./deployment.ts";
 const DISTROLESS_LIBRARIES =
   /^(ld-linux[\w-]*\.so|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|resolv|util|anl|nss_\w+)\.so)/;
 
-/** What the container runtime gives to a container that is not privileged, and what it keeps from it. */
+/** What a container runtime gives to every container. */
 const DEVICES = ["null", "zero", "full", "random", "urandom"];
-const READ_ONLY_PROC = ["sys", "sysrq-trigger", "irq", "bus", "fs"];
 
 export interface ContainerOptions {
   /** An empty folder that becomes the container's root. */
@@ -112,9 +111,8 @@ export class Container {
       const source = hostPath ? node(hostPath.path) : config;
       bind(source, mount.mountPath, propagation, mount.readOnly ? "ro" : "rw");
     }
-    if (!agent.securityContext.privileged) {
-      for (const path of READ_ONLY_PROC) bind(`${root}/proc/${path}`, `/proc/${path}`, "ro");
-    }
+    // Runtimes keep more of /proc from a container that is not privileged; plugins use only this.
+    if (!agent.securityContext.privileged) bind(`${root}/proc/sys`, "/proc/sys", "ro");
     if (agent.securityContext.readOnlyRootFilesystem) {
       lines.push(`mount -o remount,bind,ro ${root}`);
     }
