@@ -141,7 +141,7 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ privileged: "no" }, /'\/privileged'.*want boolean/],
     [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
     [{ tolerations: {} }, /'\/tolerations'.*want array/],
-    [{ config: { cniTimeout: ["1m"] } }, /'\/config\/cniTimeout'/],
+    [{ config: "cniTimeout: 1m" }, /'\/config'.*want object/],
     [{ config: { driverName: "a.b" } }, /config\.driverName.*set the value driverName/],
     [{ config: { logLevel: "info" } }, /config\.logLevel.*set the value log\.level/],
     [{ config: { nodeName: "n" } }, /config\.nodeName.*from node to node/],
