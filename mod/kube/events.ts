@@ -73,11 +73,12 @@ export class KubeEvents implements Events {
     known.last = now;
     this.#known.delete(key);
     this.#known.set(key, known);
-    for (const oldest of this.#known.keys()) {
+    for (const [oldest, { event, count, written }] of this.#known) {
       if (this.#known.size <= REMEMBERED) break;
       this.#known.delete(oldest);
+      if (count > written) this.#sayDropped(event, "too many others came since");
     }
-    this.#writer ??= this.#write().finally(() => this.#writer = undefined);
+    this.#writer ??= this.#write();
   }
 
   /** Ends all writing. */
@@ -99,7 +100,11 @@ export class KubeEvents implements Events {
     await Promise.resolve();
     while (!signal.aborted) {
       const due = [...this.#known.values()].filter(({ count, written }) => count > written);
-      if (due.length === 0) return;
+      if (due.length === 0) {
+        // At once: an event that comes next must find that nobody writes.
+        this.#writer = undefined;
+        return;
+      }
       const now = clock.now().getTime();
       const next = due.find(({ dueAt }) => dueAt <= now);
       if (next) await this.#bring(next);
@@ -109,7 +114,7 @@ export class KubeEvents implements Events {
   }
 
   async #bring(known: Known): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#stop;
     known.dueAt = clock.now().getTime() + known.interval;
     known.interval = Math.min(LONGEST_INTERVAL, 2 * known.interval);
@@ -126,18 +131,20 @@ export class KubeEvents implements Events {
           await clock.sleep(PAUSE * tries, signal).catch(() => {});
           continue;
         }
-        const problem = error instanceof Error ? error.message : String(error);
-        const { reason, about } = known.event;
-        // The same problem again and again is said once.
-        log[problem === this.#lastProblem ? "debug" : "warn"](
-          `cannot write an event (${reason}) of the ${about.kind} ${about.namespace}/${about.name}`,
-          { error: problem },
-        );
-        this.#lastProblem = problem;
+        this.#sayDropped(known.event, error instanceof Error ? error.message : String(error));
         known.written = count;
         return;
       }
     }
+  }
+
+  #sayDropped({ reason, about }: WarningEvent, problem: string): void {
+    // The same problem again and again is said once.
+    this.#options.log[problem === this.#lastProblem ? "debug" : "warn"](
+      `cannot write an event (${reason}) of the ${about.kind} ${about.namespace}/${about.name}`,
+      { error: problem },
+    );
+    this.#lastProblem = problem;
   }
 
   async #create({ event, name, first, last, count }: Known): Promise<void> {

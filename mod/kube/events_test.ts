@@ -151,6 +151,23 @@ Deno.test("a write that fails is tried three times, then dropped and said once",
     ]);
   }));
 
+Deno.test("more than can be remembered while the API server is slow: the oldest are dropped, and said once", () =>
+  withEvents(async ({ api, events, log, until }) => {
+    const answered = Promise.withResolvers<undefined>();
+    api.fault = () => answered.promise;
+    for (let i = 0; i < 600; i++) {
+      const about = { kind: "Pod", namespace: "default", name: `p${i}`, uid: `uid-${i}` } as const;
+      events.warn(aWarning("x", { about }));
+    }
+    assert.equal(log.lines.filter((line) => line.startsWith("warn")).length, 1);
+    assert.equal(log.lines.length, 100);
+    answered.resolve(undefined);
+    await until(() =>
+      api.events.all().some(({ involvedObject }) => involvedObject.name === "p599")
+    );
+    assert.equal(api.events.all().length, 500);
+  }));
+
 Deno.test("a refusal is not tried again", () =>
   withEvents(async ({ api, events, log, until }) => {
     let requests = 0;
