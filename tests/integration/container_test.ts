@@ -61,10 +61,10 @@ async function withContainer(
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const node = new SimulatedNode({ name: "node-1", folder, driver: DRIVER, step: () => {} });
   await node.start();
-  for (const path of ["kubelet/plugins", "state", "cdi", "config"]) {
+  for (const path of ["kubelet/plugins", "state", "cdi", "config", "leases"]) {
     await Deno.mkdir(join(folder, path), { recursive: true });
   }
-  for (const path of ["/run/netns", "/run/cni", "/var/lib/cni"]) {
+  for (const path of ["/run/netns", "/run/cni"]) {
     await Deno.mkdir(path, { recursive: true });
   }
   await Deno.writeTextFile(join(folder, "config/config.yaml"), "{}\n");
@@ -76,6 +76,8 @@ async function withContainer(
     "/var/run/cdi": node.paths.cdiDir,
     "/var/lib/network-dra": node.paths.stateDir,
     "/opt/cni/bin": pluginFolder!,
+    // Apart from that of the other tests: host-local goes on after the last address it gave.
+    "/var/lib/cni": join(folder, "leases"),
   };
   const { pod, agent } = agentPod(MANIFESTS);
   try {

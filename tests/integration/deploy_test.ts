@@ -1,172 +1,20 @@
-/** deploy/: the Helm chart, the manifests rendered from it, the systemd unit. */
+/** deploy/: the plain manifests, the systemd unit; what belongs to them elsewhere. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import config from "../../deno.json" with { type: "json" };
-import { plainManifests } from "../../deploy/render.ts";
-import { parseRunConfig, type RunConfig } from "../../mod/cmd/run_config.ts";
-import { agentPod, type DaemonSet, only, readObjects } from "../support/deployment.ts";
-import { fetchHelmRender, renderChart } from "../support/helm_render.ts";
 import { parse } from "yaml";
+import config from "../../deno.json" with { type: "json" };
+import {
+  agentPod,
+  configFile,
+  configOf,
+  type DaemonSet,
+  only,
+  readObjects,
+} from "../support/deployment.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const MANIFESTS = await Deno.readTextFile(join(ROOT, "deploy/manifests/network-dra.yaml"));
-
-const helm = await fetchHelmRender({ progress: (line) => console.error(line) });
-
-function chartTest(name: string, body: (program: string) => Promise<void>) {
-  const missing = "missing" in helm ? helm.missing : undefined;
-  Deno.test({
-    name: missing === undefined ? name : `${name} (not run: ${missing})`,
-    ignore: missing !== undefined,
-    fn: async () => {
-      assert.ok("path" in helm);
-      await body(helm.path);
-    },
-  });
-}
-
-/** What the agent makes of a container's arguments, which begin with the command. */
-function configOf(
-  args: readonly string[],
-  files: Readonly<Record<string, string>> = {},
-): RunConfig {
-  const [command, ...flags] = args;
-  assert.equal(command, "run");
-  return parseRunConfig(flags, {
-    env: () => undefined,
-    readFile: (path) => files[path] ?? assert.fail(`${path} is not mounted`),
-    hostname: () => "node-1",
-    cores: 2,
-  });
-}
-
-/** The configuration file as the agent's container has it. */
-function configFile(yaml: string): Record<string, string> {
-  const { data } = only(readObjects(yaml), "ConfigMap") as unknown as {
-    readonly data: Readonly<Record<string, string>>;
-  };
-  return { "/etc/network-dra/config.yaml": data["config.yaml"]! };
-}
-
-chartTest("deploy/manifests is what the chart renders to by default", async (program) => {
-  assert.equal(MANIFESTS, await plainManifests(program), "run: deno task manifests");
-});
-
-chartTest("the chart takes every value to where it belongs", async (program) => {
-  const yaml = await renderChart(program, {
-    image: { repository: "registry.example/agent", tag: "v9", pullPolicy: "Always" },
-    imagePullSecrets: [{ name: "pull" }],
-    driverName: "nets.example",
-    pluginIndex: "07",
-    log: { level: "debug", format: "json" },
-    concurrency: 3,
-    listen: "[::]:9000",
-    kubeletDir: "/data/kubelet",
-    nriSocket: "/run/other/nri.sock",
-    netnsDir: "/run/netns",
-    cniPath: "/opt/cni/bin:/usr/lib/cni",
-    stateDir: "/data/state",
-    cdiDir: "",
-    config: { cniTimeout: "1m" },
-    deviceClasses: false,
-    resources: { limits: { memory: "1Gi" } },
-    priorityClassName: "first",
-    nodeSelector: { networks: "yes" },
-    tolerations: [{ key: "gpu", operator: "Exists" }],
-    affinity: { nodeAffinity: {} },
-  });
-  const { pod, agent } = agentPod(yaml);
-  assert.deepEqual(configOf(agent.args, configFile(yaml)), {
-    ...configOf(["run"]),
-    driverName: "nets.example",
-    pluginIndex: "07",
-    logLevel: "debug",
-    logFormat: "json",
-    concurrency: 3,
-    listen: { hostname: "::", port: 9000 },
-    kubeletDir: "/data/kubelet",
-    nriSocket: "/run/other/nri.sock",
-    cniPath: ["/opt/cni/bin", "/usr/lib/cni"],
-    stateDir: "/data/state",
-    cdiDir: "",
-    cniTimeout: 60_000,
-  });
-  assert.deepEqual(agent.readinessProbe.httpGet, { host: "::1", port: 9000, path: "/readyz" });
-  assert.equal(agent.image, "registry.example/agent:v9");
-  assert.deepEqual(agent.volumeMounts.map(({ mountPath }) => mountPath), [
-    "/data/kubelet/plugins",
-    "/data/kubelet/plugins_registry",
-    "/run/other",
-    "/run/netns",
-    "/data/state",
-    "/opt/cni/bin",
-    "/usr/lib/cni",
-    "/var/lib/cni",
-    "/run/cni",
-    "/etc/network-dra",
-  ]);
-  const { priorityClassName, nodeSelector, tolerations, affinity, imagePullSecrets } =
-    pod as unknown as Record<string, unknown>;
-  assert.deepEqual({ priorityClassName, nodeSelector, tolerations, affinity, imagePullSecrets }, {
-    priorityClassName: "first",
-    nodeSelector: { "kubernetes.io/os": "linux", networks: "yes" },
-    tolerations: [{ key: "gpu", operator: "Exists" }],
-    affinity: { nodeAffinity: {} },
-    imagePullSecrets: [{ name: "pull" }],
-  });
-  assert.ok(readObjects(yaml).every(({ kind }) => kind !== "DeviceClass"));
-  assert.doesNotMatch(
-    yaml,
-    /\bdra\.networking\b/,
-    "the default name of the driver is left somewhere",
-  );
-});
-
-chartTest("the chart refuses wrong values and says which", async (program) => {
-  const wrong: [Record<string, unknown>, RegExp][] = [
-    [{ bogus: 1 }, /'bogus' not allowed/],
-    [{ image: { tga: "1" } }, /'\/image'.*'tga' not allowed/],
-    [{ image: { tag: "a:b" } }, /'\/image\/tag'/],
-    [{ driverName: "Example" }, /'\/driverName'.*'Example'/],
-    [{ pluginIndex: 53 }, /'\/pluginIndex'.*want string/],
-    [{ pluginIndex: "5" }, /'\/pluginIndex'.*'5'/],
-    [{ log: { level: "loud" } }, /'\/log\/level'.*'debug', 'info', 'warn', 'error'/],
-    [{ concurrency: 2000 }, /'\/concurrency'.*1,024/],
-    [{ listen: "" }, /'\/listen'/],
-    [{ listen: "localhost:1" }, /'\/listen'.*'localhost:1'/],
-    [{ kubeletDir: "kubelet" }, /'\/kubeletDir'.*'kubelet'/],
-    [{ stateDir: "/a/" }, /'\/stateDir'.*'\/a\/'/],
-    [{ cniPath: "/a::/b" }, /'\/cniPath'.*'\/a::\/b'/],
-    [{ nriSocket: `/${"n".repeat(107)}` }, /'\/nriSocket'.*107/],
-    [{ privileged: "no" }, /'\/privileged'.*want boolean/],
-    [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
-    [{ tolerations: {} }, /'\/tolerations'.*want array/],
-    [{ config: "cniTimeout: 1m" }, /'\/config'.*want object/],
-    [{ config: { driverName: "a.b" } }, /config\.driverName.*set the value driverName/],
-    [{ config: { logLevel: "info" } }, /config\.logLevel.*set the value log\.level/],
-    [{ config: { nodeName: "n" } }, /config\.nodeName.*from node to node/],
-  ];
-  for (const [values, message] of wrong) {
-    await assert.rejects(renderChart(program, values), { message }, JSON.stringify(values));
-  }
-});
-
-chartTest("the agent's pods are replaced when the settings file changes", async (program) => {
-  const template = async (values: Record<string, unknown>) =>
-    only<DaemonSet>(readObjects(await renderChart(program, values)), "DaemonSet").spec.template;
-  const [before, after] = [await template({}), await template({ config: { cniTimeout: "1m" } })];
-  assert.deepEqual(before.spec, after.spec);
-  assert.notDeepEqual(before.metadata, after.metadata);
-});
-
-chartTest("privileged takes the place of capabilities and profiles", async (program) => {
-  const { agent } = agentPod(await renderChart(program, { privileged: true }));
-  assert.deepEqual(agent.securityContext, {
-    runAsUser: 0,
-    readOnlyRootFilesystem: true,
-    privileged: true,
-  });
-});
+const UNIT = await Deno.readTextFile(join(ROOT, "deploy/systemd/network-dra.service"));
 
 Deno.test("the manifests hold these objects and no others", () => {
   const objects = readObjects(MANIFESTS).map(({ apiVersion, kind, metadata }) =>
@@ -288,26 +136,24 @@ Deno.test("one agent a node: an update ends the old one first", () => {
   assert.deepEqual(updateStrategy.rollingUpdate, { maxSurge: 0, maxUnavailable: 1 });
 });
 
-Deno.test("the systemd unit's command is one that the agent takes", async () => {
-  const unit = await Deno.readTextFile(join(ROOT, "deploy/systemd/network-dra.service"));
-  const [program, ...args] = unit.match(/^ExecStart=(.+)$/m)![1]!.split(" ");
+Deno.test("the systemd unit's command is one that the agent takes", () => {
+  const [program, ...args] = UNIT.match(/^ExecStart=(.+)$/m)![1]!.split(" ");
   assert.equal(program, "/usr/local/bin/network-dra");
   const { kubeconfig, ...config } = configOf(args);
   assert.equal(kubeconfig, "/etc/network-dra/kubeconfig");
   assert.deepEqual(config, configOf(["run"]));
-  const writable = unit.match(/^ReadWritePaths=.+$/mg)!.join(" ");
+  const writable = UNIT.match(/^ReadWritePaths=.+$/mg)!.join(" ");
   for (const folder of ["plugins", "plugins_registry"]) {
     assert.ok(writable.includes(join(config.kubeletDir, folder)), folder);
   }
   assert.ok(writable.includes(config.cdiDir.replace("/var/run", "/run")), config.cdiDir);
-  assert.ok(unit.includes(`\nStateDirectory=${config.stateDir.replace("/var/lib/", "")}\n`));
+  assert.ok(UNIT.includes(`\nStateDirectory=${config.stateDir.replace("/var/lib/", "")}\n`));
 });
 
-Deno.test("the systemd unit grants the capabilities of the DaemonSet", async () => {
-  const unit = await Deno.readTextFile(join(ROOT, "deploy/systemd/network-dra.service"));
+Deno.test("the systemd unit grants the capabilities of the DaemonSet", () => {
   const { capabilities } = agentPod(MANIFESTS).agent.securityContext;
   assert.equal(
-    unit.match(/^CapabilityBoundingSet=(.+)$/m)?.[1],
+    UNIT.match(/^CapabilityBoundingSet=(.+)$/m)?.[1],
     capabilities?.add.map((name) => `CAP_${name}`).join(" "),
   );
 });
@@ -318,12 +164,11 @@ Deno.test({
   name: `systemd takes the unit${hasSystemd ? "" : " (not run: systemd-analyze is not here)"}`,
   ignore: !hasSystemd,
   fn: async () => {
-    const unit = await Deno.readTextFile(join(ROOT, "deploy/systemd/network-dra.service"));
     const folder = await Deno.makeTempDir();
     try {
       // It wants the program to be there.
       const file = join(folder, "network-dra.service");
-      await Deno.writeTextFile(file, unit.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
+      await Deno.writeTextFile(file, UNIT.replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
       const { code, stderr } = await new Deno.Command("systemd-analyze", {
         args: ["verify", "--man=no", file],
       }).output();

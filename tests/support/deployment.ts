@@ -1,5 +1,7 @@
 /** What the tests read of the objects in deploy/. */
+import assert from "node:assert/strict";
 import { parseAllDocuments } from "yaml";
+import { parseRunConfig, type RunConfig } from "../../mod/cmd/run_config.ts";
 
 interface Named {
   readonly name: string;
@@ -80,4 +82,27 @@ export function agentPod(yaml: string): { readonly pod: AgentPod; readonly agent
   const [agent, ...others] = pod.containers;
   if (!agent || others.length > 0) throw new Error("the pod must have one container");
   return { pod, agent };
+}
+
+/** What the agent makes of a container's arguments, which begin with the command. */
+export function configOf(
+  args: readonly string[],
+  files: Readonly<Record<string, string>> = {},
+): RunConfig {
+  const [command, ...flags] = args;
+  assert.equal(command, "run");
+  return parseRunConfig(flags, {
+    env: () => undefined,
+    readFile: (path) => files[path] ?? assert.fail(`${path} is not mounted`),
+    hostname: () => "node-1",
+    cores: 2,
+  });
+}
+
+/** The configuration file as the agent's container has it. */
+export function configFile(yaml: string): Record<string, string> {
+  const { data } = only(readObjects(yaml), "ConfigMap") as unknown as {
+    readonly data: Readonly<Record<string, string>>;
+  };
+  return { "/etc/network-dra/config.yaml": data["config.yaml"]! };
 }
