@@ -60,7 +60,10 @@ Deno.test("the agent may do this and no more", () => {
 
 Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
   const { agent } = agentPod(MANIFESTS);
-  assert.deepEqual(configOf(agent.args, configFile(MANIFESTS)), configOf(["run"]));
+  assert.deepEqual(configOf(agent.args, configFile(MANIFESTS)), {
+    ...configOf(["run"]),
+    sysfsDir: "/host/sys",
+  });
   assert.deepEqual(agent.env, [{
     name: "NODE_NAME",
     valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } },
@@ -69,7 +72,7 @@ Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
 
 Deno.test("the DaemonSet mounts what the agent uses, folders at the same path inside", () => {
   const { pod, agent } = agentPod(MANIFESTS);
-  const { kubeletDir, nriSocket, cniPath, stateDir, cdiDir } = configOf(
+  const { kubeletDir, nriSocket, cniPath, stateDir, cdiDir, sysfsDir } = configOf(
     agent.args,
     configFile(MANIFESTS),
   );
@@ -95,6 +98,10 @@ Deno.test("the DaemonSet mounts what the agent uses, folders at the same path in
     assert.match(hostPath.type ?? "", /^Directory(OrCreate)?$/, folder);
     mounts.delete(folder);
   }
+  const sysfs = mounts.get(sysfsDir) ?? assert.fail(`${sysfsDir} is not mounted`);
+  assert.ok(sysfs.readOnly);
+  assert.equal(pod.volumes.find(({ name }) => name === sysfs.name)!.hostPath?.path, "/sys");
+  mounts.delete(sysfsDir);
   assert.deepEqual([...mounts.keys()], ["/etc/network-dra"]);
   const propagated = agent.volumeMounts.filter((mount) => mount.mountPropagation !== undefined);
   assert.deepEqual(propagated.map(({ name, mountPropagation }) => [name, mountPropagation]), [

@@ -73,6 +73,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     stateDir: "/data/state",
     cdiDir: "",
     cniTimeout: 60_000,
+    sysfsDir: "/host/sys",
   });
   assert.deepEqual(agent.readinessProbe.httpGet, { host: "::1", port: 9000, path: "/readyz" });
   assert.equal(agent.image, "registry.example/agent:v9");
@@ -86,6 +87,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     "/usr/lib/cni",
     "/var/lib/cni",
     "/run/cni",
+    "/host/sys",
     "/etc/network-dra",
   ]);
   const { priorityClassName, nodeSelector, tolerations, affinity, imagePullSecrets } =

@@ -21,6 +21,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if has $key (list "nodeName" "kubeconfig") }}
 {{- fail (printf "config.%s is not possible: it differs from node to node" $key) }}
 {{- end }}
+{{- if eq $key "sysfsDir" }}
+{{- fail "config.sysfsDir is not possible: it is where the chart mounts the node's sysfs" }}
+{{- end }}
 {{- end }}
 {{- toYaml .Values.config }}
 {{- end }}
