@@ -142,6 +142,16 @@ Deno.test("the agent's pod attaches demo-a's network with the image's libraries 
           assert.equal(response.status, 200, await response.text());
         }
       });
+      await t.step(
+        "the node's interfaces are published, though there is no program to read them",
+        async () => {
+          const found = () => node.api.slices.devices().map(({ name }) => name);
+          for (let tries = 0; tries < 200 && found().length === 0; tries++) {
+            await new Promise((resolve) => setTimeout(resolve, 25));
+          }
+          assert.ok(["cni", "eth0", "uplink"].every((name) => found().includes(name)), process.log);
+        },
+      );
       await t.step("a pod that comes later gets its interface", async () => {
         const demo = await Deno.readTextFile(join(ROOT, "examples/demo-a/demo-a.yaml"));
         await node.run(parseManifests(demo.replaceAll("poc.dra.networking", DRIVER), "demo-a"));
