@@ -1,6 +1,7 @@
 /** The agent as a process of its own, with the node's real interfaces and a simulated API server. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { stringify } from "yaml";
 import type { StoredDevice } from "../../mod/simulator/resource_slices.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
@@ -18,8 +19,10 @@ class Bench {
 
   private constructor(readonly node: SimulatedNode, readonly cniPath: string) {}
 
-  static async start({ config = "{}", before = () => {} }: {
-    readonly config?: string;
+  static async start({ exclude = [], settings = {}, before = () => {} }: {
+    /** Interfaces that are no devices. */
+    readonly exclude?: readonly string[];
+    readonly settings?: Readonly<Record<string, unknown>>;
     readonly before?: (node: SimulatedNode) => void;
   } = {}): Promise<Bench> {
     const folder = await Deno.makeTempDir({ dir: "/run" });
@@ -28,7 +31,8 @@ class Bench {
     before(node);
     const bench = new Bench(node, (await fetchCniPlugins())[0]!);
     bench.#file = join(folder, "config.yaml");
-    await Deno.writeTextFile(bench.#file, config);
+    const interfaces = { exclude: [...exclude, ...await strangers()] };
+    await Deno.writeTextFile(bench.#file, stringify({ interfaces, ...settings }));
     await bench.startAgent();
     return bench;
   }
@@ -88,6 +92,12 @@ class Bench {
     const answers = await this.node.kubelet.prepare(driver, [claim]);
     return answers[claim.uid]?.error ?? "no answer";
   }
+}
+
+/** Links that tests before these left in the private node. */
+async function strangers(): Promise<string[]> {
+  const all = JSON.parse(await ip(["-j", "link", "show"])) as { ifname: string }[];
+  return all.map(({ ifname }) => ifname).filter((name) => name !== "eth0" && name !== "uplink");
 }
 
 function pause(ms: number): Promise<void> {
@@ -160,15 +170,15 @@ Deno.test("slices that are deleted, and those of a watch that ended, are publish
 });
 
 Deno.test("the configuration says which interfaces are devices, and how many share one", async () => {
-  const config = "interfaces: {exclude: [up*]}\nattachmentsPerInterface: 1000\n";
-  await using bench = await Bench.start({ config });
+  const settings = { attachmentsPerInterface: 1000 };
+  await using bench = await Bench.start({ exclude: ["up*"], settings });
   await bench.shows("cni", "eth0");
   assert.equal(bench.device("eth0")!.capacity?.attachments?.value, "1k");
 });
 
 Deno.test("where devices cannot be shared nor tainted, copies stand for those that are up", async () => {
   await using bench = await Bench.start({
-    config: "copiesPerInterface: 2\n",
+    settings: { copiesPerInterface: 2 },
     before: ({ api }) => Object.assign(api.slices.features, { sharing: false, taints: false }),
   });
   await bench.shows("cni-0", "cni-1", "eth0-0", "eth0-1", "uplink-0", "uplink-1");
