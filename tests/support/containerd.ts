@@ -9,7 +9,8 @@ export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
 export type ContainerdVersion = keyof typeof CONTAINERD;
 
 const PAUSE_IMAGE = "docker.io/local/pause:1";
-const IMAGE = "docker.io/local/busybox:1";
+/** There from the start. */
+export const IMAGE = "docker.io/local/busybox:1";
 
 interface Binaries {
   readonly containerd: string;
@@ -42,6 +43,8 @@ export interface ContainerdOptions {
   readonly version: ContainerdVersion;
   /** Everything of it lives here. */
   readonly folder: string;
+  /** The URL of a registry that has all images. */
+  readonly registry?: string;
 }
 
 /** Fetches what containerd needs; to be done where the network can be reached. */
@@ -83,6 +86,16 @@ export class Containerd {
     };
   }
 
+  /** Below each controller; what runs in it is ended with containerd. */
+  get cgroup(): string {
+    return `/${this.#cgroup}`;
+  }
+
+  /** A static busybox. */
+  get busybox(): string {
+    return this.#binaries.busybox;
+  }
+
   /** The folder of real CNI plugins. */
   get cniPath(): string {
     return this.#binaries.cniPath;
@@ -109,7 +122,7 @@ export class Containerd {
     }).spawn();
     void this.#process.stderr.pipeTo(log.writable).catch(() => {});
     for (let tries = 0;; tries++) {
-      const cri = new Cri(this.paths.socket, { cgroupParent: `/${this.#cgroup}`, image: IMAGE });
+      const cri = new Cri(this.paths.socket, { cgroupParent: this.cgroup, image: IMAGE });
       try {
         await cri.version();
         this.#cri = cri;
@@ -153,10 +166,14 @@ export class Containerd {
   }
 
   async #configure(): Promise<void> {
-    const { folder, version } = this.#options;
+    const { folder, version, registry } = this.#options;
     const { runc, cniPath } = this.#binaries;
-    for (const part of ["root", "state", "nri", "cdi", "cni"]) {
+    for (const part of ["root", "state", "nri", "cdi", "cni", "hosts/_default"]) {
       await Deno.mkdir(join(folder, part), { recursive: true });
+    }
+    if (registry) {
+      const host = `[host."${registry}"]\n  capabilities = ["pull", "resolve"]\n`;
+      await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
     }
     await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
     const config = version === "1.7"
@@ -239,6 +256,8 @@ state = "${folder}/state"
   address = "${folder}/containerd.sock"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "${PAUSE_IMAGE}"
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "${folder}/hosts"
 [plugins.'io.containerd.cri.v1.runtime']
   enable_cdi = true
   cdi_spec_dirs = ["${folder}/cdi"]
@@ -268,6 +287,8 @@ state = "${folder}/state"
   enable_cdi = true
   cdi_spec_dirs = ["${folder}/cdi"]
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "${folder}/hosts"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "${cniPath}"
     conf_dir = "${folder}/cni"

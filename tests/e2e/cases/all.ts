@@ -1,0 +1,6 @@
+import { CLAIMS } from "./claims.ts";
+import { ENDS } from "./ends.ts";
+import { MISTAKES } from "./mistakes.ts";
+import { RESTARTS } from "./restarts.ts";
+
+export const CASES = { ...CLAIMS, ...ENDS, ...RESTARTS, ...MISTAKES };

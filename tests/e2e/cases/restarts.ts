@@ -1,0 +1,90 @@
+/** The agent, the kubelet and the runtime go and come back. */
+import assert from "node:assert/strict";
+import { claim, pod } from "../objects.ts";
+import { until } from "../poll.ts";
+import type { Case, Space } from "../space.ts";
+
+const SIGNALS = ["SIGTERM", "SIGKILL"] as const;
+
+function agentEndsWhileAttaching(signal: typeof SIGNALS[number]): Case {
+  return async (space) => {
+    const { cluster } = space;
+    const mark = cluster.mark(`attaching-${signal}`);
+    const before = `[ "$CNI_COMMAND" = ADD ] && [ ! -e ${mark} ] && : > ${mark} && sleep 2`;
+    await cluster.wrapPlugin("slow", { around: "macvlan", before });
+    await space.apply(
+      claim("lan", [{ name: "lan", type: "slow", subnet: 1 }]),
+      pod("one", { claims: ["lan"] }),
+    );
+    await until("the plugin runs", () => Deno.stat(mark).catch(() => undefined));
+    await cluster.agent.end(signal);
+    await cluster.startAgent();
+    await space.assertNetwork(await space.running("one"), { subnet: 1 });
+  };
+}
+
+function agentEndsAfterwards(signal: typeof SIGNALS[number]): Case {
+  return async (space) => {
+    const { cluster } = space;
+    await runOne(space, "before");
+    const was = await space.assertNetwork(await space.running("before"), { subnet: 1 });
+    await cluster.agent.end(signal);
+    await space.linkIn(await space.running("before"), { subnet: 1 });
+    await cluster.startAgent();
+    const is = await space.assertNetwork(await space.running("before"), { subnet: 1 });
+    assert.equal(is.address, was.address);
+    await runOne(space, "after");
+    await space.assertNetwork(await space.running("after"), { subnet: 1 });
+  };
+}
+
+async function runOne(space: Space, name: string): Promise<void> {
+  await space.apply(claim(name, [{ name: "lan", subnet: 1 }]), pod(name, { claims: [name] }));
+  await space.running(name);
+}
+
+export const RESTARTS: Readonly<Record<string, Case>> = {
+  ...Object.fromEntries(SIGNALS.flatMap((signal) => [
+    [`the agent gets ${signal} while it attaches`, agentEndsWhileAttaching(signal)],
+    [`the agent gets ${signal} after it attached`, agentEndsAfterwards(signal)],
+  ])),
+
+  "a pod that ends while the agent is away waits for it": async (space) => {
+    const { cluster } = space;
+    await runOne(space, "one");
+    await cluster.agent.end("SIGKILL");
+    await cluster.api.delete({ kind: "Pod", name: "one", namespace: space.namespace });
+    await until("the pod's containers end", async () => {
+      const status = (await space.get("Pod", "one"))?.status;
+      return status?.containerStatuses?.[0].state.terminated;
+    });
+    await cluster.startAgent();
+    await until("the pod is gone", async () => !await space.get("Pod", "one") || undefined, {
+      limit: 120_000,
+    });
+  },
+
+  "the kubelet restarts": async (space) => {
+    const { cluster } = space;
+    await runOne(space, "before");
+    const was = await space.assertNetwork(await space.running("before"), { subnet: 1 });
+    await cluster.restartKubelet();
+    await runOne(space, "after");
+    await space.assertNetwork(await space.running("after"), { subnet: 1 });
+    const is = await space.assertNetwork(await space.running("before"), { subnet: 1 });
+    assert.equal(is.address, was.address);
+    assert.equal((await space.get("Pod", "before")).status.containerStatuses[0].restartCount, 0);
+  },
+
+  "the container runtime restarts": async (space) => {
+    const { cluster } = space;
+    await runOne(space, "before");
+    const was = await space.assertNetwork(await space.running("before"), { subnet: 1 });
+    await cluster.containerd.kill();
+    await cluster.containerd.restart();
+    await runOne(space, "after");
+    await space.assertNetwork(await space.running("after"), { subnet: 1 });
+    const is = await space.assertNetwork(await space.running("before"), { subnet: 1 });
+    assert.equal(is.address, was.address);
+  },
+};

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { ip } from "../../mod/simulator/private_node.ts";
+import { AgentProcess } from "../support/agent_process.ts";
+import { Containerd, IMAGE } from "../support/containerd.ts";
+import { busyboxParts } from "../support/image.ts";
+import { agentToken } from "./agent_account.ts";
+import type { Api } from "./api.ts";
+import { ControlPlane } from "./control_plane.ts";
+import { ImageRegistry } from "./image_registry.ts";
+import { Kubelet } from "./kubelet.ts";
+import { fetchKubernetes } from "./kubernetes_programs.ts";
+import { shieldMachine } from "./node_shield.ts";
+import { deviceClass } from "./objects.ts";
+import { until } from "./poll.ts";
+import { publishDevice } from "./resource_slice.ts";
+
+/** The driver's name in examples/demo-a. */
+export const DRIVER = "poc.dra.networking";
+export const NODE = "node-1";
+/** As the cluster's users write it: it is pulled. */
+const USERS_IMAGE = "library/busybox";
+
+/** Kubernetes of one node in a private node, with the agent. */
+export class Cluster {
+  readonly #folder: string;
+  readonly #registry: ImageRegistry;
+  readonly #plane: ControlPlane;
+  readonly #agentConfig: string;
+  /** The interfaces of the node while no pod runs. */
+  readonly #links: readonly string[];
+  readonly containerd: Containerd;
+  readonly kubelet: Kubelet;
+  agent!: AgentProcess;
+
+  private constructor(parts: {
+    readonly folder: string;
+    readonly registry: ImageRegistry;
+    readonly plane: ControlPlane;
+    readonly containerd: Containerd;
+    readonly kubelet: Kubelet;
+    readonly agentConfig: string;
+    readonly links: readonly string[];
+  }) {
+    this.#folder = parts.folder;
+    this.#registry = parts.registry;
+    this.#plane = parts.plane;
+    this.#agentConfig = parts.agentConfig;
+    this.#links = parts.links;
+    this.containerd = parts.containerd;
+    this.kubelet = parts.kubelet;
+  }
+
+  static async start(): Promise<Cluster> {
+    const programs = await fetchKubernetes();
+    if ("missing" in programs) throw new Error(programs.missing);
+    const folder = await Deno.makeTempDir({ dir: "/run" });
+    const logs = join(folder, "log");
+    await Deno.mkdir(logs);
+    await shieldMachine(folder);
+    await using started = new AsyncDisposableStack();
+    const registry = ImageRegistry.start();
+    started.defer(() => registry.stop());
+    const containerd = await Containerd.start({
+      version: "2.1",
+      folder: join(folder, "ctd"),
+      registry: registry.url,
+    });
+    started.defer(() => containerd.stop());
+    const busybox = await Deno.readFile(containerd.busybox);
+    registry.add(USERS_IMAGE, "latest", busyboxParts(busybox, ["/bin/sh"]));
+    const plane = await ControlPlane.start({ programs, folder, logs });
+    started.defer(() => plane.stop());
+    const kubelet = new Kubelet({
+      program: programs.kubelet,
+      nodeName: NODE,
+      folder: join(folder, "kubelet"),
+      logs,
+      kubeconfig: await plane.kubeconfig("kubelet", `/O=system:nodes/CN=system:node:${NODE}`),
+      clientCa: plane.ca,
+      runtimeSocket: containerd.paths.socket,
+      cgroup: containerd.cgroup,
+    });
+    started.defer(() => kubelet.stop());
+    await kubelet.start();
+    await nodeReady(plane.api, kubelet);
+    const token = await agentToken(plane.api, { driver: DRIVER, nodeName: NODE, image: IMAGE });
+    const agentConfig = await plane.writeKubeconfig("agent", { token });
+    await plane.api.apply(deviceClass());
+    const links = await linkNames();
+    const cluster = new Cluster({
+      ...{ folder, registry, plane, containerd, kubelet, agentConfig, links },
+    });
+    await Deno.mkdir(cluster.#wrappers);
+    await cluster.publishDevice();
+    await cluster.startAgent();
+    started.move();
+    return cluster;
+  }
+
+  get api(): Api {
+    return this.#plane.api;
+  }
+
+  async startAgent(): Promise<void> {
+    this.agent = new AgentProcess([
+      ...["--node-name", NODE, "--driver-name", DRIVER, "--kubeconfig", this.#agentConfig],
+      ...["--kubelet-dir", join(this.#folder, "kubelet")],
+      ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
+      ...["--state-dir", join(this.#folder, "state")],
+      ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
+    ]);
+    await this.agent.ready();
+  }
+
+  async restartKubelet(): Promise<void> {
+    await this.kubelet.stop();
+    await this.kubelet.start();
+    await until("the kubelet deletes the node's slices and registers the agent", async () => {
+      const slices = await this.api.list({ kind: "ResourceSlice" });
+      return slices.length === 0 || undefined;
+    }, { explain: () => this.kubelet.log() });
+    await this.publishDevice();
+  }
+
+  async publishDevice(): Promise<void> {
+    await publishDevice(this.api, { driver: DRIVER, nodeName: NODE });
+  }
+
+  /** A plugin that runs a line of shell before the real plugin. */
+  async wrapPlugin(
+    type: string,
+    { around, before }: { readonly around: string; readonly before: string },
+  ): Promise<void> {
+    const real = join(this.containerd.cniPath, around);
+    const script = `#!/bin/sh\n${before}\nexec ${real}\n`;
+    await Deno.writeTextFile(join(this.#wrappers, type), script, { mode: 0o755 });
+  }
+
+  /** A path for a mark by which wrapped plugins and tests tell each other something. */
+  mark(name: string): string {
+    return join(this.#folder, `mark-${name}`);
+  }
+
+  /** Records, CDI files, leases, network namespaces and interfaces that no pod accounts for. */
+  async leftovers(): Promise<string[]> {
+    const left: string[] = [];
+    for (const folder of ["state/claims", "state/attachments", "ctd/cdi"]) {
+      for (const name of await names(join(this.#folder, folder))) left.push(`${folder}/${name}`);
+    }
+    for (const network of await names("/var/lib/cni/networks")) {
+      for (const name of await names(join("/var/lib/cni/networks", network))) {
+        if (name === "lock" || name.startsWith("last_reserved")) continue;
+        left.push(`lease ${network} ${name}`);
+      }
+    }
+    left.push(...(await names("/run/netns")).map((name) => `network namespace ${name}`));
+    const links = (await linkNames()).filter((name) => !this.#links.includes(name));
+    // The cluster's own bridge comes with the first pod and stays.
+    left.push(...links.filter((name) => name !== "main0").map((name) => `interface ${name}`));
+    return left;
+  }
+
+  /** Rejects with what is left over, where it does not go within a few seconds. */
+  async assertNothingLeft(): Promise<void> {
+    let left: string[] = [];
+    await until("nothing is left", async () => {
+      left = await this.leftovers();
+      return left.length === 0 || undefined;
+    }, { limit: 15_000, explain: () => Promise.resolve(left.join("\n")) });
+  }
+
+  async stop(): Promise<void> {
+    const code = await this.agent.end();
+    await this.kubelet.stop();
+    await this.#plane.stop();
+    await this.containerd.stop();
+    await this.#registry.stop();
+    assert.equal(code, 0, this.agent.log);
+  }
+
+  get #wrappers(): string {
+    return join(this.#folder, "wrappers");
+  }
+}
+
+async function nodeReady(api: Api, kubelet: Kubelet): Promise<void> {
+  await until("the node is ready", async () => {
+    const node = await api.get({ kind: "Node", name: NODE });
+    const conditions = node?.status?.conditions ?? [];
+    const ready = conditions.find(({ type }: { type: string }) => type === "Ready");
+    return ready?.status === "True" || undefined;
+  }, { limit: 90_000, explain: () => kubelet.log() });
+}
+
+async function linkNames(): Promise<string[]> {
+  const links = await ip(["-o", "link"]);
+  return links.trim().split("\n").map((line) => line.split(": ")[1]!.split("@")[0]!);
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * The end-to-end tests (`deno task e2e [WORDS]`): the agent on real Kubernetes, in a private node
+ * whose end unmakes whatever they made. WORDS choose cases by their names. Ends with one line that
+ * counts everything.
+ */
+import { join } from "node:path";
+import {
+  furnishPrivateNode,
+  inPrivateNode,
+  privateNodeObstacle,
+  spawnInPrivateNode,
+} from "../../mod/simulator/private_node.ts";
+import { fetchContainerd } from "../support/containerd.ts";
+import { type Count, count, denoTest } from "../support/test_runs.ts";
+import { traces } from "../support/traces.ts";
+import { CASES } from "./cases/all.ts";
+import { fetchEtcd } from "./control_plane.ts";
+import { fetchKubernetes } from "./kubernetes_programs.ts";
+
+const TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
+/** Says to the inner run where its report goes. */
+const REPORT = "NETWORK_DRA_TEST_REPORT";
+
+/** Brings what the tests need into the cache; gives why they cannot be run. */
+async function fetchParts(): Promise<string | undefined> {
+  const progress = (line: string) => console.log(line);
+  const obstacle = await privateNodeObstacle();
+  if (obstacle) return obstacle;
+  const kubernetes = await fetchKubernetes({ progress });
+  if ("missing" in kubernetes) return kubernetes.missing;
+  await Promise.all([fetchContainerd("2.1", { progress }), fetchEtcd({ progress })]);
+  return undefined;
+}
+
+async function endToEnd(): Promise<Count> {
+  const obstacle = await fetchParts();
+  if (obstacle) {
+    const skipped = Object.keys(CASES).length;
+    console.log(`skipped the ${skipped} end-to-end tests: ${obstacle}`);
+    return { passed: 0, failed: 0, skipped };
+  }
+  const before = await traces();
+  const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
+  try {
+    const report = join(folder, "report.xml");
+    const { success } = await spawnInPrivateNode(Deno.execPath(), {
+      args: ["run", "--allow-all", "--quiet", import.meta.filename!, ...Deno.args],
+      env: { [REPORT]: report },
+    }).status;
+    const result = await count(report, success);
+    const left = (await traces()).filter((trace) => !before.includes(trace));
+    for (const trace of left) console.log(`left behind on the machine: ${trace}`);
+    return { ...result, failed: result.failed + left.length };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function main(): Promise<number> {
+  if (inPrivateNode()) {
+    await furnishPrivateNode();
+    const flags = Deno.args.length > 0 ? [`--filter=${Deno.args.join(" ")}`] : [];
+    const { failed } = await denoTest([TESTS], { report: Deno.env.get(REPORT)!, flags });
+    return failed === 0 ? 0 : 1;
+  }
+  const { passed, failed, skipped } = await endToEnd();
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+  return failed === 0 ? 0 : 1;
+}
+
+Deno.exit(await main());
