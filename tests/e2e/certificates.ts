@@ -40,8 +40,9 @@ export class Authority {
     const { cert, key } = this.#paths(name);
     const [request, extensions] = ["csr", "ext"].map((end) => join(this.#folder, `${name}.${end}`));
     await openssl(["req", ...NEW_KEY, "-keyout", key, "-out", request!, "-subj", subject]);
-    const alternatives = names.length > 0 ? `subjectAltName=${names.join(",")}\n` : "";
-    await Deno.writeTextFile(extensions!, alternatives);
+    const lines = ["basicConstraints=CA:FALSE"];
+    if (names.length > 0) lines.push(`subjectAltName=${names.join(",")}`);
+    await Deno.writeTextFile(extensions!, `${lines.join("\n")}\n`);
     const { cert: caCert, key: caKey } = this.#paths("ca");
     await openssl([
       ...["x509", "-req", "-in", request!, "-CA", caCert, "-CAkey", caKey, "-CAcreateserial"],

@@ -2,6 +2,8 @@ import { CASES } from "./cases/all.ts";
 import { Cluster } from "./cluster.ts";
 import { Space } from "./space.ts";
 
+const chosen = Object.entries(CASES).filter(([name]) => name.includes(Deno.args.join(" ")));
+
 let cluster: Cluster;
 
 Deno.test.beforeAll(async () => {
@@ -12,7 +14,7 @@ Deno.test.beforeAll(async () => {
 
 Deno.test.afterAll(() => cluster.stop());
 
-for (const [name, body] of Object.entries(CASES)) {
+for (const [name, body] of chosen) {
   Deno.test({
     name,
     // The cluster lives from the first case to the last.

@@ -59,8 +59,8 @@ async function endToEnd(): Promise<Count> {
 async function main(): Promise<number> {
   if (inPrivateNode()) {
     await furnishPrivateNode();
-    const flags = Deno.args.length > 0 ? [`--filter=${Deno.args.join(" ")}`] : [];
-    const { failed } = await denoTest([TESTS], { report: Deno.env.get(REPORT)!, flags });
+    const paths = [TESTS, "--", ...Deno.args];
+    const { failed } = await denoTest(paths, { report: Deno.env.get(REPORT)! });
     return failed === 0 ? 0 : 1;
   }
   const { passed, failed, skipped } = await endToEnd();
