@@ -11,42 +11,41 @@ import { ImageRegistry } from "./image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
 import { fetchKubernetes } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
-import { deviceClass } from "./objects.ts";
+import { deviceClass, DRIVER } from "./objects.ts";
 import { until } from "./poll.ts";
 import { publishDevice } from "./resource_slice.ts";
 
-/** The driver's name in examples/demo-a. */
-export const DRIVER = "poc.dra.networking";
 export const NODE = "node-1";
 /** As the cluster's users write it: it is pulled. */
 const USERS_IMAGE = "library/busybox";
 
-/** Kubernetes of one node in a private node, with the agent. */
+/** Kubernetes of one node, in a private node, with the agent. */
 export class Cluster {
   readonly #folder: string;
-  readonly #registry: ImageRegistry;
-  readonly #plane: ControlPlane;
   readonly #agentConfig: string;
   /** The interfaces of the node while no pod runs. */
   readonly #links: readonly string[];
+  /** Ends all but the agent. */
+  readonly #parts: AsyncDisposableStack;
+  readonly api: Api;
   readonly containerd: Containerd;
   readonly kubelet: Kubelet;
   agent!: AgentProcess;
 
   private constructor(parts: {
     readonly folder: string;
-    readonly registry: ImageRegistry;
-    readonly plane: ControlPlane;
-    readonly containerd: Containerd;
-    readonly kubelet: Kubelet;
     readonly agentConfig: string;
     readonly links: readonly string[];
+    readonly parts: AsyncDisposableStack;
+    readonly api: Api;
+    readonly containerd: Containerd;
+    readonly kubelet: Kubelet;
   }) {
     this.#folder = parts.folder;
-    this.#registry = parts.registry;
-    this.#plane = parts.plane;
     this.#agentConfig = parts.agentConfig;
     this.#links = parts.links;
+    this.#parts = parts.parts;
+    this.api = parts.api;
     this.containerd = parts.containerd;
     this.kubelet = parts.kubelet;
   }
@@ -83,23 +82,23 @@ export class Cluster {
     });
     started.defer(() => kubelet.stop());
     await kubelet.start();
-    await nodeReady(plane.api, kubelet);
-    const token = await agentToken(plane.api, { driver: DRIVER, nodeName: NODE, image: IMAGE });
+    const { api } = plane;
+    await nodeReady(api, kubelet);
+    const token = await agentToken(api, { driver: DRIVER, nodeName: NODE, image: IMAGE });
     const agentConfig = await plane.writeKubeconfig("agent", { token });
-    await plane.api.apply(deviceClass());
+    await api.apply(deviceClass());
     const links = await linkNames();
-    const cluster = new Cluster({
-      ...{ folder, registry, plane, containerd, kubelet, agentConfig, links },
-    });
-    await Deno.mkdir(cluster.#wrappers);
-    await cluster.publishDevice();
-    await cluster.startAgent();
-    started.move();
-    return cluster;
-  }
-
-  get api(): Api {
-    return this.#plane.api;
+    const parts = started.move();
+    const cluster = new Cluster({ folder, agentConfig, links, parts, api, containerd, kubelet });
+    try {
+      await Deno.mkdir(cluster.#wrappers);
+      await cluster.publishDevice();
+      await cluster.startAgent();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
   }
 
   async startAgent(): Promise<void> {
@@ -110,13 +109,17 @@ export class Cluster {
       ...["--state-dir", join(this.#folder, "state")],
       ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
     ]);
-    await this.agent.ready();
+    await until("the agent is ready", () => {
+      return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));
+    }, { limit: 30_000, explain: () => Promise.resolve(this.agent.log) });
   }
 
-  async restartKubelet(): Promise<void> {
+  /** @param meanwhile what happens while it is away */
+  async restartKubelet(meanwhile = () => Promise.resolve()): Promise<void> {
     await this.kubelet.stop();
+    await meanwhile();
     await this.kubelet.start();
-    await until("the kubelet deletes the node's slices and registers the agent", async () => {
+    await until("the kubelet deletes the node's slices", async () => {
       const slices = await this.api.list({ kind: "ResourceSlice" });
       return slices.length === 0 || undefined;
     }, { explain: () => this.kubelet.log() });
@@ -171,12 +174,9 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
-    const code = await this.agent.end();
-    await this.kubelet.stop();
-    await this.#plane.stop();
-    await this.containerd.stop();
-    await this.#registry.stop();
-    assert.equal(code, 0, this.agent.log);
+    await using _parts = this.#parts;
+    const code = await this.agent?.end();
+    assert.equal(code, 0, this.agent?.log);
   }
 
   get #wrappers(): string {

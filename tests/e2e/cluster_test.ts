@@ -4,15 +4,15 @@ import { Space } from "./space.ts";
 
 const chosen = Object.entries(CASES).filter(([name]) => name.includes(Deno.args.join(" ")));
 
-let cluster: Cluster;
+let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
-  const begun = performance.now();
   cluster = await Cluster.start();
-  console.log(`the cluster is up after ${Math.round(performance.now() - begun) / 1000} s`);
 });
 
-Deno.test.afterAll(() => cluster.stop());
+Deno.test.afterAll(async () => {
+  await cluster?.stop();
+});
 
 for (const [name, body] of chosen) {
   Deno.test({
@@ -20,6 +20,6 @@ for (const [name, body] of chosen) {
     // The cluster lives from the first case to the last.
     sanitizeOps: false,
     sanitizeResources: false,
-    fn: () => Space.run(cluster, body),
+    fn: () => Space.run(cluster!, body),
   });
 }

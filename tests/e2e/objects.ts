@@ -3,7 +3,8 @@ import { macvlan, type NetworkOptions } from "../support/claims.ts";
 import type { Manifest } from "./api.ts";
 
 const GROUP_VERSION = "resource.k8s.io/v1";
-const DRIVER = "poc.dra.networking";
+/** The driver of examples/demo-a. */
+export const DRIVER = "poc.dra.networking";
 
 /** The class of examples/demo-a, which most claims name. */
 export const CLASS = "network-interface";

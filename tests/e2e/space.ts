@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import type { Json, Manifest } from "./api.ts";
 import type { Cluster } from "./cluster.ts";
 import { until } from "./poll.ts";
@@ -139,14 +140,11 @@ export class Space {
     },
   ): Promise<{ readonly address: string; readonly entry: Json; readonly claim: Json }> {
     const { address, mac } = await this.linkIn(pod, { link, subnet });
-    const { entry, claim: found } = await this.statusOf(claim!, link);
-    assert.deepEqual(entry.networkData, {
+    const { found, entry } = await this.#statusOf(claim!, {
       interfaceName: link,
       hardwareAddress: mac,
       ips: [address],
     });
-    assert.equal(entry.conditions[0].type, "Ready");
-    assert.equal(entry.conditions[0].status, "True");
     const keys = ({ driver, pool, device, shareID }: Json) => [driver, pool, device, shareID];
     const results: Json[] = found.status.allocation.devices.results;
     assert.ok(
@@ -156,18 +154,21 @@ export class Space {
     return { address, entry, claim: found };
   }
 
-  /** The claim and its status entry for an interface, once it has one. */
-  async statusOf(
-    claim: string,
-    link: string,
-  ): Promise<{ readonly claim: Json; readonly entry: Json }> {
-    const explain = async () => JSON.stringify((await this.get("ResourceClaim", claim))?.status);
-    return await until(`the status of claim ${claim} shows ${link}`, async () => {
-      const found = await this.get("ResourceClaim", claim);
-      const devices: Json[] = found?.status?.devices ?? [];
-      const entry = devices.find(({ networkData }) => networkData?.interfaceName === link);
-      return entry ? { claim: found, entry } : undefined;
-    }, { limit: 20_000, explain });
+  /** A claim and its status entry with this network data, once it has one that is ready. */
+  async #statusOf(name: string, networkData: Json): Promise<{ found: Json; entry: Json }> {
+    const explain = async () => JSON.stringify((await this.get("ResourceClaim", name))?.status);
+    return await until(
+      `the status of claim ${name} is ${JSON.stringify(networkData)}`,
+      async () => {
+        const found = await this.get("ResourceClaim", name);
+        const entry = found?.status?.devices?.find((device: Json) =>
+          isDeepStrictEqual(device.networkData, networkData) &&
+          device.conditions[0].type === "Ready" && device.conditions[0].status === "True"
+        );
+        return entry ? { found, entry } : undefined;
+      },
+      { limit: 20_000, explain },
+    );
   }
 
   async #clear(): Promise<void> {

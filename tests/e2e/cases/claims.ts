@@ -2,12 +2,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parseManifests } from "../../../mod/simulator/manifests.ts";
-import { claim, claimTemplate, claimWith, CLASS, deployment, deviceClass } from "../objects.ts";
-import { parametersOf, pod } from "../objects.ts";
+import {
+  claim,
+  claimTemplate,
+  claimWith,
+  CLASS,
+  deployment,
+  deviceClass,
+  DRIVER,
+  parametersOf,
+  pod,
+} from "../objects.ts";
+import { until } from "../poll.ts";
 import { type Case, claimsOf } from "../space.ts";
 
 const DEMO = new URL("../../../examples/demo-a", import.meta.url).pathname;
-const DRIVER = "poc.dra.networking";
 
 export const CLAIMS: Readonly<Record<string, Case>> = {
   "demo-a as it stands": async (space) => {
@@ -83,8 +92,10 @@ export const CLAIMS: Readonly<Record<string, Case>> = {
     const others = await space.linkIn(other, { subnet: 1 });
     assert.notEqual(others.address, address);
     // The status has room for one of them.
-    const { entry } = await space.assertNetwork(one, { subnet: 1 });
-    assert.match(entry.conditions[0].message, /in 2 pods/);
+    await until("the status says that there are two", async () => {
+      const { entry } = await space.assertNetwork(one, { subnet: 1 });
+      return /in 2 pods/.test(entry.conditions[0].message) || undefined;
+    });
     await space.delete("Pod", "one");
     await space.linkIn(other, { subnet: 1 });
     await space.assertNetwork(other, { subnet: 1 });
@@ -143,6 +154,70 @@ export const CLAIMS: Readonly<Record<string, Case>> = {
       pod("office", { claims: ["office"] }),
     );
     await space.assertNetwork(await space.running("office"), { link: "lan0", subnet: 5 });
+  },
+
+  "configured by the claim, although the DeviceClass says otherwise": async (space) => {
+    const ofClass = parametersOf({ name: "lan", subnet: 5, interface: "lan0" });
+    const ofClaim = parametersOf({ name: "own", subnet: 6, interface: "own0" });
+    await space.apply(
+      deviceClass({ name: "office-lan", parameters: ofClass }),
+      claimWith("own", {
+        devices: {
+          requests: [{ name: "lan", exactly: { deviceClassName: "office-lan" } }],
+          config: [{ opaque: { driver: DRIVER, parameters: ofClaim } }],
+        },
+      }),
+      pod("own", { claims: ["own"] }),
+    );
+    await space.assertNetwork(await space.running("own"), { link: "own0", subnet: 6 });
+  },
+
+  "init containers, a sidecar and a container that does not name the claim": async (space) => {
+    const { spec, ...rest } = pod("many", { claims: ["lan"] });
+    const [main] = (spec as { containers: Record<string, unknown>[] }).containers;
+    const look = ["sh", "-c", "ip addr show net1"];
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), {
+      ...rest,
+      spec: {
+        ...spec as object,
+        initContainers: [
+          { ...main, name: "first", command: look },
+          { ...main, name: "sidecar", restartPolicy: "Always" },
+          { ...main, name: "second", command: look, resources: {} },
+        ],
+        containers: [main, { ...main, name: "other", resources: {} }],
+      },
+    });
+    const running = await space.running("many");
+    await space.assertNetwork(running, { subnet: 1 });
+    const ended = running.status.initContainerStatuses.filter(({ name }: { name: string }) =>
+      name !== "sidecar"
+    );
+    assert.deepEqual(
+      ended.map((each: { restartCount: number; state: { terminated?: { exitCode: number } } }) => [
+        each.state.terminated?.exitCode,
+        each.restartCount,
+      ]),
+      [[0, 0], [0, 0]],
+    );
+  },
+
+  "a container that crashes and is started again keeps its network": async (space) => {
+    const mark = "/tmp/crashed";
+    const command = `[ -e ${mark} ] && exec sleep infinity; : > ${mark}; ip addr show net1; exit 1`;
+    const made = pod("crash", { claims: ["lan"], command: ["sh", "-c", command] });
+    const spec = made.spec as { containers: Record<string, unknown>[] };
+    spec.containers[0]!.volumeMounts = [{ name: "tmp", mountPath: "/tmp" }];
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), {
+      ...made,
+      spec: { ...spec, volumes: [{ name: "tmp", emptyDir: {} }] },
+    });
+    const running = await until("the container runs again", async () => {
+      const found = await space.get("Pod", "crash");
+      const [status] = found.status.containerStatuses ?? [];
+      return status?.ready && status.restartCount > 0 ? found : undefined;
+    });
+    await space.assertNetwork(running, { subnet: 1 });
   },
 
   "a pod without claims is left alone": async (space) => {

@@ -1,4 +1,5 @@
 /** Mistakes of users: the pod's events name the cause. */
+import { ip } from "../../../mod/simulator/private_node.ts";
 import { claim, pod, type RequestOptions } from "../objects.ts";
 import type { Case } from "../space.ts";
 
@@ -21,14 +22,46 @@ export const MISTAKES: Readonly<Record<string, Case>> = {
     { parameters: { interfaces: "net1", config: {} } },
     /FailedPrepareDynamicResources: .*parameters.*interfaces/,
   ),
-  "a plugin that is not there": waits(
-    { type: "nowhere" },
-    /network "lan" \(interface net1, claim [^)]+\) is not ready: .*nowhere/,
-  ),
-  "a master that is not there": waits(
-    { config: { master: "eth9" } },
-    /network "lan" \(interface net1, claim [^)]+\) is not ready: .*eth9/,
-  ),
+  "a plugin that is not there": async (space) => {
+    const { cluster } = space;
+    await space.apply(
+      claim("lan", [{ name: "lan", type: "late", subnet: 1 }]),
+      pod("waits", { claims: ["lan"] }),
+    );
+    await space.assertEvent(
+      "waits",
+      /FailedPrepareDynamicResources: .*request lan: plugin type="late".*install it on the node/,
+    );
+    await cluster.wrapPlugin("late", { around: "macvlan", before: "" });
+    await space.assertNetwork(await space.running("waits", { limit: 120_000 }), { subnet: 1 });
+  },
+
+  "a master that is not there": async (space) => {
+    await space.apply(
+      claim("lan", [{ name: "lan", subnet: 1, config: { master: "late0" } }]),
+      pod("waits", { claims: ["lan"] }),
+    );
+    await space.assertEvent(
+      "waits",
+      /network "lan" \(interface net1, claim [^)]+\) is not ready: .*Link not found/,
+    );
+    await ip(["link", "add", "late0", "type", "veth", "peer", "name", "late1"]);
+    try {
+      for (const name of ["late0", "late1"]) await ip(["link", "set", name, "up"]);
+      await space.assertNetwork(await space.running("waits"), { subnet: 1 });
+    } finally {
+      await ip(["link", "delete", "late0"]);
+    }
+  },
+
+  "a pod on the host's network": async (space) => {
+    const { spec, ...rest } = pod("host", { claims: ["lan"] });
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), {
+      ...rest,
+      spec: { ...spec as object, hostNetwork: true },
+    });
+    await space.assertEvent("host", /uses the host's network/);
+  },
 
   "a mistake on the node that is repaired": async (space) => {
     const { cluster } = space;

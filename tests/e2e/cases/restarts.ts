@@ -49,6 +49,16 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
     [`the agent gets ${signal} after it attached`, agentEndsAfterwards(signal)],
   ])),
 
+  "a pod that comes while the agent is away waits for it": async (space) => {
+    const { cluster } = space;
+    await cluster.agent.end();
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
+    await space.assertEvent("one", /FailedPrepareDynamicResources: .*poc\.dra\.networking/);
+    await cluster.startAgent();
+    const running = await space.running("one", { limit: 120_000 });
+    await space.assertNetwork(running, { subnet: 1 });
+  },
+
   "a pod that ends while the agent is away waits for it": async (space) => {
     const { cluster } = space;
     await runOne(space, "one");
@@ -74,6 +84,21 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
     const is = await space.assertNetwork(await space.running("before"), { subnet: 1 });
     assert.equal(is.address, was.address);
     assert.equal((await space.get("Pod", "before")).status.containerStatuses[0].restartCount, 0);
+  },
+
+  "a pod comes, and another ends, while the kubelet is away": async (space) => {
+    const { cluster } = space;
+    await runOne(space, "leaves");
+    await cluster.restartKubelet(async () => {
+      await space.apply(
+        claim("comes", [{ name: "lan", subnet: 1 }]),
+        pod("comes", { claims: ["comes"] }),
+      );
+      const namespace = space.namespace;
+      await cluster.api.delete({ kind: "Pod", name: "leaves", namespace });
+    });
+    await space.assertNetwork(await space.running("comes"), { subnet: 1 });
+    await until("the other is gone", async () => !await space.get("Pod", "leaves") || undefined);
   },
 
   "the container runtime restarts": async (space) => {
