@@ -1,5 +1,4 @@
 import type { Api, Manifest } from "./api.ts";
-import { until } from "./poll.ts";
 
 const NAME = "network-dra";
 const RBAC = "rbac.authorization.k8s.io";
@@ -16,18 +15,14 @@ export interface AgentAccountOptions {
  */
 export async function agentToken(api: Api, options: AgentAccountOptions): Promise<string> {
   for (const manifest of account(options.driver)) await api.apply(manifest);
-  await api.apply(pod(options));
-  const { metadata: { uid } } = await until("the agent's pod is on the node", async () => {
-    const found = await api.get({ kind: "Pod", namespace: NAME, name: NAME });
-    return found.spec.nodeName === options.nodeName ? found : undefined;
-  });
+  const { metadata: { name, uid } } = await api.apply(pod(options));
   const path = `/api/v1/namespaces/${NAME}/serviceaccounts/${NAME}/token`;
   const { status } = await api.request("POST", path, {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
     spec: {
       expirationSeconds: 4 * 3600,
-      boundObjectRef: { apiVersion: "v1", kind: "Pod", name: NAME, uid },
+      boundObjectRef: { apiVersion: "v1", kind: "Pod", name, uid },
     },
   });
   return status.token;
@@ -79,7 +74,7 @@ function pod({ nodeName, image }: AgentAccountOptions): Manifest {
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: NAME, namespace: NAME },
+    metadata: { name: `${NAME}-${nodeName}`, namespace: NAME },
     spec: {
       serviceAccountName: NAME,
       nodeName,

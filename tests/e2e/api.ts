@@ -44,25 +44,32 @@ export class ApiError extends Error {
   }
 }
 
-/** The API server, as a cluster's administrator uses it. */
+/** The API server, as a user of it sees it. */
 export class Api {
   readonly #server: string;
   readonly #http: Deno.HttpClient;
+  readonly #token: string | undefined;
 
-  private constructor(server: string, http: Deno.HttpClient) {
+  private constructor(server: string, http: Deno.HttpClient, token?: string) {
     this.#server = server;
     this.#http = http;
+    this.#token = token;
   }
 
+  /** As whom the certificate or the token names. */
   static async connect(
     server: string,
-    { ca, cert, key }: Certificate & { readonly ca: string },
+    { ca, user }: {
+      readonly ca: string;
+      readonly user: Certificate | { readonly token: string };
+    },
   ): Promise<Api> {
-    const [caCert, certPem, keyPem] = await Promise.all(
-      [ca, cert, key].map((path) => Deno.readTextFile(path)),
-    );
-    const http = Deno.createHttpClient({ caCerts: [caCert!], cert: certPem!, key: keyPem! });
-    return new Api(server, http);
+    const caCerts = [await Deno.readTextFile(ca)];
+    if ("token" in user) return new Api(server, Deno.createHttpClient({ caCerts }), user.token);
+    const [cert, key] = await Promise.all([user.cert, user.key].map((path) => {
+      return Deno.readTextFile(path);
+    }));
+    return new Api(server, Deno.createHttpClient({ caCerts, cert: cert!, key: key! }));
   }
 
   close(): void {
@@ -128,7 +135,10 @@ export class Api {
       method,
       client: this.#http,
       ...(body !== undefined && { body: JSON.stringify(body) }),
-      headers: { ...(contentType && { "Content-Type": contentType }) },
+      headers: {
+        ...(contentType && { "Content-Type": contentType }),
+        ...(this.#token && { "Authorization": `Bearer ${this.#token}` }),
+      },
     });
   }
 }

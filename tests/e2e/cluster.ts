@@ -27,7 +27,7 @@ export class Cluster {
   readonly #links: readonly string[];
   /** Ends all but the agent. */
   readonly #parts: AsyncDisposableStack;
-  readonly api: Api;
+  readonly #plane: ControlPlane;
   readonly containerd: Containerd;
   readonly kubelet: Kubelet;
   agent!: AgentProcess;
@@ -37,7 +37,7 @@ export class Cluster {
     readonly agentConfig: string;
     readonly links: readonly string[];
     readonly parts: AsyncDisposableStack;
-    readonly api: Api;
+    readonly plane: ControlPlane;
     readonly containerd: Containerd;
     readonly kubelet: Kubelet;
   }) {
@@ -45,7 +45,7 @@ export class Cluster {
     this.#agentConfig = parts.agentConfig;
     this.#links = parts.links;
     this.#parts = parts.parts;
-    this.api = parts.api;
+    this.#plane = parts.plane;
     this.containerd = parts.containerd;
     this.kubelet = parts.kubelet;
   }
@@ -82,14 +82,13 @@ export class Cluster {
     });
     started.defer(() => kubelet.stop());
     await kubelet.start();
-    const { api } = plane;
-    await nodeReady(api, kubelet);
-    const token = await agentToken(api, { driver: DRIVER, nodeName: NODE, image: IMAGE });
+    await nodeReady(plane.api, kubelet);
+    const token = await tokenOn(NODE, plane.api);
     const agentConfig = await plane.writeKubeconfig("agent", { token });
-    await api.apply(deviceClass());
+    await plane.api.apply(deviceClass());
     const links = await linkNames();
     const parts = started.move();
-    const cluster = new Cluster({ folder, agentConfig, links, parts, api, containerd, kubelet });
+    const cluster = new Cluster({ folder, agentConfig, links, parts, plane, containerd, kubelet });
     try {
       await Deno.mkdir(cluster.#wrappers);
       await cluster.publishDevice();
@@ -99,6 +98,16 @@ export class Cluster {
       await cluster.stop();
       throw error;
     }
+  }
+
+  /** As the cluster's administrator sees it. */
+  get api(): Api {
+    return this.#plane.api;
+  }
+
+  /** The API server as the agent on a node sees it. */
+  async apiAsAgentOn(nodeName: string): Promise<Api> {
+    return await this.#plane.apiAs(await tokenOn(nodeName, this.api));
   }
 
   async startAgent(): Promise<void> {
@@ -182,6 +191,10 @@ export class Cluster {
   get #wrappers(): string {
     return join(this.#folder, "wrappers");
   }
+}
+
+function tokenOn(nodeName: string, api: Api): Promise<string> {
+  return agentToken(api, { driver: DRIVER, nodeName, image: IMAGE });
 }
 
 async function nodeReady(api: Api, kubelet: Kubelet): Promise<void> {

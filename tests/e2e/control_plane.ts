@@ -32,6 +32,7 @@ export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #authority: Authority;
   readonly #daemons: Daemon[] = [];
+  /** As the cluster's administrator sees it. */
   api!: Api;
 
   private constructor(options: ControlPlaneOptions, authority: Authority) {
@@ -78,6 +79,11 @@ export class ControlPlane {
     return path;
   }
 
+  /** The API server as whom the token names sees it. */
+  async apiAs(token: string): Promise<Api> {
+    return await Api.connect(SERVER, { ca: this.ca, user: { token } });
+  }
+
   async stop(): Promise<void> {
     this.api?.close();
     for (const daemon of this.#daemons.reverse()) await daemon.end();
@@ -92,9 +98,9 @@ export class ControlPlane {
     ]);
     const names = ["IP:127.0.0.1", "IP:10.96.0.1", "DNS:localhost"];
     const serving = await this.#authority.issue("apiserver", { subject: "/CN=apiserver", names });
-    const admin = await this.#authority.issue("admin", { subject: ADMIN });
+    const user = await this.#authority.issue("admin", { subject: ADMIN });
     const apiServer = this.#startApiServer(serving);
-    this.api = await Api.connect(SERVER, { ca: this.ca, ...admin });
+    this.api = await Api.connect(SERVER, { ca: this.ca, user });
     await until("the API server is ready", async () => {
       if (apiServer.ended) throw new Error(`the API server ended:\n${await apiServer.log()}`);
       return await this.api.ready() || undefined;
