@@ -220,6 +220,18 @@ export const CLAIMS: Readonly<Record<string, Case>> = {
     await space.assertNetwork(running, { subnet: 1 });
   },
 
+  "the health of a pod's devices is in its status": async (space) => {
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
+    await space.running("one");
+    const resources = await until("the pod's status tells of its devices", async () => {
+      const { status } = await space.get("Pod", "one");
+      const [told] = status.containerStatuses[0].allocatedResourcesStatus ?? [];
+      return told?.resources?.[0]?.health === "Unknown" ? undefined : told;
+    }, { explain: async () => JSON.stringify((await space.get("Pod", "one")).status) });
+    assert.equal(resources.name, "claim:lan");
+    assert.equal(resources.resources[0].health, "Healthy");
+  },
+
   "a pod without claims is left alone": async (space) => {
     await space.apply(pod("plain"));
     const running = await space.running("plain");

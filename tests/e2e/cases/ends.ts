@@ -1,8 +1,9 @@
 /** How pods end. Each case is followed by the check that nothing is left on the node. */
 import assert from "node:assert/strict";
+import type { Manifest } from "../api.ts";
 import { claim, claimTemplate, job, pod } from "../objects.ts";
 import { until } from "../poll.ts";
-import type { Case } from "../space.ts";
+import type { Case, Space } from "../space.ts";
 
 export const ENDS: Readonly<Record<string, Case>> = {
   "delete": async (space) => {
@@ -44,23 +45,60 @@ export const ENDS: Readonly<Record<string, Case>> = {
     await cluster.assertNothingLeft();
   },
 
-  "30 short pods": async (space) => {
+  "the node is drained": async (space) => {
     await space.apply(
       claimTemplate("lan", [{ name: "lan", subnet: 1 }]),
-      job("churn", {
-        completions: 30,
-        parallelism: 10,
-        templates: ["lan"],
-        command: ["sh", "-c", "ip addr show net1"],
-      }),
+      claim("shared", [{ name: "lan", subnet: 2 }]),
+      ...[1, 2, 3].map((n) => pod(`pod-${n}`, { templates: ["lan"], claims: ["shared"] })),
     );
-    const job30 = () => space.get("Job", "churn");
-    const ended = await until("the Job ends", async () => {
-      const { status } = await job30();
-      return status?.completionTime || status?.failed ? status : undefined;
-    }, { limit: 180_000, explain: async () => JSON.stringify((await job30()).status) });
-    assert.equal(ended.succeeded, 30);
-    assert.equal(ended.failed, undefined);
+    await Promise.all((await space.allRunning(3)).map(async ({ metadata: { name } }) => {
+      const path = `/api/v1/namespaces/${space.namespace}/pods/${name}/eviction`;
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name } };
+      await space.cluster.api.request("POST", path, eviction);
+    }));
+    await until(
+      "the pods are gone",
+      async () => (await space.list("Pod")).length === 0 || undefined,
+    );
     await space.cluster.assertNothingLeft();
   },
+
+  "30 short pods": async (space) => {
+    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
+    await succeeds(space, 30);
+    await space.cluster.assertNothingLeft();
+  },
+
+  "30 short pods while the agent restarts": async (space) => {
+    const { cluster } = space;
+    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
+    for (const [after, signal] of [[5, "SIGTERM"], [15, "SIGKILL"]] as const) {
+      await until(`${after} pods are through`, async () => {
+        const { status } = await space.get("Job", NAME);
+        return (status?.succeeded ?? 0) >= after || status?.failed ? true : undefined;
+      }, { limit: 180_000 });
+      await cluster.agent.end(signal);
+      await cluster.startAgent();
+    }
+    await succeeds(space, 30);
+    await cluster.assertNothingLeft();
+  },
 };
+
+const NAME = "churn";
+
+/** Pods that fail unless their network is there when they start. */
+function churn(completions: number): Manifest {
+  const command = ["sh", "-c", "ip addr show net1"];
+  return job(NAME, { completions, parallelism: 10, templates: ["lan"], command });
+}
+
+async function succeeds(space: Space, completions: number): Promise<void> {
+  const status = async () => (await space.get("Job", NAME)).status;
+  const ended = await until("the Job ends", async () => {
+    const now = await status();
+    return now?.completionTime || now?.failed ? now : undefined;
+  }, { limit: 240_000, explain: async () => JSON.stringify(await status()) });
+  assert.equal(ended.succeeded, completions);
+  assert.equal(ended.failed, undefined);
+}
