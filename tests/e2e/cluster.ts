@@ -30,7 +30,8 @@ export class Cluster {
   readonly #plane: ControlPlane;
   readonly containerd: Containerd;
   readonly kubelet: Kubelet;
-  agent!: AgentProcess;
+  /** All that ran, the present one last. */
+  readonly #agents: AgentProcess[] = [];
 
   private constructor(parts: {
     readonly folder: string;
@@ -50,7 +51,8 @@ export class Cluster {
     this.kubelet = parts.kubelet;
   }
 
-  static async start(): Promise<Cluster> {
+  /** @param cgroup name of the cgroup for its pods */
+  static async start(cgroup: string): Promise<Cluster> {
     const programs = await fetchKubernetes();
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
@@ -63,6 +65,7 @@ export class Cluster {
     const containerd = await Containerd.start({
       version: "2.1",
       folder: join(folder, "ctd"),
+      cgroup,
       registry: registry.url,
     });
     started.defer(() => containerd.stop());
@@ -100,6 +103,12 @@ export class Cluster {
     }
   }
 
+  get agent(): AgentProcess {
+    const agent = this.#agents.at(-1);
+    if (!agent) throw new Error("no agent has been started");
+    return agent;
+  }
+
   /** As the cluster's administrator sees it. */
   get api(): Api {
     return this.#plane.api;
@@ -111,13 +120,15 @@ export class Cluster {
   }
 
   async startAgent(): Promise<void> {
-    this.agent = new AgentProcess([
-      ...["--node-name", NODE, "--driver-name", DRIVER, "--kubeconfig", this.#agentConfig],
-      ...["--kubelet-dir", join(this.#folder, "kubelet")],
-      ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
-      ...["--state-dir", join(this.#folder, "state")],
-      ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
-    ]);
+    this.#agents.push(
+      new AgentProcess([
+        ...["--node-name", NODE, "--driver-name", DRIVER, "--kubeconfig", this.#agentConfig],
+        ...["--kubelet-dir", join(this.#folder, "kubelet")],
+        ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
+        ...["--state-dir", join(this.#folder, "state")],
+        ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
+      ]),
+    );
     await until("the agent is ready", () => {
       return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));
     }, { limit: 30_000, explain: () => Promise.resolve(this.agent.log) });
@@ -184,8 +195,12 @@ export class Cluster {
 
   async stop(): Promise<void> {
     await using _parts = this.#parts;
-    const code = await this.agent?.end();
-    assert.equal(code, 0, this.agent?.log);
+    const codes = await Promise.all(this.#agents.slice(-1).map((agent) => agent.end()));
+    assert.ok(codes.every((code) => code === 0), this.agent.log);
+    const errors = this.#agents.flatMap(({ lines }) =>
+      lines.filter(({ level }) => level === "error" || level === "raw")
+    );
+    assert.deepEqual(errors, []);
   }
 
   get #wrappers(): string {

@@ -4,10 +4,13 @@ import { Space } from "./space.ts";
 
 const chosen = Object.entries(CASES).filter(([name]) => name.includes(Deno.args.join(" ")));
 
+/** The runner chooses it, so that it can remove what a run that was broken off leaves. */
+const CGROUP = "NETWORK_DRA_E2E_CGROUP";
+
 let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
-  cluster = await Cluster.start();
+  cluster = await Cluster.start(Deno.env.get(CGROUP)!);
 });
 
 Deno.test.afterAll(async () => {

@@ -10,7 +10,7 @@ import {
   privateNodeObstacle,
   spawnInPrivateNode,
 } from "../../mod/simulator/private_node.ts";
-import { fetchContainerd } from "../support/containerd.ts";
+import { fetchContainerd, removeCgroup } from "../support/containerd.ts";
 import { type Count, count, denoTest } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
 import { CASES } from "./cases/all.ts";
@@ -20,6 +20,8 @@ import { fetchKubernetes } from "./kubernetes_programs.ts";
 const TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
 /** Says to the inner run where its report goes. */
 const REPORT = "NETWORK_DRA_TEST_REPORT";
+/** And where its pods belong. */
+const CGROUP = "NETWORK_DRA_E2E_CGROUP";
 
 /** Brings what the tests need into the cache; gives why they cannot be run. */
 async function fetchParts(): Promise<string | undefined> {
@@ -43,17 +45,38 @@ async function endToEnd(): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const { success } = await spawnInPrivateNode(Deno.execPath(), {
-      args: ["run", "--allow-all", "--quiet", import.meta.filename!, ...Deno.args],
-      env: { [REPORT]: report },
-    }).status;
+    const cgroup = `network-dra-e2e-${crypto.randomUUID().slice(0, 8)}`;
+    const success = await runInside({ [REPORT]: report, [CGROUP]: cgroup });
     const result = await count(report, success);
-    const left = (await traces()).filter((trace) => !before.includes(trace));
-    for (const trace of left) console.log(`left behind on the machine: ${trace}`);
+    const left = (await traces()).filter((trace) =>
+      !before.includes(trace) && (trace.includes(cgroup) || !OTHER_TESTS.test(trace))
+    );
+    for (const trace of left) {
+      console.log(`left behind on the machine: ${trace}`);
+      // Namespaces end by themselves; cgroups do not.
+      if (trace.endsWith(`/${cgroup}`)) await removeCgroup(trace);
+    }
     return { ...result, failed: result.failed + left.length };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Cgroups of tests that run at the same time. */
+const OTHER_TESTS = /^\/sys\/fs\/cgroup\/.*network-dra-/;
+
+/** Runs the tests in a private node, which ends with them or when this process is told to end. */
+async function runInside(env: Readonly<Record<string, string>>): Promise<boolean> {
+  const inside = spawnInPrivateNode(Deno.execPath(), {
+    args: ["run", "--allow-all", "--quiet", import.meta.filename!, ...Deno.args],
+    env,
+  });
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const end = () => inside.kill("SIGKILL");
+  for (const signal of signals) Deno.addSignalListener(signal, end);
+  const { success } = await inside.status;
+  for (const signal of signals) Deno.removeSignalListener(signal, end);
+  return success;
 }
 
 async function main(): Promise<number> {

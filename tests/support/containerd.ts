@@ -43,6 +43,8 @@ export interface ContainerdOptions {
   readonly version: ContainerdVersion;
   /** Everything of it lives here. */
   readonly folder: string;
+  /** Name of the cgroup for all that runs in it; otherwise one is made up. */
+  readonly cgroup?: string;
   /** The URL of a registry that has all images. */
   readonly registry?: string;
 }
@@ -59,13 +61,14 @@ export async function fetchContainerd(
 export class Containerd {
   readonly #options: ContainerdOptions;
   readonly #binaries: Binaries;
-  readonly #cgroup = `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
+  readonly #cgroup: string;
   #process: Deno.ChildProcess | undefined;
   #cri: Cri | undefined;
 
   private constructor(options: ContainerdOptions, found: Binaries) {
     this.#options = options;
     this.#binaries = found;
+    this.#cgroup = options.cgroup ?? `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
@@ -204,7 +207,7 @@ export class Containerd {
 }
 
 /** Ends the processes of a cgroup, which a failed test can leave, and removes it from below. */
-async function removeCgroup(path: string): Promise<void> {
+export async function removeCgroup(path: string): Promise<void> {
   const procs = await Deno.readTextFile(join(path, "cgroup.procs")).catch(() => "");
   for (const pid of procs.split("\n").filter((line) => line !== "")) {
     try {
