@@ -160,6 +160,13 @@ export class Cluster {
     await Deno.writeTextFile(join(this.#wrappers, type), script, { mode: 0o755 });
   }
 
+  /** The id of the sandbox in which a container runs. */
+  async sandboxOf(containerId: string): Promise<string> {
+    const bundles = join(this.#folder, "ctd/state/io.containerd.runtime.v2.task/k8s.io");
+    const spec = JSON.parse(await Deno.readTextFile(join(bundles, containerId, "config.json")));
+    return spec.annotations["io.kubernetes.cri.sandbox-id"];
+  }
+
   /** A path for a mark by which wrapped plugins and tests tell each other something. */
   mark(name: string): string {
     return join(this.#folder, `mark-${name}`);

@@ -26,8 +26,8 @@ export class Kubelet {
   async start(): Promise<void> {
     const { program, nodeName, folder, logs, kubeconfig, cgroup } = this.#options;
     await Deno.mkdir(folder, { recursive: true });
-    for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
-      await Deno.mkdir(join("/sys/fs/cgroup", name, cgroup), { recursive: true });
+    for (const hierarchy of await cgroupHierarchies()) {
+      await Deno.mkdir(join(hierarchy, cgroup), { recursive: true });
     }
     const config = join(folder, "config.json");
     await Deno.writeTextFile(config, JSON.stringify(this.#configuration()));
@@ -78,4 +78,12 @@ export class Kubelet {
       localStorageCapacityIsolation: false,
     };
   }
+}
+
+/** The one of cgroup v2, or those of v1. */
+async function cgroupHierarchies(): Promise<string[]> {
+  const root = "/sys/fs/cgroup";
+  const entries = await Array.fromAsync(Deno.readDir(root));
+  if (entries.some(({ name }) => name === "cgroup.controllers")) return [root];
+  return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => join(root, name));
 }

@@ -22,7 +22,10 @@ export type KubernetesPrograms =
 /**
  * The programs of the control plane and the node: those in the folder KUBE_BIN, or else built into
  * the cache, once, which takes ten minutes and more. To be called first where the network can be
- * reached. Go's own caches are used, so that a build that was broken off goes on where it was.
+ * reached. Go's own caches are used, so that a build that was broken off goes on where it was. Without
+ * Go it tells why.
+ *
+ * @throws Error when KUBE_BIN does not hold them
  */
 export async function fetchKubernetes(
   { progress }: { readonly progress?: (line: string) => void } = {},
@@ -35,7 +38,7 @@ export async function fetchKubernetes(
   >;
   const absent = await notThere(Object.values(programs));
   if (absent.length === 0) return programs;
-  if (own) return { missing: `KUBE_BIN: there is no ${absent.join(", no ")}` };
+  if (own) throw new Error(`KUBE_BIN: there is no ${absent.join(", no ")}`);
   const obstacle = await goObstacle();
   if (obstacle) return { missing: `Kubernetes cannot be built: ${obstacle}; or give KUBE_BIN` };
   await Deno.mkdir(cacheFolder(), { recursive: true });

@@ -110,8 +110,7 @@ export class Space {
   /** What a command prints inside a pod. */
   async exec(pod: Json, ...command: string[]): Promise<string> {
     const current = await this.get("Pod", pod.metadata.name);
-    const { containerID } = current.status.containerStatuses[0];
-    return await this.cluster.containerd.cri.exec(containerID.split("//")[1], ...command);
+    return await this.cluster.containerd.cri.exec(containerOf(current), ...command);
   }
 
   /** What an interface inside a pod has: its address, which must be of 10.10.<subnet>.0/24, and MAC. */
@@ -203,6 +202,11 @@ function runs({ metadata, status }: Json): boolean {
   const containers: Json[] = status.containerStatuses ?? [];
   return metadata.deletionTimestamp === undefined && status.phase === "Running" &&
     containers.length > 0 && containers.every(({ ready }) => ready);
+}
+
+/** The id of a pod's first container. */
+export function containerOf(pod: Json): string {
+  return pod.status.containerStatuses[0].containerID.split("//")[1];
 }
 
 /** The names of a pod's claims, those made from templates too. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { claim, pod } from "../objects.ts";
 import { until } from "../poll.ts";
-import type { Case, Space } from "../space.ts";
+import { type Case, containerOf, type Space } from "../space.ts";
 
 const SIGNALS = ["SIGTERM", "SIGKILL"] as const;
 
@@ -99,6 +99,19 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
     });
     await space.assertNetwork(await space.running("comes"), { subnet: 1 });
     await until("the other is gone", async () => !await space.get("Pod", "leaves") || undefined);
+  },
+
+  "a pod whose sandbox dies gets its network in the new one": async (space) => {
+    const { cluster } = space;
+    await runOne(space, "one");
+    const was = await space.running("one");
+    await space.assertNetwork(was, { subnet: 1 });
+    await cluster.containerd.cri.stopPodSandbox(await cluster.sandboxOf(containerOf(was)));
+    const is = await until("the pod runs in another sandbox", async () => {
+      const pod = await space.running("one");
+      return containerOf(pod) === containerOf(was) ? undefined : pod;
+    });
+    await space.assertNetwork(is, { subnet: 1 });
   },
 
   "the container runtime restarts": async (space) => {
