@@ -20,6 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   journal: ["agent/ports.ts", "claim", "files"],
   cdi: ["agent/ports.ts", "claim", "files"],
   netns: ["agent/ports.ts"],
+  observe: ["agent/ports.ts"],
+  inventory: ["agent/ports.ts", "claim"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
   cmd: [
@@ -28,10 +30,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "claim",
     "cni",
     "dra",
+    "inventory",
     "journal",
     "kube",
     "netns",
     "nri",
+    "observe",
     "simulator",
   ],
 };
@@ -99,6 +103,12 @@ Deno.test("only main.ts ends the process", async () => {
 Deno.test("no import is bound to a machine, and packages are named in deno.json alone", async () => {
   for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
     assert.ok(!/^(\/|file:|https?:|npm:|jsr:)/.test(target), `${file} imports ${target}`);
+  }
+});
+
+Deno.test("only mod/observe knows how metrics are kept", async () => {
+  for (const { file, target } of await imports("mod")) {
+    assert.ok(target !== "prom-client" || file.startsWith("mod/observe/"), `${file} imports it`);
   }
 });
 

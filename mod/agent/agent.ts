@@ -6,19 +6,24 @@ import { deviceStatuses } from "./device_status.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
 import type {
+  AgentCounts,
+  AttachmentState,
   CdiFiles,
   ClaimRecord,
   Clock,
   Cluster,
   Cni,
+  Devices,
+  Events,
   Journal,
   Log,
+  Metrics,
   Namespaces,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
 import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
-import { type Entry, SandboxNetwork } from "./sandbox_network.ts";
+import { type Entry, SandboxNetwork, stateOf } from "./sandbox_network.ts";
 import { SharedClaims } from "./shared_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
@@ -31,8 +36,11 @@ export interface AgentPorts {
   readonly journal: Journal;
   readonly namespaces: Namespaces;
   readonly cdi: CdiFiles;
+  readonly devices: Devices;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
+  readonly events: Events;
 }
 
 export interface AgentOptions {
@@ -122,8 +130,11 @@ export class Agent {
         try {
           const draft = drafts.get(ref.uid)!;
           if ("error" in draft) throw new Error(draft.error);
-          return [ref.uid, { devices: this.#devices(await this.#accept(draft, batch)) }];
+          const devices = this.#devices(await this.#accept(draft, batch));
+          this.#ports.metrics.prepared("ok");
+          return [ref.uid, { devices }];
         } catch (error) {
+          this.#ports.metrics.prepared("error");
           this.#ports.log.warn(`cannot prepare ${describeClaim(ref)}`, { error: messageOf(error) });
           return [ref.uid, { error: messageOf(error) }];
         }
@@ -141,8 +152,10 @@ export class Agent {
       const answers = refs.map(async (ref): Promise<[string, { error?: string }]> => {
         try {
           await this.#release(ref, signal);
+          this.#ports.metrics.unprepared("ok");
           return [ref.uid, {}];
         } catch (error) {
+          this.#ports.metrics.unprepared("error");
           this.#ports.log.warn(`cannot unprepare ${describeClaim(ref)} yet`, {
             error: messageOf(error),
           });
@@ -176,10 +189,17 @@ export class Agent {
     sandbox: Sandbox,
     options: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
   ): Promise<void> {
-    if (!this.#sandboxes.has(sandbox.id)) this.attach(sandbox);
-    await this.#shared.known(sandbox, options.signal);
-    for (const id of options.cdiDevices) this.#assertPrepared(sandbox, id);
-    await this.#sandboxes.get(sandbox.id)?.ready(options.signal);
+    const { clock, metrics } = this.#ports;
+    const began = clock.now().getTime();
+    const waited = () => (clock.now().getTime() - began) / 1000;
+    try {
+      await this.#passGate(sandbox, options);
+    } catch (error) {
+      metrics.gateWaited(options.signal.aborted ? "timeout" : "refused", waited());
+      throw error;
+    }
+    // Containers of other pods pass at once, and would hide those that wait.
+    if (this.#sandboxes.has(sandbox.id)) metrics.gateWaited("opened", waited());
   }
 
   /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
@@ -222,11 +242,36 @@ export class Agent {
     });
   }
 
+  /** How many there are of what the agent keeps. */
+  counts(): AgentCounts {
+    const attachments: Record<AttachmentState, number> = {
+      attaching: 0,
+      attached: 0,
+      attach_failed: 0,
+      detaching: 0,
+      detach_failed: 0,
+    };
+    let attachment = 0;
+    for (const { entries } of this.#sandboxes.values()) {
+      for (const entry of entries) {
+        attachments[stateOf(entry)]++;
+        if (entry.recorded) attachment++;
+      }
+    }
+    return { attachments, records: { claim: this.#claims.all().length, attachment } };
+  }
+
   /** Every device of the prepared claims. */
   deviceHealth(): DeviceHealth[] {
     return this.#claims.all().flatMap((record) =>
       record.attachments.map(({ pool, device }) => ({ pool, device, healthy: true, message: "" }))
     );
+  }
+
+  /** The names of the devices that prepared claims hold. */
+  allocatedDevices(): string[] {
+    const held = this.#claims.all().flatMap(({ attachments }) => attachments);
+    return [...new Set(held.map(({ device }) => device))];
   }
 
   /** Lets running operations finish and does nothing further. */
@@ -239,6 +284,19 @@ export class Agent {
     const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
     await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
     await this.#marks.close();
+  }
+
+  async #passGate(
+    sandbox: Sandbox,
+    { cdiDevices, signal }: {
+      readonly cdiDevices: readonly string[];
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void> {
+    if (!this.#sandboxes.has(sandbox.id)) this.attach(sandbox);
+    await this.#shared.known(sandbox, signal);
+    for (const id of cdiDevices) this.#assertPrepared(sandbox, id);
+    await this.#sandboxes.get(sandbox.id)?.ready(signal);
   }
 
   async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {
@@ -339,10 +397,13 @@ export class Agent {
   #warnOfLateAttach(sandbox: Sandbox): void {
     for (const entry of this.#sandboxes.get(sandbox.id)?.entries ?? []) {
       if (!entry.wanted || entry.attached) continue;
-      this.#ports.log.warn(
-        `containers of ${describePod(sandbox.pod)} started without ${describeAttachment(entry)}: ` +
-          "attaching it late",
-      );
+      const late = `started without ${describeAttachment(entry)}: attaching it late`;
+      this.#ports.log.warn(`containers of ${describePod(sandbox.pod)} ${late}`);
+      this.#ports.events.warn({
+        reason: "NetworkAttachedLate",
+        message: `containers ${late}`,
+        about: { kind: "Pod", ...sandbox.pod },
+      });
     }
   }
 }

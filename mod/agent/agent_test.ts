@@ -6,8 +6,11 @@ import {
   FakeClock,
   FakeCluster,
   FakeCni,
+  FakeDevices,
+  FakeEvents,
   FakeJournal,
   FakeLog,
+  FakeMetrics,
   FakeNamespaces,
   settle,
 } from "../../tests/support/agent_fakes.ts";
@@ -74,8 +77,11 @@ function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) 
     journal: from?.journal ?? new FakeJournal(),
     namespaces: new FakeNamespaces(),
     cdi: new FakeCdi(),
+    devices: new FakeDevices(),
     clock: new FakeClock(),
     log: new FakeLog(),
+    metrics: new FakeMetrics(),
+    events: new FakeEvents(),
   };
   const agent = new Agent(ports, { driver, concurrency: 4 });
   const store = (claim: ReturnType<typeof aClaim>) => {
@@ -117,6 +123,20 @@ Deno.test("prepare() of a claim that is prepared asks nobody and gives the same 
   const { reads } = cluster;
   assert.deepEqual(await agent.prepare([ref("a")], never), first);
   assert.equal(cluster.reads, reads);
+});
+
+Deno.test("prepare() fills the allocated device's interface in, and refuses another", async () => {
+  const { prepare, journal, devices } = setUp();
+  devices.interfaces.set("device-net", "eth7");
+  await prepare(aClaim("a"));
+  const [attachment] = journal.claims.get("uid-a")!.attachments;
+  assert.equal(attachment!.network.plugins[0]!.master, "eth7");
+  const other = { plugins: [{ type: "macvlan", master: "eth0" }] };
+  const answers = await prepare(aClaim("b", { network: other }));
+  assert.match(
+    answers.get("uid-b")!.error!,
+    /^claim default\/b: request net: .*plugins\[0\]\.master: "eth0" is not the interface of the allocated device device-net/,
+  );
 });
 
 Deno.test("prepare() names interfaces so that they are unique in the pod", async (t) => {
@@ -278,6 +298,54 @@ Deno.test("a failed attach shows as Ready False with its cause, and as True once
   assert.equal(condition()?.status, "True");
 });
 
+Deno.test("what happens is counted: claims, gates, states and records", async () => {
+  const { agent, prepare, gate, cni, clock, metrics } = setUp();
+  const none = { attaching: 0, attached: 0, attach_failed: 0, detaching: 0, detach_failed: 0 };
+  assert.deepEqual(agent.counts(), { attachments: none, records: { claim: 0, attachment: 0 } });
+  await agent.gate(aSandbox("other"), { cdiDevices: [], signal: never });
+  await prepare(aClaim("a"));
+  cni.during = () => clock.sleep(100);
+  agent.attach(aSandbox("s1", "p"));
+  assert.deepEqual(agent.counts().attachments, { ...none, attaching: 1 });
+  const open = gate(aSandbox("s1", "p"));
+  await clock.advance(100);
+  await open;
+  assert.deepEqual(agent.counts(), {
+    attachments: { ...none, attached: 1 },
+    records: { claim: 1, attachment: 1 },
+  });
+  agent.detach("s1");
+  assert.deepEqual(agent.counts().attachments, { ...none, detaching: 1 });
+  await clock.advance(100);
+  await agent.unprepare([ref("a")], never);
+  assert.deepEqual(agent.counts(), { attachments: none, records: { claim: 0, attachment: 0 } });
+
+  await agent.prepare([ref("unknown")], never);
+  await prepare(aClaim("b"));
+  cni.during = () => {
+    throw new Error("no address left");
+  };
+  agent.attach(aSandbox("s2", "p"));
+  await assert.rejects(gate(aSandbox("s2", "p")));
+  assert.deepEqual(agent.counts().attachments, { ...none, attach_failed: 1 });
+  cni.during = () => new Promise(() => {});
+  await clock.advance(1000);
+  const over = new AbortController();
+  const late = agent.gate(aSandbox("s2", "p"), { cdiDevices: [], signal: over.signal });
+  await settle();
+  over.abort();
+  await assert.rejects(late);
+  assert.deepEqual(metrics.counted.filter((line) => !line.startsWith("status")), [
+    "prepared ok",
+    "gate opened 0.1",
+    "unprepared ok",
+    "prepared error",
+    "prepared ok",
+    "gate refused 0",
+    "gate timeout 0",
+  ]);
+});
+
 Deno.test("the sandbox of a pod that was made anew is attached; a late stop of the old one does not touch it", async () => {
   const { agent, prepare, gate, cni } = setUp();
   await prepare(aClaim("a"));
@@ -417,7 +485,7 @@ Deno.test("after a restart: what is attached stays, what is half done is done ag
   before.cni.during = () => {};
   before.cni.calls.length = 0;
 
-  const { agent, cni, gate, journal, clock, log } = setUp(before);
+  const { agent, cni, gate, journal, clock, log, events } = setUp(before);
   await agent.load();
   await settle();
   assert.deepEqual(cni.log, []);
@@ -430,6 +498,10 @@ Deno.test("after a restart: what is attached stays, what is half done is done ag
   assert.deepEqual([...cni.attached].toSorted(), ["sp/net1", "sr/net1"]);
   assert.equal(journal.attachments.size, 2);
   assert.ok(log.lines.some((line) => /containers of pod default\/r started without/.test(line)));
+  assert.deepEqual(events.lines, [
+    'NetworkAttachedLate Pod/r: containers started without network "network-c" ' +
+    "(interface net1, claim default/c): attaching it late",
+  ]);
   await clock.advance(1000);
 });
 

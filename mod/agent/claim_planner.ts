@@ -1,7 +1,7 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { assignInterfaceNames } from "../claim/interface_names.ts";
 import { type ClaimPlan, planClaim } from "../claim/plan.ts";
-import type { ClaimRecord, Cluster, Cni } from "./ports.ts";
+import type { ClaimRecord, Cluster, Cni, Devices } from "./ports.ts";
 import type { PreparedClaims } from "./prepared_claims.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
@@ -11,6 +11,7 @@ export type Draft = ClaimPlan | { readonly error: string };
 export interface ClaimPlannerPorts {
   readonly cluster: Cluster;
   readonly cni: Cni;
+  readonly devices: Devices;
 }
 
 /** Turns the claims that the kubelet names into what shall be attached. Slow and fallible work. */
@@ -30,7 +31,8 @@ export class ClaimPlanner {
       if (!claim) {
         return { error: `${describeClaim(ref)} (UID ${ref.uid}) is gone from the API server` };
       }
-      const plan = planClaim(claim, { driver: this.#driver });
+      const interfaceOf = await this.#ports.devices.known(signal);
+      const plan = planClaim(claim, { driver: this.#driver, interfaceOf });
       if (plan.claim.uid !== ref.uid) {
         return {
           error: `${describeClaim(ref)} has UID ${plan.claim.uid}, but the kubelet asks for ` +

@@ -1,7 +1,7 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { Limiter } from "./limiter.ts";
-import type { Clock, Cluster, DeviceStatus, Log } from "./ports.ts";
+import type { Clock, Cluster, DeviceStatus, Log, Metrics } from "./ports.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
 /** Changes that come within this time go out in one write: the networks of a pod, a stop and its unprepare. */
@@ -16,6 +16,7 @@ export interface ClaimStatusesPorts {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /**
@@ -80,19 +81,22 @@ export class ClaimStatuses {
   }
 
   async #loop(writer: Writer): Promise<void> {
-    const { clock, log } = this.#ports;
+    const { clock, log, metrics } = this.#ports;
     const { signal } = this.#stop;
     let failures = 0;
     try {
       while (writer.dirty) {
         await clock.sleep(failures ? pauseAfter(failures, RETRY) : COALESCE, signal);
         writer.dirty = false;
+        const attempt = failures ? "retry" : "first";
         try {
-          await this.#limiter.run(() => this.#write(writer));
+          const outcome = await this.#limiter.run(() => this.#write(writer));
+          if (outcome !== "unchanged") metrics.statusWritten(outcome, attempt);
           if (failures) log.info(`wrote the status of ${describeClaim(writer.claim)} at last`);
           failures = 0;
         } catch (error) {
           if (signal.aborted) return;
+          metrics.statusWritten("failed", attempt);
           failures++;
           log[failures === 1 ? "warn" : "debug"](
             `cannot write the status of ${describeClaim(writer.claim)} yet`,
@@ -106,16 +110,17 @@ export class ClaimStatuses {
     }
   }
 
-  async #write(writer: Writer): Promise<void> {
+  async #write(writer: Writer): Promise<"applied" | "gone" | "unchanged"> {
     const devices = this.#build(writer.claim.uid);
     const content = JSON.stringify(devices);
-    if (content === writer.applied) return;
+    if (content === writer.applied) return "unchanged";
     const outcome = await this.#ports.cluster.applyDeviceStatus(
       writer.claim,
       devices,
       this.#stop.signal,
     );
     writer.applied = outcome === "applied" ? content : undefined;
+    return outcome;
   }
 }
 

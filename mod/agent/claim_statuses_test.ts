@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeClock, FakeCluster, FakeLog } from "../../tests/support/agent_fakes.ts";
+import { FakeClock, FakeCluster, FakeLog, FakeMetrics } from "../../tests/support/agent_fakes.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import type { DeviceStatus } from "./ports.ts";
 
@@ -25,9 +25,10 @@ function setUp() {
   cluster.claims.set("default/a", {});
   const clock = new FakeClock();
   const log = new FakeLog();
+  const metrics = new FakeMetrics();
   const state = { devices: [] as DeviceStatus[] };
-  const statuses = new ClaimStatuses({ cluster, clock, log }, () => state.devices);
-  return { cluster, clock, log, state, statuses };
+  const statuses = new ClaimStatuses({ cluster, clock, log, metrics }, () => state.devices);
+  return { cluster, clock, log, metrics, state, statuses };
 }
 
 Deno.test("changes that come together go out in one write", async () => {
@@ -57,7 +58,7 @@ Deno.test("a change during a write is written after it", async () => {
 });
 
 Deno.test("a write is repeated until the API server took it, and said once", async () => {
-  const { cluster, clock, log, state, statuses } = setUp();
+  const { cluster, clock, log, metrics, state, statuses } = setUp();
   let away = true;
   cluster.during = () => {
     if (away) throw new Error("connection refused");
@@ -71,10 +72,13 @@ Deno.test("a write is repeated until the API server took it, and said once", asy
   await clock.advance(60_000);
   assert.deepEqual(cluster.applied.get("uid-a"), [entry("x")]);
   assert.ok(log.lines.includes("info wrote the status of claim default/a at last"));
+  assert.deepEqual(metrics.counted.slice(0, 2), ["status failed first", "status failed retry"]);
+  assert.equal(metrics.counted.at(-1), "status applied retry");
+  assert.equal(metrics.counted.length, cluster.applies);
 });
 
 Deno.test("nothing is written when nothing changed", async () => {
-  const { cluster, clock, state, statuses } = setUp();
+  const { cluster, clock, metrics, state, statuses } = setUp();
   statuses.changed(claim);
   await clock.advance(1000);
   assert.equal(cluster.applies, 0);
@@ -84,6 +88,7 @@ Deno.test("nothing is written when nothing changed", async () => {
   statuses.changed(claim);
   await clock.advance(1000);
   assert.equal(cluster.applies, 1);
+  assert.deepEqual(metrics.counted, ["status applied first"]);
 });
 
 Deno.test("a restored claim is written even when it has no entry: an earlier run may have left one", async () => {

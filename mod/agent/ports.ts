@@ -1,4 +1,5 @@
 /** What the agent needs from the world, declared by the one who uses it. Adapters implement these. */
+import type { DeviceInterface } from "../claim/allocated_interface.ts";
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 
@@ -164,6 +165,96 @@ export interface CdiFiles {
   remove(claimUid: string): Promise<void>;
   /** The claims that have a file now. */
   list(): Promise<string[]>;
+}
+
+/** Counts what the agent does. Every method returns at once: some stand in the way of a pod's start. */
+export interface Metrics {
+  /** A claim was prepared, or refused. */
+  prepared(result: Result): void;
+  unprepared(result: Result): void;
+  /** A container of a pod with networks came to the gate; it stood there for so many seconds. */
+  gateWaited(outcome: GateOutcome, seconds: number): void;
+  /** One try at writing a claim's status; a retry follows a try that failed. */
+  statusWritten(result: StatusResult, attempt: "first" | "retry"): void;
+}
+
+export type Result = "ok" | "error";
+/** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
+export type GateOutcome = "opened" | "refused" | "timeout";
+export type StatusResult = "applied" | "gone" | "failed";
+
+/** How many there are of what the agent keeps. */
+export interface AgentCounts {
+  readonly attachments: Readonly<Record<AttachmentState, number>>;
+  /** What the journal holds. */
+  readonly records: { readonly claim: number; readonly attachment: number };
+}
+
+export type AttachmentState =
+  | "attaching"
+  | "attached"
+  | "attach_failed"
+  | "detaching"
+  | "detach_failed";
+
+/** Tells users what they must know, on the objects that it is about. */
+export interface Events {
+  /** Returns at once. The same event again raises the count of the first; what cannot be written is dropped. */
+  warn(event: WarningEvent): void;
+}
+
+export interface WarningEvent {
+  readonly reason: "NetworkAttachFailed" | "NetworkAttachedLate" | "NetworkDetachFailed";
+  readonly message: string;
+  readonly about: EventObject;
+}
+
+/** The object that an event is about. */
+export interface EventObject extends PodRef {
+  readonly kind: "Pod" | "ResourceClaim";
+}
+
+/** An attribute's value as the API has it (resource.k8s.io/v1 DeviceAttribute). */
+export type DeviceAttribute =
+  | { readonly string: string }
+  | { readonly int: number }
+  | { readonly bool: boolean };
+
+/** A device of this node as the scheduler shall see it. */
+export interface NodeDevice {
+  readonly name: string;
+  /** By name; without a domain they are the driver's. */
+  readonly attributes: Readonly<Record<string, DeviceAttribute>>;
+  /** Its link is down or away: nothing new may be scheduled on it. */
+  readonly down: boolean;
+}
+
+/** A device to be published. */
+export interface OfferedDevice extends NodeDevice {
+  /** Names of it, or of its numbered copies, that claims hold and that must stay as they are. */
+  readonly allocated: readonly string[];
+}
+
+/** What the node has. */
+export interface Inventory {
+  /** The devices as they are now. Does not reject: what cannot be read is logged and stays as it was. */
+  read(signal: AbortSignal): Promise<NodeDevice[]>;
+}
+
+/** The node's devices as the API server has them: its ResourceSlices. */
+export interface DevicePool {
+  /** What is published now, numbered copies as the one device that they are of. */
+  published(signal: AbortSignal): Promise<NodeDevice[]>;
+  /** Makes these the published devices, and says whether anything had to be written for that. */
+  publish(devices: readonly OfferedDevice[], signal: AbortSignal): Promise<boolean>;
+  /** Yields when it begins to watch and at each change thereafter; ends or rejects when the API server ends it. */
+  changes(signal: AbortSignal): AsyncIterable<void>;
+}
+
+/** What the node's devices stand for. */
+export interface Devices {
+  /** Resolves when they are known; the function throws for a name that is none of this node's. */
+  known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
 }
 
 export interface Clock {

@@ -5,8 +5,10 @@ import type { Limiter } from "./limiter.ts";
 import type {
   Attached,
   AttachmentRecord,
+  AttachmentState,
   Clock,
   Cni,
+  Events,
   HeldNamespace,
   Journal,
   Log,
@@ -31,6 +33,7 @@ export interface SandboxNetworkPorts {
   readonly namespaces: Namespaces;
   readonly clock: Clock;
   readonly log: Log;
+  readonly events: Events;
   /** Bounds the CNI operations of the whole node. */
   readonly limiter: Limiter;
 }
@@ -150,7 +153,7 @@ export class SandboxNetwork {
     // A failed try is repeated now rather than at the end of its pause: someone is waiting.
     this.#endPause?.();
     while (!this.#stopped) {
-      const missing = this.entries.filter((entry) => entry.wanted && !entry.attached);
+      const missing = this.entries.filter((entry) => entry.wanted && !isReady(entry));
       const first = missing[0];
       if (!first) return;
       const failed = missing.find((entry) => entry.failure);
@@ -243,6 +246,7 @@ export class SandboxNetwork {
         ...this.#about(entry),
         error: entry.failure.error.message,
       });
+      this.#warnUsers(entry, step);
       return false;
     } finally {
       this.#onChange(entry.claim.uid);
@@ -263,6 +267,7 @@ export class SandboxNetwork {
         const { network } = entry.attachment;
         const result = await limiter.run(() => cni.add(network, runtime, NEVER));
         entry.attached = { ...result, at: clock.now().toISOString() };
+        entry.failure = undefined;
       } catch (error) {
         await this.#undo(entry).catch((cause) =>
           log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
@@ -278,7 +283,6 @@ export class SandboxNetwork {
       });
     }
     entry.saved = false;
-    this.#changes.notify();
     await journal.putAttachment(this.#record(entry));
     entry.saved = true;
   }
@@ -356,6 +360,22 @@ export class SandboxNetwork {
     return new Error(`${describeAttachment(entry)} is not ready: ${cause}`, { cause: error });
   }
 
+  #warnUsers(entry: Entry, step: "attach" | "detach"): void {
+    const message = `cannot ${step} ${describeAttachment(entry)}: ${entry.failure!.error.message}`;
+    const pod = { kind: "Pod", ...this.sandbox.pod } as const;
+    if (step === "attach") {
+      // The claim has the cause in its condition; a pod that went meanwhile needs none.
+      if (!entry.wanted) return;
+      this.#ports.events.warn({ reason: "NetworkAttachFailed", message, about: pod });
+      return;
+    }
+    // The pod may be gone by force; the claim is what stays until the DEL has succeeded.
+    const claim = { kind: "ResourceClaim", ...entry.claim } as const;
+    for (const about of [pod, claim]) {
+      this.#ports.events.warn({ reason: "NetworkDetachFailed", message, about });
+    }
+  }
+
   #about(entry: Entry): Record<string, unknown> {
     return {
       claim: `${entry.claim.namespace}/${entry.claim.name}`,
@@ -370,6 +390,21 @@ export class SandboxNetwork {
     await this.#ports.clock.sleep(ms, ended.signal).catch(() => {});
     this.#endPause = undefined;
   }
+}
+
+/**
+ * Whether containers may start. The result is on disk by then, or an agent that dies here would take
+ * the attachment for half done and make it anew under the running containers; a disk that takes
+ * nothing keeps nobody waiting, though.
+ */
+function isReady({ attached, saved, failure }: Entry): boolean {
+  return attached !== undefined && (saved || failure !== undefined);
+}
+
+export function stateOf({ wanted, attached, failure }: Entry): AttachmentState {
+  if (!wanted) return failure ? "detach_failed" : "detaching";
+  if (attached) return "attached";
+  return failure ? "attach_failed" : "attaching";
 }
 
 /** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */

@@ -5,6 +5,7 @@ import {
   type CniCall,
   FakeClock,
   FakeCni,
+  FakeEvents,
   FakeJournal,
   FakeLog,
   FakeNamespaces,
@@ -24,6 +25,7 @@ function setUp({ sandbox = aSandbox("s1"), width = 4 } = {}) {
     namespaces: new FakeNamespaces(),
     clock: new FakeClock(),
     log: new FakeLog(),
+    events: new FakeEvents(),
     limiter: new Limiter(width),
   };
   const changed: string[] = [];
@@ -102,6 +104,20 @@ Deno.test("nothing is added while the intent cannot be written", async () => {
   await network.ready(never);
 });
 
+Deno.test("the gate opens when the result is on disk", async () => {
+  const { network, journal } = setUp();
+  const disk = Promise.withResolvers<void>();
+  journal.before = (change) => change === "putResult" ? disk.promise : undefined;
+  network.want(claim, one);
+  let open = false;
+  const gate = network.ready(never).then(() => open = true);
+  await settle();
+  assert.equal(open, false);
+  disk.resolve();
+  await gate;
+  assert.ok([...journal.attachments.values()][0]?.attached);
+});
+
 Deno.test("an attachment whose result cannot be written opens the gate and is written later", async () => {
   const { network, cni, journal, clock } = setUp();
   let full = true;
@@ -172,6 +188,44 @@ Deno.test("the same failure is reported once", async () => {
   network.want(claim, one);
   await clock.advance(60_000);
   assert.equal(log.lines.filter((line) => line.startsWith("warn cannot attach")).length, 1);
+});
+
+Deno.test("each failed try is told of with its cause: on the pod, and on the claim when it will not go", async () => {
+  const { network, cni, clock, events } = setUp();
+  cni.during = ({ command }) => {
+    throw new Error(command === "ADD" ? "no address left" : "busy");
+  };
+  network.want(claim, one);
+  await clock.advance(250);
+  const attach = 'cannot attach network "network-net1" (interface net1, claim default/a): ';
+  const attachFailed = `NetworkAttachFailed Pod/s1: ${attach}`;
+  // Before the second try comes the DEL that the first owes.
+  assert.deepEqual(events.lines, [`${attachFailed}no address left`, `${attachFailed}busy`]);
+  assert.equal(events.warnings[0]?.about.uid, "uid-s1");
+  events.warnings.length = 0;
+  network.stop();
+  await settle();
+  const detach = attach.replace("attach", "detach");
+  assert.deepEqual(events.lines, [
+    `NetworkDetachFailed Pod/s1: ${detach}busy`,
+    `NetworkDetachFailed ResourceClaim/a: ${detach}busy`,
+  ]);
+  assert.equal(events.warnings[1]?.about.uid, "uid-a");
+  await network.close();
+});
+
+Deno.test("an attach that fails because the pod is going is told to nobody", async () => {
+  const { network, cni, clock, events } = setUp();
+  cni.during = async ({ command }) => {
+    await clock.sleep(100);
+    if (command === "ADD") throw new Error("no such namespace");
+  };
+  network.want(claim, one);
+  await settle();
+  network.stop();
+  await clock.advance(1000);
+  assert.deepEqual(events.lines, []);
+  assert.deepEqual(network.entries, []);
 });
 
 Deno.test("ready() waits for a slow network", async () => {

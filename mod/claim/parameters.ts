@@ -7,6 +7,8 @@ export interface Parameters {
   /** The interface's name, where one was given. */
   readonly ifName?: string;
   readonly network: NetworkList;
+  /** Where each plugin's configuration stands, for errors. */
+  readonly pluginPaths: readonly string[];
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
 }
 
@@ -58,9 +60,13 @@ function read(fields: Fields, path: string, nameKey: string): Parameters {
   if (fields.config === undefined) {
     throw new FieldError(join(path, "config"), "is missing: it holds the CNI configuration");
   }
+  const at = join(path, "config");
+  const network = parseNetworkList(fields.config, at);
+  const listed = "plugins" in (fields.config as Fields);
   return {
     ...(ifName !== undefined && { ifName }),
-    network: parseNetworkList(fields.config, join(path, "config")),
+    network,
+    pluginPaths: network.plugins.map((_, i) => listed ? `${join(at, "plugins")}[${i}]` : at),
     capabilityArgs: {},
   };
 }

@@ -14,10 +14,14 @@ const own = { apiVersion: "dra.networking/v1alpha1", kind: "Network" };
 const sig = { apiVersion: "cni.networking.x-k8s.io/v1alpha1", kind: "CNIConfig" };
 
 Deno.test("parseParameters() reads every kind", async (t) => {
-  const named = { ifName: "net1", network: config, capabilityArgs: {} };
+  const pluginPaths = ["parameters.config.plugins[0]"];
+  const named = { ifName: "net1", network: config, pluginPaths, capabilityArgs: {} };
   const cases: Record<string, { given: unknown; gives: unknown }> = {
     "no kind": { given: { interface: "net1", config }, gives: named },
-    "no kind and no name": { given: { config }, gives: { network: config, capabilityArgs: {} } },
+    "no kind and no name": {
+      given: { config },
+      gives: { network: config, pluginPaths, capabilityArgs: {} },
+    },
     "CNIConfig": { given: { ...sig, ifName: "net1", config }, gives: named },
     "CNI": { given: { ...sig, kind: "CNI", ifName: "net1", config }, gives: named },
     "Network": { given: { ...own, interfaceName: "net1", config }, gives: named },
@@ -34,6 +38,7 @@ Deno.test("parseParameters() reads every kind", async (t) => {
       },
       gives: {
         network: withCapabilities,
+        pluginPaths,
         capabilityArgs: {
           ips: ["10.0.0.5/24"],
           mac: "02:00:5e:10:00:01",

@@ -1,3 +1,4 @@
+import { type DeviceInterface, useInterface } from "./allocated_interface.ts";
 import type { Attachment, ClaimRef } from "./attachment.ts";
 import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
 import { type Parameters, parseParameters } from "./parameters.ts";
@@ -13,6 +14,12 @@ export interface ClaimPlan {
   readonly attachments: readonly Attachment[];
 }
 
+export interface PlanOptions {
+  readonly driver: string;
+  /** What a device of this node stands for. Throws an Error for one that the node does not have. */
+  readonly interfaceOf: (device: string) => DeviceInterface;
+}
+
 /** Why a claim cannot be served: the claim, the request where it is one's, and the cause. */
 export class ClaimError extends Error {
   override readonly name = "ClaimError";
@@ -25,11 +32,12 @@ const ALLOCATION = "status.allocation.devices";
  *
  * Each result that names this driver becomes one attachment. Its configuration is that of the
  * claim, or else that of the device class: a claim's replaces the class's as a whole. Two that apply
- * to one request from the same source are refused, for which of them is meant cannot be told.
+ * to one request from the same source are refused, for which of them is meant cannot be told. The
+ * allocated device's interface fills in what the configuration leaves out (see useInterface).
  *
  * @throws ClaimError
  */
-export function planClaim(claim: unknown, { driver }: { readonly driver: string }): ClaimPlan {
+export function planClaim(claim: unknown, options: PlanOptions): ClaimPlan {
   let name = "claim";
   try {
     const fields = object(claim, "the claim");
@@ -45,7 +53,7 @@ export function planClaim(claim: unknown, { driver }: { readonly driver: string 
       claim: ref,
       pods: podsOf(claim),
       shareable: !ownedByPod(fields),
-      attachments: attachments(devices, driver),
+      attachments: attachments(devices, options),
     };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -85,7 +93,7 @@ function ownedByPod(claim: Fields): boolean {
   });
 }
 
-function attachments(devices: Fields, driver: string): Attachment[] {
+function attachments(devices: Fields, { driver, interfaceOf }: PlanOptions): Attachment[] {
   const configs = new Configs(devices.config, driver);
   const results = optional(array, devices.results, `${ALLOCATION}.results`) ?? [];
   const planned: Attachment[] = [];
@@ -98,16 +106,17 @@ function attachments(devices: Fields, driver: string): Attachment[] {
       if (result.adminAccess === true) {
         throw new FieldError(join(path, "adminAccess"), "this driver attaches nothing by it");
       }
-      const { ifName, network, capabilityArgs } = configs.for(request);
+      const { ifName, network, pluginPaths, capabilityArgs } = configs.for(request);
+      const device = text(result.device, join(path, "device"));
       const shareID = optional(text, result.shareID, join(path, "shareID"));
       planned.push({
         request,
         pool: text(result.pool, join(path, "pool")),
-        device: text(result.device, join(path, "device")),
+        device,
         ...(shareID !== undefined && { shareID }),
         ifName: ifName ?? "",
         ifNameGiven: ifName !== undefined,
-        network,
+        network: useInterface(network, { allocated: interfaceOf(device), paths: pluginPaths }),
         capabilityArgs,
       });
     } catch (error) {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { ClaimError, planClaim } from "./plan.ts";
 
 const driver = "dra.networking";
+const options = { driver, interfaceOf: (device: string) => ({ device }) };
 
 function parameters(network: string, ifName?: string) {
   const config = { cniVersion: "1.0.0", name: network, plugins: [{ type: "macvlan" }] };
@@ -26,7 +27,7 @@ function aClaim(results: unknown[], configs: unknown[], more: Record<string, unk
 
 /** `<request> <network> <interface>` for each attachment. */
 function plan(claim: unknown): string[] {
-  return planClaim(claim, { driver }).attachments.map(({ request, network, ifName }) =>
+  return planClaim(claim, options).attachments.map(({ request, network, ifName }) =>
     `${request} ${network.name} ${ifName}`
   );
 }
@@ -96,7 +97,7 @@ Deno.test("planClaim() carries over device, pool and shareID", () => {
   const results = [result("r", { pool: "p", device: "d", shareID: "s" })];
   const { attachments } = planClaim(
     aClaim(results, [config("FromClaim", [], parameters("n", "eth1"))]),
-    { driver },
+    options,
   );
   const { pool, device, shareID, ifNameGiven } = attachments[0]!;
   assert.deepEqual({ pool, device, shareID, ifNameGiven }, {
@@ -113,12 +114,12 @@ Deno.test("planClaim() reads who uses the claim and whether others can", () => {
     { resource: "pods", name: "p", uid: "uid-p" },
     { resource: "others", apiGroup: "x", name: "o", uid: "uid-o" },
   ];
-  const named = planClaim({ ...claim, status: { ...claim.status, reservedFor } }, { driver });
+  const named = planClaim({ ...claim, status: { ...claim.status, reservedFor } }, options);
   assert.deepEqual(named.pods, [{ name: "p", uid: "uid-p" }]);
   assert.equal(named.shareable, true);
   const owner = { kind: "Pod", name: "p", uid: "uid-p", controller: true };
   const made = { ...claim, metadata: { ...claim.metadata, ownerReferences: [owner] } };
-  assert.equal(planClaim(made, { driver }).shareable, false);
+  assert.equal(planClaim(made, options).shareable, false);
 });
 
 Deno.test("planClaim() says which claim and request cannot be served, and why", async (t) => {
@@ -164,7 +165,7 @@ Deno.test("planClaim() says which claim and request cannot be served, and why", 
   };
   for (const [name, { claim, says }] of Object.entries(cases)) {
     await t.step(name, () => {
-      assert.throws(() => planClaim(claim, { driver }), (error: unknown) => {
+      assert.throws(() => planClaim(claim, options), (error: unknown) => {
         assert.ok(error instanceof ClaimError);
         assert.match(error.message, says);
         return true;
@@ -193,11 +194,45 @@ Deno.test("planClaim() meets any claim with a plan or a ClaimError", () => {
   fc.assert(
     fc.property(fc.oneof(json, shaped), (claim) => {
       try {
-        planClaim(claim, { driver });
+        planClaim(claim, options);
       } catch (error) {
         if (!(error instanceof ClaimError)) throw error;
       }
     }),
     { numRuns: 2000 },
   );
+});
+
+Deno.test("planClaim() gives the configuration the interface of the allocated device", async (t) => {
+  const interfaceOf = (device: string) => ({ device, interfaceName: device, type: "physical" });
+  const given = (plugin: Record<string, unknown>, single = false) => {
+    const rest = { cniVersion: "1.0.0", name: "n" };
+    const value = single ? { ...rest, ...plugin } : { ...rest, plugins: [plugin] };
+    return aClaim([result("r", { device: "eth1" }), result("s", { device: "eth2" })], [
+      config("FromClaim", [], { config: value }),
+    ]);
+  };
+  await t.step("each its own", () => {
+    const { attachments } = planClaim(given({ type: "macvlan" }), { driver, interfaceOf });
+    assert.deepEqual(attachments.map(({ network }) => network.plugins[0]!.master), [
+      "eth1",
+      "eth2",
+    ]);
+  });
+  for (const [single, path] of [[false, "config.plugins[0].master"], [true, "config.master"]]) {
+    await t.step(`refuses another at ${path}`, () => {
+      const claim = given({ type: "macvlan", master: "eth0" }, single as boolean);
+      assert.throws(() => planClaim(claim, { driver, interfaceOf }), (error: Error) => {
+        assert.ok(error instanceof ClaimError);
+        assert.ok(
+          error.message.startsWith(
+            "claim default/a: request r: " +
+              `status.allocation.devices.config[0].opaque.parameters.${path}: "eth0" is not`,
+          ),
+          error.message,
+        );
+        return true;
+      });
+    });
+  }
 });

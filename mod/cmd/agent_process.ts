@@ -1,17 +1,26 @@
 import { availableParallelism } from "node:os";
 import { Agent, type DeviceHealth } from "../agent/agent.ts";
+import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { NodeInventory } from "../inventory/node_inventory.ts";
+import { SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
+import { KubeEvents } from "../kube/events.ts";
+import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
 import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { NriPlugin } from "../nri/plugin.ts";
+import { Loops } from "../observe/loops.ts";
+import { PrometheusMetrics } from "../observe/metrics.ts";
+import { Readiness, type Side } from "../observe/readiness.ts";
+import { describeAddress, serveObserved } from "../observe/server.ts";
 import type { PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
 import type { RunConfig } from "./run_config.ts";
 
@@ -58,6 +67,31 @@ export async function runAgent(
     timeout: config.cniTimeout,
     env: { PATH: PLUGINS_PATH },
     run: runProgram,
+    onRun: (operation) => metrics.pluginRan(operation),
+  });
+  const metrics = new PrometheusMetrics({ plugins: plugins.types() });
+  const events = new KubeEvents(connection, {
+    component: driver,
+    host: config.nodeName,
+    clock,
+    log,
+  });
+  const links = new SysfsLinks({ sysfs: config.sysfsDir, stateDir: config.stateDir });
+  const devices = new NodeDevices({
+    inventory: new NodeInventory({
+      readLinks: (until) => links.read(until),
+      pluginTypes: () => plugins.types(),
+      patterns: config.interfaces,
+      log,
+    }),
+    pool: new SlicePool(connection, {
+      driver,
+      nodeName: config.nodeName,
+      attachments: config.attachmentsPerInterface,
+      copies: config.copiesPerInterface,
+    }),
+    clock,
+    log,
   });
   const agent = new Agent({
     cni: new CniRunner(plugins),
@@ -65,13 +99,26 @@ export async function runAgent(
     journal: new FileJournal(config.stateDir, { log }),
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
+    devices,
     clock,
     log,
+    metrics,
+    events,
   }, { driver, concurrency: config.concurrency });
-  log.info("network-dra starts", { ...config, cniPath: config.cniPath.join(":") });
+  metrics.countsFrom(() => agent.counts());
+  log.info("network-dra starts", {
+    ...config,
+    cniPath: config.cniPath.join(":"),
+    listen: config.listen ? describeAddress(config.listen) : "",
+  });
   await agent.load();
 
   const readiness = new Readiness(log);
+  const loops = new Loops();
+  const setSide = (side: Side, state: boolean) => {
+    readiness.set(side, state);
+    metrics.connected(side, state);
+  };
   const synchronized = Promise.withResolvers<void>();
   const nriEnd = new AbortController();
   const nri = new NriPlugin({
@@ -82,20 +129,28 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
-      readiness.set("NRI", state);
+      setSide("NRI", state);
     },
+    onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
   }, nriHandlers(agent)).run(nriEnd.signal);
+  loops.watch("NRI", nri);
   const dra = new DraPlugin({
     driver,
     kubeletDir: config.kubeletDir,
     log,
     clock,
-    onRegistered: (registered) => readiness.set("kubelet", registered),
+    onRegistered: (registered) => setSide("kubelet", registered),
   }, {
     prepare: (claims, until) => agent.prepare(claims, until),
     unprepare: (claims, until) => agent.unprepare(claims, until),
     watchHealth: (until) => watchHealth(agent, until),
   });
+  const observeEnd = new AbortController();
+  const observed = config.listen && serveObserved(config.listen, {
+    health: () => loops.checks(),
+    readiness: () => readiness.checks(),
+    metrics,
+  }, { log, clock, signal: observeEnd.signal });
   const ended = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
@@ -104,13 +159,20 @@ export async function runAgent(
     // A pod that was prepared must not start before its sandbox would be seen.
     await Promise.race([synchronized.promise, ended]);
     if (!signal.aborted) await Promise.race([dra.start(), ended]);
-    await ended;
+    loops.watch("kubelet", dra.watching);
+    const publishing = devices.run(() => agent.allocatedDevices(), signal);
+    loops.watch("devices", publishing);
+    await Promise.all([publishing, ended]);
   } finally {
     log.info("network-dra stops");
+    setSide("kubelet", false);
     await dra.stop();
     nriEnd.abort(new Error("the agent stops"));
     await nri;
     await agent.close();
+    await events.close();
+    observeEnd.abort();
+    await observed;
     connection.close();
     log.info("network-dra stopped");
   }
@@ -145,23 +207,5 @@ async function* watchHealth(agent: Agent, signal: AbortSignal): AsyncGenerator<D
   while (!signal.aborted) {
     yield agent.deviceHealth();
     await systemClock.sleep(HEALTH_INTERVAL, signal).catch(() => {});
-  }
-}
-
-/** Says once, each time, when both sides have come to know the agent. */
-class Readiness {
-  readonly #log: Log;
-  readonly #sides = new Map<string, boolean>([["NRI", false], ["kubelet", false]]);
-  #ready = false;
-
-  constructor(log: Log) {
-    this.#log = log;
-  }
-
-  set(side: "NRI" | "kubelet", state: boolean): void {
-    this.#sides.set(side, state);
-    const ready = [...this.#sides.values()].every((known) => known);
-    if (ready && !this.#ready) this.#log.info("ready");
-    this.#ready = ready;
   }
 }

@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util";
 import { parse as parseYaml } from "yaml";
+import type { InterfacePatterns } from "../inventory/offered_links.ts";
+import { readInterfacePatterns } from "./interface_patterns.ts";
 import * as take from "./settings.ts";
 import type { Setting } from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -20,11 +22,22 @@ export interface RunConfig {
   readonly cdiDir: string;
   readonly kubeconfig?: string;
   readonly concurrency: number;
+  /** Where health and metrics are served; null turns that off. */
+  readonly listen: { readonly hostname: string; readonly port: number } | null;
+  /** Which of the node's interfaces are devices; in the file alone. */
+  readonly interfaces: InterfacePatterns;
+  readonly attachmentsPerInterface: number;
+  readonly copiesPerInterface: number;
+  readonly sysfsDir: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "text" | "json";
 }
 
-type Settings = { readonly [K in keyof RunConfig]-?: Setting<NonNullable<RunConfig[K]>> };
+type Settings = {
+  readonly [K in Exclude<keyof RunConfig, "interfaces">]-?: Setting<
+    Exclude<RunConfig[K], undefined>
+  >;
+};
 
 const SETTINGS: Settings = {
   nodeName: {
@@ -120,7 +133,39 @@ const SETTINGS: Settings = {
     env: "NETWORK_DRA_CONCURRENCY",
     takes: "NUMBER",
     help: "CNI operations at once; default: twice the number of cores",
-    parse: take.concurrency,
+    parse: take.wholeNumber({ least: 1, most: 1024 }),
+  },
+  attachmentsPerInterface: {
+    flag: "attachments-per-interface",
+    env: "NETWORK_DRA_ATTACHMENTS_PER_INTERFACE",
+    takes: "NUMBER",
+    help: "attachments that one interface of the node takes",
+    fallback: "256",
+    parse: take.wholeNumber({ least: 1, most: 1_000_000 }),
+  },
+  copiesPerInterface: {
+    flag: "copies-per-interface",
+    env: "NETWORK_DRA_COPIES_PER_INTERFACE",
+    takes: "NUMBER",
+    help: "the same where the cluster cannot share devices (before Kubernetes 1.36)",
+    fallback: "16",
+    parse: take.wholeNumber({ least: 1, most: 256 }),
+  },
+  sysfsDir: {
+    flag: "sysfs-dir",
+    env: "NETWORK_DRA_SYSFS_DIR",
+    takes: "PATH",
+    help: "where the node's sysfs is mounted",
+    fallback: "/sys",
+    parse: take.absolutePath,
+  },
+  listen: {
+    flag: "listen",
+    env: "NETWORK_DRA_LISTEN",
+    takes: "HOST:PORT",
+    help: "where health and metrics are served; empty turns that off",
+    fallback: "127.0.0.1:9177",
+    parse: take.listenAddress,
   },
   logLevel: {
     flag: "log-level",
@@ -159,8 +204,11 @@ export interface Surroundings {
 export function parseRunConfig(argv: readonly string[], surroundings: Surroundings): RunConfig {
   const flags = readFlags(argv);
   const path = flags.get(CONFIG.flag) ?? surroundings.env(CONFIG.env);
-  const file = path === undefined ? new Map<string, string>() : readConfigFile(path, surroundings);
+  const { settings: file, interfaces } = path === undefined
+    ? { settings: new Map<string, string>(), interfaces: {} }
+    : readConfigFile(path, surroundings);
   const config: Record<string, unknown> = {
+    interfaces,
     nodeName: surroundings.hostname(),
     concurrency: 2 * surroundings.cores,
   };
@@ -189,7 +237,8 @@ export function describeFlags(): string {
     `  --${flag} ${takes}`,
     `${help}${fallback === undefined ? "" : ` (${fallback})`} [${env}]`,
   ]);
-  rows.push(["  --config PATH", `a YAML file with the same settings in camelCase [${CONFIG.env}]`]);
+  const file = "a YAML file with the same settings in camelCase, and interfaces";
+  rows.push(["  --config PATH", `${file} [${CONFIG.env}]`]);
   const width = Math.max(...rows.map(([left]) => left!.length)) + 2;
   return rows.map(([left, right]) => `${left!.padEnd(width)}${right}`).join("\n");
 }
@@ -216,7 +265,10 @@ function readFlags(argv: readonly string[]): Map<string, string> {
   );
 }
 
-function readConfigFile(path: string, { readFile }: Surroundings): Map<string, string> {
+function readConfigFile(
+  path: string,
+  { readFile }: Surroundings,
+): { readonly settings: Map<string, string>; readonly interfaces: InterfacePatterns } {
   let content: unknown;
   try {
     content = parseYaml(readFile(path), { version: "1.1", uniqueKeys: true }) ?? {};
@@ -227,16 +279,16 @@ function readConfigFile(path: string, { readFile }: Surroundings): Map<string, s
     throw new UsageError(`--config: ${path} must hold settings, one a line`);
   }
   const settings = new Map<string, string>();
-  for (const [key, value] of Object.entries(content as Record<string, unknown>)) {
+  const { interfaces, ...single } = content as Record<string, unknown>;
+  for (const [key, value] of Object.entries(single)) {
     if (!(key in SETTINGS)) {
-      throw new UsageError(
-        `${path}: ${key} is not known; known are ${Object.keys(SETTINGS).join(", ")}`,
-      );
+      const known = [...Object.keys(SETTINGS), "interfaces"].join(", ");
+      throw new UsageError(`${path}: ${key} is not known; known are ${known}`);
     }
     if (!["string", "number", "boolean"].includes(typeof value)) {
       throw new UsageError(`${path}: ${key}: ${JSON.stringify(value)} must be a single value`);
     }
     settings.set(key, String(value));
   }
-  return settings;
+  return { settings, interfaces: readInterfacePatterns(interfaces, path) };
 }

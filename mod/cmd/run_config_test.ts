@@ -30,6 +30,11 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     stateDir: "/var/lib/network-dra",
     cdiDir: "/var/run/cdi",
     concurrency: 4,
+    listen: { hostname: "127.0.0.1", port: 9177 },
+    interfaces: {},
+    attachmentsPerInterface: 256,
+    copiesPerInterface: 16,
+    sysfsDir: "/sys",
     logLevel: "info",
     logFormat: "text",
   });
@@ -49,6 +54,13 @@ Deno.test("a flag goes before its variable, that before the file, that before th
   assert.equal(parse([], { env: { NETWORK_DRA_CONFIG: "/etc/config.yaml" }, file }).concurrency, 7);
 });
 
+Deno.test("the file says which interfaces are devices", () => {
+  const file = "interfaces: {include: [eth*, bond0], exclude: [eth9]}\nconcurrency: 3\n";
+  const { interfaces, concurrency } = parse(["--config", "/etc/config.yaml"], { file });
+  assert.deepEqual(interfaces, { include: ["eth*", "bond0"], exclude: ["eth9"] });
+  assert.equal(concurrency, 3);
+});
+
 Deno.test("every setting is read as what it is", async (t) => {
   const cases: [string[], string, unknown][] = [
     [["--node-name=n1"], "nodeName", "n1"],
@@ -61,6 +73,10 @@ Deno.test("every setting is read as what it is", async (t) => {
     [["--cdi-dir", ""], "cdiDir", ""],
     [["--plugin-index", "00"], "pluginIndex", "00"],
     [["--kubeconfig", "/k"], "kubeconfig", "/k"],
+    [["--listen", "localhost:80"], "listen", { hostname: "localhost", port: 80 }],
+    [["--listen", "[::1]:65535"], "listen", { hostname: "::1", port: 65535 }],
+    [["--listen", ":9177"], "listen", { hostname: "::", port: 9177 }],
+    [["--listen", ""], "listen", null],
     [["--log-level", "debug"], "logLevel", "debug"],
     [["--log-format", "json"], "logFormat", "json"],
   ];
@@ -95,6 +111,9 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
     "no width": { argv: ["--concurrency", "0"], says: /a whole number from 1 to 1024/ },
     "half a width": { argv: ["--concurrency", "1.5"], says: /a whole number/ },
     "a time without a unit": { argv: ["--cni-timeout", "30"], says: /such as 500ms, 30s or 2m/ },
+    "an address without a port": { argv: ["--listen", "localhost"], says: /HOST:PORT, such as/ },
+    "a port that is none": { argv: ["--listen", "localhost:65536"], says: /HOST:PORT, such as/ },
+    "an IPv6 address without brackets": { argv: ["--listen", "::1:80"], says: /HOST:PORT/ },
     "an unknown level": { argv: ["--log-level", "loud"], says: /one of debug, info, warn, error/ },
     "a relative folder among others": { argv: ["--cni-path", "/a:b"], says: /absolute paths/ },
     "a bad variable": {
@@ -113,6 +132,35 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
       says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, driverName/,
     },
     "a list in the file": { argv: config, file: "cniPath: [/a]", says: /cniPath: .* single value/ },
+    "interfaces that are a list": {
+      argv: config,
+      file: "interfaces: [eth0]",
+      says: /^\/etc\/config\.yaml: interfaces: must be an object, not \["eth0"\]/,
+    },
+    "an unknown key of interfaces": {
+      argv: config,
+      file: "interfaces: {only: [eth0]}",
+      says: /interfaces\.only: is not known; allowed are include, exclude/,
+    },
+    "a single pattern": {
+      argv: config,
+      file: "interfaces: {include: eth0}",
+      says: /interfaces\.include: must be a list, not "eth0"/,
+    },
+    "a pattern that YAML reads as false": {
+      argv: config,
+      file: "interfaces: {exclude: [eth0, no]}",
+      says: /interfaces\.exclude\[1\]: .*quotes/,
+    },
+    "two patterns in one": {
+      argv: config,
+      file: "interfaces: {exclude: ['eth0, eth1']}",
+      says: /interfaces\.exclude\[0\]: "eth0, eth1" must be the name of an interface/,
+    },
+    "no attachments": {
+      argv: ["--attachments-per-interface", "0"],
+      says: /a whole number from 1 to 1000000/,
+    },
     "a file that is a list": { argv: config, file: "- a", says: /must hold settings/ },
     "a broken file": { argv: config, file: "a: [", says: /--config: .* cannot be read/ },
     "no file": { argv: config, says: /--config: \/etc\/config\.yaml cannot be read: no such file/ },

@@ -42,6 +42,18 @@ export const absolutePath: Parse<string> = (text) => {
 
 export const absolutePathOrEmpty: Parse<string> = (text) => text === "" ? "" : absolutePath(text);
 
+/** Host and port; null where the text is empty. */
+export const listenAddress: Parse<{ readonly hostname: string; readonly port: number } | null> = (
+  text,
+) => {
+  if (text === "") return null;
+  const match = text.match(/^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]*)):([0-9]{1,5})$/);
+  const port = Number(match?.[3] ?? NaN);
+  // As in ":9177": on all addresses.
+  if (port <= 65_535) return { hostname: match?.[1] ?? (match?.[2] || "::"), port };
+  throw new Error("HOST:PORT, such as 127.0.0.1:9177, [::1]:9177 or :9177, or nothing");
+};
+
 export const socketPath: Parse<string> = (text) => {
   if (text.startsWith("/") && new TextEncoder().encode(text).length <= 107) return text;
   throw new Error("an absolute path of at most 107 bytes");
@@ -53,11 +65,15 @@ export const searchPath: Parse<readonly string[]> = (text) => {
   throw new Error("absolute paths, with ':' between them");
 };
 
-export const concurrency: Parse<number> = (text) => {
-  const number = Number(text);
-  if (/^[0-9]+$/.test(text) && number >= 1 && number <= 1024) return number;
-  throw new Error("a whole number from 1 to 1024");
-};
+export function wholeNumber(
+  { least, most }: { readonly least: number; readonly most: number },
+): Parse<number> {
+  return (text) => {
+    const number = Number(text);
+    if (/^[0-9]+$/.test(text) && number >= least && number <= most) return number;
+    throw new Error(`a whole number from ${least} to ${most}`);
+  };
+}
 
 /** Milliseconds. */
 export const duration: Parse<number> = (text) => {

@@ -85,6 +85,8 @@ async function tryInside(manifests: readonly Manifest[], options: TryOptions): P
     ...["--cdi-dir", paths.cdiDir],
     ...["--kubeconfig", paths.kubeconfig],
     ...["--cni-path", options.cniPath!.join(":")],
+    // Nobody asks the agent of a simulated node, and one on the machine may have the port.
+    ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
   ], { env: () => undefined, readFile, hostname: () => NODE, cores: CORES });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });

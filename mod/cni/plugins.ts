@@ -10,6 +10,15 @@ export interface PluginsOptions {
   /** Variables that plugins get besides CNI's own, such as PATH (they look up iptables). */
   readonly env: Readonly<Record<string, string>>;
   readonly run: RunProgram;
+  /** A plugin's program was run, and answered well or not. */
+  readonly onRun?: (operation: PluginRun) => void;
+}
+
+export interface PluginRun {
+  readonly plugin: string;
+  readonly command: Command;
+  readonly result: "ok" | "error";
+  readonly seconds: number;
 }
 
 export interface PluginCall {
@@ -57,9 +66,28 @@ export class Plugins {
     );
   }
 
+  /** The types of all plugins that the node can run. */
+  types(): string[] {
+    const found = new Set<string>();
+    for (const folder of this.#options.cniPath) {
+      for (const name of fileNames(folder)) {
+        if (!name.startsWith(".") && isExecutable(join(folder, name))) found.add(name);
+      }
+    }
+    return [...found].toSorted();
+  }
+
   /** Runs a command that has an answer; undefined when the plugin printed nothing. @throws CniError */
-  async ask(call: PluginCall): Promise<unknown> {
-    const outcome = await this.call(call);
+  ask(call: PluginCall): Promise<unknown> {
+    return this.#observe(call, async (path) => this.#answerOf(call, await this.#run(path, call)));
+  }
+
+  /** Runs a command; what the plugin prints when it succeeds need not be JSON. @throws CniError */
+  async call(call: PluginCall): Promise<void> {
+    await this.#observe(call, (path) => this.#run(path, call));
+  }
+
+  #answerOf(call: PluginCall, outcome: ProgramOutcome): unknown {
     const text = printed(outcome);
     if (text === "") return undefined;
     try {
@@ -72,11 +100,24 @@ export class Plugins {
     }
   }
 
-  /** Runs a command; what the plugin prints when it succeeds need not be JSON. @throws CniError */
-  async call(call: PluginCall): Promise<ProgramOutcome> {
-    const { type, env, stdin, signal } = call;
+  /** Only what is on the node is run, and so counted: names that claims make up are not. */
+  async #observe<T>(call: PluginCall, run: (path: string) => Promise<T>): Promise<T> {
+    const path = this.find(call.type, aboutOf(call));
+    const began = performance.now();
+    let result: PluginRun["result"] = "error";
+    try {
+      const answer = await run(path);
+      result = "ok";
+      return answer;
+    } finally {
+      const seconds = (performance.now() - began) / 1000;
+      this.#options.onRun?.({ plugin: call.type, command: call.command, result, seconds });
+    }
+  }
+
+  async #run(path: string, call: PluginCall): Promise<ProgramOutcome> {
+    const { env, stdin, signal } = call;
     const about = aboutOf(call);
-    const path = this.find(type, about);
     let outcome: ProgramOutcome;
     try {
       outcome = await this.#options.run(path, {
@@ -209,6 +250,23 @@ function tail(text: string): string {
 function isFile(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+function fileNames(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile && ((mode ?? 0) & 0o111) !== 0;
   } catch {
     return false;
   }

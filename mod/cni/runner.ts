@@ -80,10 +80,13 @@ export class CniRunner implements Cni {
     const given = atLeast(network.cniVersion, "0.4.0")
       ? inVersionOf(network, prevResult)
       : undefined;
-    await all(
-      network.plugins.toReversed(),
-      (plugin) => this.#call({ command: "DEL", network, plugin, runtime, signal }, given),
-    );
+    await all(network.plugins.toReversed(), async (plugin) => {
+      const call = this.#callOf({ command: "DEL", network, plugin, runtime, signal }, given);
+      await this.#plugins.call(call);
+      // Without a namespace some plugins (host-device) leave at once, and their lease stays.
+      const ipam = runtime.netns === "" ? ipamType(plugin) : undefined;
+      if (ipam !== undefined) await this.#plugins.call({ ...call, type: ipam });
+    });
   }
 
   async check(
@@ -154,12 +157,17 @@ export class CniRunner implements Cni {
 /** The programs that a network needs: its plugins and their IPAM plugins. */
 function pluginTypes(network: NetworkList): Set<string> {
   const types = new Set<string>();
-  for (const { type, ipam } of network.plugins) {
-    types.add(type);
-    const delegate = (ipam as { type?: unknown } | null | undefined)?.type;
-    if (typeof delegate === "string" && delegate !== "") types.add(delegate);
+  for (const plugin of network.plugins) {
+    types.add(plugin.type);
+    const ipam = ipamType(plugin);
+    if (ipam !== undefined) types.add(ipam);
   }
   return types;
+}
+
+function ipamType({ ipam }: PluginConfig): string | undefined {
+  const type = (ipam as { type?: unknown } | null | undefined)?.type;
+  return typeof type === "string" && type !== "" ? type : undefined;
 }
 
 /** A kept result in the version that the network's plugins expect. */

@@ -23,7 +23,7 @@ export interface DraPluginOptions {
   readonly kubeletDir: string;
   readonly log: Log;
   readonly clock: Clock;
-  /** The kubelet said whether it took the plugin. */
+  /** The kubelet said whether it took the plugin; false too when it forgets it, for the registry socket is gone. */
   readonly onRegistered?: (registered: boolean) => void;
 }
 
@@ -99,6 +99,11 @@ export class DraPlugin {
     this.#watch = this.#keep();
   }
 
+  /** Ends when the sockets are watched no more. */
+  get watching(): Promise<void> {
+    return this.#watch ?? Promise.resolve();
+  }
+
   /** The kubelet learns of it first; running calls are answered. */
   async stop(): Promise<void> {
     this.#stop.abort();
@@ -116,13 +121,14 @@ export class DraPlugin {
   }
 
   async #keep(): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, onRegistered } = this.#options;
     while (!this.#stop.signal.aborted) {
       await clock.sleep(WATCH_INTERVAL, this.#stop.signal).catch(() => {});
       if (this.#stop.signal.aborted) return;
       for (const server of [this.#service, this.#registry]) {
         if (await server.present()) continue;
         log.warn("a DRA socket was removed; making it again", { socket: server.path });
+        if (server === this.#registry) onRegistered?.(false);
         try {
           await Deno.mkdir(dirname(server.path), { recursive: true, mode: 0o700 });
           await server.listen();

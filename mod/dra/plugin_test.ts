@@ -179,7 +179,7 @@ Deno.test("the plugin is registered again by a kubelet that restarted", () =>
 Deno.test("sockets that someone removed are made again", async (t) => {
   for (const which of ["registry", "service"] as const) {
     await t.step(which, () =>
-      withPlugin({}, async ({ kubelet, kubeletDir }) => {
+      withPlugin({}, async ({ kubelet, kubeletDir, registrations }) => {
         await kubelet.registered(driver);
         const path = socketPaths({ kubeletDir, driver })[which];
         await Deno.remove(path);
@@ -190,6 +190,8 @@ Deno.test("sockets that someone removed are made again", async (t) => {
         await next.registered(driver);
         assert.equal((await next.prepare(driver, claims))["uid-a"]!.error, "");
         await next.stop();
+        // The kubelet forgets a plugin whose registry socket goes.
+        assert.equal(registrations.includes(false), which === "registry");
       }));
   }
 });

@@ -16,12 +16,18 @@ interface Credentials {
 }
 
 export interface Request {
-  readonly method: "GET" | "PATCH";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With its query. */
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
   readonly signal: AbortSignal;
+}
+
+/** What a watch says of an object. */
+export interface WatchEvent {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  readonly object: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -61,33 +67,90 @@ export class KubeConnection {
   }
 
   /** The answer's body. @throws KubeError */
-  async request({ method, path, body, contentType, signal }: Request): Promise<unknown> {
-    const about = { verb: method, path: path.split("?")[0]! };
-    const until = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT)]);
-    let response: Response;
-    let text: string;
+  async request(request: Request): Promise<unknown> {
+    const until = AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_TIMEOUT)]);
     try {
-      const credentials = await this.#readCredentials();
-      response = await fetch(this.#server + path, {
-        method,
-        body: body === undefined ? undefined : JSON.stringify(body),
-        headers: {
-          ...credentials.headers,
-          "Accept": "application/json",
-          "User-Agent": "network-dra",
-          ...(contentType && { "Content-Type": contentType }),
-        },
-        client: this.#httpClient(credentials),
-        signal: until,
-      });
-      text = await response.text();
-    } catch (cause) {
-      const problem = `no answer from ${this.#server}: ${reasons(cause)}`;
-      throw new KubeError({ ...about, problem, cause });
+      const response = await this.#fetch({ ...request, signal: until });
+      return await response.json();
+    } catch (error) {
+      throw this.#failure(request, error);
     }
-    if (response.ok) return JSON.parse(text);
+  }
+
+  /**
+   * The events of a watch, as they come, until the API server ends it: first `undefined`, when it
+   * has begun.
+   *
+   * @param limit milliseconds after which it ends in any case: a lost connection says nothing
+   * @throws KubeError
+   */
+  async *watch(
+    { path, limit, signal }: {
+      readonly path: string;
+      readonly limit: number;
+      readonly signal: AbortSignal;
+    },
+  ): AsyncGenerator<WatchEvent | undefined> {
+    const request: Request = { method: "GET", path, signal };
+    const slow = new AbortController();
+    const late = setTimeout(() => slow.abort(new Error("it took too long")), REQUEST_TIMEOUT);
+    let reader: ReadableStreamDefaultReader<string> | undefined;
+    // The signal of a fetch no longer reaches a body that has been silent for a while (measured on
+    // Deno 2.9.3, 1 s after the last event).
+    const stop = () => void reader?.cancel().catch(() => {});
+    signal.addEventListener("abort", stop, { once: true });
+    const over = setTimeout(stop, limit);
+    try {
+      const until = AbortSignal.any([signal, slow.signal]);
+      const { body } = await this.#fetch({ ...request, signal: until });
+      clearTimeout(late);
+      reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+      yield undefined;
+      let rest = "";
+      for (;;) {
+        const { done, value } = await reader.read();
+        signal.throwIfAborted();
+        if (done) return;
+        const lines = (rest + value).split("\n");
+        rest = lines.pop()!;
+        for (const line of lines) yield JSON.parse(line) as WatchEvent;
+      }
+    } catch (error) {
+      throw this.#failure(request, error);
+    } finally {
+      clearTimeout(late);
+      clearTimeout(over);
+      signal.removeEventListener("abort", stop);
+      // Whoever ends the watch ends the request with it.
+      await reader?.cancel().catch(() => {});
+    }
+  }
+
+  /** An answer that says that all is well. @throws KubeError, or what fetch throws */
+  async #fetch({ method, path, body, contentType, signal }: Request): Promise<Response> {
+    const credentials = await this.#readCredentials();
+    const response = await fetch(this.#server + path, {
+      method,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: {
+        ...credentials.headers,
+        "Accept": "application/json",
+        "User-Agent": "network-dra",
+        ...(body !== undefined && { "Content-Type": contentType ?? "application/json" }),
+      },
+      client: this.#httpClient(credentials),
+      signal,
+    });
+    if (response.ok) return response;
     if (response.status === 401) this.#credentials = undefined;
-    throw new KubeError({ ...about, status: response.status, problem: problemOf(text) });
+    const problem = problemOf(await response.text());
+    throw new KubeError({ ...aboutOf({ method, path }), status: response.status, problem });
+  }
+
+  #failure(request: Request, cause: unknown): KubeError {
+    if (cause instanceof KubeError) return cause;
+    const problem = `no answer from ${this.#server}: ${reasons(cause)}`;
+    return new KubeError({ ...aboutOf(request), problem, cause });
   }
 
   close(): void {
@@ -121,6 +184,10 @@ export class KubeConnection {
     }
     return this.#client.http;
   }
+}
+
+function aboutOf({ method, path }: Pick<Request, "method" | "path">) {
+  return { verb: method, path: path.split("?")[0]! };
 }
 
 /** An error's message with those of its causes: fetch says the reason only there. */

@@ -27,8 +27,18 @@ export const SUBSCRIPTION = [
   Event.CREATE_CONTAINER,
 ].reduce((mask, event) => mask | 1 << (event - 1), 0);
 
+export type NriEvent =
+  | "Synchronize"
+  | "RunPodSandbox"
+  | "StopPodSandbox"
+  | "RemovePodSandbox"
+  | "CreateContainer";
+
 /** Something that the runtime tells and waits for. */
-export type Handling = (handlers: NriHandlers, signal: AbortSignal) => void | Promise<void>;
+export interface Handling {
+  readonly event: NriEvent;
+  readonly run: (handlers: NriHandlers, signal: AbortSignal) => void | Promise<void>;
+}
 
 const EMPTY_POD: PodSandbox = {
   $typeName: "nri.pkg.api.v1alpha1.PodSandbox",
@@ -39,10 +49,13 @@ const EMPTY_POD: PodSandbox = {
 };
 
 /**
- * How each method of the Plugin service that carries an event is handled. The events of sandboxes
+ * How each method of the Plugin service that carries an event is handled; undefined for what is not
+ * subscribed to: a runtime that sends it anyway gets an empty answer. The events of sandboxes
  * come as StateChange up to NRI 0.11 and as calls of their own from 0.12 on; both are alike here.
  */
-export const EVENT_METHODS: Readonly<Record<string, (payload: Uint8Array) => Handling>> = {
+export const EVENT_METHODS: Readonly<
+  Record<string, (payload: Uint8Array) => Handling | undefined>
+> = {
   RunPodSandbox: (payload) => sandboxEvent(Event.RUN_POD_SANDBOX, podOf(payload)),
   StopPodSandbox: (payload) => sandboxEvent(Event.STOP_POD_SANDBOX, podOf(payload)),
   RemovePodSandbox: (payload) => sandboxEvent(Event.REMOVE_POD_SANDBOX, podOf(payload)),
@@ -52,8 +65,10 @@ export const EVENT_METHODS: Readonly<Record<string, (payload: Uint8Array) => Han
   },
   CreateContainer: (payload) => {
     const { pod = EMPTY_POD, container } = fromBinary(CreateContainerRequestSchema, payload);
-    return (handlers, signal) =>
-      container ? handlers.createContainer(pod, container, signal) : undefined;
+    return container && {
+      event: "CreateContainer",
+      run: (handlers, signal) => handlers.createContainer(pod, container, signal),
+    };
   },
 };
 
@@ -61,17 +76,16 @@ function podOf(payload: Uint8Array): PodSandbox {
   return fromBinary(PodSandboxRequestSchema, payload).pod ?? EMPTY_POD;
 }
 
-function sandboxEvent(event: Event, pod: PodSandbox): Handling {
+function sandboxEvent(event: Event, pod: PodSandbox): Handling | undefined {
   switch (event) {
     case Event.RUN_POD_SANDBOX:
-      return (handlers) => handlers.runPodSandbox(pod);
+      return { event: "RunPodSandbox", run: (handlers) => handlers.runPodSandbox(pod) };
     case Event.STOP_POD_SANDBOX:
-      return (handlers) => handlers.stopPodSandbox(pod);
+      return { event: "StopPodSandbox", run: (handlers) => handlers.stopPodSandbox(pod) };
     case Event.REMOVE_POD_SANDBOX:
-      return (handlers) => handlers.removePodSandbox(pod);
+      return { event: "RemovePodSandbox", run: (handlers) => handlers.removePodSandbox(pod) };
     default:
-      // Not subscribed to; a runtime that sends it anyway gets an empty answer.
-      return () => {};
+      return undefined;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Log } from "../agent/ports.ts";
-import type { NriHandlers } from "./events.ts";
+import type { NriEvent, NriHandlers } from "./events.ts";
 import { runSession } from "./session.ts";
 
 export interface NriPluginOptions {
@@ -13,6 +13,8 @@ export interface NriPluginOptions {
   readonly clock: Clock;
   /** Whether the runtime has told all there is, and that was dealt with. */
   readonly onState?: (synchronized: boolean) => void;
+  /** An event was dealt with, well or not, in so many seconds. */
+  readonly onHandled?: (event: NriEvent, seconds: number) => void;
 }
 
 /** Pauses between two tries to connect, in milliseconds. */

@@ -78,6 +78,8 @@ interface Bench {
   readonly recorder: Recorder;
   readonly log: FakeLog;
   readonly states: boolean[];
+  /** The events that were dealt with. */
+  readonly handled: string[];
   readonly socketPath: string;
 }
 
@@ -92,6 +94,7 @@ async function withPlugin(
   const recorder = new Recorder();
   const log = new FakeLog();
   const states: boolean[] = [];
+  const handled: string[] = [];
   const end = new AbortController();
   const plugin = new NriPlugin({
     socketPath,
@@ -100,11 +103,15 @@ async function withPlugin(
     log,
     clock,
     onState: (state) => states.push(state),
+    onHandled: (event, seconds) => {
+      assert.ok(seconds >= 0 && seconds < 10, `${event} took ${seconds}`);
+      handled.push(event);
+    },
   }, recorder);
   const running = plugin.run(end.signal);
   try {
     if (!options.late) await runtime.synchronized();
-    await body({ runtime, recorder, log, states, socketPath });
+    await body({ runtime, recorder, log, states, handled, socketPath });
   } finally {
     end.abort();
     await running;
@@ -116,7 +123,7 @@ async function withPlugin(
 for (const dedicatedCalls of [false, true]) {
   const how = dedicatedCalls ? "calls of their own (NRI 0.12)" : "StateChange (up to NRI 0.11)";
   Deno.test(`sandbox events that come as ${how} reach their handlers`, () =>
-    withPlugin({ dedicatedCalls }, async ({ runtime, recorder }) => {
+    withPlugin({ dedicatedCalls }, async ({ runtime, recorder, handled }) => {
       assert.deepEqual(runtime.plugins, ["10-net"]);
       await runtime.runPodSandbox(aPod("a"));
       await runtime.createContainer(aPod("a"), aContainer("c"));
@@ -128,6 +135,13 @@ for (const dedicatedCalls of [false, true]) {
         "create a c",
         "stop a",
         "remove a",
+      ]);
+      assert.deepEqual(handled, [
+        "Synchronize",
+        "RunPodSandbox",
+        "CreateContainer",
+        "StopPodSandbox",
+        "RemovePodSandbox",
       ]);
       assert.equal(recorder.containers[0]?.cdiDevices[0]?.name, "x/y=z");
     }));

@@ -13,7 +13,13 @@ import {
 import type { Log } from "../agent/ports.ts";
 import { TtrpcClient } from "../ttrpc/client.ts";
 import { type Method, serve } from "../ttrpc/server.ts";
-import { EVENT_METHODS, type Handling, type NriHandlers, SUBSCRIPTION } from "./events.ts";
+import {
+  EVENT_METHODS,
+  type Handling,
+  type NriEvent,
+  type NriHandlers,
+  SUBSCRIPTION,
+} from "./events.ts";
 import { Mux, PLUGIN_SERVICE, RUNTIME_SERVICE, type Socket } from "./mux.ts";
 
 /** What runtimes grant when they announce nothing (NRI before 0.7), in milliseconds. */
@@ -29,6 +35,8 @@ export interface SessionOptions {
   readonly log: Log;
   /** Called when the runtime has told all there is, and that was dealt with. */
   readonly onSynchronized: () => void;
+  /** Called when an event was dealt with, well or not, with the seconds that it took. */
+  readonly onHandled?: (event: NriEvent, seconds: number) => void;
 }
 
 /**
@@ -98,7 +106,8 @@ class Session {
     };
     for (const [name, read] of Object.entries(EVENT_METHODS)) {
       methods[name] = async (payload, signal) => {
-        await this.#inTime(read(payload), signal);
+        const handling = read(payload);
+        if (handling) await this.#handle(handling, signal);
         return EMPTY;
       };
     }
@@ -131,8 +140,10 @@ class Session {
       const [allPods, allContainers] = [this.#pods, this.#containers];
       [this.#pods, this.#containers] = [[], []];
       try {
-        const handling: Handling = (handlers) => handlers.synchronize(allPods, allContainers);
-        await this.#inTime(handling, signal);
+        await this.#handle({
+          event: "Synchronize",
+          run: (handlers) => handlers.synchronize(allPods, allContainers),
+        }, signal);
         // A runtime that went away meanwhile has not seen the end.
         signal.throwIfAborted();
       } catch (error) {
@@ -145,14 +156,23 @@ class Session {
     return toBinary(SynchronizeResponseSchema, create(SynchronizeResponseSchema, { more }));
   }
 
+  async #handle(handling: Handling, signal: AbortSignal): Promise<void> {
+    const began = performance.now();
+    try {
+      await this.#inTime(handling, signal);
+    } finally {
+      this.#options.onHandled?.(handling.event, (performance.now() - began) / 1000);
+    }
+  }
+
   /**
    * Runs a handler, and sees that an answer is given in time: a runtime that gets none closes the
    * connection and goes on as if all were well.
    */
-  async #inTime(handling: Handling, signal: AbortSignal): Promise<void> {
+  async #inTime({ run }: Handling, signal: AbortSignal): Promise<void> {
     const margin = Math.min(MARGIN, this.#requestTimeout / 4);
     const due = new AbortController();
-    const handled = handling(this.#handlers, AbortSignal.any([signal, due.signal]));
+    const handled = run(this.#handlers, AbortSignal.any([signal, due.signal]));
     // Most events are dealt with at once; those need no timers.
     if (!handled) return;
     const timers: ReturnType<typeof setTimeout>[] = [];

@@ -1,3 +1,6 @@
+import { SimulatedEvents } from "./events.ts";
+import { failure } from "./failure.ts";
+import { ResourceSlices, SLICES_PATH } from "./resource_slices.ts";
 import { deviceKey, validateDeviceStatuses } from "./status_validation.ts";
 
 type Fields = Record<string, unknown>;
@@ -11,12 +14,17 @@ export interface StoredClaim extends Fields {
 const PATH =
   /^\/apis\/resource\.k8s\.io\/v1\/namespaces\/([^/]+)\/resourceclaims\/([^/]+)(\/status)?$/;
 
+const NODES_PATH = "/api/v1/nodes/";
+
 /**
- * An API server that has ResourceClaims (resource.k8s.io/v1), for `try` and the tests: GET of a
- * claim and server-side apply of its status, with the real one's validation and ownership of list
- * entries by field manager.
+ * An API server that has ResourceClaims and ResourceSlices (resource.k8s.io/v1) and Events, for `try`
+ * and the tests: GET of a claim and server-side apply of its status, with the real one's validation
+ * and ownership of list entries by field manager; the slices of a node; GET of a Node.
  */
 export class SimulatedApiServer {
+  readonly events = new SimulatedEvents();
+  readonly slices = new ResourceSlices();
+  readonly #nodes = new Map<string, string>();
   readonly #claims = new Map<string, StoredClaim>();
   /** Which managers own each entry of status.devices, by claim UID and entry. */
   readonly #owners = new Map<string, Set<string>>();
@@ -34,6 +42,8 @@ export class SimulatedApiServer {
   }
 
   async stop(): Promise<void> {
+    // A server waits for its answers to end, and a watch has no end.
+    this.slices.endWatches();
     await this.#server?.shutdown();
     this.#server = undefined;
   }
@@ -89,8 +99,21 @@ export class SimulatedApiServer {
     this.#claims.delete(`${namespace}/${name}`);
   }
 
+  /** Registers a node, as its kubelet does. */
+  addNode(name: string): void {
+    this.#nodes.set(name, crypto.randomUUID());
+  }
+
   async #answer(request: Request): Promise<Response> {
+    const aboutEvents = await this.events.answer(request);
+    if (aboutEvents) return aboutEvents;
     const url = new URL(request.url);
+    if (`${url.pathname}/`.startsWith(`${SLICES_PATH}/`)) {
+      return await this.slices.answer(request, url);
+    }
+    if (url.pathname.startsWith(NODES_PATH)) {
+      return this.#node(decodeURIComponent(url.pathname.slice(NODES_PATH.length)));
+    }
     const [, namespace = "", name = "", status] = url.pathname.match(PATH) ?? [];
     if (!name) return failure(404, "NotFound", "the server could not find the requested resource");
     const claim = this.get(decodeURIComponent(namespace), decodeURIComponent(name));
@@ -106,6 +129,12 @@ export class SimulatedApiServer {
       return this.#apply(claim, await request.json(), url.searchParams);
     }
     return failure(405, "MethodNotAllowed", `${request.method} is not allowed`);
+  }
+
+  #node(name: string): Response {
+    const uid = this.#nodes.get(name);
+    if (uid === undefined) return failure(404, "NotFound", `nodes "${name}" not found`);
+    return Response.json({ apiVersion: "v1", kind: "Node", metadata: { name, uid } });
   }
 
   #apply(claim: StoredClaim, body: Fields, query: URLSearchParams): Response {
@@ -171,11 +200,4 @@ function mergeEntry(entry: Fields, applied: Fields): Fields {
     ),
   );
   return { ...entry, ...applied, conditions: [...conditions.values()] };
-}
-
-function failure(code: number, reason: string, message: string): Response {
-  return Response.json(
-    { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message },
-    { status: code },
-  );
 }

@@ -77,6 +77,7 @@ export class SimulatedNode {
 
   async start(): Promise<void> {
     this.api.start();
+    this.api.addNode(this.#options.name);
     await Deno.writeTextFile(this.paths.kubeconfig, this.api.kubeconfig(), { mode: 0o600 });
     this.runtime.start();
     await this.kubelet.start();

@@ -43,6 +43,7 @@ class Node {
     const node = new Node(folder, containerd);
     await Deno.mkdir(node.wrappers);
     node.api.start();
+    node.api.addNode("node-1");
     await Deno.writeTextFile(join(folder, "kubeconfig"), node.api.kubeconfig());
     await node.kubelet.start();
     await node.startAgent();

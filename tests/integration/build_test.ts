@@ -68,9 +68,13 @@ Deno.test("the built file runs in an empty environment: version, try, run", asyn
         ...["--kubelet-dir", paths.kubeletDir, "--nri-socket", paths.nriSocket],
         ...["--state-dir", paths.stateDir, "--cdi-dir", paths.cdiDir],
         ...["--kubeconfig", paths.kubeconfig, "--cni-path", cniPath!],
+        ...["--listen", "127.0.0.1:0"],
       ], { program, args: ["run"] });
       try {
         await agent.ready();
+        const { address } = await agent.logged("health and metrics are served");
+        const metrics = await (await fetch(`http://${address}/metrics`)).text();
+        assert.match(metrics, /^network_dra_connected\{side="NRI"\} 1$/m);
         assert.equal(await agent.end("SIGTERM"), 0);
         for (
           const socket of [

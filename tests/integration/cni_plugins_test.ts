@@ -283,3 +283,73 @@ Deno.test("results of every version of the SPEC are understood", async (t) => {
       }));
   }
 });
+
+Deno.test("host-device whose namespace is gone: DEL is done, and the lease is freed", () =>
+  withPod(async (pod) => {
+    const device = `hd${pod.netns}`;
+    await ip(["link", "add", device, "type", "veth", "peer", "name", `${device}p`]);
+    const list = network({ type: "host-device", device, ipam: hostLocal("10.28.0.0/24") });
+    const { result, networkData } = await pod.add(list);
+    assert.deepEqual(networkData.ips, ["10.28.0.2/24"]);
+    await ip(["netns", "delete", pod.netns]);
+    await pod.del(list, result, { netns: "" });
+    assert.deepEqual(await leases(list), []);
+  }));
+
+Deno.test("an IPAM plugin that is missing for a while: DEL fails until it is back, then cleans", () =>
+  withPod(async (pod) => {
+    const ipam = { ...hostLocal("10.29.0.0/24"), type: "ipam-upgrade" };
+    const list = network(macvlan({ ipam }));
+    await assert.rejects(pod.runner.verify(list, never), /ipam-upgrade.*is in none of the folders/);
+    await assert.rejects(pod.add(list), /failed to find plugin "ipam-upgrade"/);
+    await assert.rejects(pod.del(list), /failed to find plugin "ipam-upgrade"/);
+    await Deno.copyFile(join(pluginFolder!, "host-local"), join(pod.folder, "ipam-upgrade"));
+    await pod.del(list);
+    assert.deepEqual(await pod.links(), []);
+    const { result } = await pod.add(list);
+    await pod.del(list, result);
+    assert.deepEqual(await pod.links(), []);
+    assert.deepEqual(await leases(list), []);
+  }));
+
+Deno.test("bandwidth that is not chained: the plugin's words", () =>
+  withPod(async (pod) => {
+    const rates = { ingressRate: 8000, ingressBurst: 8000 };
+    await assert.rejects(
+      pod.add(network({ type: "bandwidth", ...rates })),
+      /type="bandwidth".*failed \(add\): must be called as chained plugin/,
+    );
+  }));
+
+Deno.test("arguments that a plugin does not know are its error, unless it is told to ignore them", () =>
+  withPod(async (pod) => {
+    const list = network(macvlan());
+    await assert.rejects(pod.add(list, { args: [["K8S_POD_NAME", "p"]] }), { code: 999 });
+    await pod.del(list);
+    assert.deepEqual(await pod.links(), []);
+  }));
+
+Deno.test("a version that a plugin does not speak is found by verify()", () =>
+  withPod(async (pod) => {
+    const type = "old-plugin";
+    await Deno.writeTextFile(
+      join(pod.folder, type),
+      '#!/bin/sh\necho \'{"cniVersion":"0.4.0","supportedVersions":["0.3.1","0.4.0"]}\'\n',
+      { mode: 0o755 },
+    );
+    await assert.rejects(
+      pod.runner.verify(network({ type }), never),
+      /does not speak cniVersion 1\.0\.0, only 0\.3\.1, 0\.4\.0/,
+    );
+  }));
+
+Deno.test("STATUS and GC of the reference plugins tell and free nothing", () =>
+  withPod(async (pod) => {
+    const list = { ...network(macvlan()), cniVersion: "1.1.0" };
+    await pod.runner.status({ ...list, plugins: [macvlan({ master: "nosuch0" })] }, never);
+    const { result } = await pod.add(list);
+    await pod.runner.gc(list, { valid: [], signal: never });
+    assert.equal((await leases(list)).length, 1);
+    await pod.del(list, result);
+    assert.deepEqual(await leases(list), []);
+  }));

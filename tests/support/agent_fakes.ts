@@ -10,13 +10,20 @@ import type {
   Cluster,
   Cni,
   CniResult,
+  Devices,
   DeviceStatus,
+  Events,
+  GateOutcome,
   Journal,
   Log,
+  Metrics,
   Namespaces,
   ResourceClaim,
+  Result,
   RuntimeConfig,
   Sandbox,
+  StatusResult,
+  WarningEvent,
 } from "../../mod/agent/ports.ts";
 
 /** Lets everything that can go on without time passing go on. */
@@ -133,7 +140,7 @@ export class FakeJournal implements Journal {
   readonly claims = new Map<string, ClaimRecord>();
   readonly attachments = new Map<string, AttachmentRecord>();
   /** Called before each change; what it throws fails the change. */
-  before: (change: string) => void = () => {};
+  before: (change: string) => void | Promise<void> = () => {};
 
   load() {
     return Promise.resolve({
@@ -164,7 +171,7 @@ export class FakeJournal implements Journal {
 
   async #change(change: string) {
     await Promise.resolve();
-    this.before(change);
+    await this.before(change);
   }
 }
 
@@ -235,6 +242,18 @@ export class FakeCdi implements CdiFiles {
   }
 }
 
+/** Takes every device as one with no interface, but for those that were given one. */
+export class FakeDevices implements Devices {
+  readonly interfaces = new Map<string, string>();
+
+  known() {
+    return Promise.resolve((device: string) => {
+      const interfaceName = this.interfaces.get(device);
+      return { device, ...(interfaceName !== undefined && { interfaceName }) };
+    });
+  }
+}
+
 /** Keeps what was logged, as `<level> <message>`. */
 export class FakeLog implements Log {
   readonly lines: string[] = [];
@@ -242,6 +261,29 @@ export class FakeLog implements Log {
   info = (message: string) => void this.lines.push(`info ${message}`);
   warn = (message: string) => void this.lines.push(`warn ${message}`);
   error = (message: string) => void this.lines.push(`error ${message}`);
+}
+
+/** Keeps what was counted, as words. */
+export class FakeMetrics implements Metrics {
+  readonly counted: string[] = [];
+  prepared = (result: Result) => void this.counted.push(`prepared ${result}`);
+  unprepared = (result: Result) => void this.counted.push(`unprepared ${result}`);
+  gateWaited = (outcome: GateOutcome, seconds: number) =>
+    void this.counted.push(`gate ${outcome} ${seconds}`);
+  statusWritten = (result: StatusResult, attempt: "first" | "retry") =>
+    void this.counted.push(`status ${result} ${attempt}`);
+}
+
+export class FakeEvents implements Events {
+  readonly warnings: WarningEvent[] = [];
+  warn = (event: WarningEvent) => void this.warnings.push(event);
+
+  /** `<reason> <kind>/<name>: <message>` of each. */
+  get lines(): string[] {
+    return this.warnings.map(({ reason, about, message }) =>
+      `${reason} ${about.kind}/${about.name}: ${message}`
+    );
+  }
 }
 
 export function aSandbox(id: string, pod = id): Sandbox {

@@ -9,6 +9,8 @@ export interface NetworkOptions {
   readonly subnet: number;
   readonly interface?: string;
   readonly config?: Record<string, unknown>;
+  /** `cni-0`, `cni-1`, … unless another is named. */
+  readonly device?: string;
 }
 
 /** macvlan on eth0 with an address from host-local, unless told otherwise. */
@@ -50,7 +52,7 @@ export function storeClaim(
             request: network.name,
             driver,
             pool: "node-1",
-            device: `cni-${i}`,
+            device: network.device ?? `cni-${i}`,
           })),
           config: networks.map((network) => ({
             source: "FromClaim",

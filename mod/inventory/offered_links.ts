@@ -1,0 +1,59 @@
+import type { Link } from "./link.ts";
+
+/** Which interfaces are devices: patterns of names with `*` and `?`. */
+export interface InterfacePatterns {
+  /** Where given, these and no others, whatever their kind; never lo. */
+  readonly include?: readonly string[];
+  /** Never these. */
+  readonly exclude?: readonly string[];
+}
+
+/** What can carry attachments. */
+const CARRIERS = ["physical", "bond", "bridge", "vlan", "veth", "virtual"];
+
+/** Interfaces that cluster networks and container engines make for themselves. */
+export const OTHERS_INTERFACES: readonly string[] = [
+  "antrea*",
+  "br-????????????",
+  "cali*",
+  "cbr*",
+  "cilium*",
+  "cni*",
+  "docker*",
+  "flannel*",
+  "ifb*",
+  "kube-*",
+  "lxc*",
+  "lxd*",
+  "nerdctl*",
+  "nodelocaldns*",
+  "ovn*",
+  "ovs-*",
+  "podman*",
+  "vethwe*",
+  "virbr*",
+  "weave*",
+];
+
+/** The links that become devices. */
+export function offeredLinks(
+  links: readonly Link[],
+  { include, exclude = [] }: InterfacePatterns,
+): Link[] {
+  const byIndex = new Map(links.map((link) => [link.index, link]));
+  const usual = (link: Link) =>
+    CARRIERS.includes(link.type) && !link.port && !matches(link.name, OTHERS_INTERFACES) &&
+    // The other end of a pod's interface has its peer in the pod's namespace.
+    (link.type !== "veth" || byIndex.get(link.peer)?.peer === link.index);
+  return links.filter((link) =>
+    link.type !== "loopback" && !matches(link.name, exclude) &&
+    (include ? matches(link.name, include) : usual(link))
+  );
+}
+
+function matches(name: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => {
+    const literal = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
+    return new RegExp(`^${literal.replaceAll("*", ".*").replaceAll("?", ".")}$`).test(name);
+  });
+}

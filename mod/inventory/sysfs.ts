@@ -1,0 +1,128 @@
+import { join } from "node:path";
+import type { Link } from "./link.ts";
+import { LINK_FILES, linkOf, pciFolder } from "./sysfs_link.ts";
+
+/** A link's folder in sysfs. */
+interface Folder {
+  readonly name: string;
+  readonly path: string;
+  readonly entries: readonly string[];
+}
+
+/** The node's links, from sysfs. */
+export class SysfsLinks {
+  readonly #sysfs: string;
+  readonly #link: string;
+  /** Whether Deno lets files be read there; otherwise a program reads them. */
+  #open = true;
+
+  /**
+   * @param sysfs where sysfs is mounted
+   * @param stateDir a folder of the agent's own, which exists
+   */
+  constructor({ sysfs, stateDir }: { readonly sysfs: string; readonly stateDir: string }) {
+    this.#sysfs = sysfs;
+    // Deno keeps what is named /sys from all but programs that may do everything. Through a link it
+    // lists folders and resolves paths there, but opens no file (measured on 2.9.3).
+    this.#link = join(stateDir, "sysfs");
+  }
+
+  /** @throws Error that says what to do */
+  async read(signal: AbortSignal): Promise<Link[]> {
+    this.#makeLink();
+    const folders = linkFolders(join(this.#link, "class/net"));
+    const paths = folders.flatMap((folder) => [...filesOf(folder).values()]);
+    const texts = this.#open && this.#readAll(paths) || await grepAll(paths, signal);
+    return folders.flatMap((folder) => {
+      const files: Record<string, string> = {};
+      for (const [file, path] of filesOf(folder)) {
+        const text = texts.get(path);
+        if (text !== undefined) files[file] = text.trim();
+      }
+      return linkOf({ ...folder, files }) ?? [];
+    });
+  }
+
+  #makeLink(): void {
+    try {
+      if (Deno.readLinkSync(this.#link) === this.#sysfs) return;
+      Deno.removeSync(this.#link);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    Deno.symlinkSync(this.#sysfs, this.#link);
+  }
+
+  #readAll(paths: readonly string[]): Map<string, string> | undefined {
+    const texts = new Map<string, string>();
+    for (const path of paths) {
+      try {
+        texts.set(path, Deno.readTextFileSync(path));
+      } catch (error) {
+        if (error instanceof Deno.errors.NotCapable) {
+          this.#open = false;
+          return undefined;
+        }
+        // A link that went away, or the speed of one that is down.
+      }
+    }
+    return texts;
+  }
+}
+
+function linkFolders(folder: string): Folder[] {
+  const found: Folder[] = [];
+  for (const { name, isSymlink } of Deno.readDirSync(folder)) {
+    // Beside the links stand files: bonding_masters.
+    if (!isSymlink) continue;
+    try {
+      const at = join(folder, name);
+      const entries = [...Deno.readDirSync(at)].map((entry) => entry.name);
+      found.push({ name, path: Deno.realPathSync(at), entries });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return found;
+}
+
+/** The paths of a link's files, by what they hold. */
+function filesOf({ path, entries }: Folder): Map<string, string> {
+  const files = new Map<string, string>(
+    LINK_FILES.filter((file) => entries.includes(file)).map((file) => [file, join(path, file)]),
+  );
+  const pci = pciFolder(path);
+  if (pci) files.set("numa_node", join(pci, "numa_node"));
+  return files;
+}
+
+/** Reads files by grep, which prints each line with its file. */
+async function grepAll(
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  let stdout: Uint8Array;
+  try {
+    const args = ["-Hs", "", ...paths];
+    ({ stdout } = await new Deno.Command("grep", { args, stdin: "null", signal }).output());
+  } catch (cause) {
+    throw new Error(
+      "Deno lets no file be opened below /sys, and grep, which would read them, cannot be run " +
+        `(${cause instanceof Error ? cause.message : cause}): mount the node's /sys at another ` +
+        "path too and name that with --sysfs-dir",
+      { cause },
+    );
+  }
+  const wanted = new Set(paths);
+  const texts = new Map<string, string>();
+  for (const line of new TextDecoder().decode(stdout).split("\n")) {
+    // Paths of PCI devices hold colons themselves.
+    for (let end = line.indexOf(":"); end >= 0; end = line.indexOf(":", end + 1)) {
+      const path = line.slice(0, end);
+      if (!wanted.has(path)) continue;
+      texts.set(path, `${texts.get(path) ?? ""}${line.slice(end + 1)}\n`);
+      break;
+    }
+  }
+  return texts;
+}

@@ -1,0 +1,188 @@
+import { Gauge, Registry } from "prom-client";
+import type { AgentCounts, GateOutcome, Metrics, Result, StatusResult } from "../agent/ports.ts";
+import { type PluginOperation, PluginSeries } from "./plugin_series.ts";
+import { counters, durations, gauges } from "./series.ts";
+import type { Side } from "./readiness.ts";
+
+/** The runtime's events that are handled. */
+export type Hook =
+  | "Synchronize"
+  | "RunPodSandbox"
+  | "StopPodSandbox"
+  | "RemovePodSandbox"
+  | "CreateContainer";
+
+const HOOKS: readonly Hook[] = [
+  "Synchronize",
+  "RunPodSandbox",
+  "StopPodSandbox",
+  "RemovePodSandbox",
+  "CreateContainer",
+];
+const RESULTS: readonly Result[] = ["ok", "error"];
+const SIDES: readonly Side[] = ["NRI", "kubelet"];
+const STATUS_RESULTS: readonly StatusResult[] = ["applied", "gone", "failed"];
+/** A hook answers at once, and CreateContainer when the networks are there. */
+const HOOK_BUCKETS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
+const GATE_BUCKETS = [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
+
+/** Counts in memory what the agent does; read as text by Prometheus. */
+export class PrometheusMetrics implements Metrics {
+  readonly #registry = new Registry();
+  readonly #registers = [this.#registry];
+  readonly #known = new Set<Side>();
+  #counts: (() => AgentCounts) | undefined;
+
+  readonly #plugins: PluginSeries;
+  readonly #attachments = gauges({
+    name: "network_dra_attachments",
+    help: "Attachments of the sandboxes on this node, by state",
+    label: "state",
+    values: ["attaching", "attached", "attach_failed", "detaching", "detach_failed"],
+    registers: this.#registers,
+  });
+  readonly #records = gauges({
+    name: "network_dra_journal_records",
+    help: "Records in the journal, by kind",
+    label: "kind",
+    values: ["claim", "attachment"],
+    registers: this.#registers,
+  });
+  readonly #prepares = counters({
+    name: "network_dra_claim_prepares_total",
+    help: "Claims that the kubelet asked to prepare, by result",
+    label: "result",
+    values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #unprepares = counters({
+    name: "network_dra_claim_unprepares_total",
+    help: "Claims that the kubelet asked to unprepare, by result",
+    label: "result",
+    values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #gates = durations({
+    name: "network_dra_gate_wait_seconds",
+    help: "How long containers of pods with networks waited for them, by outcome",
+    label: "outcome",
+    values: ["opened", "refused", "timeout"],
+    buckets: GATE_BUCKETS,
+    registers: this.#registers,
+  });
+  readonly #hooks = durations({
+    name: "network_dra_nri_hook_duration_seconds",
+    help: "How long the container runtime waited for an answer, by event",
+    label: "event",
+    values: HOOKS,
+    buckets: HOOK_BUCKETS,
+    registers: this.#registers,
+  });
+  readonly #connected = gauges({
+    name: "network_dra_connected",
+    help: "1 while the container runtime (NRI) or the kubelet knows the agent",
+    label: "side",
+    values: SIDES,
+    registers: this.#registers,
+  });
+  readonly #reconnects = counters({
+    name: "network_dra_reconnects_total",
+    help: "Times that the container runtime (NRI) or the kubelet came to know the agent again",
+    label: "side",
+    values: SIDES,
+    registers: this.#registers,
+  });
+  readonly #statusWrites = counters({
+    name: "network_dra_status_writes_total",
+    help: "Writes of a claim's status, retries among them, by result",
+    label: "result",
+    values: STATUS_RESULTS,
+    registers: this.#registers,
+  });
+  readonly #statusRetries = counters({
+    name: "network_dra_status_write_retries_total",
+    help: "Writes of a claim's status after one that failed, by result",
+    label: "result",
+    values: STATUS_RESULTS,
+    registers: this.#registers,
+  });
+
+  /** @param plugins the types of the CNI plugins on the node: their series are there from the start */
+  constructor({ plugins = [] }: { readonly plugins?: readonly string[] } = {}) {
+    this.#plugins = new PluginSeries(this.#registry);
+    for (const plugin of plugins) this.#plugins.seed(plugin);
+    const registers = this.#registers;
+    new Gauge({
+      name: "process_resident_memory_bytes",
+      help: "Resident memory size in bytes",
+      registers,
+      collect() {
+        this.set(Deno.memoryUsage().rss);
+      },
+    });
+    new Gauge({
+      name: "process_start_time_seconds",
+      help: "Start time of the process since unix epoch in seconds",
+      registers,
+    }).set(performance.timeOrigin / 1000);
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Where the numbers come from that are asked for rather than counted. */
+  countsFrom(counts: () => AgentCounts): void {
+    this.#counts = counts;
+  }
+
+  prepared(result: Result): void {
+    this.#prepares[result]();
+  }
+
+  unprepared(result: Result): void {
+    this.#unprepares[result]();
+  }
+
+  gateWaited(outcome: GateOutcome, seconds: number): void {
+    this.#gates[outcome](seconds);
+  }
+
+  statusWritten(result: StatusResult, attempt: "first" | "retry"): void {
+    this.#statusWrites[result]();
+    if (attempt === "retry") this.#statusRetries[result]();
+  }
+
+  pluginRan(operation: PluginOperation): void {
+    this.#plugins.ran(operation);
+  }
+
+  hookHandled(hook: Hook, seconds: number): void {
+    this.#hooks[hook](seconds);
+  }
+
+  /** Told each time that a side came to know the agent, and each time that it no longer does. */
+  connected(side: Side, state: boolean): void {
+    this.#connected[side](state ? 1 : 0);
+    if (!state) return;
+    if (this.#known.has(side)) this.#reconnects[side]();
+    this.#known.add(side);
+  }
+
+  /** All series in Prometheus' text format. */
+  async text(): Promise<string> {
+    const counts = this.#counts?.();
+    if (counts) {
+      setAll(this.#attachments, counts.attachments);
+      setAll(this.#records, counts.records);
+    }
+    return await this.#registry.metrics();
+  }
+}
+
+function setAll<V extends string>(
+  gauge: Readonly<Record<V, (number: number) => void>>,
+  numbers: Readonly<Record<V, number>>,
+): void {
+  for (const value of Object.keys(gauge) as V[]) gauge[value](numbers[value]);
+}
