@@ -5,7 +5,7 @@ import { AgentProcess } from "../support/agent_process.ts";
 import { Containerd, IMAGE } from "../support/containerd.ts";
 import { busyboxParts } from "../support/image.ts";
 import { agentToken } from "./agent_account.ts";
-import type { Api } from "./api.ts";
+import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
@@ -13,7 +13,6 @@ import { fetchKubernetes } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
 import { deviceClass, DRIVER } from "./objects.ts";
 import { until } from "./poll.ts";
-import { publishDevice } from "./resource_slice.ts";
 
 export const NODE = "node-1";
 /** As the cluster's users write it: it is pulled. */
@@ -94,7 +93,6 @@ export class Cluster {
     const cluster = new Cluster({ folder, agentConfig, links, parts, plane, containerd, kubelet });
     try {
       await Deno.mkdir(cluster.#wrappers);
-      await cluster.publishDevice();
       await cluster.startAgent();
       return cluster;
     } catch (error) {
@@ -136,18 +134,20 @@ export class Cluster {
 
   /** @param meanwhile what happens while it is away */
   async restartKubelet(meanwhile = () => Promise.resolve()): Promise<void> {
+    const before = await this.slices();
     await this.kubelet.stop();
     await meanwhile();
     await this.kubelet.start();
-    await until("the kubelet deletes the node's slices", async () => {
-      const slices = await this.api.list({ kind: "ResourceSlice" });
-      return slices.length === 0 || undefined;
+    const gone = new Set(before.map(({ metadata }) => metadata.uid));
+    await until("the agent publishes what the kubelet deleted", async () => {
+      const slices = await this.slices();
+      return slices.length > 0 && slices.every(({ metadata }) => !gone.has(metadata.uid)) ||
+        undefined;
     }, { explain: () => this.kubelet.log() });
-    await this.publishDevice();
   }
 
-  async publishDevice(): Promise<void> {
-    await publishDevice(this.api, { driver: DRIVER, nodeName: NODE });
+  async slices(): Promise<Json[]> {
+    return await this.api.list({ kind: "ResourceSlice" });
   }
 
   /** A plugin that runs a line of shell before the real plugin. */

@@ -6,12 +6,12 @@ const GROUP_VERSION = "resource.k8s.io/v1";
 /** The driver of examples/demo-a. */
 export const DRIVER = "poc.dra.networking";
 
-/** The class of examples/demo-a, which most claims name. */
-export const CLASS = "network-interface";
+/** The class that most claims name: networks that ask for no particular interface of the node. */
+export const CLASS = "any-network";
 
 /** Selects this driver's devices, and says how they are configured where it is asked to. */
 export function deviceClass(
-  { name = CLASS, expression = `device.driver == "${DRIVER}"`, parameters }: {
+  { name = CLASS, expression = ofType("cni"), parameters }: {
     readonly name?: string;
     readonly expression?: string;
     readonly parameters?: unknown;
@@ -26,6 +26,17 @@ export function deviceClass(
       ...(parameters !== undefined && { config: [{ opaque: { driver: DRIVER, parameters } }] }),
     },
   };
+}
+
+/** Selects this driver's devices of a type. */
+function ofType(type: string): string {
+  return `device.driver == "${DRIVER}" && device.attributes["${DRIVER}"].type == "${type}"`;
+}
+
+/** Selects the node's interface of that name. */
+export function ofInterface(name: string): string {
+  return `device.driver == "${DRIVER}" && ` +
+    `device.attributes["${DRIVER}"].?interface.orValue("") == "${name}"`;
 }
 
 /** A request: a network with a configuration of its own. */
