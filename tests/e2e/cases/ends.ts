@@ -45,6 +45,28 @@ export const ENDS: Readonly<Record<string, Case>> = {
     await cluster.assertNothingLeft();
   },
 
+  "a plugin that cannot detach holds the claim until it can": async (space) => {
+    const { cluster } = space;
+    const mark = cluster.mark("detachable");
+    const before = `if [ "$CNI_COMMAND" = DEL ] && [ ! -e ${mark} ]; then ` +
+      `echo '{"code": 11, "msg": "the controller is away"}'; exit 1; fi`;
+    await cluster.wrapPlugin("sticky", { around: "macvlan", before });
+    await space.apply(
+      claim("lan", [{ name: "lan", type: "sticky", subnet: 1 }]),
+      pod("one", { claims: ["lan"] }),
+    );
+    await space.assertNetwork(await space.running("one"), { subnet: 1 });
+    await cluster.api.delete({ kind: "Pod", name: "one", namespace: space.namespace });
+    for (const name of ["one", "lan"]) {
+      await space.assertEvent(name, /^NetworkDetachFailed: .*the controller is away/);
+    }
+    assert.notEqual(await space.get("Pod", "one"), undefined);
+    await Deno.writeTextFile(mark, "");
+    await until("the pod is gone", async () => !await space.get("Pod", "one") || undefined, {
+      limit: 120_000,
+    });
+  },
+
   "the node is drained": async (space) => {
     await space.apply(
       claimTemplate("lan", [{ name: "lan", subnet: 1 }]),

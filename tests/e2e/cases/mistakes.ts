@@ -1,6 +1,8 @@
 /** Mistakes of users: the pod's events name the cause. */
+import assert from "node:assert/strict";
 import { ip } from "../../../mod/simulator/private_node.ts";
 import { claim, pod, type RequestOptions } from "../objects.ts";
+import { until } from "../poll.ts";
 import type { Case } from "../space.ts";
 
 function waits(network: Partial<RequestOptions>, expected: RegExp): Case {
@@ -73,7 +75,13 @@ export const MISTAKES: Readonly<Record<string, Case>> = {
       claim("lan", [{ name: "lan", type: "flaky", subnet: 1 }]),
       pod("one", { claims: ["lan"] }),
     );
-    await space.assertEvent("one", /is not ready: .*the uplink is down/);
+    await space.assertEvent("one", /^Failed: .*is not ready: .*the uplink is down/);
+    await space.assertEvent("one", /^NetworkAttachFailed: .*the uplink is down/);
+    const [condition] = await until("the claim's status tells of it", async () => {
+      return (await space.get("ResourceClaim", "lan")).status.devices?.[0].conditions;
+    });
+    assert.equal(condition.status, "False");
+    assert.match(condition.message, /the uplink is down/);
     await Deno.writeTextFile(mark, "");
     await space.assertNetwork(await space.running("one"), { subnet: 1 });
   },
