@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { AgentProcess } from "../support/agent_process.ts";
-import { Containerd, IMAGE } from "../support/containerd.ts";
+import { Containerd, type ContainerdVersion, IMAGE } from "../support/containerd.ts";
 import { busyboxParts } from "../support/image.ts";
 import { agentToken } from "./agent_account.ts";
 import type { Api, Json } from "./api.ts";
@@ -50,8 +50,12 @@ export class Cluster {
     this.kubelet = parts.kubelet;
   }
 
-  /** @param cgroup name of the cgroup for its pods */
-  static async start(cgroup: string): Promise<Cluster> {
+  static async start({ cgroup, version }: {
+    /** Name of the cgroup for its pods. */
+    readonly cgroup: string;
+    /** Of containerd. */
+    readonly version: ContainerdVersion;
+  }): Promise<Cluster> {
     const programs = await fetchKubernetes();
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
@@ -62,7 +66,7 @@ export class Cluster {
     const registry = ImageRegistry.start();
     started.defer(() => registry.stop());
     const containerd = await Containerd.start({
-      version: "2.1",
+      version,
       folder: join(folder, "ctd"),
       cgroup,
       registry: registry.url,

@@ -1,16 +1,14 @@
 import { CASES } from "./cases/all.ts";
 import { Cluster } from "./cluster.ts";
 import { Space } from "./space.ts";
+import { fromEnvironment } from "./surroundings.ts";
 
 const chosen = Object.entries(CASES).filter(([name]) => name.includes(Deno.args.join(" ")));
-
-/** The runner chooses it, so that it can remove what a run that was broken off leaves. */
-const CGROUP = "NETWORK_DRA_E2E_CGROUP";
 
 let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
-  cluster = await Cluster.start(Deno.env.get(CGROUP)!);
+  cluster = await Cluster.start(fromEnvironment());
 });
 
 Deno.test.afterAll(async () => {
