@@ -284,7 +284,10 @@ Deno.test("KubeConnection outlives a client certificate that is seen half rotate
     await Deno.copyFile(join(folder, "ca.key"), clientKey);
     const kubeconfig = join(folder, "kubeconfig");
     const user = { "client-certificate": cert, "client-key": clientKey };
-    const cluster = { server: "https://127.0.0.1:1", "certificate-authority": ca };
+    const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const server = `https://127.0.0.1:${nobody.addr.port}`;
+    nobody.close();
+    const cluster = { server, "certificate-authority": ca };
     await Deno.writeTextFile(
       kubeconfig,
       JSON.stringify({
