@@ -204,11 +204,12 @@ export class SlicePool implements DevicePool {
   }
 }
 
-/** Each slice keeps its place: which one is which is told by its first device. */
+/** Devices keep their slice: which one that is is told by the first of them. */
 function match(wanted: readonly SliceDevice[][], own: readonly ResourceSlice[]): Match[] {
-  const first = ({ spec }: ResourceSlice) => spec.devices?.[0]?.name ?? "";
-  const sorted = own.toSorted((a, b) => first(a) < first(b) ? -1 : 1);
-  return wanted.map((devices, i) => ({ slice: sorted[i], devices }));
+  const byFirst = new Map(own.map((slice) => [slice.spec.devices?.[0]?.name, slice]));
+  const kept = wanted.map((devices) => byFirst.get(devices[0]?.name));
+  const free = own.filter((slice) => !kept.includes(slice));
+  return wanted.map((devices, i) => ({ slice: kept[i] ?? free.shift(), devices }));
 }
 
 function withoutTimes(devices: readonly SliceDevice[]): SliceDevice[] {

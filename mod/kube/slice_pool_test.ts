@@ -80,11 +80,14 @@ Deno.test("publish() creates the slice of the node, which owns it", () =>
 
 Deno.test("publish() writes nothing when nothing changed, after a restart too", () =>
   withPool(async ({ api, pool, connection }) => {
-    await pool.publish(some("a", "down"), never);
-    const { writes } = api.slices;
-    assert.equal(await pool.publish(some("a", "down"), never), false);
-    assert.equal(await aPool(connection).publish(some("a", "down"), never), false);
-    assert.equal(api.slices.writes, writes);
+    // In several slices, whichever comes first by name.
+    for (const devices of [some("a", "down"), many(200), many(200).toReversed()]) {
+      await pool.publish(devices, never);
+      const { writes } = api.slices;
+      assert.equal(await pool.publish(devices, never), false);
+      assert.equal(await aPool(connection).publish(devices, never), false);
+      assert.equal(api.slices.writes, writes);
+    }
   }));
 
 Deno.test("publish() raises the generation on all slices, and takes away what is obsolete", () =>
@@ -203,4 +206,14 @@ Deno.test("changes() rejects when the signal is aborted or the server says no", 
     await assert.rejects(next, /enough/);
     api.fault = () => new Response("busy", { status: 429 });
     await assert.rejects(pool.changes(never)[Symbol.asyncIterator]().next(), /429: busy/);
+  }));
+
+Deno.test("watch() ends after its limit, for a lost connection says nothing", () =>
+  withPool(async ({ connection }) => {
+    const path = "/apis/resource.k8s.io/v1/resourceslices?watch=true";
+    const events: unknown[] = [];
+    for await (const event of connection.watch({ path, limit: 50, signal: never })) {
+      events.push(event);
+    }
+    assert.deepEqual(events, [undefined]);
   }));

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
+import { go } from "./go.ts";
 
 /** libcni's own command line program, by which the tests judge this project's CNI runner. */
 const MODULE = "github.com/containernetworking/cni/cnitool";
@@ -21,28 +22,15 @@ export async function fetchCnitool(
   const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
   progress?.(`building ${MODULE}@${VERSION}; once, into ${folder}`);
   try {
-    const { success, stderr } = await new Deno.Command("go", {
-      args: ["install", "-modcacherw", `${MODULE}@${VERSION}`],
+    const problem = await go(["install", "-modcacherw", `${MODULE}@${VERSION}`], {
       cwd: work,
-      env: {
-        GOBIN: work,
-        GOPATH: join(work, "path"),
-        GOMODCACHE: join(work, "modules"),
-        GOCACHE: join(work, "cache"),
-        GOTOOLCHAIN: "local",
-      },
-      stdin: "null",
-    }).output();
-    if (!success) {
-      const said = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-      return { missing: `cnitool cannot be built: ${said}` };
-    }
+      work,
+      env: { GOBIN: work },
+    });
+    if (problem !== undefined) return { missing: `cnitool cannot be built: ${problem}` };
     // Whole or not at all, should another process build it too.
     await Deno.rename(join(work, "cnitool"), path);
     return { path };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { missing: "there is no Go" };
-    throw error;
   } finally {
     await Deno.remove(work, { recursive: true });
   }

@@ -5,6 +5,7 @@
  */
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
+import { fetchHelmRender } from "./helm_render.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -25,7 +26,7 @@ export async function fetchParts(): Promise<void> {
     stdin: "null",
     stdout: "null",
   }).output();
-  for (const fetch of [fetchCnitool, fetchNriOracles]) {
+  for (const fetch of [fetchCnitool, fetchNriOracles, fetchHelmRender]) {
     const found = await fetch({ progress });
     if ("missing" in found) console.log(found.missing);
   }

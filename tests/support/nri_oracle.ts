@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
+import { go } from "./go.ts";
 
 /** The releases of NRI that are tested, oldest first, and the module file of each. */
 const MODULE_FILES = {
@@ -36,7 +37,10 @@ export async function fetchNriOracles(
   try {
     for (const version of absent) {
       const program = join(work, version);
-      const problem = await build({ version, program, work });
+      const problem = await go([
+        ...["build", "-modfile", MODULE_FILES[version], "-mod", "readonly", "-modcacherw"],
+        ...["-trimpath", "-ldflags", "-s -w", "-tags", "nri_no_wasm", "-o", program, "."],
+      ], { cwd: SOURCE, work });
       if (problem !== undefined) {
         return { missing: `NRI ${version}'s runtime side cannot be built: ${problem}` };
       }
@@ -44,9 +48,6 @@ export async function fetchNriOracles(
       await Deno.rename(program, programs[version]);
     }
     return programs;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return { missing: "there is no Go" };
-    throw error;
   } finally {
     await Deno.remove(work, { recursive: true });
   }
@@ -71,31 +72,6 @@ async function notThere(programs: Record<NriVersion, string>): Promise<NriVersio
     NRI_VERSIONS.map((version) => Deno.stat(programs[version]).then(() => true, () => false)),
   );
   return NRI_VERSIONS.filter((_, i) => !there[i]);
-}
-
-/** Builds one program; gives the last line of what Go said when it cannot. */
-async function build({ version, program, work }: {
-  readonly version: NriVersion;
-  readonly program: string;
-  readonly work: string;
-}): Promise<string | undefined> {
-  const { success, stderr } = await new Deno.Command("go", {
-    args: [
-      "build",
-      ...["-modfile", MODULE_FILES[version]],
-      ...["-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
-      ...["-tags", "nri_no_wasm", "-o", program, "."],
-    ],
-    cwd: SOURCE,
-    env: {
-      GOPATH: join(work, "path"),
-      GOMODCACHE: join(work, "modules"),
-      GOCACHE: join(work, "cache"),
-      GOTOOLCHAIN: "local",
-    },
-    stdin: "null",
-  }).output();
-  return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n").at(-1);
 }
 
 export interface NriOracleOptions {

@@ -1,0 +1,83 @@
+{{- define "network-dra.selector" -}}
+app.kubernetes.io/name: network-dra
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "network-dra.labels" -}}
+{{ include "network-dra.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end }}
+
+{{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
+{{- define "network-dra.config" -}}
+{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" }}
+{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "cniPath" "stateDir" "cdiDir" }}
+{{- $_ := set $elsewhere . . }}
+{{- end }}
+{{- range $key, $_ := .Values.config }}
+{{- with get $elsewhere $key }}
+{{- fail (printf "config.%s is not possible: set the value %s instead" $key .) }}
+{{- end }}
+{{- if has $key (list "nodeName" "kubeconfig") }}
+{{- fail (printf "config.%s is not possible: it differs from node to node" $key) }}
+{{- end }}
+{{- if eq $key "sysfsDir" }}
+{{- fail "config.sysfsDir is not possible: it is where the chart mounts the node's sysfs" }}
+{{- end }}
+{{- end }}
+{{- toYaml .Values.config }}
+{{- end }}
+
+{{/* The kubelet asks from the node itself, where "all addresses" means its own loopback. */}}
+{{- define "network-dra.probe" -}}
+{{- $listen := (index . 0).Values.listen }}
+{{- $host := regexReplaceAll ":[0-9]+$" $listen "" | trimPrefix "[" | trimSuffix "]" -}}
+httpGet:
+  host: {{ get (dict "0.0.0.0" "127.0.0.1" "::" "::1") $host | default $host | quote }}
+  port: {{ regexFind "[0-9]+$" $listen }}
+  path: {{ index . 1 }}
+{{- end }}
+
+{{/* A folder of the node at the same path inside: name, path, type, readOnly, propagation. */}}
+{{- define "network-dra.mount" -}}
+- name: {{ .name }}
+  mountPath: {{ .path }}
+  {{- if get . "readOnly" }}
+  readOnly: true
+  {{- end }}
+  {{- with get . "propagation" }}
+  mountPropagation: {{ . }}
+  {{- end }}
+{{- end }}
+
+{{- define "network-dra.volume" -}}
+- name: {{ .name }}
+  hostPath:
+    path: {{ .path }}
+    type: {{ .type }}
+{{- end }}
+
+{{/*
+The node's folders. Folders, never sockets: a runtime or kubelet that starts anew makes new sockets.
+Those that others make are of type Directory: where one is missing, the pod's event names it.
+*/}}
+{{- define "network-dra.folders" -}}
+# Ours to fill, the kubelet's to read.
+- {name: kubelet-plugins, path: {{ .Values.kubeletDir }}/plugins, type: Directory}
+- {name: kubelet-registry, path: {{ .Values.kubeletDir }}/plugins_registry, type: Directory}
+- {name: nri, path: {{ dir .Values.nriSocket }}, type: Directory, readOnly: true}
+# Namespaces come and go while the agent runs: those mounted later must appear inside, and those
+# unmounted must not be held by our copy.
+- {name: netns, path: {{ .Values.netnsDir }}, type: DirectoryOrCreate, readOnly: true, propagation: HostToContainer}
+- {name: state, path: {{ .Values.stateDir }}, type: DirectoryOrCreate}
+{{- with .Values.cdiDir }}
+- {name: cdi, path: {{ . }}, type: DirectoryOrCreate}
+{{- end }}
+{{- range $i, $folder := splitList ":" .Values.cniPath }}
+- {name: cni-bin-{{ $i }}, path: {{ $folder }}, type: Directory, readOnly: true}
+{{- end }}
+# Where host-local keeps its leases.
+- {name: cni-state, path: /var/lib/cni, type: DirectoryOrCreate}
+# Where the daemon of the plugin dhcp listens, if one runs on the node.
+- {name: cni-run, path: /run/cni, type: DirectoryOrCreate}
+{{- end }}

@@ -1,0 +1,154 @@
+/** deploy/helm, rendered as helm does it. */
+import assert from "node:assert/strict";
+import { plainManifests } from "../../deploy/render.ts";
+import {
+  agentPod,
+  configFile,
+  configOf,
+  type DaemonSet,
+  only,
+  readObjects,
+} from "../support/deployment.ts";
+import { fetchHelmRender, renderChart } from "../support/helm_render.ts";
+
+const PLAIN = new URL("../../deploy/manifests/network-dra.yaml", import.meta.url);
+
+const helm = await fetchHelmRender({ progress: (line) => console.error(line) });
+
+function chartTest(name: string, body: (program: string) => Promise<void>) {
+  const missing = "missing" in helm ? helm.missing : undefined;
+  Deno.test({
+    name: missing === undefined ? name : `${name} (not run: ${missing})`,
+    ignore: missing !== undefined,
+    fn: async () => {
+      assert.ok("path" in helm);
+      await body(helm.path);
+    },
+  });
+}
+
+chartTest("deploy/manifests is what the chart renders to by default", async (program) => {
+  assert.equal(
+    await Deno.readTextFile(PLAIN),
+    await plainManifests(program),
+    "run: deno task manifests",
+  );
+});
+
+chartTest("the chart takes every value to where it belongs", async (program) => {
+  const yaml = await renderChart(program, {
+    image: { repository: "registry.example/agent", tag: "v9", pullPolicy: "Always" },
+    imagePullSecrets: [{ name: "pull" }],
+    driverName: "nets.example",
+    pluginIndex: "07",
+    log: { level: "debug", format: "json" },
+    concurrency: 3,
+    listen: "[::]:9000",
+    kubeletDir: "/data/kubelet",
+    nriSocket: "/run/other/nri.sock",
+    netnsDir: "/run/netns",
+    cniPath: "/opt/cni/bin:/usr/lib/cni",
+    stateDir: "/data/state",
+    cdiDir: "",
+    config: { cniTimeout: "1m" },
+    deviceClasses: false,
+    resources: { limits: { memory: "1Gi" } },
+    priorityClassName: "first",
+    nodeSelector: { networks: "yes" },
+    tolerations: [{ key: "gpu", operator: "Exists" }],
+    affinity: { nodeAffinity: {} },
+  });
+  const { pod, agent } = agentPod(yaml);
+  assert.deepEqual(configOf(agent.args, configFile(yaml)), {
+    ...configOf(["run"]),
+    driverName: "nets.example",
+    pluginIndex: "07",
+    logLevel: "debug",
+    logFormat: "json",
+    concurrency: 3,
+    listen: { hostname: "::", port: 9000 },
+    kubeletDir: "/data/kubelet",
+    nriSocket: "/run/other/nri.sock",
+    cniPath: ["/opt/cni/bin", "/usr/lib/cni"],
+    stateDir: "/data/state",
+    cdiDir: "",
+    cniTimeout: 60_000,
+    sysfsDir: "/host/sys",
+  });
+  assert.deepEqual(agent.readinessProbe.httpGet, { host: "::1", port: 9000, path: "/readyz" });
+  assert.equal(agent.image, "registry.example/agent:v9");
+  assert.deepEqual(agent.volumeMounts.map(({ mountPath }) => mountPath), [
+    "/data/kubelet/plugins",
+    "/data/kubelet/plugins_registry",
+    "/run/other",
+    "/run/netns",
+    "/data/state",
+    "/opt/cni/bin",
+    "/usr/lib/cni",
+    "/var/lib/cni",
+    "/run/cni",
+    "/host/sys",
+    "/etc/network-dra",
+  ]);
+  const { priorityClassName, nodeSelector, tolerations, affinity, imagePullSecrets } =
+    pod as unknown as Record<string, unknown>;
+  assert.deepEqual({ priorityClassName, nodeSelector, tolerations, affinity, imagePullSecrets }, {
+    priorityClassName: "first",
+    nodeSelector: { "kubernetes.io/os": "linux", networks: "yes" },
+    tolerations: [{ key: "gpu", operator: "Exists" }],
+    affinity: { nodeAffinity: {} },
+    imagePullSecrets: [{ name: "pull" }],
+  });
+  assert.ok(readObjects(yaml).every(({ kind }) => kind !== "DeviceClass"));
+  assert.doesNotMatch(
+    yaml,
+    /\bdra\.networking\b/,
+    "the default name of the driver is left somewhere",
+  );
+});
+
+chartTest("the chart refuses wrong values and says which", async (program) => {
+  const wrong: [Record<string, unknown>, RegExp][] = [
+    [{ bogus: 1 }, /'bogus' not allowed/],
+    [{ image: { tga: "1" } }, /'\/image'.*'tga' not allowed/],
+    [{ image: { tag: "a:b" } }, /'\/image\/tag'/],
+    [{ driverName: "Example" }, /'\/driverName'.*'Example'/],
+    [{ pluginIndex: 53 }, /'\/pluginIndex'.*want string/],
+    [{ pluginIndex: "5" }, /'\/pluginIndex'.*'5'/],
+    [{ log: { level: "loud" } }, /'\/log\/level'.*'debug', 'info', 'warn', 'error'/],
+    [{ concurrency: 2000 }, /'\/concurrency'.*1,024/],
+    [{ listen: "" }, /'\/listen'/],
+    [{ listen: "localhost:1" }, /'\/listen'.*'localhost:1'/],
+    [{ kubeletDir: "kubelet" }, /'\/kubeletDir'.*'kubelet'/],
+    [{ stateDir: "/a/" }, /'\/stateDir'.*'\/a\/'/],
+    [{ cniPath: "/a::/b" }, /'\/cniPath'.*'\/a::\/b'/],
+    [{ nriSocket: `/${"n".repeat(107)}` }, /'\/nriSocket'.*107/],
+    [{ privileged: "no" }, /'\/privileged'.*want boolean/],
+    [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
+    [{ tolerations: {} }, /'\/tolerations'.*want array/],
+    [{ config: "cniTimeout: 1m" }, /'\/config'.*want object/],
+    [{ config: { driverName: "a.b" } }, /config\.driverName.*set the value driverName/],
+    [{ config: { logLevel: "info" } }, /config\.logLevel.*set the value log\.level/],
+    [{ config: { nodeName: "n" } }, /config\.nodeName.*from node to node/],
+  ];
+  for (const [values, message] of wrong) {
+    await assert.rejects(renderChart(program, values), { message }, JSON.stringify(values));
+  }
+});
+
+chartTest("the agent's pods are replaced when the settings file changes", async (program) => {
+  const template = async (values: Record<string, unknown>) =>
+    only<DaemonSet>(readObjects(await renderChart(program, values)), "DaemonSet").spec.template;
+  const [before, after] = [await template({}), await template({ config: { cniTimeout: "1m" } })];
+  assert.deepEqual(before.spec, after.spec);
+  assert.notDeepEqual(before.metadata, after.metadata);
+});
+
+chartTest("privileged takes the place of capabilities and profiles", async (program) => {
+  const { agent } = agentPod(await renderChart(program, { privileged: true }));
+  assert.deepEqual(agent.securityContext, {
+    runAsUser: 0,
+    readOnlyRootFilesystem: true,
+    privileged: true,
+  });
+});
