@@ -1,22 +1,40 @@
+import { parseAllDocuments } from "yaml";
 import type { Api, Manifest } from "./api.ts";
+import { until } from "./poll.ts";
 
-const NAME = "network-dra";
-const RBAC = "rbac.authorization.k8s.io";
+/** What is installed on clusters. */
+const MANIFESTS = new URL("../../deploy/manifests/network-dra.yaml", import.meta.url).pathname;
+/** The driver's name in it. */
+const DEFAULT_DRIVER = "dra.networking";
+/** The agent runs beside the cluster here, not as its DaemonSet. */
+const LEFT_OUT = ["DaemonSet", "ConfigMap"];
 
-export interface AgentAccountOptions {
-  readonly driver: string;
-  readonly nodeName: string;
-  readonly image: string;
+const NAMESPACE = "kube-system";
+const ACCOUNT = "network-dra";
+
+/** Installs the agent's ServiceAccount, its rights and the device classes. */
+export async function installAccount(api: Api, driver: string): Promise<void> {
+  const yaml = (await Deno.readTextFile(MANIFESTS)).replaceAll(DEFAULT_DRIVER, driver);
+  for (const document of parseAllDocuments(yaml)) {
+    const manifest: Manifest = document.toJS();
+    if (!LEFT_OUT.includes(manifest.kind)) await api.apply(manifest);
+  }
+  const namespace = NAMESPACE;
+  await until("the ServiceAccount is there", () => {
+    return api.get({ kind: "ServiceAccount", namespace, name: ACCOUNT });
+  });
 }
 
 /**
- * A token as the agent has it on a node: of its own ServiceAccount with no more rights than it needs,
- * bound to a pod on the node, so that it carries the node's name.
+ * A token as the agent has it on a node: of its own ServiceAccount, bound to a pod on the node, so
+ * that it carries the node's name.
  */
-export async function agentToken(api: Api, options: AgentAccountOptions): Promise<string> {
-  for (const manifest of account(options.driver)) await api.apply(manifest);
-  const { metadata: { name, uid } } = await api.apply(pod(options));
-  const path = `/api/v1/namespaces/${NAME}/serviceaccounts/${NAME}/token`;
+export async function agentToken(
+  api: Api,
+  { nodeName, image }: { readonly nodeName: string; readonly image: string },
+): Promise<string> {
+  const { metadata: { name, uid } } = await api.apply(pod(nodeName, image));
+  const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${ACCOUNT}/token`;
   const { status } = await api.request("POST", path, {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
@@ -28,59 +46,18 @@ export async function agentToken(api: Api, options: AgentAccountOptions): Promis
   return status.token;
 }
 
-function account(driver: string): Manifest[] {
-  const metadata = { name: NAME };
-  return [
-    { apiVersion: "v1", kind: "Namespace", metadata },
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: NAME, namespace: NAME } },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRole",
-      metadata,
-      rules: [
-        { apiGroups: [""], resources: ["nodes"], verbs: ["get"] },
-        { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
-        { apiGroups: ["resource.k8s.io"], resources: ["resourceclaims"], verbs: ["get"] },
-        {
-          apiGroups: ["resource.k8s.io"],
-          resources: ["resourceclaims/status"],
-          verbs: ["patch", "update"],
-        },
-        {
-          apiGroups: ["resource.k8s.io"],
-          resources: ["resourceclaims/driver"],
-          verbs: ["associated-node:patch", "associated-node:update"],
-          resourceNames: [driver],
-        },
-        {
-          apiGroups: ["resource.k8s.io"],
-          resources: ["resourceslices"],
-          verbs: ["get", "list", "watch", "create", "update", "patch", "delete"],
-        },
-      ],
-    },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRoleBinding",
-      metadata,
-      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: NAME },
-      subjects: [{ kind: "ServiceAccount", name: NAME, namespace: NAME }],
-    },
-  ];
-}
-
 /** Stands where the DaemonSet's pod stands: the agent itself runs beside it. */
-function pod({ nodeName, image }: AgentAccountOptions): Manifest {
+function pod(nodeName: string, image: string): Manifest {
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: `${NAME}-${nodeName}`, namespace: NAME },
+    metadata: { name: `${ACCOUNT}-${nodeName}`, namespace: NAMESPACE },
     spec: {
-      serviceAccountName: NAME,
+      serviceAccountName: ACCOUNT,
       nodeName,
       hostNetwork: true,
       terminationGracePeriodSeconds: 0,
-      containers: [{ name: NAME, image, command: ["sleep", "1000000"] }],
+      containers: [{ name: "agent", image, command: ["sleep", "1000000"] }],
     },
   };
 }

@@ -28,6 +28,14 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
   Job: { api: "/apis/batch/v1", plural: "jobs" },
   ClusterRole: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterroles" },
   ClusterRoleBinding: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterrolebindings" },
+  ValidatingAdmissionPolicy: {
+    api: "/apis/admissionregistration.k8s.io/v1",
+    plural: "validatingadmissionpolicies",
+  },
+  ValidatingAdmissionPolicyBinding: {
+    api: "/apis/admissionregistration.k8s.io/v1",
+    plural: "validatingadmissionpolicybindings",
+  },
   DeviceClass: { api: "/apis/resource.k8s.io/v1", plural: "deviceclasses" },
   ResourceClaim: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaims" },
   ResourceClaimTemplate: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaimtemplates" },

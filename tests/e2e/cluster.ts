@@ -4,14 +4,14 @@ import { ip } from "../../mod/simulator/private_node.ts";
 import { AgentProcess } from "../support/agent_process.ts";
 import { Containerd, type ContainerdVersion, IMAGE } from "../support/containerd.ts";
 import { busyboxParts } from "../support/image.ts";
-import { agentToken } from "./agent_account.ts";
+import { agentToken, installAccount } from "./agent_account.ts";
 import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
 import { fetchKubernetes } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
-import { deviceClass, DRIVER } from "./objects.ts";
+import { DRIVER } from "./objects.ts";
 import { until } from "./poll.ts";
 
 export const NODE = "node-1";
@@ -89,9 +89,9 @@ export class Cluster {
     started.defer(() => kubelet.stop());
     await kubelet.start();
     await nodeReady(plane.api, kubelet);
+    await installAccount(plane.api, DRIVER);
     const token = await tokenOn(NODE, plane.api);
     const agentConfig = await plane.writeKubeconfig("agent", { token });
-    await plane.api.apply(deviceClass());
     const links = await linkNames();
     const parts = started.move();
     const cluster = new Cluster({ folder, agentConfig, links, parts, plane, containerd, kubelet });
@@ -220,7 +220,7 @@ export class Cluster {
 }
 
 function tokenOn(nodeName: string, api: Api): Promise<string> {
-  return agentToken(api, { driver: DRIVER, nodeName, image: IMAGE });
+  return agentToken(api, { nodeName, image: IMAGE });
 }
 
 async function nodeReady(api: Api, kubelet: Kubelet): Promise<void> {

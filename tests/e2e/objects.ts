@@ -6,16 +6,16 @@ const GROUP_VERSION = "resource.k8s.io/v1";
 /** The driver of examples/demo-a. */
 export const DRIVER = "poc.dra.networking";
 
-/** The class that most claims name: networks that ask for no particular interface of the node. */
-export const CLASS = "any-network";
+/** The class that most claims name, and that is installed with the agent. */
+export const CLASS = "network-interface";
 
 /** Selects this driver's devices, and says how they are configured where it is asked to. */
 export function deviceClass(
-  { name = CLASS, expression = ofType("cni"), parameters }: {
-    readonly name?: string;
+  { name, expression = ofType("cni"), parameters }: {
+    readonly name: string;
     readonly expression?: string;
     readonly parameters?: unknown;
-  } = {},
+  },
 ): Manifest {
   return {
     apiVersion: GROUP_VERSION,
