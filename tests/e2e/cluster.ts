@@ -111,6 +111,11 @@ export class Cluster {
     return agent;
   }
 
+  /** What all agents logged that ran. */
+  get agentLines(): AgentProcess["lines"] {
+    return this.#agents.flatMap(({ lines }) => lines);
+  }
+
   /** As the cluster's administrator sees it. */
   get api(): Api {
     return this.#plane.api;
@@ -208,9 +213,7 @@ export class Cluster {
     await using _parts = this.#parts;
     const codes = await Promise.all(this.#agents.slice(-1).map((agent) => agent.end()));
     assert.ok(codes.every((code) => code === 0), this.agent.log);
-    const errors = this.#agents.flatMap(({ lines }) =>
-      lines.filter(({ level }) => level === "error" || level === "raw")
-    );
+    const errors = this.agentLines.filter(({ level }) => level === "error" || level === "raw");
     assert.deepEqual(errors, []);
   }
 

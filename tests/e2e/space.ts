@@ -25,7 +25,7 @@ export class Space {
   /** Runs a case in a namespace of its own; afterwards nothing of it may be left on the node. */
   static async run(cluster: Cluster, body: Case): Promise<void> {
     const space = new Space(cluster, `e2e-${crypto.randomUUID().slice(0, 8)}`);
-    const from = cluster.agent.lines.length;
+    const from = cluster.agentLines.length;
     await cluster.api.apply({
       apiVersion: "v1",
       kind: "Namespace",
@@ -38,7 +38,8 @@ export class Space {
       await cluster.assertNothingLeft();
     } catch (error) {
       console.error(await space.#explain(from));
-      await space.#clear();
+      // What cannot be cleared says less than why the case failed.
+      await space.#clear().catch((problem) => console.error(problem.message));
       throw error;
     }
   }
@@ -193,7 +194,7 @@ export class Space {
     const claims = (await this.list("ResourceClaim")).map((claim) =>
       `claim ${claim.metadata.name}: ${JSON.stringify(claim.status)}`
     );
-    const agent = this.cluster.agent.lines.slice(from).map((line) => JSON.stringify(line));
+    const agent = this.cluster.agentLines.slice(from).map((line) => JSON.stringify(line));
     return [...events, ...claims, ...agent].join("\n");
   }
 }
