@@ -276,6 +276,38 @@ async function certificates(folder: string) {
   return { ca: path("ca.crt"), cert: path("server.crt"), key: path("server.key") };
 }
 
+Deno.test("KubeConnection outlives a client certificate that is seen half rotated", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { ca, cert, key } = await certificates(folder);
+    const clientKey = join(folder, "client.key");
+    await Deno.copyFile(join(folder, "ca.key"), clientKey);
+    const kubeconfig = join(folder, "kubeconfig");
+    const user = { "client-certificate": cert, "client-key": clientKey };
+    const nobody = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const server = `https://127.0.0.1:${nobody.addr.port}`;
+    nobody.close();
+    const cluster = { server, "certificate-authority": ca };
+    await Deno.writeTextFile(
+      kubeconfig,
+      JSON.stringify({
+        clusters: [{ name: "c", cluster }],
+        users: [{ name: "u", user }],
+        contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+        "current-context": "x",
+      }),
+    );
+    const connection = new KubeConnection({ kubeconfig });
+    const request = () => connection.request({ method: "GET", path: "/x", signal: never });
+    await assert.rejects(request(), /certificate and its key do not belong together/);
+    await Deno.copyFile(key, clientKey);
+    await assert.rejects(request(), /no answer .*refused/i);
+    connection.close();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("KubeConnection trusts the cluster's authority, sends its credentials, and reads rotated tokens again", async () => {
   const folder = await Deno.makeTempDir();
   const { ca, cert, key } = await certificates(folder);

@@ -1,4 +1,5 @@
 import { KubeConfig } from "@kubernetes/client-node/config";
+import { checkClientCertificate } from "./client_certificate.ts";
 import { KubeError } from "./error.ts";
 
 /** The API server answers within this, or the request is given up, in milliseconds. */
@@ -162,7 +163,7 @@ export class KubeConnection {
     const now = Date.now();
     if (!this.#credentials || now - this.#credentials.read >= CREDENTIALS_AGE) {
       const given: Credentials = {};
-      const value = this.#config.applyToHTTPSOptions(given as never).then(() => given);
+      const value = this.#config.applyToHTTPSOptions(given as never).then(() => usable(given));
       this.#credentials = { read: now, value };
       // What could not be read is tried again with the next request.
       value.catch(() => this.#credentials = undefined);
@@ -194,6 +195,13 @@ function aboutOf({ method, path }: Pick<Request, "method" | "path">) {
 function reasons(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${reasons(error.cause)}`;
+}
+
+/** @throws Error for a client certificate that cannot be used */
+function usable(credentials: Credentials): Credentials {
+  const [cert, key] = [credentials.cert, credentials.key].map(asText);
+  if (cert && key) checkClientCertificate(cert, key);
+  return credentials;
 }
 
 function asText(material: string | Uint8Array | undefined): string | undefined {

@@ -9,7 +9,8 @@ export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
 export type ContainerdVersion = keyof typeof CONTAINERD;
 
 const PAUSE_IMAGE = "docker.io/local/pause:1";
-const IMAGE = "docker.io/local/busybox:1";
+/** There from the start. */
+export const IMAGE = "docker.io/local/busybox:1";
 
 interface Binaries {
   readonly containerd: string;
@@ -42,6 +43,10 @@ export interface ContainerdOptions {
   readonly version: ContainerdVersion;
   /** Everything of it lives here. */
   readonly folder: string;
+  /** Name of the cgroup for all that runs in it; otherwise one is made up. */
+  readonly cgroup?: string;
+  /** The URL of a registry that has all images. */
+  readonly registry?: string;
 }
 
 /** Fetches what containerd needs; to be done where the network can be reached. */
@@ -56,13 +61,14 @@ export async function fetchContainerd(
 export class Containerd {
   readonly #options: ContainerdOptions;
   readonly #binaries: Binaries;
-  readonly #cgroup = `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
+  readonly #cgroup: string;
   #process: Deno.ChildProcess | undefined;
   #cri: Cri | undefined;
 
   private constructor(options: ContainerdOptions, found: Binaries) {
     this.#options = options;
     this.#binaries = found;
+    this.#cgroup = options.cgroup ?? `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
@@ -81,6 +87,16 @@ export class Containerd {
       cdi: join(folder, "cdi"),
       log: join(folder, "containerd.log"),
     };
+  }
+
+  /** Below each controller; what runs in it is ended with containerd. */
+  get cgroup(): string {
+    return `/${this.#cgroup}`;
+  }
+
+  /** A static busybox. */
+  get busybox(): string {
+    return this.#binaries.busybox;
   }
 
   /** The folder of real CNI plugins. */
@@ -109,7 +125,7 @@ export class Containerd {
     }).spawn();
     void this.#process.stderr.pipeTo(log.writable).catch(() => {});
     for (let tries = 0;; tries++) {
-      const cri = new Cri(this.paths.socket, { cgroupParent: `/${this.#cgroup}`, image: IMAGE });
+      const cri = new Cri(this.paths.socket, { cgroupParent: this.cgroup, image: IMAGE });
       try {
         await cri.version();
         this.#cri = cri;
@@ -153,10 +169,14 @@ export class Containerd {
   }
 
   async #configure(): Promise<void> {
-    const { folder, version } = this.#options;
+    const { folder, version, registry } = this.#options;
     const { runc, cniPath } = this.#binaries;
-    for (const part of ["root", "state", "nri", "cdi", "cni"]) {
+    for (const part of ["root", "state", "nri", "cdi", "cni", "hosts/_default"]) {
       await Deno.mkdir(join(folder, part), { recursive: true });
+    }
+    if (registry) {
+      const host = `[host."${registry}"]\n  capabilities = ["pull", "resolve"]\n`;
+      await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
     }
     await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
     const config = version === "1.7"
@@ -187,7 +207,7 @@ export class Containerd {
 }
 
 /** Ends the processes of a cgroup, which a failed test can leave, and removes it from below. */
-async function removeCgroup(path: string): Promise<void> {
+export async function removeCgroup(path: string): Promise<void> {
   const procs = await Deno.readTextFile(join(path, "cgroup.procs")).catch(() => "");
   for (const pid of procs.split("\n").filter((line) => line !== "")) {
     try {
@@ -239,6 +259,8 @@ state = "${folder}/state"
   address = "${folder}/containerd.sock"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "${PAUSE_IMAGE}"
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "${folder}/hosts"
 [plugins.'io.containerd.cri.v1.runtime']
   enable_cdi = true
   cdi_spec_dirs = ["${folder}/cdi"]
@@ -268,6 +290,8 @@ state = "${folder}/state"
   enable_cdi = true
   cdi_spec_dirs = ["${folder}/cdi"]
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "${folder}/hosts"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "${cniPath}"
     conf_dir = "${folder}/cni"

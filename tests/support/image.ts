@@ -43,11 +43,14 @@ function tar(entries: readonly TarEntry[]): Uint8Array {
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** An image archive of one layer with a static busybox, as `ctr images import` takes it. */
-export function busyboxImage(
-  busybox: Uint8Array,
-  { name, entrypoint }: { readonly name: string; readonly entrypoint: readonly string[] },
-): Uint8Array {
+/** What an image consists of: its configuration and its one layer. */
+export interface ImageParts {
+  readonly config: Uint8Array;
+  readonly layer: Uint8Array;
+}
+
+/** An image with a static busybox. */
+export function busyboxParts(busybox: Uint8Array, entrypoint: readonly string[]): ImageParts {
   const applets = ["sh", "sleep", "ip", "ls", "cat", "env"];
   const layer = tar([
     ...["bin", "etc", "proc", "sys", "dev", "tmp", "run"].map((
@@ -56,7 +59,6 @@ export function busyboxImage(
     { path: "bin/busybox", content: busybox },
     ...applets.map((applet) => ({ path: `bin/${applet}`, link: "/bin/busybox" })),
   ]);
-  const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
   const config = json({
     architecture: { x86_64: "amd64", aarch64: "arm64" }[Deno.build.arch as string],
     os: "linux",
@@ -64,6 +66,15 @@ export function busyboxImage(
     rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
     history: [],
   });
+  return { config, layer };
+}
+
+/** The same as an archive, as `ctr images import` takes it. */
+export function busyboxImage(
+  busybox: Uint8Array,
+  { name, entrypoint }: { readonly name: string; readonly entrypoint: readonly string[] },
+): Uint8Array {
+  const { config, layer } = busyboxParts(busybox, entrypoint);
   const [configName, layerName] = [`${sha256(config)}.json`, `${sha256(layer)}/layer.tar`];
   return tar([
     { path: configName, content: config },
@@ -73,4 +84,8 @@ export function busyboxImage(
       content: json([{ Config: configName, RepoTags: [name], Layers: [layerName] }]),
     },
   ]);
+}
+
+function json(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
 }

@@ -1,0 +1,8 @@
+import { CLAIMS } from "./claims.ts";
+import { DEVICES } from "./devices.ts";
+import { ENDS } from "./ends.ts";
+import { MISTAKES } from "./mistakes.ts";
+import { RESTARTS } from "./restarts.ts";
+import { RIGHTS } from "./rights.ts";
+
+export const CASES = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS, ...MISTAKES, ...RIGHTS };

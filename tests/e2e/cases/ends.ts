@@ -1,0 +1,126 @@
+/** How pods end. Each case is followed by the check that nothing is left on the node. */
+import assert from "node:assert/strict";
+import type { Manifest } from "../api.ts";
+import { claim, claimTemplate, job, pod } from "../objects.ts";
+import { until } from "../poll.ts";
+import type { Case, Space } from "../space.ts";
+
+export const ENDS: Readonly<Record<string, Case>> = {
+  "delete": async (space) => {
+    const { cluster } = space;
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
+    await space.assertNetwork(await space.running("one"), { subnet: 1 });
+    // What is gone afterwards is there now: the check sees it.
+    const left = (await cluster.leftovers()).join("\n");
+    for (
+      const trace of [/claims\//, /attachments\//, /cdi\//, /lease lan /, /network namespace /]
+    ) {
+      assert.match(left, trace);
+    }
+    await space.delete("Pod", "one");
+    await cluster.assertNothingLeft();
+    const kept = await space.get("ResourceClaim", "lan");
+    assert.equal(kept.status?.devices, undefined);
+    assert.equal(kept.status?.allocation, undefined);
+  },
+
+  "force delete": async (space) => {
+    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
+    await space.assertNetwork(await space.running("one"), { subnet: 1 });
+    await space.delete("Pod", "one", { graceSeconds: 0 });
+    await space.cluster.assertNothingLeft();
+  },
+
+  "delete while a plugin attaches": async (space) => {
+    const { cluster } = space;
+    const mark = cluster.mark("attaching");
+    const before = `[ "$CNI_COMMAND" = ADD ] && : > ${mark} && sleep 4`;
+    await cluster.wrapPlugin("slow", { around: "macvlan", before });
+    await space.apply(
+      claim("lan", [{ name: "lan", type: "slow", subnet: 1 }]),
+      pod("one", { claims: ["lan"] }),
+    );
+    await until("the plugin runs", () => Deno.stat(mark).catch(() => undefined));
+    await space.delete("Pod", "one");
+    await cluster.assertNothingLeft();
+  },
+
+  "a plugin that cannot detach holds the claim until it can": async (space) => {
+    const { cluster } = space;
+    const mark = cluster.mark("detachable");
+    const before = `if [ "$CNI_COMMAND" = DEL ] && [ ! -e ${mark} ]; then ` +
+      `echo '{"code": 11, "msg": "the controller is away"}'; exit 1; fi`;
+    await cluster.wrapPlugin("sticky", { around: "macvlan", before });
+    await space.apply(
+      claim("lan", [{ name: "lan", type: "sticky", subnet: 1 }]),
+      pod("one", { claims: ["lan"] }),
+    );
+    await space.assertNetwork(await space.running("one"), { subnet: 1 });
+    await cluster.api.delete({ kind: "Pod", name: "one", namespace: space.namespace });
+    for (const name of ["one", "lan"]) {
+      await space.assertEvent(name, /^NetworkDetachFailed: .*the controller is away/);
+    }
+    assert.notEqual(await space.get("Pod", "one"), undefined);
+    await Deno.writeTextFile(mark, "");
+    await until("the pod is gone", async () => !await space.get("Pod", "one") || undefined, {
+      limit: 120_000,
+    });
+  },
+
+  "the node is drained": async (space) => {
+    await space.apply(
+      claimTemplate("lan", [{ name: "lan", subnet: 1 }]),
+      claim("shared", [{ name: "lan", subnet: 2 }]),
+      ...[1, 2, 3].map((n) => pod(`pod-${n}`, { templates: ["lan"], claims: ["shared"] })),
+    );
+    await Promise.all((await space.allRunning(3)).map(async ({ metadata: { name } }) => {
+      const path = `/api/v1/namespaces/${space.namespace}/pods/${name}/eviction`;
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name } };
+      await space.cluster.api.request("POST", path, eviction);
+    }));
+    await until(
+      "the pods are gone",
+      async () => (await space.list("Pod")).length === 0 || undefined,
+    );
+    await space.cluster.assertNothingLeft();
+  },
+
+  "30 short pods": async (space) => {
+    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
+    await succeeds(space, 30);
+    await space.cluster.assertNothingLeft();
+  },
+
+  "30 short pods while the agent restarts": async (space) => {
+    const { cluster } = space;
+    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
+    for (const [after, signal] of [[5, "SIGTERM"], [15, "SIGKILL"]] as const) {
+      await until(`${after} pods are through`, async () => {
+        const { status } = await space.get("Job", NAME);
+        return (status?.succeeded ?? 0) >= after || status?.failed ? true : undefined;
+      }, { limit: 180_000 });
+      await cluster.agent.end(signal);
+      await cluster.startAgent();
+    }
+    await succeeds(space, 30);
+    await cluster.assertNothingLeft();
+  },
+};
+
+const NAME = "churn";
+
+/** Pods that fail unless their network is there when they start. */
+function churn(completions: number): Manifest {
+  const command = ["sh", "-c", "ip addr show net1"];
+  return job(NAME, { completions, parallelism: 10, templates: ["lan"], command });
+}
+
+async function succeeds(space: Space, completions: number): Promise<void> {
+  const status = async () => (await space.get("Job", NAME)).status;
+  const ended = await until("the Job ends", async () => {
+    const now = await status();
+    return now?.completionTime || now?.failed ? now : undefined;
+  }, { limit: 240_000, explain: async () => JSON.stringify(await status()) });
+  assert.equal(ended.succeeded, completions);
+  assert.equal(ended.failed, undefined);
+}

@@ -1,0 +1,249 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { ip } from "../../mod/simulator/private_node.ts";
+import { AgentProcess } from "../support/agent_process.ts";
+import { Containerd, type ContainerdVersion, IMAGE } from "../support/containerd.ts";
+import { busyboxParts } from "../support/image.ts";
+import { agentToken, installAccount } from "./agent_account.ts";
+import type { Api, Json } from "./api.ts";
+import { ControlPlane } from "./control_plane.ts";
+import { ImageRegistry } from "./image_registry.ts";
+import { Kubelet } from "./kubelet.ts";
+import { fetchKubernetes } from "./kubernetes_programs.ts";
+import { shieldMachine } from "./node_shield.ts";
+import { DRIVER } from "./objects.ts";
+import { until } from "./poll.ts";
+
+export const NODE = "node-1";
+/** As the cluster's users write it: it is pulled. */
+const USERS_IMAGE = "library/busybox";
+
+/** Kubernetes of one node, in a private node, with the agent. */
+export class Cluster {
+  readonly #folder: string;
+  readonly #agentConfig: string;
+  /** The interfaces of the node while no pod runs. */
+  readonly #links: readonly string[];
+  /** Ends all but the agent. */
+  readonly #parts: AsyncDisposableStack;
+  readonly #plane: ControlPlane;
+  readonly containerd: Containerd;
+  readonly kubelet: Kubelet;
+  /** All that ran, the present one last. */
+  readonly #agents: AgentProcess[] = [];
+
+  private constructor(parts: {
+    readonly folder: string;
+    readonly agentConfig: string;
+    readonly links: readonly string[];
+    readonly parts: AsyncDisposableStack;
+    readonly plane: ControlPlane;
+    readonly containerd: Containerd;
+    readonly kubelet: Kubelet;
+  }) {
+    this.#folder = parts.folder;
+    this.#agentConfig = parts.agentConfig;
+    this.#links = parts.links;
+    this.#parts = parts.parts;
+    this.#plane = parts.plane;
+    this.containerd = parts.containerd;
+    this.kubelet = parts.kubelet;
+  }
+
+  static async start({ cgroup, version }: {
+    /** Name of the cgroup for its pods. */
+    readonly cgroup: string;
+    /** Of containerd. */
+    readonly version: ContainerdVersion;
+  }): Promise<Cluster> {
+    const programs = await fetchKubernetes();
+    if ("missing" in programs) throw new Error(programs.missing);
+    const folder = await Deno.makeTempDir({ dir: "/run" });
+    const logs = join(folder, "log");
+    await Deno.mkdir(logs);
+    await shieldMachine(folder);
+    await using started = new AsyncDisposableStack();
+    const registry = ImageRegistry.start();
+    started.defer(() => registry.stop());
+    const containerd = await Containerd.start({
+      version,
+      folder: join(folder, "ctd"),
+      cgroup,
+      registry: registry.url,
+    });
+    started.defer(() => containerd.stop());
+    const busybox = await Deno.readFile(containerd.busybox);
+    registry.add(USERS_IMAGE, "latest", busyboxParts(busybox, ["/bin/sh"]));
+    const plane = await ControlPlane.start({ programs, folder, logs });
+    started.defer(() => plane.stop());
+    const kubelet = new Kubelet({
+      program: programs.kubelet,
+      nodeName: NODE,
+      folder: join(folder, "kubelet"),
+      logs,
+      kubeconfig: await plane.kubeconfig("kubelet", `/O=system:nodes/CN=system:node:${NODE}`),
+      clientCa: plane.ca,
+      runtimeSocket: containerd.paths.socket,
+      cgroup: containerd.cgroup,
+    });
+    started.defer(() => kubelet.stop());
+    await kubelet.start();
+    await nodeReady(plane.api, kubelet);
+    await installAccount(plane.api, DRIVER);
+    const token = await tokenOn(NODE, plane.api);
+    const agentConfig = await plane.writeKubeconfig("agent", { token });
+    const links = await linkNames();
+    const parts = started.move();
+    const cluster = new Cluster({ folder, agentConfig, links, parts, plane, containerd, kubelet });
+    try {
+      await Deno.mkdir(cluster.#wrappers);
+      await cluster.startAgent();
+      return cluster;
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+  }
+
+  get agent(): AgentProcess {
+    const agent = this.#agents.at(-1);
+    if (!agent) throw new Error("no agent has been started");
+    return agent;
+  }
+
+  /** What all agents logged that ran. */
+  get agentLines(): AgentProcess["lines"] {
+    return this.#agents.flatMap(({ lines }) => lines);
+  }
+
+  /** As the cluster's administrator sees it. */
+  get api(): Api {
+    return this.#plane.api;
+  }
+
+  /** The API server as the agent on a node sees it. */
+  async apiAsAgentOn(nodeName: string): Promise<Api> {
+    return await this.#plane.apiAs(await tokenOn(nodeName, this.api));
+  }
+
+  async startAgent(): Promise<void> {
+    this.#agents.push(
+      new AgentProcess([
+        ...["--node-name", NODE, "--driver-name", DRIVER, "--kubeconfig", this.#agentConfig],
+        ...["--kubelet-dir", join(this.#folder, "kubelet")],
+        ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
+        ...["--state-dir", join(this.#folder, "state")],
+        ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
+      ]),
+    );
+    await until("the agent is ready", () => {
+      return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));
+    }, { limit: 30_000, explain: () => Promise.resolve(this.agent.log) });
+  }
+
+  /** @param meanwhile what happens while it is away */
+  async restartKubelet(meanwhile = () => Promise.resolve()): Promise<void> {
+    const before = await this.slices();
+    await this.kubelet.stop();
+    await meanwhile();
+    await this.kubelet.start();
+    const gone = new Set(before.map(({ metadata }) => metadata.uid));
+    await until("the agent publishes what the kubelet deleted", async () => {
+      const slices = await this.slices();
+      return slices.length > 0 && slices.every(({ metadata }) => !gone.has(metadata.uid)) ||
+        undefined;
+    }, { explain: () => this.kubelet.log() });
+  }
+
+  async slices(): Promise<Json[]> {
+    return await this.api.list({ kind: "ResourceSlice" });
+  }
+
+  /** A plugin that runs a line of shell before the real plugin. */
+  async wrapPlugin(
+    type: string,
+    { around, before }: { readonly around: string; readonly before: string },
+  ): Promise<void> {
+    const real = join(this.containerd.cniPath, around);
+    const script = `#!/bin/sh\n${before}\nexec ${real}\n`;
+    await Deno.writeTextFile(join(this.#wrappers, type), script, { mode: 0o755 });
+  }
+
+  /** The id of the sandbox in which a container runs. */
+  async sandboxOf(containerId: string): Promise<string> {
+    const bundles = join(this.#folder, "ctd/state/io.containerd.runtime.v2.task/k8s.io");
+    const spec = JSON.parse(await Deno.readTextFile(join(bundles, containerId, "config.json")));
+    return spec.annotations["io.kubernetes.cri.sandbox-id"];
+  }
+
+  /** A path for a mark by which wrapped plugins and tests tell each other something. */
+  mark(name: string): string {
+    return join(this.#folder, `mark-${name}`);
+  }
+
+  /** Records, CDI files, leases, network namespaces and interfaces that no pod accounts for. */
+  async leftovers(): Promise<string[]> {
+    const left: string[] = [];
+    for (const folder of ["state/claims", "state/attachments", "ctd/cdi"]) {
+      for (const name of await names(join(this.#folder, folder))) left.push(`${folder}/${name}`);
+    }
+    for (const network of await names("/var/lib/cni/networks")) {
+      for (const name of await names(join("/var/lib/cni/networks", network))) {
+        if (name === "lock" || name.startsWith("last_reserved")) continue;
+        left.push(`lease ${network} ${name}`);
+      }
+    }
+    left.push(...(await names("/run/netns")).map((name) => `network namespace ${name}`));
+    const links = (await linkNames()).filter((name) => !this.#links.includes(name));
+    // The cluster's own bridge comes with the first pod and stays.
+    left.push(...links.filter((name) => name !== "main0").map((name) => `interface ${name}`));
+    return left;
+  }
+
+  /** Rejects with what is left over, where it does not go within a few seconds. */
+  async assertNothingLeft(): Promise<void> {
+    let left: string[] = [];
+    await until("nothing is left", async () => {
+      left = await this.leftovers();
+      return left.length === 0 || undefined;
+    }, { limit: 15_000, explain: () => Promise.resolve(left.join("\n")) });
+  }
+
+  async stop(): Promise<void> {
+    await using _parts = this.#parts;
+    const codes = await Promise.all(this.#agents.slice(-1).map((agent) => agent.end()));
+    assert.ok(codes.every((code) => code === 0), this.agent.log);
+    const errors = this.agentLines.filter(({ level }) => level === "error" || level === "raw");
+    assert.deepEqual(errors, []);
+  }
+
+  get #wrappers(): string {
+    return join(this.#folder, "wrappers");
+  }
+}
+
+function tokenOn(nodeName: string, api: Api): Promise<string> {
+  return agentToken(api, { nodeName, image: IMAGE });
+}
+
+async function nodeReady(api: Api, kubelet: Kubelet): Promise<void> {
+  await until("the node is ready", async () => {
+    const node = await api.get({ kind: "Node", name: NODE });
+    const conditions = node?.status?.conditions ?? [];
+    const ready = conditions.find(({ type }: { type: string }) => type === "Ready");
+    return ready?.status === "True" || undefined;
+  }, { limit: 90_000, explain: () => kubelet.log() });
+}
+
+async function linkNames(): Promise<string[]> {
+  const links = await ip(["-o", "link"]);
+  return links.trim().split("\n").map((line) => line.split(": ")[1]!.split("@")[0]!);
+}
+
+async function names(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}

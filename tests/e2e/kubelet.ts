@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { Daemon } from "./daemon.ts";
+
+export interface KubeletOptions {
+  readonly program: string;
+  readonly nodeName: string;
+  /** Its root folder. */
+  readonly folder: string;
+  readonly logs: string;
+  readonly kubeconfig: string;
+  readonly clientCa: string;
+  readonly runtimeSocket: string;
+  /** Below each controller, where pods belong. */
+  readonly cgroup: string;
+}
+
+/** A real kubelet. Pods go on while it is away. */
+export class Kubelet {
+  readonly #options: KubeletOptions;
+  #daemon: Daemon | undefined;
+
+  constructor(options: KubeletOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { program, nodeName, folder, logs, kubeconfig, cgroup } = this.#options;
+    await Deno.mkdir(folder, { recursive: true });
+    for (const hierarchy of await cgroupHierarchies()) {
+      await Deno.mkdir(join(hierarchy, cgroup), { recursive: true });
+    }
+    const config = join(folder, "config.json");
+    await Deno.writeTextFile(config, JSON.stringify(this.#configuration()));
+    this.#daemon = Daemon.start("kubelet", {
+      program,
+      args: [
+        ...["--kubeconfig", kubeconfig, "--config", config, "--root-dir", folder],
+        ...["--cert-dir", join(folder, "pki"), "--hostname-override", nodeName],
+        ...["--node-ip", "192.0.2.10"],
+      ],
+      logs,
+    });
+  }
+
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    await this.#daemon?.end(signal);
+    this.#daemon = undefined;
+  }
+
+  async log(): Promise<string> {
+    return await this.#daemon?.log() ?? "the kubelet is not running";
+  }
+
+  #configuration() {
+    const { folder, clientCa, runtimeSocket, cgroup } = this.#options;
+    return {
+      apiVersion: "kubelet.config.k8s.io/v1beta1",
+      kind: "KubeletConfiguration",
+      authentication: {
+        anonymous: { enabled: false },
+        webhook: { enabled: true },
+        x509: { clientCAFile: clientCa },
+      },
+      authorization: { mode: "Webhook" },
+      containerRuntimeEndpoint: `unix://${runtimeSocket}`,
+      podLogsDir: join(folder, "logs"),
+      volumePluginDir: join(folder, "volume-plugins"),
+      maxPods: 250,
+      // Machines with cgroup v1 only.
+      failCgroupV1: false,
+      cgroupDriver: "cgroupfs",
+      cgroupRoot: cgroup,
+      enforceNodeAllocatable: [],
+      // A machine that is small or full is tested on nevertheless.
+      failSwapOn: false,
+      evictionHard: {},
+      imageGCHighThresholdPercent: 100,
+      localStorageCapacityIsolation: false,
+    };
+  }
+}
+
+/** The one of cgroup v2, or those of v1. */
+async function cgroupHierarchies(): Promise<string[]> {
+  const root = "/sys/fs/cgroup";
+  const entries = await Array.fromAsync(Deno.readDir(root));
+  if (entries.some(({ name }) => name === "cgroup.controllers")) return [root];
+  return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => join(root, name));
+}

@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import type { Json, Manifest } from "./api.ts";
+import type { Cluster } from "./cluster.ts";
+import { until } from "./poll.ts";
+
+/** Objects that are of no namespace. */
+const CLUSTER_WIDE = ["DeviceClass"];
+/** What users make, those first that make others. */
+const KINDS = ["Deployment", "Job", "Pod", "ResourceClaimTemplate", "ResourceClaim"];
+
+export type Case = (space: Space) => Promise<void>;
+
+/** A namespace of the cluster in which a case does what a user does, and looks at what came of it. */
+export class Space {
+  readonly cluster: Cluster;
+  readonly namespace: string;
+  readonly #classes: string[] = [];
+
+  private constructor(cluster: Cluster, namespace: string) {
+    this.cluster = cluster;
+    this.namespace = namespace;
+  }
+
+  /** Runs a case in a namespace of its own; afterwards nothing of it may be left on the node. */
+  static async run(cluster: Cluster, body: Case): Promise<void> {
+    const space = new Space(cluster, `e2e-${crypto.randomUUID().slice(0, 8)}`);
+    const from = cluster.agentLines.length;
+    await cluster.api.apply({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: space.namespace },
+    });
+    await until("the namespace can be used", () => space.get("ServiceAccount", "default"));
+    try {
+      await body(space);
+      await space.#clear();
+      await cluster.assertNothingLeft();
+    } catch (error) {
+      console.error(await space.#explain(from));
+      // What cannot be cleared says less than why the case failed.
+      await space.#clear().catch((problem) => console.error(problem.message));
+      throw error;
+    }
+  }
+
+  async apply(...manifests: readonly Manifest[]): Promise<void> {
+    for (const manifest of manifests) {
+      const { kind, metadata } = manifest;
+      if (CLUSTER_WIDE.includes(kind)) {
+        if (!await this.cluster.api.get({ kind, name: metadata.name })) {
+          this.#classes.push(metadata.name);
+        }
+        await this.cluster.api.apply(manifest);
+      } else {
+        const namespace = this.namespace;
+        await this.cluster.api.apply({ ...manifest, metadata: { ...metadata, namespace } });
+      }
+    }
+  }
+
+  async get(kind: string, name: string): Promise<Json | undefined> {
+    return await this.cluster.api.get({ kind, name, namespace: this.namespace });
+  }
+
+  async list(kind: string): Promise<Json[]> {
+    return await this.cluster.api.list({ kind, namespace: this.namespace });
+  }
+
+  /** As `kubectl delete --wait` does. */
+  async delete(
+    kind: string,
+    name: string,
+    options: { readonly graceSeconds?: number } = {},
+  ): Promise<void> {
+    await this.cluster.api.delete({ kind, name, namespace: this.namespace }, options);
+    await until(`${kind} ${name} is gone`, async () => {
+      return await this.get(kind, name) === undefined || undefined;
+    });
+  }
+
+  /** The pod, once its containers run. */
+  async running(name: string, { limit = 60_000 } = {}): Promise<Json> {
+    return await until(`pod ${name} runs`, async () => {
+      const pod = await this.get("Pod", name);
+      return pod && runs(pod) ? pod : undefined;
+    }, { limit, explain: async () => (await this.events(name)).join("\n") });
+  }
+
+  /** The pods of the namespace, once there are so many and all run. */
+  async allRunning(count: number): Promise<Json[]> {
+    return await until(`${count} pods run`, async () => {
+      const pods = await this.list("Pod");
+      return pods.length === count && pods.every(runs) ? pods : undefined;
+    });
+  }
+
+  /** `<reason>: <message>` of each event on an object. */
+  async events(name: string): Promise<string[]> {
+    return (await this.list("Event"))
+      .filter(({ involvedObject }) => involvedObject.name === name)
+      .map(({ reason, message }) => `${reason}: ${message}`);
+  }
+
+  async assertEvent(name: string, expected: RegExp): Promise<void> {
+    await until(`an event on ${name} says ${expected}`, async () => {
+      return (await this.events(name)).some((event) => expected.test(event)) || undefined;
+    }, { explain: async () => (await this.events(name)).join("\n") });
+  }
+
+  /** What a command prints inside a pod. */
+  async exec(pod: Json, ...command: string[]): Promise<string> {
+    const current = await this.get("Pod", pod.metadata.name);
+    return await this.cluster.containerd.cri.exec(containerOf(current), ...command);
+  }
+
+  /** What an interface inside a pod has: its address, which must be of 10.10.<subnet>.0/24, and MAC. */
+  async linkIn(
+    pod: Json,
+    { link = "net1", subnet }: { readonly link?: string; readonly subnet: number },
+  ): Promise<{ readonly address: string; readonly mac: string }> {
+    const shown = await this.exec(pod, "ip", "addr", "show", link);
+    const address = shown.match(/inet (\S+)/)?.[1] ?? "none";
+    assert.match(address, new RegExp(`^10\\.10\\.${subnet}\\.\\d+/24$`), shown);
+    return { address, mac: shown.match(/link\/ether (\S+)/)?.[1] ?? "none" };
+  }
+
+  /**
+   * Holds what a pod sees of an interface against what its claim's status tells of it; gives the
+   * interface's address and the status entry.
+   *
+   * @param claim the name of the claim, where the pod has several
+   */
+  async assertNetwork(
+    pod: Json,
+    { link = "net1", subnet, claim = claimsOf(pod)[0] }: {
+      readonly link?: string;
+      readonly subnet: number;
+      readonly claim?: string;
+    },
+  ): Promise<{ readonly address: string; readonly entry: Json; readonly claim: Json }> {
+    const { address, mac } = await this.linkIn(pod, { link, subnet });
+    const { found, entry } = await this.#statusOf(claim!, {
+      interfaceName: link,
+      hardwareAddress: mac,
+      ips: [address],
+    });
+    const keys = ({ driver, pool, device, shareID }: Json) => [driver, pool, device, shareID];
+    const results: Json[] = found.status.allocation.devices.results;
+    assert.ok(
+      results.some((result) => JSON.stringify(keys(result)) === JSON.stringify(keys(entry))),
+      JSON.stringify(found.status, null, 2),
+    );
+    return { address, entry, claim: found };
+  }
+
+  /** A claim and its status entry with this network data, once it has one that is ready. */
+  async #statusOf(name: string, networkData: Json): Promise<{ found: Json; entry: Json }> {
+    const explain = async () => JSON.stringify((await this.get("ResourceClaim", name))?.status);
+    return await until(
+      `the status of claim ${name} is ${JSON.stringify(networkData)}`,
+      async () => {
+        const found = await this.get("ResourceClaim", name);
+        const entry = found?.status?.devices?.find((device: Json) =>
+          isDeepStrictEqual(device.networkData, networkData) &&
+          device.conditions[0].type === "Ready" && device.conditions[0].status === "True"
+        );
+        return entry ? { found, entry } : undefined;
+      },
+      { limit: 20_000, explain },
+    );
+  }
+
+  async #clear(): Promise<void> {
+    const { api } = this.cluster;
+    for (const kind of KINDS) {
+      for (const { metadata: { name } } of await this.list(kind)) {
+        await api.delete({ kind, name, namespace: this.namespace });
+      }
+    }
+    await until("the pods and claims are gone", async () => {
+      const [pods, claims] = await Promise.all([this.list("Pod"), this.list("ResourceClaim")]);
+      return pods.length + claims.length === 0 || undefined;
+    }, { explain: async () => JSON.stringify(await this.list("Pod"), null, 1) });
+    for (const name of this.#classes) await api.delete({ kind: "DeviceClass", name });
+    await api.delete({ kind: "Namespace", name: this.namespace });
+  }
+
+  /** All that helps to tell why a case failed. */
+  async #explain(from: number): Promise<string> {
+    const events = (await this.list("Event")).map(({ involvedObject, reason, message }) =>
+      `${involvedObject.kind} ${involvedObject.name}: ${reason}: ${message}`
+    );
+    const claims = (await this.list("ResourceClaim")).map((claim) =>
+      `claim ${claim.metadata.name}: ${JSON.stringify(claim.status)}`
+    );
+    const agent = this.cluster.agentLines.slice(from).map((line) => JSON.stringify(line));
+    return [...events, ...claims, ...agent].join("\n");
+  }
+}
+
+function runs({ metadata, status }: Json): boolean {
+  const containers: Json[] = status.containerStatuses ?? [];
+  return metadata.deletionTimestamp === undefined && status.phase === "Running" &&
+    containers.length > 0 && containers.every(({ ready }) => ready);
+}
+
+/** The id of a pod's first container. */
+export function containerOf(pod: Json): string {
+  return pod.status.containerStatuses[0].containerID.split("//")[1];
+}
+
+/** The names of a pod's claims, those made from templates too. */
+export function claimsOf(pod: Json): string[] {
+  const made: Json[] = pod.status.resourceClaimStatuses ?? [];
+  const asked: Json[] = pod.spec.resourceClaims ?? [];
+  return asked.map(({ name, resourceClaimName }) =>
+    resourceClaimName ?? made.find((each) => each.name === name)?.resourceClaimName
+  );
+}

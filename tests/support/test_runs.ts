@@ -1,0 +1,47 @@
+/** Runs `deno test` and counts what came of it. */
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+export interface Count {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/** Runs it and counts from its report; a run that broke off counts as a failure. */
+export async function denoTest(paths: readonly string[], options: {
+  readonly report: string;
+  readonly flags?: readonly string[];
+}): Promise<Count> {
+  const flags = ["--allow-all", "--no-check", "--quiet", ...options.flags ?? []];
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", ...flags, `--junit-path=${options.report}`, ...paths],
+    cwd: ROOT,
+    stdin: "null",
+  }).spawn().status;
+  return await count(options.report, success);
+}
+
+export async function count(report: string, success: boolean): Promise<Count> {
+  const xml = await Deno.readTextFile(report).catch(() => "");
+  const suites = xml.match(/<testsuites[^>]*>/)?.[0] ?? "";
+  const number = (name: string) => Number(suites.match(new RegExp(` ${name}="(\\d+)"`))?.[1] ?? 0);
+  const skipped = (xml.match(/<skipped/g) ?? []).length;
+  const failed = number("failures") + number("errors");
+  const passed = number("tests") - failed - skipped;
+  // A crash, a leak or a file that does not load: no test may have failed, but the run did.
+  return { passed, failed: success ? failed : Math.max(failed, 1), skipped };
+}
+
+/** The tests of a file that cannot run here, as far as they can be counted without running them. */
+export async function countTests(files: readonly string[]): Promise<number> {
+  let tests = 0;
+  for (const file of files) {
+    tests += ((await Deno.readTextFile(file)).match(/\bDeno\.test(\.\w+)?\(/g) ?? []).length;
+  }
+  return tests;
+}
+
+export function sum(counts: readonly Count[]): Count {
+  const total = (key: keyof Count) => counts.reduce((all, each) => all + each[key], 0);
+  return { passed: total("passed"), failed: total("failed"), skipped: total("skipped") };
+}
