@@ -104,11 +104,6 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-// Bridges outlive the attachments that plugins made them for: those of other tests would be devices.
-for (const { ifname } of JSON.parse(await ip(["-j", "link"])) as { ifname: string }[]) {
-  if (!["lo", "eth0", "uplink"].includes(ifname)) await ip(["link", "delete", ifname]);
-}
-
 Deno.test("slices follow links that come, go, go down and get another name", async () => {
   await using bench = await Bench.start();
   await bench.shows("cni", "eth0", "uplink");
