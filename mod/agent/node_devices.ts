@@ -8,6 +8,7 @@ import type {
   Devices,
   Inventory,
   Log,
+  Metrics,
   NodeDevice,
   OfferedDevice,
 } from "./ports.ts";
@@ -24,6 +25,7 @@ export interface NodeDevicesPorts {
   readonly pool: DevicePool;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "devicesPublished">;
 }
 
 /**
@@ -122,7 +124,7 @@ export class NodeDevices implements Devices {
   }
 
   async #publish(signal: AbortSignal): Promise<void> {
-    const { pool, clock, log } = this.#ports;
+    const { pool, clock, log, metrics } = this.#ports;
     let loaded = false;
     let published = -1;
     let failures = 0;
@@ -138,6 +140,8 @@ export class NodeDevices implements Devices {
         const offer = this.#offer();
         const written = await pool.publish(offer, signal);
         published = version;
+        const down = offer.filter((device) => device.down).length;
+        metrics.devicesPublished({ up: offer.length - down, down });
         if (written || failures > 0) log.info("published the node's devices", describe(offer));
         failures = 0;
         if (written) await clock.sleep(PAUSE, signal).catch(() => {});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
+import { FakeClock, FakeLog, FakeMetrics, settle } from "../../tests/support/agent_fakes.ts";
 import { Changes } from "./changes.ts";
 import { NodeDevices } from "./node_devices.ts";
 import type { DevicePool, NodeDevice, OfferedDevice } from "./ports.ts";
@@ -64,6 +64,7 @@ const CNI: NodeDevice = { name: "cni", attributes: { type: { string: "cni" } }, 
 function setUp() {
   const clock = new FakeClock();
   const log = new FakeLog();
+  const metrics = new FakeMetrics();
   const pool = new FakePool();
   const node = { links: [link("eth0"), link("eth1")], allocated: [] as string[], reads: 0 };
   const inventory = {
@@ -72,7 +73,7 @@ function setUp() {
       return Promise.resolve([CNI, ...node.links]);
     },
   };
-  const devices = new NodeDevices({ inventory, pool, clock, log });
+  const devices = new NodeDevices({ inventory, pool, clock, log, metrics });
   const end = new AbortController();
   const start = async () => {
     const run = devices.run(() => node.allocated, end.signal);
@@ -84,16 +85,18 @@ function setUp() {
       },
     };
   };
-  return { clock, log, pool, node, devices, start };
+  return { clock, log, metrics, pool, node, devices, start };
 }
 
 Deno.test("the node's devices are published, and follow the node within 5 s", async () => {
-  const { clock, pool, node, start } = setUp();
+  const { clock, metrics, pool, node, start } = setUp();
   await using _ = await start();
   assert.deepEqual(pool.last, ["cni", "eth0", "eth1"]);
+  assert.equal(metrics.counted.at(-1), "devices 3 up 0 down");
   node.links = [link("eth0", { down: true }), link("eth2")];
   await clock.advance(5_000);
   assert.deepEqual(pool.last, ["cni", "eth0!", "eth2"]);
+  assert.equal(metrics.counted.at(-1), "devices 2 up 1 down");
   node.links = [link("eth0"), link("eth2")];
   await clock.advance(5_000);
   assert.deepEqual(pool.last, ["cni", "eth0", "eth2"]);

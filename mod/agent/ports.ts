@@ -176,6 +176,8 @@ export interface Metrics {
   gateWaited(outcome: GateOutcome, seconds: number): void;
   /** One try at writing a claim's status; a retry follows a try that failed. */
   statusWritten(result: StatusResult, attempt: "first" | "retry"): void;
+  /** How many devices the API server has of this node now. */
+  devicesPublished(devices: Readonly<Record<"up" | "down", number>>): void;
 }
 
 export type Result = "ok" | "error";

@@ -92,6 +92,7 @@ export async function runAgent(
     }),
     clock,
     log,
+    metrics,
   });
   const agent = new Agent({
     cni: new CniRunner(plugins),

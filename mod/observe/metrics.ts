@@ -48,6 +48,13 @@ export class PrometheusMetrics implements Metrics {
     values: ["claim", "attachment"],
     registers: this.#registers,
   });
+  readonly #devices = gauges({
+    name: "network_dra_devices",
+    help: "Devices of this node that are published, by state of their interface",
+    label: "state",
+    values: ["up", "down"],
+    registers: this.#registers,
+  });
   readonly #prepares = counters({
     name: "network_dra_claim_prepares_total",
     help: "Claims that the kubelet asked to prepare, by result",
@@ -151,6 +158,11 @@ export class PrometheusMetrics implements Metrics {
   statusWritten(result: StatusResult, attempt: "first" | "retry"): void {
     this.#statusWrites[result]();
     if (attempt === "retry") this.#statusRetries[result]();
+  }
+
+  devicesPublished({ up, down }: Readonly<Record<"up" | "down", number>>): void {
+    this.#devices.up(up);
+    this.#devices.down(down);
   }
 
   pluginRan(operation: PluginOperation): void {

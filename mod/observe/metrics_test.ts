@@ -33,6 +33,7 @@ Deno.test("every series is there from the start, at zero", async () => {
   metrics.gateWaited("timeout", 1);
   metrics.statusWritten("applied", "first");
   metrics.statusWritten("failed", "retry");
+  metrics.devicesPublished({ up: 3, down: 1 });
   metrics.pluginRan({ plugin: "macvlan", command: "ADD", result: "ok", seconds: 0.02 });
   metrics.pluginRan({ plugin: "macvlan", command: "VERSION", result: "error", seconds: 0.02 });
   metrics.hookHandled("RunPodSandbox", 0.0001);
@@ -51,6 +52,8 @@ Deno.test("every series is there from the start, at zero", async () => {
     'network_dra_attachments{state="detach_failed"}': 5,
     'network_dra_journal_records{kind="claim"}': 6,
     'network_dra_journal_records{kind="attachment"}': 7,
+    'network_dra_devices{state="up"}': 3,
+    'network_dra_devices{state="down"}': 1,
     'network_dra_claim_prepares_total{result="ok"}': 1,
     'network_dra_claim_unprepares_total{result="error"}': 1,
     'network_dra_gate_wait_seconds_count{outcome="timeout"}': 1,

@@ -272,6 +272,8 @@ export class FakeMetrics implements Metrics {
     void this.counted.push(`gate ${outcome} ${seconds}`);
   statusWritten = (result: StatusResult, attempt: "first" | "retry") =>
     void this.counted.push(`status ${result} ${attempt}`);
+  devicesPublished = ({ up, down }: Readonly<Record<"up" | "down", number>>) =>
+    void this.counted.push(`devices ${up} up ${down} down`);
 }
 
 export class FakeEvents implements Events {
