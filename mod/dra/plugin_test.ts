@@ -93,6 +93,8 @@ async function withPlugin(
 Deno.test("the kubelet registers the plugin and prefers v1", () =>
   withPlugin({}, async ({ kubelet, registrations }) => {
     await kubelet.registered(driver);
+    // The kubelet knows the driver first and tells it so then.
+    while (registrations.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     assert.deepEqual(registrations, [true]);
     assert.deepEqual(kubelet.supportedVersions(driver), [
       "v1.DRAPlugin",
