@@ -180,9 +180,16 @@ async function leftovers(
   return left;
 }
 
+/** But for bridges that have no port: the plugin bridge keeps the one that it made for good. */
 async function links(): Promise<string[]> {
-  const all = JSON.parse(await ip(["-j", "link", "show"])) as { ifname: string }[];
-  return all.map(({ ifname }) => ifname);
+  const all = JSON.parse(await ip(["-j", "-d", "link", "show"])) as {
+    readonly ifname: string;
+    readonly master?: string;
+    readonly linkinfo?: { readonly info_kind?: string };
+  }[];
+  const inUse = new Set(all.map(({ master }) => master));
+  return all.filter(({ ifname, linkinfo }) => linkinfo?.info_kind !== "bridge" || inUse.has(ifname))
+    .map(({ ifname }) => ifname);
 }
 
 async function names(folder: string): Promise<string[]> {
