@@ -248,10 +248,20 @@ function tail(text: string): string {
 
 /** At once, without the detour of an asynchronous call: this stands before every operation. */
 function isFile(path: string): boolean {
+  return modeOfFile(path) !== undefined;
+}
+
+function isExecutable(path: string): boolean {
+  return ((modeOfFile(path) ?? 0) & 0o111) !== 0;
+}
+
+/** Permission bits; undefined where there is no file. */
+function modeOfFile(path: string): number | undefined {
   try {
-    return Deno.statSync(path).isFile;
+    const { isFile, mode } = Deno.statSync(path);
+    return isFile ? mode ?? 0 : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -260,14 +270,5 @@ function fileNames(folder: string): string[] {
     return [...Deno.readDirSync(folder)].map(({ name }) => name);
   } catch {
     return [];
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    const { isFile, mode } = Deno.statSync(path);
-    return isFile && ((mode ?? 0) & 0o111) !== 0;
-  } catch {
-    return false;
   }
 }

@@ -2,8 +2,7 @@ import type { Cluster, DeviceStatus, ResourceClaim } from "../agent/ports.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
-
-const API_VERSION = "resource.k8s.io/v1";
+import { notServed, RESOURCE_API } from "./resource_api.ts";
 
 /** The API server as the agent uses it. */
 export class KubeCluster implements Cluster {
@@ -42,7 +41,7 @@ export class KubeCluster implements Cluster {
         path: `${claimPath(claim)}/status?${query}`,
         contentType: "application/apply-patch+yaml",
         body: {
-          apiVersion: API_VERSION,
+          apiVersion: RESOURCE_API,
           kind: "ResourceClaim",
           metadata: { namespace, name, uid },
           status: { devices },
@@ -67,7 +66,7 @@ export class KubeCluster implements Cluster {
 
 function claimPath({ namespace, name }: { readonly namespace: string; readonly name: string }) {
   const [inNamespace, named] = [namespace, name].map(encodeURIComponent);
-  return `/apis/${API_VERSION}/namespaces/${inNamespace}/resourceclaims/${named}`;
+  return `/apis/${RESOURCE_API}/namespaces/${inNamespace}/resourceclaims/${named}`;
 }
 
 /** Whether the API server says that it has no such claim, rather than no such API. */
@@ -76,10 +75,5 @@ function isMissing(error: unknown, name: string): boolean {
 }
 
 function explained(error: unknown): unknown {
-  if (!(error instanceof KubeError) || error.status !== 404) return error;
-  return new Error(
-    `the API server does not serve ${API_VERSION}: Kubernetes 1.34 or later is needed, with the ` +
-      `API enabled (${error.message})`,
-    { cause: error },
-  );
+  return error instanceof KubeError && error.status === 404 ? notServed(error) : error;
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { withApi } from "../../tests/support/api_connection.ts";
 import { join } from "node:path";
 import type { DeviceStatus } from "../agent/ports.ts";
-import { SimulatedApiServer } from "../simulator/api_server.ts";
+import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import { KubeCluster } from "./cluster.ts";
 import { KubeConnection } from "./connection.ts";
 
@@ -11,23 +12,13 @@ const driver = "dra.networking";
 interface Bench {
   readonly api: SimulatedApiServer;
   readonly cluster: KubeCluster;
-  readonly folder: string;
+  readonly kubeconfig: string;
 }
 
-async function withCluster(body: (bench: Bench) => Promise<void>) {
-  const api = new SimulatedApiServer();
-  api.start();
-  const folder = await Deno.makeTempDir();
-  const kubeconfig = join(folder, "kubeconfig");
-  await Deno.writeTextFile(kubeconfig, api.kubeconfig());
-  const connection = new KubeConnection({ kubeconfig });
-  try {
-    await body({ api, folder, cluster: new KubeCluster(connection, { fieldManager: driver }) });
-  } finally {
-    connection.close();
-    await api.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+function withCluster(body: (bench: Bench) => Promise<void>) {
+  return withApi(({ api, connection, kubeconfig }) =>
+    body({ api, kubeconfig, cluster: new KubeCluster(connection, { fieldManager: driver }) })
+  );
 }
 
 const results = ["x", "y"].map((device) => ({ request: "r", driver, pool: "node", device }));
@@ -124,9 +115,9 @@ Deno.test("applyDeviceStatus() writes all entries, and removes those that are le
   }));
 
 Deno.test("applyDeviceStatus() leaves other drivers' entries alone", () =>
-  withCluster(async ({ api, cluster, folder }) => {
+  withCluster(async ({ api, cluster, kubeconfig }) => {
     const { metadata } = api.put(aClaim());
-    const connection = new KubeConnection({ kubeconfig: join(folder, "kubeconfig") });
+    const connection = new KubeConnection({ kubeconfig });
     const other = new KubeCluster(connection, { fieldManager: "gpu.example" });
     const gpu = entry("gpu-0", { driver: "gpu.example" });
     await other.applyDeviceStatus(metadata, [gpu], never);

@@ -1,6 +1,7 @@
 import type { Clock, EventObject, Events, Log, WarningEvent } from "../agent/ports.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
+import { RESOURCE_API } from "./resource_api.ts";
 
 /** The same event within this time raises the count of the first, in milliseconds. */
 const WINDOW = 600_000;
@@ -17,7 +18,7 @@ const PAUSE = 1_000;
 /** What the API server takes as a message (events.k8s.io/v1). */
 const MESSAGE_LIMIT = 1024;
 
-const API_VERSIONS = { Pod: "v1", ResourceClaim: "resource.k8s.io/v1" } as const;
+const API_VERSIONS = { Pod: "v1", ResourceClaim: RESOURCE_API } as const;
 
 export interface KubeEventsOptions {
   /** Who says it: the driver. */
@@ -197,8 +198,7 @@ export class KubeEvents implements Events {
       readonly body: unknown;
     },
   ): Promise<void> {
-    const contentType = "application/json";
-    await this.#connection.request({ contentType, ...request, signal: this.#stop.signal });
+    await this.#connection.request({ ...request, signal: this.#stop.signal });
   }
 }
 

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { withApi } from "../../tests/support/api_connection.ts";
 import { FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
 import type { WarningEvent } from "../agent/ports.ts";
-import { SimulatedApiServer } from "../simulator/api_server.ts";
-import { KubeConnection } from "./connection.ts";
+import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import { KubeEvents } from "./events.ts";
 
 interface Bench {
@@ -15,31 +14,24 @@ interface Bench {
   readonly until: (isSo: () => boolean) => Promise<void>;
 }
 
-async function withEvents(body: (bench: Bench) => Promise<void>) {
-  const api = new SimulatedApiServer();
-  api.start();
-  const folder = await Deno.makeTempDir();
-  const kubeconfig = join(folder, "kubeconfig");
-  await Deno.writeTextFile(kubeconfig, api.kubeconfig());
-  const connection = new KubeConnection({ kubeconfig });
-  const clock = new FakeClock();
-  const log = new FakeLog();
-  const events = new KubeEvents(connection, { component: "d", host: "node-1", clock, log });
-  const until = async (isSo: () => boolean) => {
-    for (let tries = 0; !isSo(); tries++) {
-      assert.ok(tries < 1000, `it does not come to that: ${JSON.stringify(api.events.all())}`);
-      await clock.advance(1_000);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+function withEvents(body: (bench: Bench) => Promise<void>) {
+  return withApi(async ({ api, connection }) => {
+    const clock = new FakeClock();
+    const log = new FakeLog();
+    const events = new KubeEvents(connection, { component: "d", host: "node-1", clock, log });
+    const until = async (isSo: () => boolean) => {
+      for (let tries = 0; !isSo(); tries++) {
+        assert.ok(tries < 1000, `it does not come to that: ${JSON.stringify(api.events.all())}`);
+        await clock.advance(1_000);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    };
+    try {
+      await body({ api, events, clock, log, until });
+    } finally {
+      await events.close();
     }
-  };
-  try {
-    await body({ api, events, clock, log, until });
-  } finally {
-    await events.close();
-    connection.close();
-    await api.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 function aWarning(message: string, more: Partial<WarningEvent> = {}): WarningEvent {

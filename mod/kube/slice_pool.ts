@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { DevicePool, NodeDevice, OfferedDevice } from "../agent/ports.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
+import { notServed, RESOURCE_API } from "./resource_api.ts";
 import type { ResourceSlice, SliceDevice } from "./resource_slice.ts";
 import {
   nodeDevices,
@@ -14,7 +15,7 @@ export interface SlicePoolOptions extends SharingOptions {
   readonly nodeName: string;
 }
 
-const PATH = "/apis/resource.k8s.io/v1/resourceslices";
+const PATH = `/apis/${RESOURCE_API}/resourceslices`;
 /** The API server ends a watch after this, in seconds; a new one notices what this one missed. */
 const WATCH_TIME = 300;
 
@@ -153,7 +154,7 @@ export class SlicePool implements DevicePool {
       method: "POST",
       path: dryRun ? `${PATH}?dryRun=All` : PATH,
       body: {
-        apiVersion: "resource.k8s.io/v1",
+        apiVersion: RESOURCE_API,
         kind: "ResourceSlice",
         metadata: {
           generateName: `${driver}-${nodeName}-`,
@@ -241,10 +242,5 @@ function explained(error: unknown): unknown {
       { cause: error },
     );
   }
-  if (error.status !== 404) return error;
-  return new Error(
-    "the API server does not serve resource.k8s.io/v1: Kubernetes 1.34 or later is needed, with " +
-      `the API enabled (${error.message})`,
-    { cause: error },
-  );
+  return error.status === 404 ? notServed(error) : error;
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { withApi } from "../../tests/support/api_connection.ts";
 import type { OfferedDevice } from "../agent/ports.ts";
-import { SimulatedApiServer } from "../simulator/api_server.ts";
-import { KubeConnection } from "./connection.ts";
+import type { SimulatedApiServer } from "../simulator/api_server.ts";
+import type { KubeConnection } from "./connection.ts";
 import { SlicePool } from "./slice_pool.ts";
 
 const never = new AbortController().signal;
@@ -14,21 +14,11 @@ interface Bench {
   readonly pool: SlicePool;
 }
 
-async function withPool(body: (bench: Bench) => Promise<void>) {
-  const api = new SimulatedApiServer();
-  api.start();
-  api.addNode("node-1");
-  const folder = await Deno.makeTempDir();
-  const kubeconfig = join(folder, "kubeconfig");
-  await Deno.writeTextFile(kubeconfig, api.kubeconfig());
-  const connection = new KubeConnection({ kubeconfig });
-  try {
+function withPool(body: (bench: Bench) => Promise<void>) {
+  return withApi(async ({ api, connection }) => {
+    api.addNode("node-1");
     await body({ api, connection, pool: aPool(connection) });
-  } finally {
-    connection.close();
-    await api.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 function aPool(connection: KubeConnection, nodeName = "node-1"): SlicePool {
