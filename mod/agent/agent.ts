@@ -14,6 +14,7 @@ import type {
   Cluster,
   Cni,
   Devices,
+  DeviceStatus,
   Events,
   Journal,
   Log,
@@ -23,7 +24,10 @@ import type {
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
 import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
-import { type Entry, SandboxNetwork, stateOf } from "./sandbox_network.ts";
+import { NetworkLocks } from "./network_locks.ts";
+import { recallAttachment } from "./recall.ts";
+import { SandboxNetwork, stateOf } from "./sandbox_network.ts";
+import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
@@ -86,12 +90,13 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #locks = new KeyedLock();
   readonly #limiter: Limiter;
+  readonly #networks = new NetworkLocks();
   readonly #claims: PreparedClaims;
   readonly #planner: ClaimPlanner;
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
   readonly #marks: CdiMarks;
-  readonly #sandboxes = new Map<string, SandboxNetwork>();
+  readonly #sandboxes = new Sandboxes();
 
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
@@ -111,7 +116,11 @@ export class Agent {
       this.#claims.restore(record);
       this.#statuses.restored(record.claim);
     }
-    for (const record of attachments) this.#network(record.sandbox).restore(record);
+    for (const record of attachments) {
+      const network = this.#network(record.sandbox);
+      network.restore(record);
+      this.#sandboxes.update(network, record.claim.uid);
+    }
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
@@ -168,15 +177,7 @@ export class Agent {
 
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
   attach(sandbox: Sandbox): void {
-    const claims = this.#claims.ofPod(sandbox.pod.uid);
-    for (const record of claims) {
-      this.#network(sandbox).want(record.claim, record.attachments);
-      void this.#marks.set(record.claim, true);
-    }
-    this.#shared.look(sandbox, (record) => {
-      this.#network(sandbox).want(record.claim, record.attachments);
-      void this.#marks.set(record.claim, true);
-    });
+    this.#begin(sandbox, { started: false });
   }
 
   /**
@@ -199,7 +200,7 @@ export class Agent {
       throw error;
     }
     // Containers of other pods pass at once, and would hide those that wait.
-    if (this.#sandboxes.has(sandbox.id)) metrics.gateWaited("opened", waited());
+    if (this.#sandboxes.get(sandbox.id)) metrics.gateWaited("opened", waited());
   }
 
   /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
@@ -209,9 +210,8 @@ export class Agent {
     if (!network) return;
     const claims = new Map(network.entries.map(({ claim }) => [claim.uid, claim]));
     network.stop();
-    this.#dropIfEmpty(network);
     for (const claim of claims.values()) {
-      if (!this.#inUse(claim.uid)) void this.#marks.set(claim, false);
+      if (!this.#sandboxes.inUse(claim.uid)) void this.#marks.set(claim, false);
     }
   }
 
@@ -230,11 +230,10 @@ export class Agent {
       const sandbox = reported.netns || !known ? reported : known.sandbox;
       if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
       living.add(sandbox.id);
-      this.attach(sandbox);
-      if (started.has(sandbox.id)) this.#warnOfLateAttach(sandbox);
+      this.#begin(sandbox, { started: started.has(sandbox.id) });
     }
-    for (const id of [...this.#sandboxes.keys()]) if (!living.has(id)) this.detach(id);
-    const used = this.#claims.all().filter(({ claim }) => this.#inUse(claim.uid));
+    for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
+    const used = this.#claims.all().filter(({ claim }) => this.#sandboxes.inUse(claim.uid));
     await this.#marks.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
     this.#ports.log.info("synchronized with the container runtime", {
       sandboxes: sandboxes.length,
@@ -247,12 +246,13 @@ export class Agent {
     const attachments: Record<AttachmentState, number> = {
       attaching: 0,
       attached: 0,
+      lost: 0,
       attach_failed: 0,
       detaching: 0,
       detach_failed: 0,
     };
     let attachment = 0;
-    for (const { entries } of this.#sandboxes.values()) {
+    for (const { entries } of this.#sandboxes.all()) {
       for (const entry of entries) {
         attachments[stateOf(entry)]++;
         if (entry.recorded) attachment++;
@@ -278,12 +278,25 @@ export class Agent {
   async close(): Promise<void> {
     this.#shared.close();
     await this.#statuses.close();
-    const networks = [...this.#sandboxes.values()];
+    const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may start whose network is not there.
     const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
     await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
     await this.#marks.close();
+  }
+
+  #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
+    if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
+    const want = ({ claim, attachments }: ClaimRecord) => {
+      const network = this.#network(sandbox);
+      if (started) network.containersStarted();
+      network.want(claim, attachments);
+      this.#sandboxes.update(network, claim.uid);
+      void this.#marks.set(claim, true);
+    };
+    for (const record of this.#claims.ofPod(sandbox.pod.uid)) want(record);
+    this.#shared.look(sandbox, want);
   }
 
   async #passGate(
@@ -293,7 +306,7 @@ export class Agent {
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
-    if (!this.#sandboxes.has(sandbox.id)) this.attach(sandbox);
+    if (!this.#sandboxes.get(sandbox.id)) this.attach(sandbox);
     await this.#shared.known(sandbox, signal);
     for (const id of cdiDevices) this.#assertPrepared(sandbox, id);
     await this.#sandboxes.get(sandbox.id)?.ready(signal);
@@ -305,9 +318,7 @@ export class Agent {
     const limit = this.#ports.clock.sleep(UNPREPARE_LIMIT, timer.signal);
     limit.then(() => over.abort(), () => {});
     const until = AbortSignal.any([signal, over.signal]);
-    const networks = [...this.#sandboxes.values()].filter((network) =>
-      network.entries.some(({ claim }) => claim.uid === ref.uid)
-    );
+    const networks = this.#sandboxes.withClaim(ref.uid);
     for (const network of networks) network.release(ref.uid);
     try {
       await Promise.all(networks.map((network) => network.released(ref.uid, until)));
@@ -324,39 +335,30 @@ export class Agent {
   }
 
   #network(sandbox: Sandbox): SandboxNetwork {
-    let network = this.#sandboxes.get(sandbox.id);
-    if (!network) {
-      network = new SandboxNetwork(sandbox, { ...this.#ports, limiter: this.#limiter }, (uid) => {
-        this.#dropIfEmpty(network!);
-        const record = this.#claims.get(uid);
-        if (record) this.#statuses.changed(record.claim);
-      });
-      this.#sandboxes.set(sandbox.id, network);
-    }
+    const known = this.#sandboxes.get(sandbox.id);
+    if (known) return known;
+    const network: SandboxNetwork = new SandboxNetwork(sandbox, {
+      ...this.#ports,
+      limiter: this.#limiter,
+      networks: this.#networks,
+      recall: (record, runtime) =>
+        recallAttachment(record, { ...this.#ports, driver: this.#options.driver, runtime }),
+    }, (uid) => {
+      this.#sandboxes.update(network, uid);
+      const record = this.#claims.get(uid);
+      if (record) this.#statuses.changed(record.claim);
+    });
+    this.#sandboxes.add(network);
     return network;
   }
 
-  #dropIfEmpty(network: SandboxNetwork): void {
-    if (network.entries.length === 0) this.#sandboxes.delete(network.sandbox.id);
-  }
-
-  #inUse(claimUid: string): boolean {
-    return [...this.#sandboxes.values()].some((network) =>
-      !network.stopped && network.entries.some(({ claim }) => claim.uid === claimUid)
-    );
-  }
-
-  #entriesOf(claimUid: string): Entry[] {
-    return [...this.#sandboxes.values()]
-      .flatMap(({ entries }) => entries)
-      .filter(({ claim }) => claim.uid === claimUid);
-  }
-
-  #deviceStatuses(claimUid: string) {
+  /** Undefined while it is not known what became of an ADD: what the claim says may be all that tells. */
+  #deviceStatuses(claimUid: string): DeviceStatus[] | undefined {
     const record = this.#claims.get(claimUid);
     if (!record) return [];
-    const { driver } = this.#options;
-    return deviceStatuses(record, { driver, entries: this.#entriesOf(claimUid) });
+    const entries = this.#sandboxes.entriesOf(claimUid);
+    if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
+    return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
 
   #devices(record: ClaimRecord): PreparedDevice[] {
@@ -392,19 +394,6 @@ export class Agent {
         : `the claim ${uid} of ${describePod(pod)} is not known on this node: ` +
           "the agent's records of it are lost; create the pod anew",
     );
-  }
-
-  #warnOfLateAttach(sandbox: Sandbox): void {
-    for (const entry of this.#sandboxes.get(sandbox.id)?.entries ?? []) {
-      if (!entry.wanted || entry.attached) continue;
-      const late = `started without ${describeAttachment(entry)}: attaching it late`;
-      this.#ports.log.warn(`containers of ${describePod(sandbox.pod)} ${late}`);
-      this.#ports.events.warn({
-        reason: "NetworkAttachedLate",
-        message: `containers ${late}`,
-        about: { kind: "Pod", ...sandbox.pod },
-      });
-    }
   }
 }
 

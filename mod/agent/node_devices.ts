@@ -53,6 +53,11 @@ export class NodeDevices implements Devices {
     return (device) => this.#interfaceOf(device);
   }
 
+  isGone(device: string): boolean {
+    const name = originalDevice(device);
+    return name !== CNI_DEVICE && this.#present !== undefined && !this.#present.has(name);
+  }
+
   /**
    * Follows and publishes until the signal is aborted; what is published then stays.
    *
