@@ -1,8 +1,11 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import { CdiMarks } from "./cdi_marks.ts";
+import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
+import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
+import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
 import type {
@@ -20,6 +23,7 @@ import type {
   Log,
   Metrics,
   Namespaces,
+  NodeDevice,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
@@ -29,6 +33,7 @@ import { recallAttachment } from "./recall.ts";
 import { SandboxNetwork, stateOf } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
+import { StaleClaims } from "./stale_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
@@ -69,12 +74,10 @@ export type Prepared =
   | { readonly devices: PreparedDevice[]; readonly error?: undefined }
   | { readonly error: string };
 
-/** How one allocated device is doing. */
-export interface DeviceHealth {
-  readonly pool: string;
-  readonly device: string;
-  readonly healthy: boolean;
-  readonly message: string;
+/** What the agent does of its own accord. */
+export interface UpkeepOptions extends CheckupOptions {
+  /** Names of networks that are this driver's alone: GC may free what is not in its books. */
+  readonly gcNetworks: readonly string[];
 }
 
 /**
@@ -96,6 +99,9 @@ export class Agent {
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
   readonly #marks: CdiMarks;
+  readonly #checkup: Checkup;
+  /** Resolves when the runtime has said for the first time which sandboxes live. */
+  readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
 
   constructor(ports: AgentPorts, options: AgentOptions) {
@@ -107,6 +113,7 @@ export class Agent {
     this.#shared = new SharedClaims(ports, this.#claims);
     this.#statuses = new ClaimStatuses(ports, (uid) => this.#deviceStatuses(uid));
     this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
+    this.#checkup = new Checkup(ports, this.#sandboxes);
   }
 
   /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
@@ -239,6 +246,36 @@ export class Agent {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
     });
+    this.#synchronized.resolve();
+  }
+
+  /**
+   * What nobody asks for, once the runtime has synchronized and until the signal is aborted: whether
+   * what is attached is still there, whether claims are, and GC.
+   */
+  async upkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([this.#synchronized.promise, aborted]);
+    const sources = {
+      sandboxes: this.#sandboxes,
+      claims: this.#claims,
+      limiter: this.#limiter,
+      locks: this.#networks,
+      release: (claim: ClaimRef, until: AbortSignal) => this.#releaseStale(claim, until),
+    };
+    await Promise.all([
+      this.#checkup.run(options, signal),
+      new StaleClaims(this.#ports, sources).run(signal),
+      new Garbage(this.#ports, sources).run(options.gcNetworks, signal),
+    ]);
+  }
+
+  /** The node has an interface no more that was a device. Returns at once. */
+  deviceGone(device: NodeDevice): void {
+    this.#checkup.deviceGone(device);
   }
 
   /** How many there are of what the agent keeps. */
@@ -261,11 +298,9 @@ export class Agent {
     return { attachments, records: { claim: this.#claims.all().length, attachment } };
   }
 
-  /** Every device of the prepared claims. */
+  /** Every device of the prepared claims, once. */
   deviceHealth(): DeviceHealth[] {
-    return this.#claims.all().flatMap((record) =>
-      record.attachments.map(({ pool, device }) => ({ pool, device, healthy: true, message: "" }))
-    );
+    return deviceHealth(this.#claims.all(), (uid) => this.#sandboxes.entriesOf(uid));
   }
 
   /** The names of the devices that prepared claims hold. */
@@ -332,6 +367,17 @@ export class Agent {
     await this.#marks.set(ref, false);
     await this.#claims.remove(ref.uid);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
+  }
+
+  #releaseStale(claim: ClaimRef, signal: AbortSignal): Promise<void> {
+    return this.#locks.run([claim.uid], async () => {
+      if (!this.#claims.get(claim.uid) || this.#sandboxes.inUse(claim.uid)) return;
+      this.#ports.log.warn(
+        `${describeClaim(claim)} (UID ${claim.uid}) is gone from the API server: releasing it`,
+      );
+      await this.#release(claim, signal);
+      this.#ports.metrics.forgotten("claim_gone");
+    });
   }
 
   #network(sandbox: Sandbox): SandboxNetwork {

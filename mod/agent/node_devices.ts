@@ -26,6 +26,8 @@ export interface NodeDevicesPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "devicesPublished">;
+  /** The node has no more what it had. */
+  readonly onGone?: (device: NodeDevice) => void;
 }
 
 /**
@@ -90,7 +92,11 @@ export class NodeDevices implements Devices {
     const { inventory, clock } = this.#ports;
     while (!signal.aborted) {
       const devices = await inventory.read(signal);
+      const before = [...this.#present?.values() ?? []];
       this.#present = new Map(devices.map((device) => [device.name, device]));
+      for (const device of before) {
+        if (!this.#present.has(device.name)) this.#ports.onGone?.(device);
+      }
       this.#allocated = allocated();
       this.#remember(devices);
       const offered = JSON.stringify(this.#offer());

@@ -93,11 +93,14 @@ export interface Cni {
     prevResult: CniResult,
     signal: AbortSignal,
   ): Promise<Finding>;
-  /** GC: the plugins free what they keep of the network for other attachments than these. */
+  /**
+   * GC: the plugins free what they keep of the network for other attachments than these. False where
+   * the network's version has no GC, or its configuration turns it off.
+   */
   gc(
     network: NetworkList,
     options: { readonly valid: readonly ValidAttachment[]; readonly signal: AbortSignal },
-  ): Promise<void>;
+  ): Promise<boolean>;
   /** The network's plugins, IPAM plugins among them, that are not on the node. */
   missingPlugins(network: NetworkList): readonly string[];
 }

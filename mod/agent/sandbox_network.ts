@@ -267,7 +267,8 @@ export class SandboxNetwork {
     entry: Entry,
     { reason, message, repair }: Pick<Lost, "reason" | "message"> & { readonly repair: boolean },
   ): void {
-    const known = entry.lost?.reason === reason && entry.lost.message === message;
+    // Only a new reason is news: the words may be others each time.
+    const known = entry.lost?.reason === reason;
     if (!known) {
       const since = entry.lost?.since ?? this.#ports.clock.now().toISOString();
       entry.lost = { reason, message, since };

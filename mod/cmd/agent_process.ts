@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
-import { Agent, type DeviceHealth } from "../agent/agent.ts";
+import { Agent } from "../agent/agent.ts";
+import type { DeviceHealth } from "../agent/device_health.ts";
 import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
@@ -93,6 +94,7 @@ export async function runAgent(
     clock,
     log,
     metrics,
+    onGone: (device) => agent.deviceGone(device),
   });
   const agent = new Agent({
     cni: new CniRunner(plugins),
@@ -163,7 +165,10 @@ export async function runAgent(
     loops.watch("kubelet", dra.watching);
     const publishing = devices.run(() => agent.allocatedDevices(), signal);
     loops.watch("devices", publishing);
-    await Promise.all([publishing, ended]);
+    const { checkInterval: interval, repair, gcNetworks } = config;
+    const upkeep = agent.upkeep({ interval, repair, gcNetworks }, signal);
+    loops.watch("upkeep", upkeep);
+    await Promise.all([publishing, upkeep, ended]);
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);

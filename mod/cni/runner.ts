@@ -147,17 +147,17 @@ export class CniRunner implements Cni {
     return [...pluginTypes(network)].filter((type) => !this.#plugins.has(type));
   }
 
-  /** Tells the plugins which attachments there are, so that they free all else. Before 1.1.0 nothing. */
   async gc(
     network: NetworkList,
     { valid, signal }: { readonly valid: readonly ValidAttachment[]; readonly signal: AbortSignal },
-  ): Promise<void> {
-    if (network.disableGC || !atLeast(network.cniVersion, "1.1.0")) return;
+  ): Promise<boolean> {
+    if (network.disableGC || !atLeast(network.cniVersion, "1.1.0")) return false;
     const more = { "cni.dev/valid-attachments": valid, "cni.dev/attachments": valid };
     await all(
       network.plugins,
       (plugin) => this.#call({ command: "GC", network, plugin, signal }, undefined, more),
     );
+    return true;
   }
 
   /** Rejects when a plugin says that it cannot serve an ADD now. Before 1.1.0 nothing is asked. */

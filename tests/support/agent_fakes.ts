@@ -144,8 +144,10 @@ export class FakeCni implements Cni {
   async gc(
     network: NetworkList,
     { valid }: { readonly valid: readonly ValidAttachment[] },
-  ): Promise<void> {
+  ): Promise<boolean> {
+    if (network.cniVersion !== "1.1.0") return false;
     await this.collecting(network, valid);
+    return true;
   }
 
   missingPlugins({ plugins }: NetworkList): string[] {
