@@ -273,6 +273,32 @@ export class Agent {
     ]);
   }
 
+  /**
+   * An administrator wants a claim let go that cannot be detached, whatever is left of it then.
+   *
+   * @param name its UID, or `namespace/name`
+   * @returns what was done, in words
+   * @throws Error when it is not known, or in use
+   */
+  async forget(name: string, signal: AbortSignal): Promise<string> {
+    const claim = this.#claimNamed(name);
+    const what = `${describeClaim(claim)} (UID ${claim.uid})`;
+    const networks = this.#sandboxes.withClaim(claim.uid);
+    const user = networks.find(({ stopped }) => !stopped);
+    if (user) {
+      throw new Error(
+        `${what} is in use by ${describePod(user.sandbox.pod)}: delete the pod first`,
+      );
+    }
+    const left: string[] = [];
+    for (const network of networks) {
+      network.giveUp(claim.uid, "asked", (message) => left.push(message));
+    }
+    // Whoever waits for its DELs has the lock, and gives it back as soon as they are given up.
+    await this.#locks.run([claim.uid], () => this.#release(claim, signal));
+    return [`forgot ${what}`, ...left].join("\n");
+  }
+
   /** The node has an interface no more that was a device. Returns at once. */
   deviceGone(device: NodeDevice): void {
     this.#checkup.deviceGone(device);
@@ -367,6 +393,21 @@ export class Agent {
     await this.#marks.set(ref, false);
     await this.#claims.remove(ref.uid);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
+  }
+
+  #claimNamed(name: string): ClaimRef {
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    const found = new Map<string, ClaimRef>();
+    for (const { claim } of [...this.#claims.all(), ...entries]) {
+      if (name === claim.uid || name === `${claim.namespace}/${claim.name}`) {
+        found.set(claim.uid, claim);
+      }
+    }
+    const [claim, ...others] = found.values();
+    if (!claim) throw new Error(`no claim ${JSON.stringify(name)} is known on this node`);
+    if (others.length === 0) return claim;
+    const uids = [...found.keys()].join(", ");
+    throw new Error(`several claims had the name ${name} one after the other; say which: ${uids}`);
   }
 
   #releaseStale(claim: ClaimRef, signal: AbortSignal): Promise<void> {

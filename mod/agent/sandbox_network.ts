@@ -77,8 +77,8 @@ export interface Entry {
   uncertain: boolean;
   /** Whether nobody needs to be told that it comes after the containers. */
   lateTold: boolean;
-  /** Set once it shall go whatever its DEL says: why. */
-  givenUp?: ForgetCause;
+  /** Set once it shall go whatever its DEL says: why, and who wants to know what is left then. */
+  givenUp?: { readonly why: ForgetCause; readonly tell?: (left: string) => void };
   /** Why the last try failed, and since when tries have failed (RFC 3339). */
   failure?: { readonly error: Error; readonly since: string };
 }
@@ -189,11 +189,13 @@ export class SandboxNetwork {
   /**
    * Lets what is left of a claim go: after one more DEL without the namespace, whatever that says.
    * Returns at once.
+   *
+   * @param tell is told what may be left on the node
    */
-  giveUp(claimUid: string, why: ForgetCause): void {
+  giveUp(claimUid: string, why: ForgetCause, tell?: (left: string) => void): void {
     for (const entry of this.of(claimUid)) {
       unwant(entry);
-      entry.givenUp = why;
+      entry.givenUp = { why, tell };
     }
     this.#wake();
   }
@@ -375,7 +377,10 @@ export class SandboxNetwork {
       });
       this.#warnUsers(entry, step);
       if (entry.repair) this.#ports.metrics.repaired("error");
-      if (step === "detach" && this.#isHopeless(entry)) entry.givenUp ??= "plugin_missing";
+      if (step === "detach" && !entry.givenUp && this.#isHopeless(entry)) {
+        entry.givenUp = { why: "plugin_missing" };
+        this.#woken = true;
+      }
       return false;
     } finally {
       this.#onChange(entry.claim.uid);
@@ -479,10 +484,11 @@ export class SandboxNetwork {
     let left: string | undefined;
     await this.#delete(entry, "").catch((error) => left = messageOf(error));
     await this.#forget(entry);
-    metrics.forgotten(entry.givenUp!);
+    metrics.forgotten(entry.givenUp!.why);
     if (left === undefined) return;
     const message = `gave up detaching ${describeAttachment(entry)}: an address or an interface ` +
       `of it may be left on the node: ${left}`;
+    entry.givenUp!.tell?.(message);
     log.error(message, this.#about(entry));
     for (const about of this.#objects(entry)) {
       events.warn({ reason: "NetworkForgotten", message, about });

@@ -10,6 +10,7 @@ import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { SysfsLinks } from "../inventory/sysfs.ts";
+import { serveForgetRequests } from "../journal/forget_requests.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
@@ -168,7 +169,10 @@ export async function runAgent(
     const { checkInterval: interval, repair, gcNetworks } = config;
     const upkeep = agent.upkeep({ interval, repair, gcNetworks }, signal);
     loops.watch("upkeep", upkeep);
-    await Promise.all([publishing, upkeep, ended]);
+    const forget = (claim: string) => agent.forget(claim, signal);
+    const requests = serveForgetRequests(config.stateDir, { forget, clock, log, signal });
+    loops.watch("requests", requests);
+    await Promise.all([publishing, upkeep, requests, ended]);
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);
