@@ -5,6 +5,7 @@ import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
+import { stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
@@ -30,7 +31,7 @@ import { PreparedClaims } from "./prepared_claims.ts";
 import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import { recallAttachment } from "./recall.ts";
-import { SandboxNetwork, stateOf } from "./sandbox_network.ts";
+import { SandboxNetwork } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
 import { StaleClaims } from "./stale_claims.ts";
@@ -284,7 +285,9 @@ export class Agent {
     const claim = this.#claimNamed(name);
     const what = `${describeClaim(claim)} (UID ${claim.uid})`;
     const networks = this.#sandboxes.withClaim(claim.uid);
-    const user = networks.find(({ stopped }) => !stopped);
+    const user = networks.find((network) =>
+      !network.stopped && network.of(claim.uid).some(({ wanted }) => wanted)
+    );
     if (user) {
       throw new Error(
         `${what} is in use by ${describePod(user.sandbox.pod)}: delete the pod first`,
@@ -429,7 +432,12 @@ export class Agent {
       limiter: this.#limiter,
       networks: this.#networks,
       recall: (record, runtime) =>
-        recallAttachment(record, { ...this.#ports, driver: this.#options.driver, runtime }),
+        recallAttachment(record, {
+          ...this.#ports,
+          limiter: this.#limiter,
+          driver: this.#options.driver,
+          runtime,
+        }),
     }, (uid) => {
       this.#sandboxes.update(network, uid);
       const record = this.#claims.get(uid);

@@ -406,6 +406,22 @@ Deno.test("forget() lets go what cannot be detached, and says what may be left",
   await stop();
 });
 
+Deno.test("forget() lets go what the kubelet has unprepared, although the stop of its sandbox never came", async () => {
+  const { agent, prepare, gate, cni, journal, clock, stop } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate("s1");
+  cni.during = () => {
+    throw new Error("no DHCP daemon");
+  };
+  const waiting = agent.unprepare([ref("a")], never);
+  await clock.advance(41_000);
+  assert.ok((await waiting).get("uid-a")?.error);
+  await agent.forget("default/a", never);
+  assert.equal(journal.claims.size + journal.attachments.size, 0);
+  await stop();
+});
+
 Deno.test("forget() of a name that several claims had asks which is meant", async () => {
   const { agent, prepare, journal, stop } = setUp();
   await prepare(aClaim("a", { uid: "uid-1" }));

@@ -1,3 +1,4 @@
+import type { Limiter } from "./limiter.ts";
 import type {
   Attached,
   AttachmentRecord,
@@ -15,6 +16,7 @@ export interface RecallOptions {
   readonly cluster: Cluster;
   readonly cni: Cni;
   readonly clock: Clock;
+  readonly limiter: Limiter;
   readonly driver: string;
   readonly runtime: RuntimeConfig;
 }
@@ -31,7 +33,7 @@ export interface RecallOptions {
  */
 export async function recallAttachment(
   { claim, attachment }: AttachmentRecord,
-  { cluster, cni, clock, driver, runtime }: RecallOptions,
+  { cluster, cni, clock, limiter, driver, runtime }: RecallOptions,
 ): Promise<Attached | undefined> {
   const unclear = (cause: string) =>
     new Error(`cannot tell yet what an earlier run of the agent left: ${cause}`);
@@ -52,7 +54,7 @@ export async function recallAttachment(
   );
   const result = written?.data;
   if (!written || !result || !isOf(result, runtime)) return undefined;
-  const finding = await cni.inspect(attachment.network, runtime, result, NEVER);
+  const finding = await limiter.run(() => cni.inspect(attachment.network, runtime, result, NEVER));
   if (finding.state === "unknown") throw unclear(finding.cause);
   if (finding.state === "lost") return undefined;
   const at = written.conditions?.find(({ status }) => status === "True")?.lastTransitionTime;
