@@ -164,11 +164,14 @@ export async function runAgent(
     metrics,
   }, { log, clock, signal: observeEnd.signal });
   const leads = Promise.withResolvers<void>();
+  const served = Promise.withResolvers<void>();
   const term = async (over: AbortSignal) => {
     const agent = new Agent(ports, { driver, concurrency: config.concurrency });
     await agent.load();
     await seat.take(agent);
     leads.resolve();
+    // Devices that are published bring pods here.
+    await Promise.race([served.promise, aborted(over)]);
     const publishing = devices.run(() => agent.allocatedDevices(), over);
     loops.watch("devices", publishing, over);
     const { checkInterval: interval, repair, gcNetworks } = config;
@@ -199,6 +202,7 @@ export async function runAgent(
     if (!config.podUid) await Promise.race([leads.promise, ended, leadership]);
     if (!signal.aborted) await Promise.race([dra.start(), ended, leadership]);
     loops.watch("kubelet", dra.watching);
+    served.resolve();
     await Promise.all([leadership, ended]);
   } finally {
     log.info("network-dra stops");
