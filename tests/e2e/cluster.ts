@@ -31,6 +31,7 @@ export class Cluster {
   readonly kubelet: Kubelet;
   /** All that ran, the present one last. */
   readonly #agents: AgentProcess[] = [];
+  #driver = DRIVER;
 
   private constructor(parts: {
     readonly folder: string;
@@ -129,7 +130,7 @@ export class Cluster {
   async startAgent(): Promise<void> {
     this.#agents.push(
       new AgentProcess([
-        ...["--node-name", NODE, "--driver-name", DRIVER, "--kubeconfig", this.#agentConfig],
+        ...["--node-name", NODE, "--driver-name", this.#driver, "--kubeconfig", this.#agentConfig],
         ...["--kubelet-dir", join(this.#folder, "kubelet")],
         ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
         ...["--state-dir", join(this.#folder, "state")],
@@ -139,6 +140,36 @@ export class Cluster {
     await until("the agent is ready", () => {
       return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));
     }, { limit: 30_000, explain: () => Promise.resolve(this.agent.log) });
+  }
+
+  /** Runs `body` with the agent under another driver name, installed as the chart does for that. */
+  async withDriver(driver: string, body: () => Promise<void>): Promise<void> {
+    await this.#changeDriver(driver);
+    try {
+      await body();
+    } finally {
+      await this.#changeDriver(DRIVER);
+    }
+  }
+
+  async #changeDriver(driver: string): Promise<void> {
+    await this.agent.end();
+    // The kubelet would do so half a minute later.
+    for (const { metadata: { name } } of await this.slices()) {
+      await this.api.delete({ kind: "ResourceSlice", name });
+    }
+    await installAccount(this.api, driver);
+    this.#driver = driver;
+    await this.startAgent();
+  }
+
+  /** The node's interface for which the device of a claim's result stands; undefined for `cni`. */
+  async interfaceOf(
+    { pool, device }: { readonly pool: string; readonly device: string },
+  ): Promise<string | undefined> {
+    const slices = (await this.slices()).filter(({ spec }) => spec.pool.name === pool);
+    const found = slices.flatMap(({ spec }) => spec.devices).find(({ name }) => name === device);
+    return found?.attributes.interface?.string;
   }
 
   /** @param meanwhile what happens while it is away */

@@ -34,12 +34,12 @@ export class Space {
     await until("the namespace can be used", () => space.get("ServiceAccount", "default"));
     try {
       await body(space);
-      await space.#clear();
+      await space.clear();
       await cluster.assertNothingLeft();
     } catch (error) {
       console.error(await space.#explain(from));
       // What cannot be cleared says less than why the case failed.
-      await space.#clear().catch((problem) => console.error(problem.message));
+      await space.clear().catch((problem) => console.error(problem.message));
       throw error;
     }
   }
@@ -154,6 +154,37 @@ export class Space {
     return { address, entry, claim: found };
   }
 
+  /**
+   * The status entries of all claims of a pod, once each is ready, held against what the pod sees.
+   * Of a claim with requests for other drivers' devices too, only this driver's are ready.
+   */
+  async networksOf(pod: Json): Promise<Json[]> {
+    const entries = [];
+    for (const name of claimsOf(pod)) {
+      const explain = async () => JSON.stringify((await this.get("ResourceClaim", name))?.status);
+      entries.push(
+        ...await until(`the status of claim ${name} is complete`, async () => {
+          const { allocation, devices = [] } = (await this.get("ResourceClaim", name)).status;
+          return devices.length === allocation.devices.results.length && devices.every(isReady)
+            ? devices as Json[]
+            : undefined;
+        }, { limit: 20_000, explain }),
+      );
+    }
+    for (const { networkData: { interfaceName, hardwareAddress, ips } } of entries) {
+      const shown = await this.exec(pod, "ip", "addr", "show", interfaceName);
+      for (
+        const part of [
+          `link/ether ${hardwareAddress} `,
+          ...ips.map((each: string) => `${each} `),
+        ]
+      ) {
+        assert.ok(shown.includes(part), `${part}is not in\n${shown}`);
+      }
+    }
+    return entries;
+  }
+
   /** A claim and its status entry with this network data, once it has one that is ready. */
   async #statusOf(name: string, networkData: Json): Promise<{ found: Json; entry: Json }> {
     const explain = async () => JSON.stringify((await this.get("ResourceClaim", name))?.status);
@@ -162,8 +193,7 @@ export class Space {
       async () => {
         const found = await this.get("ResourceClaim", name);
         const entry = found?.status?.devices?.find((device: Json) =>
-          isDeepStrictEqual(device.networkData, networkData) &&
-          device.conditions[0].type === "Ready" && device.conditions[0].status === "True"
+          isDeepStrictEqual(device.networkData, networkData) && isReady(device)
         );
         return entry ? { found, entry } : undefined;
       },
@@ -171,15 +201,20 @@ export class Space {
     );
   }
 
-  async #clear(): Promise<void> {
-    const { api } = this.cluster;
+  /** Deletes all that is in it, and waits until it is gone. */
+  async clear(): Promise<void> {
+    const { cluster: { api }, namespace } = this;
     for (const kind of KINDS) {
       for (const { metadata: { name } } of await this.list(kind)) {
-        await api.delete({ kind, name, namespace: this.namespace });
+        await api.delete({ kind, name, namespace });
       }
     }
     await until("the pods and claims are gone", async () => {
       const [pods, claims] = await Promise.all([this.list("Pod"), this.list("ResourceClaim")]);
+      // What ignores signals is not waited for, as users' pods often do.
+      for (const { metadata } of pods.filter(endsLate)) {
+        await api.delete({ kind: "Pod", name: metadata.name, namespace }, { graceSeconds: 1 });
+      }
       return pods.length + claims.length === 0 || undefined;
     }, { explain: async () => JSON.stringify(await this.list("Pod"), null, 1) });
     for (const name of this.#classes) await api.delete({ kind: "DeviceClass", name });
@@ -197,6 +232,14 @@ export class Space {
     const agent = this.cluster.agentLines.slice(from).map((line) => JSON.stringify(line));
     return [...events, ...claims, ...agent].join("\n");
   }
+}
+
+function isReady({ conditions: [condition] }: Json): boolean {
+  return condition.type === "Ready" && condition.status === "True";
+}
+
+function endsLate({ metadata }: Json): boolean {
+  return (metadata.deletionGracePeriodSeconds ?? Infinity) > 1;
 }
 
 function runs({ metadata, status }: Json): boolean {

@@ -53,7 +53,7 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
     const { cluster } = space;
     await cluster.agent.end();
     await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
-    await space.assertEvent("one", /FailedPrepareDynamicResources: .*poc\.dra\.networking/);
+    await space.assertEvent("one", /FailedPrepareDynamicResources: .*\bdra\.networking/);
     await cluster.startAgent();
     const running = await space.running("one", { limit: 120_000 });
     await space.assertNetwork(running, { subnet: 1 });
