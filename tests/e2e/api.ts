@@ -25,6 +25,7 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
   Event: { api: "/api/v1", plural: "events" },
   ServiceAccount: { api: "/api/v1", plural: "serviceaccounts" },
   Deployment: { api: "/apis/apps/v1", plural: "deployments" },
+  ReplicaSet: { api: "/apis/apps/v1", plural: "replicasets" },
   Job: { api: "/apis/batch/v1", plural: "jobs" },
   ClusterRole: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterroles" },
   ClusterRoleBinding: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterrolebindings" },
@@ -117,10 +118,18 @@ export class Api {
   }
 
   /** As `kubectl delete` does; with 0 seconds, as with --force. It may be gone already. */
-  async delete(ref: Ref, { graceSeconds }: { readonly graceSeconds?: number } = {}): Promise<void> {
-    const query = graceSeconds === undefined ? "" : `gracePeriodSeconds=${graceSeconds}&`;
+  async delete(
+    ref: Ref,
+    { graceSeconds, orphans = false }: {
+      readonly graceSeconds?: number;
+      /** Leaves what it owns. */
+      readonly orphans?: boolean;
+    } = {},
+  ): Promise<void> {
+    const grace = graceSeconds === undefined ? "" : `gracePeriodSeconds=${graceSeconds}&`;
+    const query = `${grace}propagationPolicy=${orphans ? "Orphan" : "Background"}`;
     try {
-      await this.request("DELETE", `${pathOf(ref)}?${query}propagationPolicy=Background`);
+      await this.request("DELETE", `${pathOf(ref)}?${query}`);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404) throw error;
     }

@@ -6,8 +6,10 @@ import { until } from "./poll.ts";
 
 /** Objects that are of no namespace. */
 const CLUSTER_WIDE = ["DeviceClass"];
-/** What users make, those first that make others. */
-const KINDS = ["Deployment", "Job", "Pod", "ResourceClaimTemplate", "ResourceClaim"];
+/** What makes pods, those first that make others. */
+const MAKERS = ["Deployment", "ReplicaSet", "Job"];
+/** What else there is of a case. */
+const KINDS = ["Pod", "ResourceClaimTemplate", "ResourceClaim"];
 
 export type Case = (space: Space) => Promise<void>;
 
@@ -204,17 +206,24 @@ export class Space {
   /** Deletes all that is in it, and waits until it is gone. */
   async clear(): Promise<void> {
     const { cluster: { api }, namespace } = this;
+    for (const kind of MAKERS) {
+      const all = await this.list(kind);
+      for (const { metadata: { name } } of all) {
+        await api.delete({ kind, name, namespace }, { orphans: true });
+      }
+      await until(`what is of kind ${kind} is gone`, async () => {
+        return all.length === 0 || (await this.list(kind)).length === 0 || undefined;
+      });
+    }
     for (const kind of KINDS) {
       for (const { metadata: { name } } of await this.list(kind)) {
-        await api.delete({ kind, name, namespace });
+        // Users' containers often ignore signals: that is not waited for.
+        const graceSeconds = kind === "Pod" ? 1 : undefined;
+        await api.delete({ kind, name, namespace }, { graceSeconds });
       }
     }
     await until("the pods and claims are gone", async () => {
       const [pods, claims] = await Promise.all([this.list("Pod"), this.list("ResourceClaim")]);
-      // What ignores signals is not waited for, as users' pods often do.
-      for (const { metadata } of pods.filter(endsLate)) {
-        await api.delete({ kind: "Pod", name: metadata.name, namespace }, { graceSeconds: 1 });
-      }
       return pods.length + claims.length === 0 || undefined;
     }, { explain: async () => JSON.stringify(await this.list("Pod"), null, 1) });
     for (const name of this.#classes) await api.delete({ kind: "DeviceClass", name });
@@ -236,10 +245,6 @@ export class Space {
 
 function isReady({ conditions: [condition] }: Json): boolean {
   return condition.type === "Ready" && condition.status === "True";
-}
-
-function endsLate({ metadata }: Json): boolean {
-  return (metadata.deletionGracePeriodSeconds ?? Infinity) > 1;
 }
 
 function runs({ metadata, status }: Json): boolean {
