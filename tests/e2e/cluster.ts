@@ -9,7 +9,7 @@ import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
-import { fetchKubernetes } from "./kubernetes_programs.ts";
+import { fetchKubernetes, type KubernetesVersion, minorOf } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
 import { DRIVER } from "./objects.ts";
 import { until } from "./poll.ts";
@@ -32,8 +32,11 @@ export class Cluster {
   /** All that ran, the present one last. */
   readonly #agents: AgentProcess[] = [];
   #driver = DRIVER;
+  /** Of Kubernetes' version. */
+  readonly minor: number;
 
   private constructor(parts: {
+    readonly minor: number;
     readonly folder: string;
     readonly agentConfig: string;
     readonly links: readonly string[];
@@ -42,6 +45,7 @@ export class Cluster {
     readonly containerd: Containerd;
     readonly kubelet: Kubelet;
   }) {
+    this.minor = parts.minor;
     this.#folder = parts.folder;
     this.#agentConfig = parts.agentConfig;
     this.#links = parts.links;
@@ -51,13 +55,13 @@ export class Cluster {
     this.kubelet = parts.kubelet;
   }
 
-  static async start({ cgroup, version }: {
+  static async start({ cgroup, ...versions }: {
     /** Name of the cgroup for its pods. */
     readonly cgroup: string;
-    /** Of containerd. */
-    readonly version: ContainerdVersion;
+    readonly kubernetes: KubernetesVersion;
+    readonly containerd: ContainerdVersion;
   }): Promise<Cluster> {
-    const programs = await fetchKubernetes();
+    const programs = await fetchKubernetes(versions.kubernetes);
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
     const logs = join(folder, "log");
@@ -67,7 +71,7 @@ export class Cluster {
     const registry = ImageRegistry.start();
     started.defer(() => registry.stop());
     const containerd = await Containerd.start({
-      version,
+      version: versions.containerd,
       folder: join(folder, "ctd"),
       cgroup,
       registry: registry.url,
@@ -94,8 +98,16 @@ export class Cluster {
     const token = await tokenOn(NODE, plane.api);
     const agentConfig = await plane.writeKubeconfig("agent", { token });
     const links = await linkNames();
-    const parts = started.move();
-    const cluster = new Cluster({ folder, agentConfig, links, parts, plane, containerd, kubelet });
+    const cluster = new Cluster({
+      minor: minorOf(versions.kubernetes),
+      folder,
+      agentConfig,
+      links,
+      parts: started.move(),
+      plane,
+      containerd,
+      kubelet,
+    });
     try {
       await Deno.mkdir(cluster.#wrappers);
       await cluster.startAgent();

@@ -66,6 +66,8 @@ export class Kubelet {
       podLogsDir: join(folder, "logs"),
       volumePluginDir: join(folder, "volume-plugins"),
       maxPods: 250,
+      // What a pod waits for is looked at again after this and up to a half more, not after a minute.
+      syncFrequency: "5s",
       // Machines with cgroup v1 only.
       failCgroupV1: false,
       cgroupDriver: "cgroupfs",

@@ -85,9 +85,9 @@ export const ENDS: Readonly<Record<string, Case>> = {
     await space.cluster.assertNothingLeft();
   },
 
-  "30 short pods": async (space) => {
-    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
-    await succeeds(space, 30);
+  "100 short pods": async (space) => {
+    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(100));
+    await succeeds(space, 100);
     await space.cluster.assertNothingLeft();
   },
 
