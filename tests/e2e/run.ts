@@ -46,11 +46,6 @@ export interface EndToEndOptions {
   readonly words?: string;
 }
 
-/** Brings what all tests of the usual releases need into the cache, where it is not there yet. */
-export async function fetchUsual(): Promise<void> {
-  await fetchParts(USUAL);
-}
-
 /** Runs the tests, and says of each combination of releases what came of it. */
 export async function endToEnd({ all = false, words = "" }: EndToEndOptions = {}): Promise<Count> {
   const counts: Count[] = [];

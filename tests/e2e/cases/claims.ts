@@ -17,7 +17,7 @@ import { type Case, claimsOf } from "../space.ts";
 export const CLAIMS: Readonly<Record<string, Case>> = {
   "a template in a Deployment of 5": async (space) => {
     await space.apply(
-      claimTemplate("lan", [{ name: "macvlan-eth0", subnet: 1, interface: "net1" }]),
+      claimTemplate("lan", [{ name: "web", subnet: 1, interface: "net1" }]),
       deployment("web", { replicas: 5, templates: ["lan"] }),
     );
     const addresses = new Set<string>();

@@ -45,9 +45,16 @@ export const EXAMPLE_CASES: Readonly<Record<string, Case>> = {
 
 function example(name: string): Case {
   return async (space) => {
-    const body = () => assertExample(space, name);
     const driver = DRIVERS[name];
-    await (driver ? space.cluster.withDriver(driver, body) : body());
+    if (!driver) return await assertExample(space, name);
+    await space.cluster.withDriver(driver, async () => {
+      try {
+        await assertExample(space, name);
+      } finally {
+        // Another driver's pods could not end.
+        await space.clear();
+      }
+    });
   };
 }
 
