@@ -110,6 +110,17 @@ export class Api {
     return (await this.request("GET", pathOf(ref))).items;
   }
 
+  /** The objects as they are, and then as they become, until the signal is aborted. */
+  async *watch(ref: Omit<Ref, "name">, signal: AbortSignal): AsyncGenerator<Json> {
+    const response = await this.#fetch("GET", `${pathOf(ref)}?watch=1`, { signal });
+    let rest = "";
+    for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) yield JSON.parse(line).object;
+    }
+  }
+
   /** As `kubectl apply --server-side` does. */
   async apply(manifest: Manifest): Promise<Json> {
     const { kind, metadata: { name, namespace } } = manifest;
@@ -141,15 +152,24 @@ export class Api {
     body?: unknown,
     contentType = "application/json",
   ): Promise<Json> {
-    const response = await this.#fetch(method, path, body, contentType);
+    const response = await this.#fetch(method, path, { body, contentType });
     const text = await response.text();
     if (response.ok) return JSON.parse(text);
     throw new ApiError(response.status, `${method} ${path}: ${response.status}: ${text}`);
   }
 
-  async #fetch(method: string, path: string, body?: unknown, contentType?: string) {
+  async #fetch(
+    method: string,
+    path: string,
+    { body, contentType, signal }: {
+      readonly body?: unknown;
+      readonly contentType?: string;
+      readonly signal?: AbortSignal;
+    } = {},
+  ) {
     return await fetch(this.#server + path, {
       method,
+      signal,
       client: this.#http,
       ...(body !== undefined && { body: JSON.stringify(body) }),
       headers: {

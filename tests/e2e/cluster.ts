@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ip } from "../../mod/simulator/private_node.ts";
-import { AgentProcess } from "../support/agent_process.ts";
-import { Containerd, type ContainerdVersion, IMAGE } from "../support/containerd.ts";
+import { agentArguments, AgentProcess } from "../support/agent_process.ts";
+import { Containerd, IMAGE } from "../support/containerd.ts";
 import { busyboxParts } from "../support/image.ts";
 import { agentToken, installAccount } from "./agent_account.ts";
 import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
-import { fetchKubernetes, type KubernetesVersion, minorOf } from "./kubernetes_programs.ts";
+import { fetchKubernetes, minorOf } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
 import { DRIVER } from "./objects.ts";
+import type { Releases } from "./parts.ts";
 import { until } from "./poll.ts";
 
 export const NODE = "node-1";
@@ -55,13 +56,13 @@ export class Cluster {
     this.kubelet = parts.kubelet;
   }
 
-  static async start({ cgroup, ...versions }: {
+  static async start({ cgroup, kubernetes, syncFrequency, ...versions }: Releases & {
     /** Name of the cgroup for its pods. */
     readonly cgroup: string;
-    readonly kubernetes: KubernetesVersion;
-    readonly containerd: ContainerdVersion;
+    /** Of the kubelet, where it is not its default. */
+    readonly syncFrequency?: string;
   }): Promise<Cluster> {
-    const programs = await fetchKubernetes(versions.kubernetes);
+    const programs = await fetchKubernetes(kubernetes);
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
     const logs = join(folder, "log");
@@ -90,6 +91,7 @@ export class Cluster {
       clientCa: plane.ca,
       runtimeSocket: containerd.paths.socket,
       cgroup: containerd.cgroup,
+      syncFrequency,
     });
     started.defer(() => kubelet.stop());
     await kubelet.start();
@@ -99,7 +101,7 @@ export class Cluster {
     const agentConfig = await plane.writeKubeconfig("agent", { token });
     const links = await linkNames();
     const cluster = new Cluster({
-      minor: minorOf(versions.kubernetes),
+      minor: minorOf(kubernetes),
       folder,
       agentConfig,
       links,
@@ -139,15 +141,20 @@ export class Cluster {
     return await this.#plane.apiAs(await tokenOn(nodeName, this.api));
   }
 
-  async startAgent(): Promise<void> {
+  /** @param main another main program that takes the same flags */
+  async startAgent(
+    { main, logLevel = "debug" }: { readonly main?: string; readonly logLevel?: string } = {},
+  ): Promise<void> {
+    const args = agentArguments().map((arg) => main && arg.endsWith("/main.ts") ? main : arg);
     this.#agents.push(
       new AgentProcess([
+        ...["--log-level", logLevel],
         ...["--node-name", NODE, "--driver-name", this.#driver, "--kubeconfig", this.#agentConfig],
         ...["--kubelet-dir", join(this.#folder, "kubelet")],
         ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
         ...["--state-dir", join(this.#folder, "state")],
         ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
-      ]),
+      ], { args }),
     );
     await until("the agent is ready", () => {
       return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));

@@ -3,11 +3,14 @@ import { Cluster } from "./cluster.ts";
 import { Space } from "./space.ts";
 import { fromEnvironment } from "./surroundings.ts";
 
+/** What pods wait for is looked at after a few seconds, not after a minute and more. */
+const SYNC_FREQUENCY = "5s";
+
 const surroundings = fromEnvironment();
 let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
-  cluster = await Cluster.start(surroundings);
+  cluster = await Cluster.start({ ...surroundings, syncFrequency: SYNC_FREQUENCY });
 });
 
 Deno.test.afterAll(async () => {

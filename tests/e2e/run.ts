@@ -8,15 +8,14 @@ import { join } from "node:path";
 import {
   furnishPrivateNode,
   inPrivateNode,
-  privateNodeObstacle,
   spawnInPrivateNode,
 } from "../../mod/simulator/private_node.ts";
-import { type ContainerdVersion, fetchContainerd, removeCgroup } from "../support/containerd.ts";
+import { removeCgroup } from "../support/containerd.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
 import { casesOf } from "./cases/all.ts";
-import { fetchEtcd } from "./control_plane.ts";
-import { fetchKubernetes, KUBERNETES, type KubernetesVersion } from "./kubernetes_programs.ts";
+import { KUBERNETES } from "./kubernetes_programs.ts";
+import { fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
 
 const TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
@@ -26,9 +25,7 @@ const OTHER_TESTS = /^\/sys\/fs\/cgroup\/.*network-dra-/;
 const CLUSTERS = 3;
 
 /** What the agent is tested with. */
-interface Combination {
-  readonly kubernetes: KubernetesVersion;
-  readonly containerd: ContainerdVersion;
+interface Combination extends Releases {
   /** Whether only with the main cases. */
   readonly main: boolean;
 }
@@ -65,18 +62,6 @@ export async function endToEnd({ all = false, words = "" }: EndToEndOptions = {}
 }
 
 let interrupted = false;
-
-/** Gives why tests with these releases cannot be run. */
-async function fetchParts({ kubernetes, containerd }: Combination): Promise<string | undefined> {
-  const progress = (line: string) => console.log(line);
-  const obstacle = await privateNodeObstacle();
-  if (obstacle) return obstacle;
-  const programs = await fetchKubernetes(kubernetes, { progress });
-  if ("missing" in programs) return programs.missing;
-  await fetchEtcd({ progress });
-  await fetchContainerd(containerd, { progress });
-  return undefined;
-}
 
 async function runWith(combination: Combination, words: string): Promise<Count> {
   const cases = casesOf(combination).filter((name) => name.includes(words));

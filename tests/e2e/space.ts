@@ -247,7 +247,8 @@ function isReady({ conditions: [condition] }: Json): boolean {
   return condition.type === "Ready" && condition.status === "True";
 }
 
-function runs({ metadata, status }: Json): boolean {
+/** Whether a pod's containers run. */
+export function runs({ metadata, status }: Json): boolean {
   const containers: Json[] = status.containerStatuses ?? [];
   return metadata.deletionTimestamp === undefined && status.phase === "Running" &&
     containers.length > 0 && containers.every(({ ready }) => ready);
