@@ -5,15 +5,12 @@
  * main cases; WORDS choose cases by their names. Ends with one line that counts everything.
  */
 import { join } from "node:path";
-import {
-  furnishPrivateNode,
-  inPrivateNode,
-  spawnInPrivateNode,
-} from "../../mod/simulator/private_node.ts";
+import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_node.ts";
 import { removeCgroup } from "../support/containerd.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
 import { casesOf } from "./cases/all.ts";
+import { endWithRunner, interrupted, runInside } from "./inside.ts";
 import { KUBERNETES } from "./kubernetes_programs.ts";
 import { fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
@@ -55,13 +52,11 @@ export async function endToEnd({ all = false, words = "" }: EndToEndOptions = {}
     const result = await runWith(combination, words);
     counts.push(result);
     lines.push(`${name}: ${shown(result)} (${Math.round((Date.now() - began) / 1000)} s)`);
-    if (interrupted) break;
+    if (interrupted()) break;
   }
   console.log(`\n${lines.join("\n")}`);
   return sum(counts);
 }
-
-let interrupted = false;
 
 async function runWith(combination: Combination, words: string): Promise<Count> {
   const cases = casesOf(combination).filter((name) => name.includes(words));
@@ -99,50 +94,19 @@ async function runShare(
   try {
     const report = join(folder, "report.xml");
     const env = { report, cgroup, kubernetes, containerd, cases: JSON.stringify(cases) };
-    const success = await runInside(toEnvironment(env), (line) => console.log(`${mark}  ${line}`));
+    const success = await runInside(import.meta.filename!, {
+      env: toEnvironment(env),
+      print: (line) => console.log(`${mark}  ${line}`),
+    });
     return await count(report, success);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-/** Runs the tests in a private node, which ends with them or when this process is told to end. */
-async function runInside(
-  env: Readonly<Record<string, string>>,
-  print: (line: string) => void,
-): Promise<boolean> {
-  const inside = spawnInPrivateNode(Deno.execPath(), {
-    args: ["run", "--allow-all", "--quiet", import.meta.filename!],
-    env,
-    output: "piped",
-  });
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const end = () => {
-    interrupted = true;
-    inside.kill("SIGKILL");
-  };
-  for (const signal of signals) Deno.addSignalListener(signal, end);
-  await Promise.all([eachLine(inside.stdout, print), eachLine(inside.stderr, print)]);
-  const { success } = await inside.status;
-  for (const signal of signals) Deno.removeSignalListener(signal, end);
-  return success;
-}
-
-async function eachLine(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  print: (line: string) => void,
-): Promise<void> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) if (line !== "") print(line);
-  }
-  if (rest !== "") print(rest);
-}
-
 async function main(): Promise<number> {
   if (inPrivateNode()) {
+    void endWithRunner();
     await furnishPrivateNode();
     const { failed } = await denoTest([TESTS], { report: fromEnvironment().report });
     return failed === 0 ? 0 : 1;

@@ -4,14 +4,11 @@
  * rounds; the figures are medians. Nothing is asserted.
  */
 import { loadavg } from "node:os";
-import {
-  furnishPrivateNode,
-  inPrivateNode,
-  spawnInPrivateNode,
-} from "../../../mod/simulator/private_node.ts";
+import { furnishPrivateNode, inPrivateNode } from "../../../mod/simulator/private_node.ts";
 import { percentile } from "../../bench/statistics.ts";
 import { removeCgroup } from "../../support/containerd.ts";
 import { Cluster } from "../cluster.ts";
+import { endWithRunner, runInside } from "../inside.ts";
 import { KUBERNETES } from "../kubernetes_programs.ts";
 import { claim, pod, type RequestOptions } from "../objects.ts";
 import { fetchParts, type Releases } from "../parts.ts";
@@ -141,6 +138,7 @@ function report(taken: ReadonlyMap<Side, readonly number[]>): void {
 
 async function main(): Promise<number> {
   if (inPrivateNode()) {
+    void endWithRunner();
     await furnishPrivateNode();
     const cluster = await Cluster.start({ ...RELEASES, cgroup: Deno.env.get(CGROUP)! });
     try {
@@ -158,9 +156,8 @@ async function main(): Promise<number> {
   console.log(`load of the machine before: ${loadavg().map((load) => load.toFixed(2)).join(" ")}`);
   const cgroup = `network-dra-bench-${crypto.randomUUID().slice(0, 8)}`;
   try {
-    const args = ["run", "--allow-all", "--quiet", import.meta.filename!];
-    return (await spawnInPrivateNode(Deno.execPath(), { args, env: { [CGROUP]: cgroup } }).status)
-      .code;
+    const env = { [CGROUP]: cgroup };
+    return await runInside(import.meta.filename!, { env, print: console.log }) ? 0 : 1;
   } finally {
     for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
       await removeCgroup(`/sys/fs/cgroup/${name}/${cgroup}`);
