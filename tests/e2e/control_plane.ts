@@ -126,6 +126,7 @@ export class ControlPlane {
       ...[`--tls-cert-file=${serving.cert}`, `--tls-private-key-file=${serving.key}`],
       // For `kubectl exec` and `kubectl logs`.
       ...[`--kubelet-client-certificate=${user.cert}`, `--kubelet-client-key=${user.key}`],
+      "--kubelet-preferred-address-types=InternalIP",
       ...[`--client-ca-file=${this.ca}`, "--authorization-mode=Node,RBAC"],
       "--enable-admission-plugins=NodeRestriction",
       ...[
