@@ -1,5 +1,6 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
+import type { Policy } from "../claim/policy.ts";
 import { CdiMarks } from "./cdi_marks.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { deviceStatuses } from "./device_status.ts";
@@ -19,6 +20,8 @@ import type {
   Log,
   Metrics,
   Namespaces,
+  Networks,
+  PolicyNode,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
@@ -37,6 +40,8 @@ export interface AgentPorts {
   readonly namespaces: Namespaces;
   readonly cdi: CdiFiles;
   readonly devices: Devices;
+  readonly networks: Networks;
+  readonly node: PolicyNode;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -48,6 +53,8 @@ export interface AgentOptions {
   readonly driver: string;
   /** CNI operations under way at once on the node. */
   readonly concurrency: number;
+  /** What parameters of claims may hold. */
+  readonly policy: Policy;
 }
 
 /** A device handed to the kubelet for a claim. */
@@ -87,6 +94,8 @@ export class Agent {
   readonly #locks = new KeyedLock();
   readonly #limiter: Limiter;
   readonly #claims: PreparedClaims;
+  /** UIDs of claims that an earlier agent prepared, maybe under another policy. */
+  readonly #unjudged = new Set<string>();
   readonly #planner: ClaimPlanner;
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
@@ -109,6 +118,7 @@ export class Agent {
     const { claims, attachments } = await this.#ports.journal.load();
     for (const record of claims) {
       this.#claims.restore(record);
+      this.#unjudged.add(record.claim.uid);
       this.#statuses.restored(record.claim);
     }
     for (const record of attachments) this.#network(record.sandbox).restore(record);
@@ -123,7 +133,7 @@ export class Agent {
     return this.#locks.run(refs.map(({ uid }) => uid), async () => {
       const drafts = new Map<string, Draft>();
       await Promise.all(refs.map(async (ref) => {
-        drafts.set(ref.uid, this.#claims.get(ref.uid) ?? await this.#planner.read(ref, signal));
+        drafts.set(ref.uid, await this.#draft(ref, signal));
       }));
       const batch = [...drafts.values()].filter((draft): draft is ClaimPlan => !("error" in draft));
       const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
@@ -320,6 +330,7 @@ export class Agent {
     this.#statuses.forget(ref.uid);
     await this.#marks.set(ref, false);
     await this.#claims.remove(ref.uid);
+    this.#unjudged.delete(ref.uid);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
   }
 
@@ -368,6 +379,17 @@ export class Agent {
       cdiDeviceIds: cdiDevice ? [cdiDevice] : [],
       ...(shareID !== undefined && { shareID }),
     }));
+  }
+
+  async #draft(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    const known = this.#claims.get(ref.uid);
+    if (!known) return await this.#planner.read(ref, signal);
+    if (!this.#unjudged.has(ref.uid)) return known;
+    // What is attached stays: only what comes is held to the policy.
+    const error = await this.#planner.judge(known, signal);
+    if (error !== undefined) return { error };
+    this.#unjudged.delete(ref.uid);
+    return known;
   }
 
   /** Names the draft's interfaces and puts it on record, without a pause between the two. */

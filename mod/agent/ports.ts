@@ -2,6 +2,8 @@
 import type { DeviceInterface } from "../claim/allocated_interface.ts";
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import type { NetworkList } from "../claim/network_list.ts";
+import type { NetworkOf } from "../claim/parameters.ts";
+import type { NodeView } from "../claim/policy_checks.ts";
 
 /** A pod's sandbox as the container runtime reports it. */
 export interface Sandbox {
@@ -206,7 +208,11 @@ export interface Events {
 }
 
 export interface WarningEvent {
-  readonly reason: "NetworkAttachFailed" | "NetworkAttachedLate" | "NetworkDetachFailed";
+  readonly reason:
+    | "NetworkAttachFailed"
+    | "NetworkAttachedLate"
+    | "NetworkDetachFailed"
+    | "NetworkRefusedByPolicy";
   readonly message: string;
   readonly about: EventObject;
 }
@@ -257,6 +263,23 @@ export interface DevicePool {
 export interface Devices {
   /** Resolves when they are known; the function throws for a name that is none of this node's. */
   known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
+}
+
+/** The node as the policy sees it. */
+export interface PolicyNode {
+  /** As it is now. The devices must be known. */
+  view(): NodeView;
+}
+
+/** The administrator's networks on the node. */
+export interface Networks {
+  /** As they are now. Does not reject: what cannot be read is said to whoever asks for it. */
+  read(): Promise<NodeNetworks>;
+}
+
+export interface NodeNetworks {
+  readonly names: readonly string[];
+  readonly networkOf: NetworkOf;
 }
 
 export interface Clock {

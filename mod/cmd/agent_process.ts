@@ -3,10 +3,12 @@ import { Agent, type DeviceHealth } from "../agent/agent.ts";
 import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
+import { NetworkFiles } from "../cni/network_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { readNodeAddresses } from "../inventory/node_addresses.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
@@ -77,13 +79,15 @@ export async function runAgent(
     log,
   });
   const links = new SysfsLinks({ sysfs: config.sysfsDir, stateDir: config.stateDir });
+  const inventory = new NodeInventory({
+    readLinks: (until) => links.read(until),
+    pluginTypes: () => plugins.types(),
+    readAddresses: readNodeAddresses,
+    patterns: config.interfaces,
+    log,
+  });
   const devices = new NodeDevices({
-    inventory: new NodeInventory({
-      readLinks: (until) => links.read(until),
-      pluginTypes: () => plugins.types(),
-      patterns: config.interfaces,
-      log,
-    }),
+    inventory,
     pool: new SlicePool(connection, {
       driver,
       nodeName: config.nodeName,
@@ -101,11 +105,13 @@ export async function runAgent(
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
     devices,
+    networks: new NetworkFiles(config.networkDir),
+    node: inventory,
     clock,
     log,
     metrics,
     events,
-  }, { driver, concurrency: config.concurrency });
+  }, { driver, concurrency: config.concurrency, policy: config.policy });
   metrics.countsFrom(() => agent.counts());
   log.info("network-dra starts", {
     ...config,

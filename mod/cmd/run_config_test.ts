@@ -35,6 +35,8 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     attachmentsPerInterface: 256,
     copiesPerInterface: 16,
     sysfsDir: "/sys",
+    networkDir: "",
+    policy: {},
     logLevel: "info",
     logFormat: "text",
   });
@@ -52,6 +54,13 @@ Deno.test("a flag goes before its variable, that before the file, that before th
   assert.equal(parse(flags, { file }).driverName, "from.file");
   assert.equal(parse(flags, { file }).concurrency, 7);
   assert.equal(parse([], { env: { NETWORK_DRA_CONFIG: "/etc/config.yaml" }, file }).concurrency, 7);
+});
+
+Deno.test("the file says what claims may ask for", () => {
+  const file = "policy: {inline: false, networks: [lan-*]}\nnetworkDir: /etc/networks\n";
+  const { policy, networkDir } = parse(["--config", "/etc/config.yaml"], { file });
+  assert.deepEqual(policy, { inline: false, networks: ["lan-*"] });
+  assert.equal(networkDir, "/etc/networks");
 });
 
 Deno.test("the file says which interfaces are devices", () => {
@@ -136,6 +145,12 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
       argv: config,
       file: "interfaces: [eth0]",
       says: /^\/etc\/config\.yaml: interfaces: must be an object, not \["eth0"\]/,
+    },
+    "a policy with an unknown key": {
+      argv: ["--config", "/etc/config.yaml"],
+      file: "policy: {plugins: {macvlan: {master: eth0}}}",
+      says:
+        /^\/etc\/config\.yaml: policy\.plugins\.macvlan\.master: "eth0" is not possible: it must/,
     },
     "an unknown key of interfaces": {
       argv: config,

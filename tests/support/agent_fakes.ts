@@ -18,6 +18,8 @@ import type {
   Log,
   Metrics,
   Namespaces,
+  Networks,
+  PolicyNode,
   ResourceClaim,
   Result,
   RuntimeConfig,
@@ -250,6 +252,34 @@ export class FakeDevices implements Devices {
     return Promise.resolve((device: string) => {
       const interfaceName = this.interfaces.get(device);
       return { device, ...(interfaceName !== undefined && { interfaceName }) };
+    });
+  }
+}
+
+/** Publishes every interface, and has no address of its own. */
+export class FakeNode implements PolicyNode {
+  readonly kept = new Set<string>();
+
+  view() {
+    return {
+      offers: (name: string) => !this.kept.has(name),
+      taken: (name: string) => this.kept.has(name),
+      addresses: [],
+    };
+  }
+}
+
+export class FakeNetworks implements Networks {
+  readonly networks = new Map<string, NetworkList>();
+
+  read() {
+    return Promise.resolve({
+      names: [...this.networks.keys()],
+      networkOf: (name: string) => {
+        const network = this.networks.get(name);
+        if (network) return { network, file: `/networks/${name}.conflist` };
+        throw new Error(`there is no network ${JSON.stringify(name)}`);
+      },
     });
   }
 }
