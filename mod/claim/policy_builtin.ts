@@ -209,7 +209,6 @@ export const CLUSTER_NETWORKS: readonly string[] = [
   "antrea",
   "aws-cni",
   "azure",
-  "bridge",
   "cbr0",
   "cilium",
   "cni0",
