@@ -43,7 +43,7 @@ export const COMMON: Readonly<Record<string, Check>> = {
   prevResult: closed(FORGED),
 };
 
-const IN_CONTAINER = off("plugins before 1.2 do not know it, and take the node's interface");
+const IN_CONTAINER = off("plugins before 1.3 do not know it, and take the node's interface");
 const PROMISCUOUS = "the interface below it then receives what is meant for others";
 
 /** Plugins that claims may use, with all their fields as of the reference plugins 1.9.1. */

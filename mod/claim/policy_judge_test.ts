@@ -180,7 +180,7 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "a master in the container": {
       given: one({ ...macvlan, linkInContainer: true }),
       path: `${at}.linkInContainer`,
-      says: /plugins before 1\.2/,
+      says: /plugins before 1\.3/,
       rule: "policy.plugins.macvlan.linkInContainer",
     },
     "passthru": {

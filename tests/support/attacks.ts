@@ -178,7 +178,7 @@ export function attacks(victim: string): Attack[] {
       plugins: [{ ...macvlan, linkInContainer: true }],
       path: `${AT}.linkInContainer`,
       rule: "policy.plugins.macvlan.linkInContainer",
-      notShown: "it needs plugins before 1.2",
+      notShown: "it needs plugins before 1.3",
     },
     {
       plugin: "every plugin",
