@@ -256,6 +256,24 @@ Deno.test("a network that cannot be attached: the container is refused with the 
   assert.match(stderr, /torn down; nothing is left/);
 });
 
+Deno.test("--config: the files under the policy of a node", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const config = join(folder, "config.yaml");
+    await Deno.writeTextFile(config, "policy: {plugins: {macvlan: {master: [eth1]}}}");
+    const yaml = CLASS + aClaim("a", `{config: ${macvlan("lan", 1)}}`) + aPod("p", "a");
+    const { code, stderr } = await tryYaml(yaml, "--config", config);
+    assert.equal(code, 1);
+    assert.match(stderr, /config\.master: refused by policy: "eth0" is not among .*: "eth1"/);
+    await Deno.writeTextFile(config, "policy: {inline: perhaps}");
+    const wrong = await tryYaml(yaml, "--config", config);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /config\.yaml: policy\.inline: "perhaps" is not possible/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("wrong usage: exit code 2, with the flag or the line and what it takes", async (t) => {
   const cases: Record<string, { args: string[]; says: RegExp; code?: number }> = {
     "no command": { args: [], says: /no command was given: run, try, version or help/ },

@@ -2,9 +2,12 @@
 import { create } from "@bufbuild/protobuf";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { ContainerSchema, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
+import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
+import type { ClaimRef } from "../../mod/claim/attachment.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
-import { SimulatedNode } from "../../mod/simulator/node.ts";
+import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
+import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
+import { NriRuntime } from "../../mod/simulator/nri_runtime.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { AgentProcess } from "./agent_process.ts";
 
@@ -26,6 +29,8 @@ esac
 `;
 
 export interface Asked {
+  /** `tenant` where none is named. */
+  readonly namespace?: string;
   /** The device that the scheduler gave. */
   readonly device: string;
   readonly parameters: unknown;
@@ -43,52 +48,81 @@ export interface NodeState {
 }
 
 export class AttackBench {
-  readonly #node: SimulatedNode;
+  readonly #api = new SimulatedApiServer();
+  readonly #kubelet: SimulatedKubelet;
+  readonly #runtime: NriRuntime;
+  /** The pods that run. */
+  readonly #sandboxes = new Set<PodSandbox>();
   readonly #folder: string;
-  readonly #agent: AgentProcess;
+  #agent!: AgentProcess;
   readonly #socket: Deno.UnixListener;
   #pods = 0;
   #pristine: NodeState | undefined;
   /** How often someone has come to the socket that is no DHCP daemon's. */
   #visits = 0;
 
-  private constructor(node: SimulatedNode, folder: string, agent: AgentProcess) {
-    this.#node = node;
+  private constructor(folder: string) {
     this.#folder = folder;
-    this.#agent = agent;
+    this.#kubelet = new SimulatedKubelet({ kubeletDir: join(folder, "kubelet") });
+    this.#runtime = new NriRuntime({
+      socketPath: join(folder, "nri.sock"),
+      inventory: () => ({ pods: [...this.#sandboxes], containers: [] }),
+    });
     this.#socket = Deno.listen({ transport: "unix", path: join(folder, "victim/socket") });
     void this.#count();
   }
 
-  static async start(policy: Record<string, unknown>): Promise<AttackBench> {
+  /** @param networks the administrator's networks */
+  static async start(
+    policy: Record<string, unknown>,
+    networks: readonly Record<string, unknown>[] = [],
+  ): Promise<AttackBench> {
     const folder = await Deno.makeTempDir({ dir: "/run", prefix: "attack-" });
-    const node = new SimulatedNode({ name: "node-1", folder, driver: DRIVER, step: () => {} });
-    await node.start();
     await furnish();
-    for (const name of ["victim", "plugins"]) await Deno.mkdir(join(folder, name));
+    for (const name of ["victim", "plugins", "networks"]) await Deno.mkdir(join(folder, name));
     await Deno.writeTextFile(join(folder, "victim/secret"), SECRET);
     for (const name of ["calico", "multus", "sriov", "ovs", "whereabouts"]) {
       await Deno.writeTextFile(join(folder, "plugins", name), TRAP, { mode: 0o755 });
     }
+    for (const network of networks) {
+      const file = join(folder, "networks", `${network.name}.conflist`);
+      await Deno.writeTextFile(file, JSON.stringify(network));
+    }
+    const bench = new AttackBench(folder);
+    bench.#api.start();
+    bench.#api.addNode("node-1");
+    await Deno.writeTextFile(join(folder, "kubeconfig"), bench.#api.kubeconfig());
+    bench.#runtime.start();
+    await bench.#kubelet.start();
+    await bench.startAgent(policy);
+    return bench;
+  }
+
+  /** Starts the agent, in the place of the one that runs. */
+  async startAgent(policy: Record<string, unknown>): Promise<void> {
+    await this.#agent?.end();
+    const folder = this.#folder;
     const config = join(folder, "config.yaml");
-    await Deno.writeTextFile(config, stringify({ policy, interfaces: { exclude: ["eth9"] } }));
-    const { paths } = node;
+    const interfaces = { exclude: ["eth9"] };
+    const settings = { policy, interfaces, networkDir: join(folder, "networks") };
+    await Deno.writeTextFile(config, stringify(settings));
     const [cniPath] = await fetchCniPlugins();
-    const agent = new AgentProcess([
+    this.#agent = new AgentProcess([
       ...["--node-name", "node-1", "--driver-name", DRIVER, "--config", config],
-      ...["--kubelet-dir", paths.kubeletDir, "--nri-socket", paths.nriSocket],
-      ...["--state-dir", paths.stateDir, "--cdi-dir", paths.cdiDir, "--listen", ""],
-      ...["--kubeconfig", paths.kubeconfig],
+      ...["--kubelet-dir", join(folder, "kubelet"), "--nri-socket", join(folder, "nri.sock")],
+      ...["--state-dir", join(folder, "state"), "--cdi-dir", join(folder, "cdi")],
+      ...["--kubeconfig", join(folder, "kubeconfig"), "--listen", ""],
       ...["--cni-path", `${join(folder, "plugins")}:${cniPath}`],
     ]);
-    await agent.ready();
-    return new AttackBench(node, folder, agent);
+    await this.#agent.ready();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#socket.close();
     await this.#agent.end();
-    await this.#node.stop();
+    await this.#kubelet.stop();
+    this.#runtime.stop();
+    await this.#api.stop();
     await unfurnish();
     await Deno.remove(this.#folder, { recursive: true });
   }
@@ -110,7 +144,7 @@ export class AttackBench {
       await Deno.remove(join(this.victim, name), { recursive: true });
     }
     await this.#until("the node's interfaces are published", () => {
-      const shown = this.#node.api.slices.devices();
+      const shown = this.#api.slices.devices();
       return ["eth0", "eth1"].every((name) =>
         shown.some((device) => device.name === name && !device.taints)
       );
@@ -119,14 +153,14 @@ export class AttackBench {
   }
 
   /** A claim that the scheduler has allocated, prepared as the kubelet does: the error, or empty. */
-  async prepare({ device, parameters }: Asked) {
+  async prepare({ device, parameters, namespace = "tenant" }: Asked) {
     const number = ++this.#pods;
     const pod = { name: `pod-${number}`, uid: `uid-${number}` };
     const name = `claim-${number}`;
-    const stored = this.#node.api.put({
+    const stored = this.#api.put({
       metadata: {
         name,
-        namespace: "tenant",
+        namespace,
         ownerReferences: [{ kind: "Pod", ...pod, controller: true }],
       },
       status: {
@@ -143,10 +177,14 @@ export class AttackBench {
         reservedFor: [{ resource: "pods", ...pod }],
       },
     });
-    const claim = { namespace: "tenant", name, uid: stored.metadata.uid };
-    await this.#node.kubelet.registered(DRIVER);
-    const answers = await this.#node.kubelet.prepare(DRIVER, [claim]);
-    return { error: answers[claim.uid]?.error ?? "no answer", claim, pod };
+    const claim = { namespace, name, uid: stored.metadata.uid };
+    return { error: await this.prepareAgain(claim), claim, pod };
+  }
+
+  async prepareAgain(claim: ClaimRef): Promise<string> {
+    await this.#kubelet.registered(DRIVER);
+    const answers = await this.#kubelet.prepare(DRIVER, [claim]);
+    return answers[claim.uid]?.error ?? "no answer";
   }
 
   /** Runs a pod with what is asked, calls back while it runs, and removes it. */
@@ -159,18 +197,18 @@ export class AttackBench {
     const sandbox = create(PodSandboxSchema, {
       id: `sandbox-${pod.name}`,
       ...pod,
-      namespace: "tenant",
+      namespace: claim.namespace,
       linux: { namespaces: [{ type: "network", path: `/var/run/netns/${pod.name}` }] },
     });
-    const { runtime, kubelet, api } = this.#node;
+    this.#sandboxes.add(sandbox);
     try {
-      await runtime.runPodSandbox(sandbox);
+      await this.#runtime.runPodSandbox(sandbox);
       const container = create(ContainerSchema, {
         id: `container-${pod.name}`,
         podSandboxId: sandbox.id,
         name: "main",
       });
-      const failure = await runtime.createContainer(sandbox, container).then(
+      const failure = await this.#runtime.createContainer(sandbox, container).then(
         () => undefined,
         (error: Error) => error.message,
       );
@@ -182,18 +220,19 @@ export class AttackBench {
         failure,
         pod: inPod,
         victim: this.victim,
-        visits: this.#visits,
+        ref: claim,
         claim: async () => {
           await this.#until(
             "the claim has a status",
-            () => (api.get("tenant", claim.name)?.status?.devices ?? []).length > 0,
+            () => (this.#api.get(claim.namespace, claim.name)?.status?.devices ?? []).length > 0,
           );
-          return api.get("tenant", claim.name)!.status!.devices![0]!;
+          return this.#api.get(claim.namespace, claim.name)!.status!.devices![0]!;
         },
       });
     } finally {
-      await runtime.stopPodSandbox(sandbox);
-      await kubelet.unprepare(DRIVER, [claim]);
+      this.#sandboxes.delete(sandbox);
+      await this.#runtime.stopPodSandbox(sandbox);
+      await this.#kubelet.unprepare(DRIVER, [claim]);
       await ip(["netns", "delete", pod.name]);
     }
   }
@@ -201,7 +240,7 @@ export class AttackBench {
   /** Resolves when each of the objects has the event that policy refused it. */
   async told(objects: readonly string[]): Promise<void> {
     await this.#until(`${objects} are told`, () => {
-      const told = this.#node.api.events.all()
+      const told = this.#api.events.all()
         .filter(({ reason }) => reason === "NetworkRefusedByPolicy")
         .map(({ involvedObject: { kind, name } }) => `${kind}/${name}`);
       return objects.every((object) => told.includes(object));
@@ -254,7 +293,7 @@ export interface Seen {
   // deno-lint-ignore no-explicit-any -- as printed
   readonly pod: readonly any[];
   readonly victim: string;
-  readonly visits: number;
+  readonly ref: ClaimRef;
   /** The claim's status.devices[0]. */
   // deno-lint-ignore no-explicit-any -- as stored
   readonly claim: () => Promise<any>;
