@@ -28,6 +28,7 @@ import { PreparedClaims } from "./prepared_claims.ts";
 import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
 import { type Entry, SandboxNetwork, stateOf } from "./sandbox_network.ts";
 import { SharedClaims } from "./shared_claims.ts";
+import { assertWholeDevices } from "./whole_devices.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
@@ -396,6 +397,7 @@ export class Agent {
   async #accept(draft: ClaimPlan, batch: readonly ClaimPlan[]): Promise<ClaimRecord> {
     const known = this.#claims.get(draft.claim.uid);
     if (known) return known;
+    assertWholeDevices(draft, this.#claims.all());
     const record = nameInterfaces(draft, { batch, prepared: this.#claims });
     await this.#claims.put(record);
     this.#ports.log.info(`prepared ${describeClaim(record.claim)}`, {

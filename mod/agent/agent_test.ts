@@ -189,6 +189,23 @@ Deno.test("prepare() of a claim that was prepared under another policy holds it 
   assert.equal(again.cluster.reads, 0);
 });
 
+Deno.test("prepare() gives nobody an interface that others are on", async () => {
+  const { prepare, devices } = setUp();
+  devices.interfaces.set("device-net", "eth7");
+  const onHost = { plugins: [{ type: "host-device" }] };
+  const errorOf = async (name: string, network: Record<string, unknown>) =>
+    (await prepare(aClaim(name, { pods: [name], network }))).get(`uid-${name}`)!.error;
+  assert.equal(await errorOf("a", {}), undefined);
+  assert.equal(
+    await errorOf("b", onHost),
+    "claim default/b: request net: host-device would take eth7 from claim default/a, which uses " +
+      "it: it must be the only one on its interface",
+  );
+  devices.interfaces.set("device-net", "eth8");
+  const named = { plugins: [{ type: "host-device", device: "eth8" }] };
+  assert.match((await errorOf("c", named))!, /take eth8 from claim default\/a/);
+});
+
 Deno.test("prepare() uses the administrator's network that a claim names", async () => {
   const { agent, store, networks, journal } = setUp({ policy: { networks: ["open-*"] } });
   const network = { cniVersion: "1.0.0", name: "", plugins: [{ type: "portmap" }] };

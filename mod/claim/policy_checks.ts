@@ -9,6 +9,8 @@ export interface NodeView {
   readonly offers: (interfaceName: string) => boolean;
   /** Whether the name is another interface's, or one that cluster networks and the like use. */
   readonly taken: (interfaceName: string) => boolean;
+  /** Why the node needs an interface, or undefined: what the interface has that the node would lose. */
+  readonly needs: (interfaceName: string) => string | undefined;
   /** The node's own, without those that hold on one link alone. */
   readonly addresses: readonly NodeAddress[];
 }
@@ -146,16 +148,15 @@ export const wholeInterface: Check = (value, path, around) => {
       `${show(value)} is not the interface of the allocated device ${device}`,
     );
   }
-  const own = around.node.addresses.find(({ interfaceName }) => interfaceName === value);
-  if (!own) return;
-  throw new Objection(
-    path,
-    `the node would lose ${show(value)}, on which it has the address ${own.address}`,
-  );
+  const use = around.node.needs(value);
+  if (use !== undefined) throw new Objection(path, `the node would lose ${show(value)}: ${use}`);
 };
 
 /** Kernel settings that each network namespace has for itself. */
 const SYSCTL = /^net[./](core|ipv4|ipv6|unix)([./][A-Za-z0-9_:@-]+)+$/;
+
+/** Setting it makes the kernel load a module of that name. */
+const LOADS_MODULES = /[./]tcp_congestion_control$/;
 
 export const sysctls: Check = (value, path) => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -169,6 +170,7 @@ export const sysctls: Check = (value, path) => {
         "only settings below net.core, net.ipv4, net.ipv6 and net.unix are the pod's own",
       );
     }
+    if (LOADS_MODULES.test(name)) throw new Objection(at, "the node would load a kernel module");
     if (typeof text !== "string") throw new Objection(at, `${show(text)} is no text`);
   }
 };

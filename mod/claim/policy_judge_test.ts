@@ -15,6 +15,7 @@ const ptp = { type: "ptp", ipam };
 const node: NodeView = {
   offers: (name) => ["eth0", "eth1", "br0", "br-lan"].includes(name),
   taken: (name) => ["eth0", "eth1", "br0", "br-lan", "cni0", "docker0"].includes(name),
+  needs: (name) => name === "eth0" ? "it has 192.168.7.10" : undefined,
   addresses: [
     { interfaceName: "eth0", address: "192.168.7.10", prefix: 24 },
     { interfaceName: "br0", address: "fd00:7::10", prefix: 64 },
@@ -234,7 +235,7 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "host-device of the node's own interface": {
       given: one({ type: "host-device", device: "eth0" }, { device: "eth0" }),
       path: `${at}.device`,
-      says: /the node would lose "eth0", on which it has the address 192\.168\.7\.10/,
+      says: /the node would lose "eth0": it has 192\.168\.7\.10/,
       rule: "policy.plugins.host-device.device",
     },
     "another subsystem's kernel setting": {
@@ -255,6 +256,17 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
       },
       path: 'parameters.config.plugins[1].sysctl["net.netfilter.nf_hooks_lwtunnel"]',
       says: /only settings below net\.core/,
+      rule: "policy.plugins.tuning.sysctl",
+    },
+    "a kernel setting that loads a module": {
+      given: {
+        plugins: [macvlan, {
+          type: "tuning",
+          sysctl: { "net.ipv4.tcp_congestion_control": "x" },
+        }],
+      },
+      path: 'parameters.config.plugins[1].sysctl["net.ipv4.tcp_congestion_control"]',
+      says: /load a kernel module/,
       rule: "policy.plugins.tuning.sysctl",
     },
     "a manufacturer's MAC address": {

@@ -105,7 +105,7 @@ export async function runAgent(
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
     devices,
-    networks: new NetworkFiles(config.networkDir),
+    networks: new NetworkFiles(config.networkDir, { log }),
     node: inventory,
     clock,
     log,

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Networks, NodeNetworks } from "../agent/ports.ts";
+import type { Log, Networks, NodeNetworks } from "../agent/ports.ts";
 import { show } from "../claim/field.ts";
 import { parseNetworkList } from "../claim/network_list.ts";
 import type { NamedNetwork } from "../claim/parameters.ts";
@@ -10,10 +10,14 @@ const ENDINGS = [".conf", ".conflist", ".json"];
 /** The administrator's networks: CNI configurations, one a file, in a folder of the node. */
 export class NetworkFiles implements Networks {
   readonly #folder: string;
+  readonly #log: Log;
+  /** What was said of the files last. */
+  #said = "";
 
   /** @param folder empty where there is none */
-  constructor(folder: string) {
+  constructor(folder: string, { log }: { readonly log: Log }) {
     this.#folder = folder;
+    this.#log = log;
   }
 
   /** Read anew each time: the administrator changes files as they like. */
@@ -41,16 +45,19 @@ export class NetworkFiles implements Networks {
         problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
+    const said = problems.join("; ");
+    if (said !== "" && said !== this.#said) {
+      this.#log.warn("cannot read the administrator's networks", { error: said });
+    }
+    this.#said = said;
     return {
       names: [...found.keys()],
       networkOf: (name) => {
         const network = found.get(name);
         if (network) return network;
-        const there = [...found.keys()].join(", ") || "none";
-        const broken = problems.length === 0 ? "" : `; not readable: ${problems.join("; ")}`;
-        throw new Error(
-          `there is no network ${show(name)} in ${folder} of the node (${there})${broken}`,
-        );
+        // Whoever asks may be a tenant: what stands in the files is not theirs to know.
+        const broken = said === "" ? "" : ", some of which cannot be read (see the agent's log)";
+        throw new Error(`there is no network ${show(name)} in the files of ${folder}${broken}`);
       },
     };
   }

@@ -1,5 +1,6 @@
 import type { Inventory, Log, NodeDevice, PolicyNode } from "../agent/ports.ts";
 import type { NodeAddress, NodeView } from "../claim/policy_checks.ts";
+import { useOf } from "./link_use.ts";
 import { devicesOf } from "./link_devices.ts";
 import type { Link } from "./link.ts";
 import { type InterfacePatterns, isOpenName, offeredLinks } from "./offered_links.ts";
@@ -45,10 +46,12 @@ export class NodeInventory implements Inventory, PolicyNode {
     const { patterns, readAddresses } = this.#options;
     const there = new Set(this.#links.map(({ name }) => name));
     const offered = new Set(offeredLinks(this.#links, patterns).map(({ name }) => name));
+    const addresses = readAddresses();
     return {
       offers: (name) => offered.has(name),
       taken: (name) => there.has(name) || !isOpenName(name, patterns),
-      addresses: readAddresses(),
+      needs: (name) => useOf(name, { links: this.#links, addresses }),
+      addresses,
     };
   }
 }

@@ -63,7 +63,7 @@ Deno.test("claims that may only name networks", async (t) => {
     },
     "no network that is not there": {
       asked: named("other", []),
-      says: /networkName: there is no network "other" in .* \(backup, storage\)/,
+      says: /networkName: there is no network "other" in the files of /,
     },
     "no configuration of their own": {
       asked: macvlan("lan"),

@@ -264,6 +264,7 @@ export class FakeNode implements PolicyNode {
     return {
       offers: (name: string) => !this.kept.has(name),
       taken: (name: string) => this.kept.has(name),
+      needs: () => undefined,
       addresses: [],
     };
   }
