@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Attachment } from "./attachment.ts";
+import { FieldError } from "./field.ts";
 import { parseParameters } from "./parameters.ts";
 import { type Policy, PolicyRefusal } from "./policy.ts";
 import { IPAM, PLUGINS } from "./policy_builtin.ts";
@@ -379,6 +380,41 @@ Deno.test("assertAllowed() lets no field through that it does not know", () => {
       assert.ok(judge(one({ type, master: "eth0", bridge: "br-new", [key]: value })), key);
     },
   ));
+});
+
+Deno.test("assertAllowed() meets any value of a known field with a refusal or lets it through", () => {
+  const fields = (of: typeof PLUGINS) =>
+    fc.constantFrom(...Object.keys(of)).chain((type) =>
+      fc.dictionary(fc.constantFrom(...Object.keys(of[type]!.fields), "?"), fc.jsonValue(), {
+        maxKeys: 5,
+      }).map((values): Record<string, unknown> => ({ ...values, type }))
+    );
+  const address = fc.oneof(fc.ipV4(), fc.ipV6(), fc.string());
+  const prefix = fc.tuple(address, fc.integer({ min: -1, max: 129 })).map((parts) =>
+    parts.join("/")
+  );
+  const range = fc.record({
+    subnet: fc.oneof(prefix, fc.jsonValue()),
+    rangeStart: address,
+    rangeEnd: address,
+    gateway: address,
+  }, { requiredKeys: [] });
+  const plugin = fc.record({
+    plugin: fields(PLUGINS),
+    ipam: fields(IPAM),
+    ranges: fc.array(fc.array(range)),
+  });
+  fc.assert(
+    fc.property(plugin, ({ plugin, ipam, ranges }) => {
+      try {
+        judge(one({ ...plugin, ipam: ipam.type === "host-local" ? { ...ipam, ranges } : ipam }));
+      } catch (error) {
+        // Capabilities that are none, before the policy looks.
+        assert.ok(error instanceof FieldError, String((error as Error).stack));
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 /** Fields as of the plugins 1.9.1, from their configuration's types. */
