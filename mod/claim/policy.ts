@@ -1,11 +1,17 @@
+import { standsFor } from "./device_names.ts";
 import { FieldError } from "./field.ts";
 import { matchesAny } from "./name_patterns.ts";
 
-/** A value that a field may have; text is a pattern with `*` and `?`. */
-export type AllowedValue = string | number | boolean | {
-  readonly from: number;
-  readonly to: number;
-};
+/**
+ * A value that a field may have; text is a pattern with `*` and `?`, `allocated` the interface of the
+ * device that the scheduler gave.
+ */
+export type AllowedValue =
+  | string
+  | number
+  | boolean
+  | { readonly from: number; readonly to: number }
+  | { readonly allocated: true };
 
 /** True: any value; false: none; a list: these. */
 export type FieldRule = boolean | readonly AllowedValue[];
@@ -62,18 +68,20 @@ export function settingOf<K extends keyof PolicySettings>(
   return { value: layer?.settings[key], rule: `${layer?.at ?? "policy"}.${key}` };
 }
 
-export function allows(rule: FieldRule, value: unknown): boolean {
+/** @param device the device that the scheduler gave */
+export function allows(rule: FieldRule, value: unknown, device: string): boolean {
   if (typeof rule === "boolean") return rule;
-  if (Array.isArray(value)) return value.every((item) => allows(rule, item));
+  if (Array.isArray(value)) return value.every((item) => allows(rule, item, device));
   // Such as tuning's sysctl: what matters is which.
   if (typeof value === "object" && value !== null) {
-    return Object.keys(value).every((key) => allows(rule, key));
+    return Object.keys(value).every((key) => allows(rule, key, device));
   }
   return rule.some((allowed) => {
     if (typeof allowed === "string") {
       return typeof value === "string" && matchesAny(value, [allowed]);
     }
     if (typeof allowed !== "object") return value === allowed;
+    if ("allocated" in allowed) return typeof value === "string" && standsFor(device, value);
     return typeof value === "number" && value >= allowed.from && value <= allowed.to;
   });
 }
@@ -81,9 +89,11 @@ export function allows(rule: FieldRule, value: unknown): boolean {
 /** What a rule lets through, in words. */
 export function describeRule(rule: FieldRule): string {
   if (typeof rule === "boolean") return rule ? "any value" : "no value";
-  return rule.map((allowed) =>
-    typeof allowed === "object" ? `${allowed.from} to ${allowed.to}` : JSON.stringify(allowed)
-  ).join(", ") || "no value";
+  return rule.map((allowed) => {
+    if (typeof allowed !== "object") return JSON.stringify(allowed);
+    if ("allocated" in allowed) return "the allocated device's interface";
+    return `${allowed.from} to ${allowed.to}`;
+  }).join(", ") || "no value";
 }
 
 /** A claim asks for what the administrator has not opened: where, why, and by which rule. */

@@ -1,5 +1,5 @@
 import type { AddressRange } from "./addresses.ts";
-import { deviceName, originalDevice } from "./device_names.ts";
+import { standsFor } from "./device_names.ts";
 import { show } from "./field.ts";
 import type { PluginConfig } from "./network_list.ts";
 
@@ -113,7 +113,7 @@ export const mac: Check = (value, path) => {
 /** The interface of the node that a plugin builds on. Left out, plugins take that of the default route. */
 export const master: Check = (value, path, around) => {
   const isName = typeof value === "string" && value !== "";
-  if (isName && (isAllocated(value, around) || around.node.offers(value))) return;
+  if (isName && (standsFor(around.device, value) || around.node.offers(value))) return;
   throw new Objection(
     path,
     `the interface is ${show(value)}: it must be the allocated device's, or another that the ` +
@@ -127,7 +127,7 @@ export const bridge: Check = (value, path, around) => {
   if (typeof value !== "string" || !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(value)) {
     throw new Objection(path, `the bridge is ${show(value)}: it must be named`);
   }
-  if (isAllocated(value, around)) return;
+  if (standsFor(around.device, value)) return;
   if (node.addresses.some(({ interfaceName }) => interfaceName === value)) {
     throw new Objection(path, `${show(value)} is a bridge of the node's own: it has addresses`);
   }
@@ -141,7 +141,7 @@ export const bridge: Check = (value, path, around) => {
 
 /** An interface of the node that goes into the pod. */
 export const wholeInterface: Check = (value, path, around) => {
-  if (typeof value !== "string" || !isAllocated(value, around)) {
+  if (typeof value !== "string" || !standsFor(around.device, value)) {
     const { device } = around;
     throw new Objection(
       path,
@@ -182,7 +182,3 @@ export const capabilities: Check = (value, path) => {
   if (other === undefined) return;
   throw new Objection(`${path}[${JSON.stringify(other)}]`, "claims have no such argument");
 };
-
-function isAllocated(interfaceName: string, { device }: Surroundings): boolean {
-  return deviceName(interfaceName) === originalDevice(device);
-}

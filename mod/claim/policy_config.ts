@@ -12,7 +12,8 @@ const allowedValue = v.union([
   number,
   flag,
   v.strictObject({ from: number, to: number }),
-], "must be text, a number, true, false or {from: NUMBER, to: NUMBER}");
+  v.strictObject({ allocated: v.literal(true) }),
+], "must be text, a number, true, false, {from: NUMBER, to: NUMBER} or {allocated: true}");
 
 const fieldRule = v.union(
   [flag, v.array(allowedValue)],

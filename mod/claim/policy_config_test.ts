@@ -9,7 +9,11 @@ Deno.test("parsePolicy() reads all that there is", () => {
     reservedNetworks: ["cbr0"],
     refusedAddresses: ["10.96.0.0/12", "fd00::/8"],
     capabilities: { mac: false, ips: ["10.*"] },
-    plugins: { portmap: true, tap: false, vlan: { vlanId: [1, { from: 2, to: 3 }], master: true } },
+    plugins: {
+      portmap: true,
+      tap: false,
+      vlan: { vlanId: [1, { from: 2, to: 3 }], master: [{ allocated: true }] },
+    },
     ipam: { whereabouts: { range: true } },
     namespaces: [{ names: ["a-*"], inline: false }],
   };
@@ -34,7 +38,7 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     },
     "a value that cannot be": {
       given: { plugins: { vlan: { vlanId: [{ from: 1 }] } } },
-      says: /^policy\.plugins\.vlan\.vlanId\[0\]\.to: is missing/,
+      says: /^policy\.plugins\.vlan\.vlanId\[0\]/,
     },
     "a plugin": {
       given: { plugins: { macvlan: "yes" } },

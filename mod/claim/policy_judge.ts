@@ -189,7 +189,7 @@ class Judge {
     },
   ): void {
     if (given !== undefined) {
-      if (allows(given, value)) return;
+      if (allows(given, value, this.#asked.device)) return;
       const problem = `${show(value)} is not among what is allowed: ${describeRule(given)}`;
       throw new PolicyRefusal(path, { problem, rule });
     }

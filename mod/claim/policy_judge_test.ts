@@ -457,6 +457,15 @@ Deno.test("assertAllowed() goes by what the administrator says", async (t) => {
       policy: { plugins: { macvlan: { master: ["eth1"] } } },
       refused: /"eth0" is not among what is allowed: "eth1" .* policy\.plugins\.macvlan\.master in/,
     },
+    "the allocated device's interface": {
+      given: one({ ...macvlan, master: "eth1" }, { device: "eth1" }),
+      policy: { plugins: { macvlan: { master: [{ allocated: true }] } } },
+    },
+    "another interface than the allocated": {
+      given: one(macvlan),
+      policy: { plugins: { macvlan: { master: [{ allocated: true }] } } },
+      refused: /"eth0" is not among what is allowed: the allocated device's interface/,
+    },
     "a field narrowed, left out": {
       given: one({ type: "macvlan" }),
       policy: { plugins: { macvlan: { master: ["eth1"] } } },

@@ -43,7 +43,10 @@ const POLICY = {
   reservedNetworks: ["cbr0"],
   refusedAddresses: ["10.96.0.0/12"],
   capabilities: { mac: false },
-  plugins: { portmap: true, vlan: { vlanId: [7, { from: 100, to: 199 }], master: ["eth1"] } },
+  plugins: {
+    portmap: true,
+    vlan: { vlanId: [7, { from: 100, to: 199 }], master: [{ allocated: true }] },
+  },
   ipam: { dhcp: false },
   namespaces: [{ names: ["infra-*"], trustClaims: true }],
 };
