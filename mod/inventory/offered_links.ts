@@ -31,9 +31,12 @@ export const OTHERS_INTERFACES: readonly string[] = [
   "ovn*",
   "ovs-*",
   "podman*",
+  "tunl*",
   "vethwe*",
   "virbr*",
+  "vxlan*",
   "weave*",
+  "wireguard*",
 ];
 
 /** Whether an interface of that name could be a device, were there one: the name is nobody else's. */
