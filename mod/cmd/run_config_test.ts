@@ -63,6 +63,18 @@ Deno.test("the file says what claims may ask for", () => {
   assert.equal(networkDir, "/etc/networks");
 });
 
+Deno.test("the policies that the documentation shows can be said", async () => {
+  for (const page of ["README.md", "docs/security.md"]) {
+    const text = await Deno.readTextFile(new URL(`../../${page}`, import.meta.url));
+    const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, block]) => block!);
+    const shown = blocks.filter((block) => /^policy:/m.test(block));
+    assert.equal(shown.length, 1, page);
+    for (const file of shown) {
+      assert.ok(parse(["--config", "/c.yaml"], { file }).policy.namespaces!.length > 0, page);
+    }
+  }
+});
+
 Deno.test("the file says which interfaces are devices", () => {
   const file = "interfaces: {include: [eth*, bond0], exclude: [eth9]}\nconcurrency: 3\n";
   const { interfaces, concurrency } = parse(["--config", "/etc/config.yaml"], { file });
