@@ -70,7 +70,10 @@ Deno.test("the policies that the documentation shows can be said", async () => {
     const shown = blocks.filter((block) => /^policy:/m.test(block));
     assert.equal(shown.length, 1, page);
     for (const file of shown) {
-      assert.ok(parse(["--config", "/etc/config.yaml"], { file }).policy.namespaces!.length > 0, page);
+      assert.ok(
+        parse(["--config", "/etc/config.yaml"], { file }).policy.namespaces!.length > 0,
+        page,
+      );
     }
   }
 });

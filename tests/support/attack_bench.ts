@@ -9,6 +9,7 @@ import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
 import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
 import { NriRuntime } from "../../mod/simulator/nri_runtime.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
+import { clearPacketFilter, installNft, packetFilter } from "./nft.ts";
 import { AgentProcess } from "./agent_process.ts";
 
 export const DRIVER = "dra.networking";
@@ -43,6 +44,7 @@ export interface NodeState {
   readonly addresses: readonly string[];
   readonly routes: readonly string[];
   readonly settings: Readonly<Record<string, string>>;
+  readonly filter: string;
   /** Path and content. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -56,13 +58,15 @@ export class AttackBench {
   readonly #folder: string;
   #agent!: AgentProcess;
   readonly #socket: Deno.UnixListener;
+  readonly #nft: AsyncDisposable;
   #pods = 0;
   #pristine: NodeState | undefined;
   /** How often someone has come to the socket that is no DHCP daemon's. */
   #visits = 0;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, nft: AsyncDisposable) {
     this.#folder = folder;
+    this.#nft = nft;
     this.#kubelet = new SimulatedKubelet({ kubeletDir: join(folder, "kubelet") });
     this.#runtime = new NriRuntime({
       socketPath: join(folder, "nri.sock"),
@@ -88,7 +92,7 @@ export class AttackBench {
       const file = join(folder, "networks", `${network.name}.conflist`);
       await Deno.writeTextFile(file, JSON.stringify(network));
     }
-    const bench = new AttackBench(folder);
+    const bench = new AttackBench(folder, await installNft());
     bench.#api.start();
     bench.#api.addNode("node-1");
     await Deno.writeTextFile(join(folder, "kubeconfig"), bench.#api.kubeconfig());
@@ -124,6 +128,8 @@ export class AttackBench {
     this.#runtime.stop();
     await this.#api.stop();
     await unfurnish();
+    await clearPacketFilter();
+    await this.#nft[Symbol.asyncDispose]();
     await Deno.remove(this.#folder, { recursive: true });
   }
 
@@ -136,6 +142,7 @@ export class AttackBench {
   async renew(): Promise<void> {
     if (this.#pristine && equal(await this.state(), this.#pristine)) return;
     await furnish();
+    await clearPacketFilter();
     for await (const { name } of Deno.readDir(this.#folder)) {
       if (name.startsWith("sprung-")) await Deno.remove(join(this.#folder, name));
     }
@@ -263,6 +270,7 @@ export class AttackBench {
       ).filter((line) => !line.includes(" fe80:")).toSorted(),
       routes: await routes(),
       settings: { ...await settings(links.map(({ ifname }) => ifname as string)), visits },
+      filter: await packetFilter(),
       files,
     };
   }

@@ -37,8 +37,7 @@ const pool = { type: "host-local", ranges: [[{ subnet: "10.77.0.0/24" }]] };
 const macvlan = { type: "macvlan", master: "eth0", ipam: pool };
 const bridge = { type: "bridge", bridge: "br-lan", ipam: pool };
 
-const NO_FILTER = "the machines of the tests have no packet filter's programs";
-const NO_IPVLAN = "the kernel of the machines of the tests has no ipvlan";
+const NO_IPTABLES = "the machines of the tests have no iptables and no firewalld";
 const NO_VLANS = "the kernel of the machines of the tests keeps bridges without VLANs";
 const NO_HARDWARE = "it needs hardware that the machines of the tests lack";
 const AT = "config.plugins[0]";
@@ -83,6 +82,10 @@ const sprung = (name: string) => ({ before, after }: Seen) => {
     Object.keys(files).filter((path) => path.endsWith(`/sprung-${name}`)).length;
   assert.equal(traps(before.files), 0);
   assert.equal(traps(after.files), 1);
+};
+
+const filters = (rule: string) => ({ before, after }: Seen) => {
+  assert.ok(!before.filter.includes(rule) && after.filter.includes(rule), after.filter);
 };
 
 const gone = (name: string) => ({ before, after }: Seen) => {
@@ -344,15 +347,23 @@ export function attacks(victim: string): Attack[] {
       rule: "policy.plugins.bridge.vlanTrunk",
       notShown: NO_VLANS,
     },
-    ...["ipMasq", "macspoofchk"].map((field): Attack => ({
+    {
       plugin: "bridge, ptp",
       field: "ipMasq, ipMasqBackend, macspoofchk",
-      name: field,
-      plugins: [{ ...bridge, [field]: true }],
-      path: `${AT}.${field}`,
-      rule: `policy.plugins.bridge.${field}`,
-      notShown: NO_FILTER,
-    })),
+      plugins: [{ ...bridge, ipMasq: true, ipMasqBackend: "nftables" }],
+      path: `${AT}.ipMasq`,
+      rule: "policy.plugins.bridge.ipMasq",
+      gains: filters("masquerade"),
+    },
+    {
+      plugin: "bridge, ptp",
+      field: "ipMasq, ipMasqBackend, macspoofchk",
+      name: "macspoofchk",
+      plugins: [{ ...bridge, macspoofchk: true }],
+      path: `${AT}.macspoofchk`,
+      rule: "policy.plugins.bridge.macspoofchk",
+      gains: filters("ether saddr"),
+    },
     {
       plugin: "bridge, ptp",
       field: "ipMasq, ipMasqBackend, macspoofchk",
@@ -360,7 +371,7 @@ export function attacks(victim: string): Attack[] {
       plugins: [{ type: "ptp", ipMasq: true, ipMasqBackend: "nftables", ipam: pool }],
       path: `${AT}.ipMasq`,
       rule: "policy.plugins.ptp.ipMasq",
-      notShown: NO_FILTER,
+      gains: filters("masquerade"),
     },
 
     // addresses
@@ -476,7 +487,7 @@ export function attacks(victim: string): Attack[] {
       capabilities: { portMappings: [{ hostPort: 10250, containerPort: 10250 }] },
       path: "capabilities.portMappings",
       rule: "policy.capabilities.portMappings",
-      notShown: NO_FILTER,
+      notShown: "shown with portmap, below: no other plugin takes it",
     },
     {
       plugin: "every plugin",
@@ -628,14 +639,27 @@ export function attacks(victim: string): Attack[] {
     },
 
     // plugins
-    ...["portmap", "firewall"].map((type): Attack => ({
-      plugin: type,
+    {
+      plugin: "portmap",
       field: "all",
-      plugins: [macvlan, { type }],
+      plugins: [macvlan, {
+        type: "portmap",
+        backend: "nftables",
+        capabilities: { portMappings: true },
+      }],
+      capabilities: { portMappings: [{ hostPort: 10250, containerPort: 1, protocol: "tcp" }] },
       path: "config.plugins[1].type",
-      rule: `policy.plugins.${type}`,
-      notShown: NO_FILTER,
-    })),
+      rule: "policy.plugins.portmap",
+      gains: filters("dport 10250"),
+    },
+    {
+      plugin: "firewall",
+      field: "all",
+      plugins: [macvlan, { type: "firewall" }],
+      path: "config.plugins[1].type",
+      rule: "policy.plugins.firewall",
+      notShown: NO_IPTABLES,
+    },
     ...Object.entries({
       multus: { confDir: victim, kubeconfig: victim, logFile: join(victim, "log") },
       sriov: { deviceID: "0000:00:03.0", trust: "on", logFile: join(victim, "log") },
