@@ -38,6 +38,7 @@ const macvlan = { type: "macvlan", master: "eth0", ipam: pool };
 const bridge = { type: "bridge", bridge: "br-lan", ipam: pool };
 
 const NO_IPTABLES = "the machines of the tests have no iptables and no firewalld";
+const NO_IPVLAN = "the kernel of the machines of the tests has no ipvlan";
 const NO_VLANS = "the kernel of the machines of the tests keeps bridges without VLANs";
 const NO_HARDWARE = "it needs hardware that the machines of the tests lack";
 const AT = "config.plugins[0]";
