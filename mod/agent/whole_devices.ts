@@ -11,7 +11,7 @@ import { describeClaim } from "./words.ts";
  * @param others the claims that are prepared
  * @throws Error that names the other claim
  */
-export function assertWholeDevices(plan: ClaimPlan, others: readonly ClaimRecord[]): void {
+export function assertWholeDevices(plan: ClaimPlan, others: () => readonly ClaimRecord[]): void {
   for (const attachment of plan.attachments) {
     const interfaceName = takenWhole(attachment);
     if (interfaceName === undefined) continue;
@@ -20,7 +20,7 @@ export function assertWholeDevices(plan: ClaimPlan, others: readonly ClaimRecord
     );
     const holder = own
       ? plan
-      : others.find(({ claim, attachments }) =>
+      : others().find(({ claim, attachments }) =>
         claim.uid !== plan.claim.uid &&
         attachments.some((other) => uses(other, attachment, interfaceName))
       );
