@@ -67,7 +67,6 @@ export class Garbage {
     const { cni, clock, log, metrics } = this.#ports;
     const { limiter, locks } = this.#sources;
     const over = new AbortController();
-    const until = AbortSignal.any([signal, over.signal]);
     try {
       return await limiter.runAside(() =>
         locks.collect(name, async () => {
@@ -77,13 +76,13 @@ export class Garbage {
           clock.sleep(LIMIT, timer.signal).then(() => over.abort(new Error("late")), () => {});
           try {
             for (const list of lists) {
-              if (await cni.gc(list, { valid, signal: until })) metrics.collected("ok");
+              if (await cni.gc(list, { valid, signal: over.signal })) metrics.collected("ok");
             }
             this.#problems.delete(name);
           } finally {
             timer.abort();
           }
-        }), until);
+        }), signal);
     } catch (error) {
       if (signal.aborted) return true;
       metrics.collected("error");
