@@ -67,6 +67,8 @@ export class Garbage {
     const { cni, clock, log, metrics } = this.#ports;
     const { limiter, locks } = this.#sources;
     const over = new AbortController();
+    // Cut off, it is done again: it frees what it finds, as far as it comes.
+    const until = AbortSignal.any([signal, over.signal]);
     try {
       return await limiter.runAside(() =>
         locks.collect(name, async () => {
@@ -76,7 +78,7 @@ export class Garbage {
           clock.sleep(LIMIT, timer.signal).then(() => over.abort(new Error("late")), () => {});
           try {
             for (const list of lists) {
-              if (await cni.gc(list, { valid, signal: over.signal })) metrics.collected("ok");
+              if (await cni.gc(list, { valid, signal: until })) metrics.collected("ok");
             }
             this.#problems.delete(name);
           } finally {
