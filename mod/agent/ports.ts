@@ -171,10 +171,24 @@ export interface AttachmentRecord {
 /** Crash-safe records. Every method resolves when the change is durable. */
 export interface Journal {
   load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
+  /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
+  look(podUid: string): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
   putClaim(record: ClaimRecord): Promise<void>;
   removeClaim(uid: string): Promise<void>;
   putAttachment(record: AttachmentRecord): Promise<void>;
   removeAttachment(record: AttachmentRecord): Promise<void>;
+}
+
+/** The lock by which one of a node's agents leads, and the one by which another says that it could. */
+export interface LeadLock {
+  /** Takes the lead if nobody has it, and says whether this agent has it now. */
+  take(): boolean;
+  release(): void;
+  /** Stands as the one to lead next if nobody does, and says whether this agent stands there now. */
+  standNext(): boolean;
+  standDown(): void;
+  /** Whether another agent stands to lead next. */
+  nextStands(): boolean;
 }
 
 /** The node's network namespaces. */

@@ -9,6 +9,8 @@ import { UsageError } from "./usage_error.ts";
 /** Everything that `network-dra run` can be told. */
 export interface RunConfig {
   readonly nodeName: string;
+  /** UID of the pod that the agent runs in, where it runs in one. */
+  readonly podUid?: string;
   readonly driverName: string;
   readonly kubeletDir: string;
   readonly nriSocket: string;
@@ -50,6 +52,13 @@ const SETTINGS: Settings = {
     takes: "NAME",
     help: "name of the node; default: the host name",
     parse: take.name,
+  },
+  podUid: {
+    flag: "pod-uid",
+    env: "POD_UID",
+    takes: "UID",
+    help: "UID of the agent's pod, so that two agents can be there during a rolling update",
+    parse: take.podUid,
   },
   driverName: {
     flag: "driver-name",

@@ -156,7 +156,7 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
     "an unknown key in the file": {
       argv: config,
       file: "concurency: 1",
-      says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, driverName/,
+      says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, podUid, driverName/,
     },
     "a list in the file": { argv: config, file: "cniPath: [/a]", says: /cniPath: .* single value/ },
     "interfaces that are a list": {

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
@@ -12,9 +13,13 @@ import {
   spawnInPrivateNode,
 } from "../simulator/private_node.ts";
 import { driverOf } from "../simulator/scheduler.ts";
-import { CORES, runAgent } from "./agent_process.ts";
+import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
-import { onSignals, toStderr } from "./run.ts";
+import { runProgram } from "../cni/program.ts";
+import { grepAll } from "../inventory/sysfs.ts";
+import { prepareNode } from "./prepare_node.ts";
+import { onSignals } from "./run.ts";
+import { toStderr } from "./stderr.ts";
 import { parseRunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -88,13 +93,14 @@ async function tryInside(manifests: readonly Manifest[], options: TryOptions): P
     // Nobody asks the agent of a simulated node, and one on the machine may have the port.
     ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
-  ], { env: () => undefined, readFile, hostname: () => NODE, cores: CORES });
+  ], { env: () => undefined, readFile, hostname: () => NODE, cores: availableParallelism() });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
+  await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
   void inputEnds().then(() => interrupted.abort());
-  const agent = runAgent(config, { log, signal: end.signal });
+  const agent = runAgent(config, { log, signal: end.signal, run: runProgram, read: grepAll });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {
     try {

@@ -188,6 +188,15 @@ export class FakeJournal implements Journal {
     });
   }
 
+  look(podUid: string) {
+    const claims = [...this.claims.values()].filter(({ pods }) =>
+      pods.some(({ uid }) => uid === podUid)
+    );
+    const uids = new Set(claims.map(({ claim }) => claim.uid));
+    const attachments = [...this.attachments.values()].filter(({ claim }) => uids.has(claim.uid));
+    return Promise.resolve({ claims, attachments });
+  }
+
   async putClaim(record: ClaimRecord) {
     await this.#change("putClaim");
     this.claims.set(record.claim.uid, record);
