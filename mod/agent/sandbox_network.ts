@@ -2,17 +2,24 @@ import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { Changes } from "./changes.ts";
 import type { Limiter } from "./limiter.ts";
+import type { NetworkLocks } from "./network_locks.ts";
 import type {
   Attached,
   AttachmentRecord,
   AttachmentState,
   Clock,
   Cni,
+  EventObject,
   Events,
+  Finding,
+  ForgetCause,
   HeldNamespace,
   Journal,
   Log,
+  Lost,
+  Metrics,
   Namespaces,
+  RuntimeConfig,
   Sandbox,
 } from "./ports.ts";
 import { describeAttachment, describePod, messageOf } from "./words.ts";
@@ -27,6 +34,12 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
  */
 const PATIENCE = 3;
 
+/**
+ * How long the DEL of a sandbox that has stopped is tried whose plugin is not on the node any more:
+ * far longer than an upgrade of the plugins takes.
+ */
+const MISSING_PLUGIN_LIMIT = 30 * 60_000;
+
 export interface SandboxNetworkPorts {
   readonly cni: Cni;
   readonly journal: Journal;
@@ -34,8 +47,15 @@ export interface SandboxNetworkPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;
+  readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
   /** Bounds the CNI operations of the whole node. */
   readonly limiter: Limiter;
+  /** Keeps ADD and DEL of a network from its GC. */
+  readonly networks: NetworkLocks;
+  /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
+  readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
+    Attached | undefined
+  >;
 }
 
 /** One attachment of the sandbox, wanted or on its way out. */
@@ -49,6 +69,16 @@ export interface Entry {
   /** Whether the record on disk says what `attached` says. */
   saved: boolean;
   attached?: Attached;
+  /** Set while it is attached, but not as ADD left it. */
+  lost?: Lost;
+  /** Whether it shall be made anew although it is attached: it is lost. */
+  repair: boolean;
+  /** Whether an ADD of an earlier run may have succeeded of which no result is on disk. */
+  uncertain: boolean;
+  /** Whether nobody needs to be told that it comes after the containers. */
+  lateTold: boolean;
+  /** Set once it shall go whatever its DEL says: why, and who wants to know what is left then. */
+  givenUp?: { readonly why: ForgetCause; readonly tell?: (left: string) => void };
   /** Why the last try failed, and since when tries have failed (RFC 3339). */
   failure?: { readonly error: Error; readonly since: string };
 }
@@ -66,12 +96,17 @@ export class SandboxNetwork {
   readonly #changes = new Changes();
   #held: HeldNamespace | undefined;
   #stopped = false;
+  /** Whether containers were created before the agent could keep them waiting. */
+  #started = false;
   #closed = false;
   #worker: Promise<void> | undefined;
   /** Ends the pause between two passes; undefined while no pause is on. */
   #endPause: (() => void) | undefined;
   /** Whether something was asked for since the last pass began: then no pause follows it. */
   #woken = false;
+  #passing = false;
+  /** The CHECK under way; whatever else is to be done ends it. */
+  #inspection: { readonly interrupt: AbortController; readonly done: Promise<unknown> } | undefined;
   #passes = 0;
   #timedOutGates = 0;
 
@@ -95,7 +130,7 @@ export class SandboxNetwork {
   }
 
   /** Takes over what the journal holds from an earlier run. Nothing is done until want(), stop() or release(). */
-  restore({ claim, attachment, attached }: AttachmentRecord): void {
+  restore({ claim, attachment, attached, lost }: AttachmentRecord): void {
     this.#entries.set(attachmentKey(claim, attachment), {
       claim,
       attachment,
@@ -103,7 +138,16 @@ export class SandboxNetwork {
       recorded: true,
       saved: true,
       attached,
+      lost,
+      repair: false,
+      uncertain: attached === undefined,
+      lateTold: attached !== undefined,
     });
+  }
+
+  /** The runtime says that the sandbox has containers already, wherever the agent was meanwhile. */
+  containersStarted(): void {
+    this.#started = true;
   }
 
   /** Attaches, in the order given, those that are not attached yet. Returns at once. */
@@ -118,6 +162,9 @@ export class SandboxNetwork {
           wanted: true,
           recorded: false,
           saved: false,
+          repair: false,
+          uncertain: false,
+          lateTold: false,
         });
       }
     }
@@ -129,19 +176,38 @@ export class SandboxNetwork {
     if (this.#stopped) return;
     this.#stopped = true;
     if (this.sandbox.netns) this.#held = this.#ports.namespaces.hold(this.sandbox.netns);
-    for (const entry of this.#entries.values()) entry.wanted = false;
+    for (const entry of this.#entries.values()) unwant(entry);
     this.#wake();
   }
 
   /** Detaches what belongs to one claim. Returns at once. */
   release(claimUid: string): void {
-    for (const entry of this.#of(claimUid)) entry.wanted = false;
+    for (const entry of this.of(claimUid)) unwant(entry);
     this.#wake();
+  }
+
+  /**
+   * Lets what is left of a claim go: after one more DEL without the namespace, whatever that says.
+   * Returns at once.
+   *
+   * @param tell is told what may be left on the node
+   */
+  giveUp(claimUid: string, why: ForgetCause, tell?: (left: string) => void): void {
+    for (const entry of this.of(claimUid)) {
+      unwant(entry);
+      entry.givenUp = { why, tell };
+    }
+    this.#wake();
+  }
+
+  /** Everything of one claim. */
+  of(claimUid: string): Entry[] {
+    return this.entries.filter((entry) => entry.claim.uid === claimUid);
   }
 
   /** Resolves when nothing of the claim is left here. */
   async released(claimUid: string, signal: AbortSignal): Promise<void> {
-    while (this.#of(claimUid).length > 0) await this.#changes.next(signal);
+    while (this.of(claimUid).length > 0) await this.#changes.next(signal);
   }
 
   /**
@@ -169,17 +235,77 @@ export class SandboxNetwork {
     throw new Error(`sandbox ${this.sandbox.id} of ${describePod(this.sandbox.pod)} has stopped`);
   }
 
+  /**
+   * CNI CHECK of an attachment. It keeps nothing waiting: undefined is the answer when something
+   * else is to be done here, also when that comes up meanwhile.
+   */
+  async inspect(entry: Entry): Promise<Finding | undefined> {
+    const pausing = this.#endPause !== undefined;
+    const busy = this.#passing || this.#inspection || (this.#worker && !pausing);
+    const { attached } = entry;
+    if (busy || this.#stopped || this.#closed || !entry.wanted || !attached) return undefined;
+    const { limiter, cni } = this.#ports;
+    const interrupt = new AbortController();
+    const { signal } = interrupt;
+    const done = limiter.runAside(() => {
+      const netns = this.#livingNetns();
+      if (netns === "") {
+        return Promise.resolve<Finding>({
+          state: "unknown",
+          cause: `the network namespace ${this.sandbox.netns} is gone`,
+        });
+      }
+      const { network } = entry.attachment;
+      return cni.inspect(network, this.#runtime(entry, netns), attached.result, signal);
+    }, signal).catch(() => undefined);
+    this.#inspection = { interrupt, done };
+    const finding = await done;
+    this.#inspection = undefined;
+    return signal.aborted || entry.attached !== attached ? undefined : finding;
+  }
+
+  /** CHECK found that it is not as ADD left it. Returns at once. */
+  lose(
+    entry: Entry,
+    { reason, message, repair }: Pick<Lost, "reason" | "message"> & { readonly repair: boolean },
+  ): void {
+    // Only a new reason is news: the words may be others each time.
+    const known = entry.lost?.reason === reason;
+    if (!known) {
+      const since = entry.lost?.since ?? this.#ports.clock.now().toISOString();
+      entry.lost = { reason, message, since };
+      entry.saved = false;
+      this.#onChange(entry.claim.uid);
+    }
+    entry.repair = repair;
+    if (!known || repair) this.#wake();
+  }
+
+  /** CHECK found a lost one as ADD left it. Returns at once. */
+  regain(entry: Entry): void {
+    if (!entry.lost || !entry.attached) return;
+    entry.lost = undefined;
+    entry.repair = false;
+    // It is ready since now, and not since it was attached.
+    entry.attached = { ...entry.attached, at: this.#ports.clock.now().toISOString() };
+    entry.saved = false;
+    this.#onChange(entry.claim.uid);
+    this.#wake();
+  }
+
   /** Lets the running operation finish and does nothing further; the journal knows the rest. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#endPause?.();
+    await this.#endInspection();
     await this.#worker;
     this.#held?.release();
     this.#held = undefined;
   }
 
-  #of(claimUid: string): Entry[] {
-    return this.entries.filter((entry) => entry.claim.uid === claimUid);
+  async #endInspection(): Promise<void> {
+    this.#inspection?.interrupt.abort(new Error("there is something else to do"));
+    await this.#inspection?.done;
   }
 
   #wake(): void {
@@ -199,7 +325,10 @@ export class SandboxNetwork {
     await Promise.resolve();
     while (!this.#closed && this.#unfinished()) {
       this.#woken = false;
+      this.#passing = true;
+      await this.#endInspection();
       const failed = await this.#pass();
+      this.#passing = false;
       this.#passes++;
       failures = failed ? failures + 1 : 0;
       this.#changes.notify();
@@ -212,7 +341,7 @@ export class SandboxNetwork {
   }
 
   #unfinished(): boolean {
-    return this.entries.some((entry) => !entry.wanted || !entry.attached || !entry.saved);
+    return this.entries.some((entry) => !entry.wanted || isToDo(entry));
   }
 
   /** One try at everything that is to be done; true when something failed. */
@@ -224,7 +353,7 @@ export class SandboxNetwork {
     for (const entry of this.entries) {
       // Read again for each: the sandbox may have stopped during the operation before.
       if (!entry.wanted || this.#closed) continue;
-      if (!entry.attached || !entry.saved) failed = !await this.#try(entry, "attach") || failed;
+      if (isToDo(entry)) failed = !await this.#try(entry, "attach") || failed;
     }
     return failed;
   }
@@ -247,6 +376,11 @@ export class SandboxNetwork {
         error: entry.failure.error.message,
       });
       this.#warnUsers(entry, step);
+      if (entry.repair) this.#ports.metrics.repaired("error");
+      if (step === "detach" && !entry.givenUp && this.#isHopeless(entry)) {
+        entry.givenUp = { why: "plugin_missing" };
+        this.#woken = true;
+      }
       return false;
     } finally {
       this.#onChange(entry.claim.uid);
@@ -255,41 +389,73 @@ export class SandboxNetwork {
   }
 
   async #attach(entry: Entry): Promise<void> {
-    const { journal, limiter, cni, clock, log } = this.#ports;
-    if (!entry.attached) {
-      // What an ADD that failed or was cut off left behind goes first.
-      if (entry.recorded) await this.#undo(entry);
-      const runtime = this.#runtime(entry, this.#podNetns());
-      await journal.putAttachment(this.#record(entry));
-      entry.recorded = true;
-      const began = clock.now().getTime();
-      try {
-        const { network } = entry.attachment;
-        const result = await limiter.run(() => cni.add(network, runtime, NEVER));
-        entry.attached = { ...result, at: clock.now().toISOString() };
-        entry.failure = undefined;
-      } catch (error) {
-        await this.#undo(entry).catch((cause) =>
-          log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
-            ...this.#about(entry),
-            error: messageOf(cause),
-          })
-        );
-        throw error;
-      }
-      log.info(`attached ${describeAttachment(entry)}`, {
-        ...this.#about(entry),
-        ms: clock.now().getTime() - began,
-      });
-    }
+    if (entry.uncertain) await this.#recall(entry);
+    if (!entry.attached || entry.repair) await this.#add(entry);
     entry.saved = false;
-    await journal.putAttachment(this.#record(entry));
+    await this.#ports.journal.putAttachment(this.#record(entry));
     entry.saved = true;
+  }
+
+  /**
+   * Containers may use by now what an ADD of an earlier run left, of which no result is on disk: it
+   * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
+   */
+  async #recall(entry: Entry): Promise<void> {
+    const { limiter, recall, log } = this.#ports;
+    if (this.#started) {
+      const runtime = this.#runtime(entry, this.#podNetns());
+      entry.attached = await limiter.run(() => recall(this.#record(entry), runtime));
+    }
+    entry.uncertain = false;
+    if (!entry.attached) return;
+    entry.lateTold = true;
+    log.info(`found ${describeAttachment(entry)} attached as it was`, this.#about(entry));
+  }
+
+  async #add(entry: Entry): Promise<void> {
+    const { journal, cni, clock, log, metrics } = this.#ports;
+    const { network } = entry.attachment;
+    const runtime = this.#runtime(entry, this.#podNetns());
+    // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
+    if (entry.attached) await cni.verify(network, NEVER);
+    const old = entry.recorded;
+    if (!old || entry.attached) {
+      await journal.putAttachment(this.#record({ ...entry, attached: undefined, lost: undefined }));
+      entry.recorded = true;
+      entry.saved = false;
+    }
+    // What an ADD that failed or was cut off left behind goes first. Its record stays: it is true,
+    // and a disk that is full takes no other.
+    if (old) await this.#delete(entry);
+    entry.attached = undefined;
+    entry.lost = undefined;
+    if (this.#started && !entry.lateTold) this.#warnOfLateAttach(entry);
+    const began = clock.now().getTime();
+    try {
+      const result = await this.#operate(entry, () => cni.add(network, runtime, NEVER));
+      entry.attached = { ...result, at: clock.now().toISOString() };
+      entry.failure = undefined;
+    } catch (error) {
+      await this.#undo(entry).catch((cause) =>
+        log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
+          ...this.#about(entry),
+          error: messageOf(cause),
+        })
+      );
+      throw error;
+    }
+    if (entry.repair) metrics.repaired("ok");
+    log.info(`${entry.repair ? "repaired" : "attached"} ${describeAttachment(entry)}`, {
+      ...this.#about(entry),
+      ms: clock.now().getTime() - began,
+    });
+    entry.repair = false;
+    entry.lateTold = true;
   }
 
   async #detach(entry: Entry): Promise<void> {
     const began = this.#ports.clock.now().getTime();
-    if (entry.recorded) await this.#undo(entry);
+    if (entry.recorded) await (entry.givenUp ? this.#abandon(entry) : this.#undo(entry));
     this.#entries.delete(attachmentKey(entry.claim, entry.attachment));
     this.#ports.log.info(`detached ${describeAttachment(entry)}`, {
       ...this.#about(entry),
@@ -299,15 +465,48 @@ export class SandboxNetwork {
 
   /** DEL, and only then the record. */
   async #undo(entry: Entry): Promise<void> {
-    const { journal, limiter, cni } = this.#ports;
-    const runtime = this.#runtime(entry, this.#livingNetns());
-    await limiter.run(() =>
-      cni.del(entry.attachment.network, runtime, entry.attached?.result, NEVER)
+    await this.#delete(entry);
+    await this.#forget(entry);
+  }
+
+  async #delete(entry: Entry, netns = this.#livingNetns()): Promise<void> {
+    const { network } = entry.attachment;
+    const runtime = this.#runtime(entry, netns);
+    await this.#operate(
+      entry,
+      () => this.#ports.cni.del(network, runtime, entry.attached?.result, NEVER),
     );
-    await journal.removeAttachment(this.#record(entry));
+  }
+
+  /** The record goes although DEL fails; without the namespace, DEL still frees what it can. */
+  async #abandon(entry: Entry): Promise<void> {
+    const { events, log, metrics } = this.#ports;
+    let left: string | undefined;
+    await this.#delete(entry, "").catch((error) => left = messageOf(error));
+    await this.#forget(entry);
+    metrics.forgotten(entry.givenUp!.why);
+    if (left === undefined) return;
+    const message = `gave up detaching ${describeAttachment(entry)}: an address or an interface ` +
+      `of it may be left on the node: ${left}`;
+    entry.givenUp!.tell?.(message);
+    log.error(message, this.#about(entry));
+    for (const about of this.#objects(entry)) {
+      events.warn({ reason: "NetworkForgotten", message, about });
+    }
+  }
+
+  async #forget(entry: Entry): Promise<void> {
+    await this.#ports.journal.removeAttachment(this.#record(entry));
     entry.recorded = false;
     entry.saved = false;
     entry.attached = undefined;
+    entry.lost = undefined;
+  }
+
+  /** Runs a CNI operation in its turn. */
+  #operate<T>({ attachment }: Entry, operation: () => Promise<T>): Promise<T> {
+    const { limiter, networks } = this.#ports;
+    return networks.use(attachment.network.name, () => limiter.run(operation));
   }
 
   /** The namespace for ADD, which must be the pod's own. */
@@ -332,7 +531,7 @@ export class SandboxNetwork {
     return path && this.#ports.namespaces.classify(path) === "pod" ? path : "";
   }
 
-  #runtime({ attachment }: Entry, netns: string) {
+  #runtime({ attachment }: Entry, netns: string): RuntimeConfig {
     const { id, pod } = this.sandbox;
     return {
       containerID: id,
@@ -350,8 +549,14 @@ export class SandboxNetwork {
     };
   }
 
-  #record({ claim, attachment, attached }: Entry): AttachmentRecord {
-    return { claim, sandbox: this.sandbox, attachment, ...(attached && { attached }) };
+  #record({ claim, attachment, attached, lost }: Entry): AttachmentRecord {
+    return {
+      claim,
+      sandbox: this.sandbox,
+      attachment,
+      ...(attached && { attached }),
+      ...(lost && { lost }),
+    };
   }
 
   #notReady(entry: Entry): Error {
@@ -369,11 +574,35 @@ export class SandboxNetwork {
       this.#ports.events.warn({ reason: "NetworkAttachFailed", message, about: pod });
       return;
     }
-    // The pod may be gone by force; the claim is what stays until the DEL has succeeded.
-    const claim = { kind: "ResourceClaim", ...entry.claim } as const;
-    for (const about of [pod, claim]) {
+    for (const about of this.#objects(entry)) {
       this.#ports.events.warn({ reason: "NetworkDetachFailed", message, about });
     }
+  }
+
+  /** The pod may be gone by force; the claim is what stays until the DEL has succeeded. */
+  #objects({ claim }: Entry): EventObject[] {
+    return [{ kind: "Pod", ...this.sandbox.pod }, { kind: "ResourceClaim", ...claim }];
+  }
+
+  #warnOfLateAttach(entry: Entry): void {
+    const { events, log } = this.#ports;
+    const { pod } = this.sandbox;
+    entry.lateTold = true;
+    const late = `started without ${describeAttachment(entry)}: attaching it late`;
+    log.warn(`containers of ${describePod(pod)} ${late}`);
+    events.warn({
+      reason: "NetworkAttachedLate",
+      message: `containers ${late}`,
+      about: { kind: "Pod", ...pod },
+    });
+  }
+
+  /** Whether its DEL has failed for long because a plugin is not on the node any more. */
+  #isHopeless({ failure, attachment }: Entry): boolean {
+    const { clock, cni } = this.#ports;
+    const since = Date.parse(failure!.since);
+    return this.#stopped && clock.now().getTime() - since >= MISSING_PLUGIN_LIMIT &&
+      cni.missingPlugins(attachment.network).length > 0;
   }
 
   #about(entry: Entry): Record<string, unknown> {
@@ -401,9 +630,21 @@ function isReady({ attached, saved, failure }: Entry): boolean {
   return attached !== undefined && (saved || failure !== undefined);
 }
 
-export function stateOf({ wanted, attached, failure }: Entry): AttachmentState {
+/** Whether a wanted attachment is not what or as it shall be. */
+function isToDo({ attached, saved, repair }: Entry): boolean {
+  return !attached || !saved || repair;
+}
+
+function unwant(entry: Entry): void {
+  // Why it could not be attached says nothing of the DEL.
+  if (entry.wanted) entry.failure = undefined;
+  entry.wanted = false;
+  entry.repair = false;
+}
+
+export function stateOf({ wanted, attached, lost, failure }: Entry): AttachmentState {
   if (!wanted) return failure ? "detach_failed" : "detaching";
-  if (attached) return "attached";
+  if (attached) return lost ? "lost" : "attached";
   return failure ? "attach_failed" : "attaching";
 }
 

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
-import { Agent, type DeviceHealth } from "../agent/agent.ts";
+import { Agent } from "../agent/agent.ts";
+import type { DeviceHealth } from "../agent/device_health.ts";
 import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
@@ -9,6 +10,7 @@ import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { SysfsLinks } from "../inventory/sysfs.ts";
+import { serveForgetRequests } from "../journal/forget_requests.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
@@ -93,6 +95,7 @@ export async function runAgent(
     clock,
     log,
     metrics,
+    onGone: (device) => agent.deviceGone(device),
   });
   const agent = new Agent({
     cni: new CniRunner(plugins),
@@ -163,7 +166,13 @@ export async function runAgent(
     loops.watch("kubelet", dra.watching);
     const publishing = devices.run(() => agent.allocatedDevices(), signal);
     loops.watch("devices", publishing);
-    await Promise.all([publishing, ended]);
+    const { checkInterval: interval, repair, gcNetworks } = config;
+    const upkeep = agent.upkeep({ interval, repair, gcNetworks }, signal);
+    loops.watch("upkeep", upkeep);
+    const forget = (claim: string) => agent.forget(claim, signal);
+    const requests = serveForgetRequests(config.stateDir, { forget, clock, log, signal });
+    loops.watch("requests", requests);
+    await Promise.all([publishing, upkeep, requests, ended]);
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);

@@ -11,6 +11,7 @@ usage: network-dra COMMAND [FLAGS]
 
   run          the agent of this node, for the kubelet and the container runtime
   try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
+  forget CLAIM lets a claim (NAMESPACE/NAME or UID) go that cannot be detached on this node
   version      the version
   help         this text
 
@@ -23,5 +24,8 @@ flags of try:
   --driver-name NAME   default: the driver named in the files
   --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
   --verbose            the agent's own log too
+
+flags of forget:
+  --state-dir PATH     the agent's (/var/lib/network-dra) [NETWORK_DRA_STATE_DIR]
 `;
 }

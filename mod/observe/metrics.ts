@@ -1,5 +1,13 @@
 import { Gauge, Registry } from "prom-client";
-import type { AgentCounts, GateOutcome, Metrics, Result, StatusResult } from "../agent/ports.ts";
+import type {
+  AgentCounts,
+  CheckResult,
+  ForgetCause,
+  GateOutcome,
+  Metrics,
+  Result,
+  StatusResult,
+} from "../agent/ports.ts";
 import { type PluginOperation, PluginSeries } from "./plugin_series.ts";
 import { counters, durations, gauges } from "./series.ts";
 import type { Side } from "./readiness.ts";
@@ -38,7 +46,7 @@ export class PrometheusMetrics implements Metrics {
     name: "network_dra_attachments",
     help: "Attachments of the sandboxes on this node, by state",
     label: "state",
-    values: ["attaching", "attached", "attach_failed", "detaching", "detach_failed"],
+    values: ["attaching", "attached", "lost", "attach_failed", "detaching", "detach_failed"],
     registers: this.#registers,
   });
   readonly #records = gauges({
@@ -114,6 +122,35 @@ export class PrometheusMetrics implements Metrics {
     registers: this.#registers,
   });
 
+  readonly #checks = counters({
+    name: "network_dra_checks_total",
+    help: "CNI CHECKs of attachments, by what was found",
+    label: "result",
+    values: ["intact", "lost", "unknown"],
+    registers: this.#registers,
+  });
+  readonly #repairs = counters({
+    name: "network_dra_repairs_total",
+    help: "Tries to attach a lost network anew, by result",
+    label: "result",
+    values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #collections = counters({
+    name: "network_dra_garbage_collections_total",
+    help: "CNI GCs of a network, by result",
+    label: "result",
+    values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #forgotten = counters({
+    name: "network_dra_forgotten_total",
+    help: "Claims gone from the API and attachments given up that were let go, by cause",
+    label: "cause",
+    values: ["claim_gone", "plugin_missing", "asked"],
+    registers: this.#registers,
+  });
+
   /** @param plugins the types of the CNI plugins on the node: their series are there from the start */
   constructor({ plugins = [] }: { readonly plugins?: readonly string[] } = {}) {
     this.#plugins = new PluginSeries(this.#registry);
@@ -158,6 +195,22 @@ export class PrometheusMetrics implements Metrics {
   statusWritten(result: StatusResult, attempt: "first" | "retry"): void {
     this.#statusWrites[result]();
     if (attempt === "retry") this.#statusRetries[result]();
+  }
+
+  checked(result: CheckResult): void {
+    this.#checks[result]();
+  }
+
+  repaired(result: Result): void {
+    this.#repairs[result]();
+  }
+
+  collected(result: Result): void {
+    this.#collections[result]();
+  }
+
+  forgotten(why: ForgetCause): void {
+    this.#forgotten[why]();
   }
 
   devicesPublished({ up, down }: Readonly<Record<"up" | "down", number>>): void {

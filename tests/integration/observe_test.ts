@@ -187,7 +187,8 @@ Deno.test("health, readiness, metrics and Events of the agent, from its start on
       });
       assert.equal(
         (await node.get("/healthz")).text,
-        "[+] process: answers\n[+] NRI: running\n[+] kubelet: running\n[+] devices: running\n",
+        "[+] process: answers\n[+] NRI: running\n[+] kubelet: running\n[+] devices: running\n" +
+          "[+] upkeep: running\n[+] requests: running\n",
       );
       await node.counts({
         'connected{side="NRI"}': 1,
