@@ -103,6 +103,8 @@ export class Agent {
   /** Resolves when the runtime has said for the first time which sandboxes live. */
   readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
+  /** UIDs of claims of which there may be attachments that the journal does not name. */
+  readonly #unreadable = new Set<string>();
 
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
@@ -118,7 +120,8 @@ export class Agent {
 
   /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
   async load(): Promise<void> {
-    const { claims, attachments } = await this.#ports.journal.load();
+    const { claims, attachments, unreadable } = await this.#ports.journal.load();
+    for (const uid of unreadable) this.#unreadable.add(uid);
     for (const record of claims) {
       this.#claims.restore(record);
       this.#statuses.restored(record.claim);
@@ -128,6 +131,8 @@ export class Agent {
       network.restore(record);
       this.#sandboxes.update(network, record.claim.uid);
     }
+    // A crash left the CDI files of what was being attached.
+    this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
@@ -246,7 +251,21 @@ export class Agent {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
     });
+    // All that may be attached is known now.
+    for (const uid of this.#unreadable) {
+      this.#unreadable.delete(uid);
+      const record = this.#claims.get(uid);
+      if (record) this.#statuses.changed(record.claim);
+    }
     this.#synchronized.resolve();
+  }
+
+  /**
+   * The runtime is not connected any more: until it has synchronized, containers that name a claim
+   * whose networks are not there yet wait for the claim's CDI file. Returns at once.
+   */
+  disconnected(): void {
+    for (const claim of this.#waiting()) void this.#marks.set(claim, false);
   }
 
   /**
@@ -342,17 +361,23 @@ export class Agent {
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may start whose network is not there.
-    const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
-    await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
+    await Promise.all(this.#waiting().map((claim) => this.#marks.set(claim, false)));
     await this.#marks.close();
+  }
+
+  /** Claims that have networks which are not there yet. */
+  #waiting(): ClaimRef[] {
+    return this.#sandboxes.all().flatMap(({ entries }) => entries)
+      .filter(({ attached }) => !attached).map(({ claim }) => claim);
   }
 
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
     if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
+    const unreadable = new Set(this.#unreadable);
     const want = ({ claim, attachments }: ClaimRecord) => {
       const network = this.#network(sandbox);
       if (started) network.containersStarted();
-      network.want(claim, attachments);
+      network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
       this.#sandboxes.update(network, claim.uid);
       void this.#marks.set(claim, true);
     };
@@ -444,6 +469,8 @@ export class Agent {
     const record = this.#claims.get(claimUid);
     if (!record) return [];
     const entries = this.#sandboxes.entriesOf(claimUid);
+    // The status may be all that tells what is attached: it is not written over before it was read.
+    if (this.#unreadable.has(claimUid)) return undefined;
     if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }

@@ -174,6 +174,32 @@ Deno.test("a result is recalled for its own sandbox, while CHECK finds it whole,
   }
 });
 
+Deno.test("of a record that cannot be read, running containers keep what the claim tells", async (t) => {
+  for (const started of [true, false]) {
+    await t.step(started ? "with containers" : "without containers: made anew", async () => {
+      const left = await crashedWithoutResult();
+      left.journal.attachments.clear();
+      left.journal.unreadable.push("uid-a");
+      const { agent, cni, clock, journal, cluster, stop } = setUp(left);
+      await agent.load();
+      await clock.advance(2_000);
+      const { applies } = cluster;
+      await agent.reconcile([aSandbox("s1", "p")], new Set(started ? ["s1"] : []));
+      await settle();
+      assert.deepEqual(cni.log, started ? ["CHECK net1"] : ["DEL net1", "ADD net1"]);
+      const [record] = [...journal.attachments.values()];
+      assert.ok(record?.attached);
+      await clock.advance(600);
+      assert.equal(cluster.applies, applies + 1);
+      agent.detach("s1");
+      await settle();
+      assert.equal(cni.log.at(-1), "DEL net1");
+      assert.equal(journal.attachments.size, 0);
+      await stop();
+    });
+  }
+});
+
 Deno.test("while it cannot be told whether running containers have their network, it is left alone", async (t) => {
   const faults: Record<string, (left: World) => () => void> = {
     "the API server is away": ({ cluster }) => {

@@ -567,6 +567,41 @@ Deno.test("close() takes the CDI files of what is not attached, so that no conta
   assert.deepEqual([...cdi.files], ["uid-a"]);
 });
 
+Deno.test("while the runtime is not connected, the CDI files of what is not attached are away", async () => {
+  const { agent, prepare, gate, cni, cdi } = setUp();
+  await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  cni.during = () => {
+    throw new Error("no address left");
+  };
+  agent.attach(aSandbox("s2", "q"));
+  await settle();
+  agent.disconnected();
+  await settle();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.reconcile([aSandbox("s1", "p"), aSandbox("s2", "q")], new Set());
+  await settle();
+  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  await agent.close();
+});
+
+Deno.test("load() takes the CDI files of what a crashed agent had not attached yet", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate(aSandbox("s1", "p"));
+  before.cni.during = () => new Promise(() => {});
+  before.agent.attach(aSandbox("s2", "q"));
+  await settle();
+  const { agent, cdi } = setUp(before);
+  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  await agent.load();
+  await settle();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.close();
+});
+
 Deno.test("status entries are written again after a restart, with the time of the attach", async () => {
   const before = setUp();
   await before.prepare(aClaim("a"));

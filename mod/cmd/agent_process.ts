@@ -133,6 +133,7 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
+      else agent.disconnected();
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),

@@ -5,6 +5,8 @@ import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
 /** statfs type of the kernel's namespace files (linux/magic.h: NSFS_MAGIC). */
 const NSFS = 0x6e736673;
 
+const OWN = "/proc/self/ns/net";
+
 interface Identity {
   readonly dev: number;
   readonly ino: number | null;
@@ -56,14 +58,26 @@ export class HostNamespaces implements Namespaces {
  */
 function ownNamespace(stateDir: string): Identity {
   const link = join(stateDir, "own-netns");
-  try {
-    Deno.removeSync(link);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  // A disk that takes nothing at the moment has it from an earlier start.
+  if (targetOf(link) !== OWN) {
+    try {
+      Deno.removeSync(link);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    Deno.symlinkSync(OWN, link);
   }
-  Deno.symlinkSync("/proc/self/ns/net", link);
   const { dev, ino } = Deno.statSync(link);
   return { dev, ino };
+}
+
+/** Where a link leads; undefined where there is none. */
+function targetOf(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function isGone(error: unknown): boolean {

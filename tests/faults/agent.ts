@@ -45,6 +45,8 @@ export class SupervisedAgent {
   readonly #controlPath: string;
   #control: Control;
   #process: AgentProcess | undefined;
+  /** The process that was ready last. */
+  #ready: AgentProcess | undefined;
   #expected = false;
   #starts = 0;
   /** Steps that end or start it, one at a time. */
@@ -77,6 +79,11 @@ export class SupervisedAgent {
     return this.#process !== undefined && !this.#process.ended;
   }
 
+  /** Whether it serves: the runtime and the kubelet know it, or have known it. */
+  get serving(): boolean {
+    return this.running && this.#ready === this.#process;
+  }
+
   start(): Promise<void> {
     return this.#inTurn(() => this.#start());
   }
@@ -98,16 +105,16 @@ export class SupervisedAgent {
   }
 
   /** It dies at that point, the next time that it comes there. */
-  async crashAt(crash: CrashPoint): Promise<void> {
-    await this.#tell({ ...this.#control, crash });
+  crashAt(crash: CrashPoint): void {
+    this.#tell({ ...this.#control, crash });
   }
 
-  async disarm(): Promise<void> {
-    await this.#tell({ ...this.#control, crash: undefined });
+  disarm(): void {
+    this.#tell({ ...this.#control, crash: undefined });
   }
 
-  async setClock(offset: number): Promise<void> {
-    await this.#tell({ ...this.#control, clock: offset });
+  setClock(offset: number): void {
+    this.#tell({ ...this.#control, clock: offset });
   }
 
   /** Resolves when no step is under way and the agent is ready. */
@@ -131,15 +138,15 @@ export class SupervisedAgent {
     return result;
   }
 
-  async #tell(control: Control): Promise<void> {
+  #tell(control: Control): void {
     this.#control = control;
     const path = `${this.#controlPath}.new`;
-    await Deno.writeTextFile(path, JSON.stringify(control));
-    await Deno.rename(path, this.#controlPath);
+    Deno.writeTextFileSync(path, JSON.stringify(control));
+    Deno.renameSync(path, this.#controlPath);
   }
 
   async #start(): Promise<void> {
-    await this.#tell({ ...this.#control, crash: undefined });
+    this.#tell({ ...this.#control, crash: undefined });
     this.#expected = false;
     this.epoch++;
     const entry = [...agentArguments().slice(0, -2), "--no-config", "--no-lock", BUNDLE];
@@ -150,6 +157,7 @@ export class SupervisedAgent {
     const limit = setTimeout(() => Deno.kill(agent.pid, "SIGKILL"), START_LIMIT);
     try {
       await agent.ready();
+      this.#ready = agent;
     } catch (error) {
       // It died at a point where it was told to, before it was ready: #ended() starts another.
       if (!this.#expected) this.#options.note(`the agent did not start: ${String(error)}`);

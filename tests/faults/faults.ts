@@ -18,7 +18,7 @@ const misbehave = (what: Misbehaviour): Inject => async (world, { command, times
 /** How each fault comes about. Resolves when it is over; what waits for a call is taken back later. */
 const INJECT: Readonly<Record<FaultKind, Inject>> = {
   agentKilled: (world, { lasts }) => world.agent.restart("SIGKILL", { away: lasts }),
-  agentCrashes: (world, { crashPoint }) => world.agent.crashAt(crashPoint),
+  agentCrashes: (world, { crashPoint }) => Promise.resolve(world.agent.crashAt(crashPoint)),
   agentEnded: (world, { lasts }) => world.agent.restart("SIGTERM", { away: lasts }),
   runtimeRestarted: (world, { lasts }) => world.runtime.restart(lasts),
   runtimeConnectionDropped: (world) => world.runtime.dropConnection(),
@@ -90,9 +90,9 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
       meanwhile: () => damageRecord(world, choice),
     }),
   clockSetBack: async (world, { lasts, choice }) => {
-    await world.agent.setClock(-Math.floor(choice * 86_400_000));
+    world.agent.setClock(-Math.floor(choice * 86_400_000));
     await pause(lasts);
-    await world.agent.setClock(0);
+    world.agent.setClock(0);
   },
   nodeRebooted: async (world, { lasts }) => {
     await world.agent.restart("SIGKILL", {
@@ -114,9 +114,10 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
 
 export async function inject(world: World, fault: Fault): Promise<void> {
   const about = `${fault.lasts} ms, ${fault.times} times, ${fault.command}, ${fault.crashPoint}`;
-  // Counted when the agent comes there.
-  if (fault.kind === "agentCrashes") world.record.note(`agentCrashes at ${fault.crashPoint}`);
-  else world.record.fault(fault.kind, about);
+  // Counted when the agent comes there, and when there is such a record.
+  if (fault.kind === "agentCrashes" || fault.kind === "recordDamaged") {
+    world.record.note(`${fault.kind} at ${fault.crashPoint}`);
+  } else world.record.fault(fault.kind, about);
   await INJECT[fault.kind](world, fault);
 }
 
@@ -128,11 +129,17 @@ function program(choice: number): string {
   return PROGRAMS[Math.floor(choice * PROGRAMS.length)]!;
 }
 
-/** Makes a record truncated, empty, or one of a version to come. */
+/**
+ * Makes a record truncated, empty, or one of a version to come: that of an attachment which the
+ * claim's status describes too, and whose pod stays.
+ */
 async function damageRecord(world: World, choice: number): Promise<void> {
+  const staying = new Set(
+    world.staying().flatMap(({ pod }) => pod.claims.map(({ ref }) => ref.uid)),
+  );
   const folder = join(world.paths.state, "attachments");
   const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
-    .filter((name) => name.endsWith(".json")).toSorted();
+    .filter((name) => name.endsWith(".json") && staying.has(name.split(".")[0]!)).toSorted();
   const name = files[Math.floor(choice * files.length)];
   if (name === undefined) return;
   const path = join(folder, name);
@@ -143,5 +150,5 @@ async function damageRecord(world: World, choice: number): Promise<void> {
     text.replace('"version": 1', '"version": 99'),
   ];
   await Deno.writeTextFile(path, damages[Math.floor(choice * 1000) % damages.length]!);
-  world.record.note(`damaged the record ${name}`);
+  world.record.fault("recordDamaged", name);
 }

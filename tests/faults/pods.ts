@@ -25,6 +25,8 @@ export interface Pod {
   readonly life: Life;
   readonly name: string;
   readonly uid: string;
+  /** The round's number. */
+  readonly bornIn: number;
   readonly claims: readonly Claim[];
   /** The sandboxes that it has had; the last is the one in use. */
   readonly sandboxes: Sandbox[];

@@ -57,6 +57,7 @@ function readOptions(): Options {
 async function playRound(world: World, round: Round, invariants: Invariants): Promise<void> {
   const { record } = world;
   record.round = round.number;
+  world.round = round;
   record.note(`round ${round.number} begins${round.drains ? ", and drains" : ""}`);
   world.clear();
   world.admit(round.born);
@@ -82,7 +83,7 @@ async function playRound(world: World, round: Round, invariants: Invariants): Pr
   await world.plugins.behave();
   world.apiFaults.end();
   await Promise.all(lives);
-  await world.agent.disarm();
+  world.agent.disarm();
   await world.agent.settled();
   await world.plugins.behave();
   await invariants.check();
@@ -124,6 +125,7 @@ function summarize(record: Record, { seed }: Options): void {
 async function main(): Promise<number> {
   const options = readOptions();
   if (inPrivateNode()) {
+    void endWithInput();
     await furnishPrivateNode();
     const record = await play(options);
     summarize(record, options);
@@ -140,6 +142,13 @@ async function main(): Promise<number> {
   const args = ["run", "--allow-all", "--quiet", import.meta.filename!, ...Deno.args];
   if (!Deno.args.some((arg) => arg.startsWith("--seed"))) args.push(`--seed=${options.seed}`);
   return (await spawnInPrivateNode(Deno.execPath(), { args }).status).code;
+}
+
+/** The private node ends with the process that made it, whichever way that ends. */
+async function endWithInput(): Promise<void> {
+  const buffer = new Uint8Array(64);
+  while (await Deno.stdin.read(buffer) !== null);
+  Deno.exit(1);
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -15,6 +15,10 @@ export interface PodRuntime {
   readonly connected: boolean;
   /** Raised whenever a fault of the runtime ended the connection. */
   readonly epoch: number;
+  /** When that was last (performance.now()). */
+  readonly lostAt: number;
+  /** Resolves when the runtime takes calls. */
+  readonly up: Promise<void>;
   run(pod: Pod): Promise<Sandbox>;
   /** Rejects with the refusal. */
   createContainer(sandbox: Sandbox, name: string, cdiDevices: readonly string[]): Promise<void>;
@@ -42,6 +46,7 @@ export class SimulatedRuntime implements PodRuntime {
   #up: Promise<void> = Promise.resolve();
   #count = 0;
   epoch = 0;
+  lostAt = -Infinity;
 
   constructor(folder: string) {
     this.nriSocket = join(folder, "nri.sock");
@@ -70,6 +75,10 @@ export class SimulatedRuntime implements PodRuntime {
 
   get connected(): boolean {
     return this.#nri.plugins.length > 0;
+  }
+
+  get up(): Promise<void> {
+    return this.#up;
   }
 
   async run(pod: Pod): Promise<Sandbox> {
@@ -164,16 +173,21 @@ export class SimulatedRuntime implements PodRuntime {
   }
 
   dropConnection(): Promise<void> {
-    this.epoch++;
+    this.#lose();
     this.#nri.disconnect();
     return Promise.resolve();
+  }
+
+  #lose(): void {
+    this.epoch++;
+    this.lostAt = performance.now();
   }
 
   async restart(away: number): Promise<void> {
     await this.#up;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#up = promise;
-    this.epoch++;
+    this.#lose();
     this.#nri.stop();
     await new Promise((wake) => setTimeout(wake, away));
     this.#nri.start();
@@ -181,7 +195,7 @@ export class SimulatedRuntime implements PodRuntime {
   }
 
   async reboot(): Promise<void> {
-    this.epoch++;
+    this.#lose();
     for (const sandbox of this.#sandboxes.values()) {
       sandbox.endsSince ??= uptime();
       this.#forget(sandbox);

@@ -185,13 +185,14 @@ function drawLives(random: Random, round: number): Life[] {
     const other = random.pick([undefined, ...lives]);
     const shares = other !== undefined && other.course === "usual" && !other.sharesWith &&
       course === "usual" && random.chance(0.35);
+    const used = new Set<NetworkName>();
     const claims = Array.from(
       { length: shares ? 0 : random.chance(0.25) ? 2 : 1 },
       (_, n): PlannedClaim => ({
         name: `${pod}-c${n}`,
         networks: Array.from({ length: random.pick([1, 1, 2, 3]) }, (_, k) => ({
           interface: `${"abc"[n]}${k}`,
-          network: random.weighted(NETWORKS),
+          network: drawNetwork(random, used),
         })),
         withOther: random.chance(0.3),
       }),
@@ -213,7 +214,17 @@ function drawLives(random: Random, round: number): Life[] {
   return lives;
 }
 
-/** Every sixth round has no fault that ends the agent, so that one process lives for a while. */
+/** No pod has two interfaces in one network: some plugins cannot do that. */
+function drawNetwork(random: Random, used: Set<NetworkName>): NetworkName {
+  for (;;) {
+    const network = random.weighted(NETWORKS);
+    if (used.has(network)) continue;
+    used.add(network);
+    return network;
+  }
+}
+
+/** Three rounds of eight have no fault that ends the agent, so that one process lives for a while. */
 function drawFaults(random: Random, round: number): Fault[] {
   const faults: Fault[] = [];
   for (let i = random.between(6, 12); i > 0; i--) {

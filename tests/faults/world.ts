@@ -9,7 +9,7 @@ import { MisbehavingPlugins } from "./plugins.ts";
 import { type Claim, type Pod, runningSandbox, type Sandbox, wantedBy } from "./pods.ts";
 import type { Record } from "./record.ts";
 import type { PodRuntime } from "./runtime.ts";
-import type { Life, PlannedClaim } from "./schedule.ts";
+import type { Life, PlannedClaim, Round } from "./schedule.ts";
 import { uptime } from "./uptime.ts";
 
 export const DRIVER = "dra.networking";
@@ -56,6 +56,8 @@ export class World {
   apiFaults!: ApiFaults;
   /** Every sandbox that there was since pods were last looked at, by id. */
   readonly sandboxes = new Map<string, Sandbox>();
+  /** The round that is played. */
+  round: Round | undefined;
   readonly #options: WorldOptions;
 
   constructor(options: WorldOptions) {
@@ -90,6 +92,7 @@ export class World {
         ...["--state-dir", this.paths.state, "--cdi-dir", this.runtime.cdiFolder],
         ...["--cni-path", this.plugins.folder, "--cni-timeout", "2s"],
         ...["--kubeconfig", kubeconfig],
+        ...["--check-interval", "3s", "--gc-networks", "current,chain"],
       ],
       sabotage,
       logs,
@@ -119,6 +122,7 @@ export class World {
         life,
         name: life.pod,
         uid,
+        bornIn: this.round?.number ?? 0,
         claims,
         sandboxes: [],
         ending: false,
@@ -219,6 +223,17 @@ export class World {
     this.api.slices.deleteAll();
     for (const claim of this.claims.values()) claim.prepared = false;
     await Promise.all([...this.pods.values()].map((pod) => this.#prepareAnew(pod)));
+  }
+
+  /** Sandboxes that were there, with all their networks, before the round and stay after it. */
+  staying(): Sandbox[] {
+    if (this.round?.faults.some(({ kind }) => kind === "nodeRebooted")) return [];
+    return [...this.pods.values()].flatMap((pod) => {
+      const sandbox = runningSandbox(pod);
+      const stays = sandbox && pod.bornIn !== this.round?.number && !pod.ending &&
+        !this.round?.ended.includes(pod.name) && pod.claims.every(({ users }) => users.size === 1);
+      return stays && sandbox.attachedSince !== undefined ? [sandbox] : [];
+    });
   }
 
   /** Removes what no pod uses any more, with what was known of its sandboxes. */
@@ -356,22 +371,31 @@ export class World {
       const name = `container-${n}`;
       if (sandbox.containers.includes(name)) continue;
       await this.#operation(`create ${name} of ${shown(sandbox)}`, async () => {
-        const before = this.#connection();
+        await this.runtime.up;
+        const before = this.#guard(devices.length > 0);
         await this.runtime.createContainer(sandbox, name, devices);
         await this.#checkGate(sandbox, { name, before });
       });
     }
   }
 
-  /** Something that changes when the agent, or its connection to the runtime, does. */
-  #connection(): string {
+  /**
+   * What keeps containers waiting now: something that changes when that does; undefined when there
+   * is nothing. The agent does, as long as it is connected; without that, as long as it lives and
+   * has had the time to see it, the CDI devices of containers that name their claims.
+   */
+  #guard(byCdi: boolean): string | undefined {
     const { runtime, agent } = this;
-    return runtime.connected ? `${runtime.epoch} ${agent.epoch}` : "none";
+    // A connection that was ended may look alive for a moment.
+    const sure = performance.now() - runtime.lostAt > 300;
+    return sure && agent.serving && (runtime.connected || byCdi)
+      ? `${runtime.epoch} ${agent.epoch}`
+      : undefined;
   }
 
   async #checkGate(
     sandbox: Sandbox,
-    { name, before }: { readonly name: string; readonly before: string },
+    { name, before }: { readonly name: string; readonly before: string | undefined },
   ): Promise<void> {
     const links = await linksOf(sandbox);
     this.record.checked("gate");
@@ -383,8 +407,8 @@ export class World {
     if (sandbox.state !== "running") return;
     // A death of the agent may become known a moment later.
     await pause(300);
-    const after = this.#connection();
-    if (before !== "none" && before === after) {
+    const { runtime, agent } = this;
+    if (before === `${runtime.epoch} ${agent.epoch}`) {
       const which = missing.map((wanted) => wanted.interface).join(", ");
       this.record.violation("gate", `${name} of ${shown(sandbox)} was created without ${which}`);
     } else {
@@ -395,7 +419,8 @@ export class World {
 
   /** Containers of pods on the host's network are never let in. */
   async #expectRefusal(sandbox: Sandbox): Promise<void> {
-    const before = this.#connection();
+    await this.runtime.up;
+    const before = this.#guard(false);
     try {
       await this.runtime.createContainer(sandbox, "container-0", []);
     } catch (error) {
@@ -407,7 +432,7 @@ export class World {
       throw error;
     }
     await pause(300);
-    if (before !== "none" && before === this.#connection()) {
+    if (before === `${this.runtime.epoch} ${this.agent.epoch}`) {
       const what = `a container of ${shown(sandbox)} was created on the host's network`;
       this.record.violation("gate", what);
     }
