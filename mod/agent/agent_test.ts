@@ -70,13 +70,15 @@ function aClaim(name: string, options: ClaimOptions = {}) {
   };
 }
 
-function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) {
+function setUp(
+  from?: { readonly journal: FakeJournal; readonly cni: FakeCni; readonly cdi: FakeCdi },
+) {
   const ports = {
     cni: from?.cni ?? new FakeCni(),
     cluster: new FakeCluster(),
     journal: from?.journal ?? new FakeJournal(),
     namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
+    cdi: from?.cdi ?? new FakeCdi(),
     devices: new FakeDevices(),
     clock: new FakeClock(),
     log: new FakeLog(),

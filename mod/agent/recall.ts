@@ -11,6 +11,9 @@ import type {
 } from "./ports.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
+/** What CHECK does not find is looked for again after this. */
+const SECOND_LOOK = 1_000;
+
 export interface RecallOptions {
   readonly cluster: Cluster;
   readonly cni: Cni;
@@ -52,7 +55,12 @@ export async function recallAttachment(
   );
   const result = written?.data;
   if (!written || !result || !isOf(result, runtime)) return undefined;
-  const finding = await cni.inspect(attachment.network, runtime, result, NEVER);
+  let finding = await cni.inspect(attachment.network, runtime, result, NEVER);
+  if (finding.state === "lost") {
+    // A plugin that failed once is no proof, and what is made anew is taken from containers first.
+    await clock.sleep(SECOND_LOOK);
+    finding = await cni.inspect(attachment.network, runtime, result, NEVER);
+  }
   if (finding.state === "unknown") throw unclear(finding.cause);
   if (finding.state === "lost") return undefined;
   const at = written.conditions?.find(({ status }) => status === "True")?.lastTransitionTime;

@@ -19,6 +19,7 @@ const SHOWN = 40;
 export class Record {
   readonly #began = performance.now();
   readonly #write: (line: string) => void;
+  readonly #keep?: (line: string) => void;
   readonly #seed: number;
   readonly #lines: string[] = [];
   readonly faults = new Map<string, number>();
@@ -30,9 +31,15 @@ export class Record {
   calls = 0;
   round = 0;
 
-  constructor({ seed, write }: { readonly seed: number; readonly write: (line: string) => void }) {
+  /** @param keep takes every line, for those who want them all */
+  constructor({ seed, write, keep }: {
+    readonly seed: number;
+    readonly write: (line: string) => void;
+    readonly keep?: (line: string) => void;
+  }) {
     this.#seed = seed;
     this.#write = write;
+    this.#keep = keep;
   }
 
   get violations(): number {
@@ -44,7 +51,9 @@ export class Record {
   }
 
   note(line: string): void {
-    this.#lines.push(`${this.#time()} ${line}`);
+    const timed = `${this.#time()} ${line}`;
+    this.#keep?.(timed);
+    this.#lines.push(timed);
     if (this.#lines.length > 4 * SHOWN) this.#lines.splice(0, 3 * SHOWN);
   }
 

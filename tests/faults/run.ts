@@ -90,7 +90,13 @@ async function playRound(world: World, round: Round, invariants: Invariants): Pr
 }
 
 async function play({ ops, seed, sabotage, logs }: Options): Promise<Record> {
-  const record = new Record({ seed, write: (line) => console.log(line) });
+  const record = new Record({
+    seed,
+    write: (line) => console.log(line),
+    ...(logs && {
+      keep: (line) => Deno.writeTextFileSync(`${logs}/run.log`, `${line}\n`, { append: true }),
+    }),
+  });
   const [cniPath] = await fetchCniPlugins();
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const runtime = new SimulatedRuntime(folder);
