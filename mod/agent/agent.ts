@@ -303,7 +303,9 @@ export class Agent {
     const claim = this.#claimNamed(name);
     const what = `${describeClaim(claim)} (UID ${claim.uid})`;
     const networks = this.#sandboxes.withClaim(claim.uid);
-    const user = networks.find(({ stopped }) => !stopped);
+    const user = networks.find((network) =>
+      !network.stopped && network.of(claim.uid).some(({ wanted }) => wanted)
+    );
     if (user) {
       throw new Error(
         `${what} is in use by ${describePod(user.sandbox.pod)}: delete the pod first`,
@@ -454,7 +456,12 @@ export class Agent {
       limiter: this.#limiter,
       networks: this.#networks,
       recall: (record, runtime) =>
-        recallAttachment(record, { ...this.#ports, driver: this.#options.driver, runtime }),
+        recallAttachment(record, {
+          ...this.#ports,
+          limiter: this.#limiter,
+          driver: this.#options.driver,
+          runtime,
+        }),
     }, (uid) => {
       this.#sandboxes.update(network, uid);
       const record = this.#claims.get(uid);

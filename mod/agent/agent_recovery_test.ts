@@ -163,15 +163,28 @@ Deno.test("a result is recalled for its own sandbox, while CHECK finds it whole,
     await t.step(name, async () => {
       const left = await crashedWithoutResult();
       change(left);
-      const { agent, cni, events, stop } = setUp(left);
+      const { agent, cni, clock, events, stop } = setUp(left);
       await agent.load();
       await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
-      await settle();
+      await clock.advance(1_000);
       assert.deepEqual(cni.log.filter((call) => call !== "CHECK net1"), ["DEL net1", "ADD net1"]);
       assert.match(events.lines.join(), /^NetworkAttachedLate Pod\/p: containers started without/);
       await stop();
     });
   }
+});
+
+Deno.test("a CHECK that fails once takes nothing from running containers", async () => {
+  const left = await crashedWithoutResult();
+  let looks = 0;
+  left.cni.finding = () =>
+    ++looks === 1 ? { state: "lost", cause: "iptables is busy" } : { state: "intact" };
+  const { agent, cni, clock, stop } = setUp(left);
+  await agent.load();
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await clock.advance(1_000);
+  assert.deepEqual(cni.log, ["CHECK net1", "CHECK net1"]);
+  await stop();
 });
 
 Deno.test("of a record that cannot be read, running containers keep what the claim tells", async (t) => {
@@ -429,6 +442,22 @@ Deno.test("forget() lets go what cannot be detached, and says what may be left",
   assert.equal(journal.claims.size + journal.attachments.size + cdi.files.size, 0);
   assert.ok(metrics.counted.includes("forgotten asked"));
   assert.deepEqual((await agent.unprepare([ref("a")], never)).get("uid-a"), {});
+  await stop();
+});
+
+Deno.test("forget() lets go what the kubelet has unprepared, although the stop of its sandbox never came", async () => {
+  const { agent, prepare, gate, cni, journal, clock, stop } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate("s1");
+  cni.during = () => {
+    throw new Error("no DHCP daemon");
+  };
+  const waiting = agent.unprepare([ref("a")], never);
+  await clock.advance(41_000);
+  assert.ok((await waiting).get("uid-a")?.error);
+  await agent.forget("default/a", never);
+  assert.equal(journal.claims.size + journal.attachments.size, 0);
   await stop();
 });
 

@@ -1,3 +1,4 @@
+import type { Limiter } from "./limiter.ts";
 import type {
   Attached,
   AttachmentRecord,
@@ -18,6 +19,7 @@ export interface RecallOptions {
   readonly cluster: Cluster;
   readonly cni: Cni;
   readonly clock: Clock;
+  readonly limiter: Limiter;
   readonly driver: string;
   readonly runtime: RuntimeConfig;
 }
@@ -34,7 +36,7 @@ export interface RecallOptions {
  */
 export async function recallAttachment(
   { claim, attachment }: AttachmentRecord,
-  { cluster, cni, clock, driver, runtime }: RecallOptions,
+  { cluster, cni, clock, limiter, driver, runtime }: RecallOptions,
 ): Promise<Attached | undefined> {
   const unclear = (cause: string) =>
     new Error(`cannot tell yet what an earlier run of the agent left: ${cause}`);
@@ -55,11 +57,12 @@ export async function recallAttachment(
   );
   const result = written?.data;
   if (!written || !result || !isOf(result, runtime)) return undefined;
-  let finding = await cni.inspect(attachment.network, runtime, result, NEVER);
+  const inspect = () => limiter.run(() => cni.inspect(attachment.network, runtime, result, NEVER));
+  let finding = await inspect();
   if (finding.state === "lost") {
     // A plugin that failed once is no proof, and what is made anew is taken from containers first.
     await clock.sleep(SECOND_LOOK);
-    finding = await cni.inspect(attachment.network, runtime, result, NEVER);
+    finding = await inspect();
   }
   if (finding.state === "unknown") throw unclear(finding.cause);
   if (finding.state === "lost") return undefined;

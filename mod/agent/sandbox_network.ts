@@ -35,8 +35,8 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
 const PATIENCE = 3;
 
 /**
- * How long the DEL of a sandbox that has stopped is tried whose plugin is not on the node any more:
- * far longer than an upgrade of the plugins takes.
+ * How long a DEL is tried whose plugin is not on the node any more: far longer than an upgrade of the
+ * plugins takes. The pod has ended by then, or nothing would be detached.
  */
 const MISSING_PLUGIN_LIMIT = 30 * 60_000;
 
@@ -409,7 +409,7 @@ export class SandboxNetwork {
    * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
    */
   async #recall(entry: Entry): Promise<void> {
-    const { journal, limiter, recall, log } = this.#ports;
+    const { journal, recall, log } = this.#ports;
     if (!entry.recorded) {
       // Its record could not be read.
       await journal.putAttachment(this.#record(entry));
@@ -417,7 +417,7 @@ export class SandboxNetwork {
     }
     if (this.#started) {
       const runtime = this.#runtime(entry, this.#podNetns());
-      entry.attached = await limiter.run(() => recall(this.#record(entry), runtime));
+      entry.attached = await recall(this.#record(entry), runtime);
     }
     entry.uncertain = false;
     if (!entry.attached) return;
@@ -614,7 +614,7 @@ export class SandboxNetwork {
   #isHopeless({ failure, attachment }: Entry): boolean {
     const { clock, cni } = this.#ports;
     const since = Date.parse(failure!.since);
-    return this.#stopped && clock.now().getTime() - since >= MISSING_PLUGIN_LIMIT &&
+    return clock.now().getTime() - since >= MISSING_PLUGIN_LIMIT &&
       cni.missingPlugins(attachment.network).length > 0;
   }
 
