@@ -47,6 +47,7 @@ export class SupervisedAgent {
   #process: AgentProcess | undefined;
   /** The process that was ready last. */
   #ready: AgentProcess | undefined;
+  /** Whether its end was asked for, or is known. */
   #expected = false;
   #starts = 0;
   /** Steps that end or start it, one at a time. */
@@ -76,12 +77,21 @@ export class SupervisedAgent {
   }
 
   get running(): boolean {
-    return this.#process !== undefined && !this.#process.ended;
+    return this.#process !== undefined && !this.#process.ended && !this.#expected;
   }
 
   /** Whether it serves: the runtime and the kubelet know it, or have known it. */
   get serving(): boolean {
     return this.running && this.#ready === this.#process;
+  }
+
+  /** Whether it is connected to the container runtime, as far as it has said. */
+  get synchronized(): boolean {
+    if (!this.running) return false;
+    const last = this.#process!.lines.findLast(({ msg }) =>
+      msg === "the NRI plugin is synchronized" || msg.startsWith("no connection to the container")
+    );
+    return last?.msg === "the NRI plugin is synchronized";
   }
 
   start(): Promise<void> {

@@ -46,16 +46,18 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
   pluginMissing: async (world, { choice, lasts }) => {
     const back = await world.plugins.take(program(choice));
     await pause(lasts);
-    await back();
+    await back?.();
   },
   pluginBusy: async (world, { choice, lasts }) => {
     const release = await world.plugins.occupy(program(choice));
     await pause(lasts);
-    release();
+    release?.();
   },
   diskFull: async (world, { lasts }) => {
-    const path = join(world.paths.state, "filler");
-    const file = await Deno.open(path, { write: true, create: true });
+    const path = join(world.paths.state, `filler-${crypto.randomUUID()}`);
+    const file = await Deno.open(path, { write: true, create: true }).catch(() => undefined);
+    // It is full, or read-only, already.
+    if (!file) return;
     try {
       for (let size = 65536; size >= 1;) {
         try {
@@ -68,16 +70,15 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
       file.close();
     }
     await pause(lasts);
-    await Deno.remove(path);
+    await remove(path);
   },
   diskReadOnly: async (world, { lasts }) => {
-    // Refused while the agent writes a record just now.
-    for (let tries = 0;; tries++) {
+    // Refused while something is written just now.
+    for (let tries = 0; tries < 50; tries++) {
       try {
         await mount(["-o", "remount,ro", world.paths.state]);
         break;
-      } catch (error) {
-        if (tries === 50) throw error;
+      } catch {
         await pause(10);
       }
     }
@@ -111,6 +112,18 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     );
   },
 };
+
+/** Also where the disk is read-only at first. */
+async function remove(path: string): Promise<void> {
+  for (let tries = 0;; tries++) {
+    try {
+      return await Deno.remove(path);
+    } catch (error) {
+      if (tries === 100) throw error;
+      await pause(50);
+    }
+  }
+}
 
 export async function inject(world: World, fault: Fault): Promise<void> {
   const about = `${fault.lasts} ms, ${fault.times} times, ${fault.command}, ${fault.crashPoint}`;

@@ -13,6 +13,11 @@ const LEASES = "/var/lib/cni/networks";
 const DESCRIPTORS_SLACK = 6;
 const MEMORY_LIMIT_MB = 260;
 
+export interface MainNetwork {
+  readonly network: string;
+  readonly bridge: string;
+}
+
 interface Problem {
   readonly invariant: Invariant;
   readonly what: string;
@@ -25,13 +30,20 @@ export class Invariants {
   /** Of each agent process, by its number: its descriptors when nothing was there first. */
   readonly #idle = new Map<number, number>();
 
-  private constructor(world: World, links: readonly string[]) {
+  readonly #main: MainNetwork | undefined;
+
+  private constructor(
+    world: World,
+    { links, main }: { readonly links: readonly string[]; readonly main: MainNetwork | undefined },
+  ) {
     this.#world = world;
     this.#nodeLinks = new Set(links);
+    this.#main = main;
   }
 
-  static async of(world: World): Promise<Invariants> {
-    return new Invariants(world, await nodeLinks());
+  /** @param main the cluster's own network, which gives every sandbox a link */
+  static async of(world: World, main?: MainNetwork): Promise<Invariants> {
+    return new Invariants(world, { links: await nodeLinks(), main });
   }
 
   /** Waits until all is as it must be; what is not by then is a violation. */
@@ -108,6 +120,7 @@ export class Invariants {
     );
     const problems: Problem[] = [];
     for (const network of await names(LEASES)) {
+      if (network === this.#main?.network) continue;
       for (const [address, holder] of await leasesOf(network)) {
         if (living.has(`${network} ${holder}`)) continue;
         const what = `the lease ${address} of network ${network} is held by ${this.#who(holder)}`;
@@ -138,7 +151,8 @@ export class Invariants {
       problems.push({ invariant: "leftovers", what });
     }
     for (const name of links) {
-      if (this.#nodeLinks.has(name) || name === BRIDGE || ends.includes(name)) continue;
+      const known = this.#nodeLinks.has(name) || name === BRIDGE || name === this.#main?.bridge;
+      if (known || ends.includes(name)) continue;
       problems.push({ invariant: "leftovers", what: `the node has the interface ${name}` });
     }
     return problems;

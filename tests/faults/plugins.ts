@@ -71,17 +71,27 @@ export class MisbehavingPlugins {
     }
   }
 
-  /** Takes a program away, as an upgrade does; the function brings it back. */
-  async take(program: string): Promise<() => Promise<void>> {
+  /** Takes a program away, as an upgrade does; the function brings it back. Undefined when it is away. */
+  async take(program: string): Promise<(() => Promise<void>) | undefined> {
     const [path, away] = [join(this.folder, program), join(this.folder, `.${program}`)];
-    await Deno.rename(path, away);
-    return () => Deno.rename(away, path);
+    try {
+      await Deno.rename(path, away);
+      return () => Deno.rename(away, path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
   }
 
-  /** Holds a program open for writing, so that it cannot be run (ETXTBSY). */
-  async occupy(program: string): Promise<() => void> {
-    const file = await Deno.open(join(this.folder, program), { write: true });
-    return () => file.close();
+  /** Holds a program open for writing, so that it cannot be run (ETXTBSY). Undefined when it is away. */
+  async occupy(program: string): Promise<(() => void) | undefined> {
+    try {
+      const file = await Deno.open(join(this.folder, program), { write: true });
+      return () => file.close();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
   }
 
   /** The calls since the last time. */

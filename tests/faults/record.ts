@@ -23,6 +23,7 @@ export class Record {
   readonly #seed: number;
   readonly #lines: string[] = [];
   readonly faults = new Map<string, number>();
+  readonly crashPoints = new Map<string, number>();
   readonly checks = new Map<Invariant, number>();
   /** How many things of an invariant were wrong. */
   readonly violated = new Map<Invariant, number>();
@@ -60,6 +61,13 @@ export class Record {
   fault(kind: string, about = ""): void {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
     this.note(`FAULT ${kind} ${about}`.trim());
+  }
+
+  /** Where agents died that were told to. */
+  crashes(at: ReadonlyMap<string, number>): void {
+    for (const [point, times] of at) {
+      this.crashPoints.set(point, (this.crashPoints.get(point) ?? 0) + times);
+    }
   }
 
   checked(invariant: Invariant, times = 1): void {

@@ -3,6 +3,7 @@
  * real CNI plugins in a private node, under a random schedule that the seed determines. Ends with
  * the line `violations: N`; the exit code is 0 when N is.
  */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import {
@@ -11,24 +12,29 @@ import {
   privateNodeObstacle,
   spawnInPrivateNode,
 } from "../../mod/simulator/private_node.ts";
+import { fetchContainerd } from "../support/containerd.ts";
 import { bundleAgent } from "./agent.ts";
+import { ContainerdRuntime } from "./containerd_runtime.ts";
 import { SABOTAGES } from "./control.ts";
 import { inject } from "./faults.ts";
 import { Invariants } from "./invariants.ts";
 import { type Invariant, INVARIANTS, Record } from "./record.ts";
 import { SimulatedRuntime } from "./runtime.ts";
-import { type Round, schedule } from "./schedule.ts";
+import { CRASH_POINTS, type Round, schedule } from "./schedule.ts";
 import { World } from "./world.ts";
 
-const USAGE = `usage: deno task faults [--ops N] [--seed S] [--sabotage HOW] [--logs FOLDER]
+const USAGE =
+  `usage: deno task faults [--ops N] [--containerd N] [--seed S] [--sabotage HOW] [--logs FOLDER]
 
   --ops N          scheduled operations at least (500)
+  --containerd N   so many more with a real containerd (0)
   --seed S         the schedule's seed; without it one is made up and said
   --sabotage HOW   breaks the agent on purpose: ${SABOTAGES.join(", ")}
   --logs FOLDER    keeps the agents' logs there`;
 
 interface Options {
   readonly ops: number;
+  readonly containerdOps: number;
   readonly seed: number;
   readonly sabotage?: typeof SABOTAGES[number];
   readonly logs?: string;
@@ -39,6 +45,7 @@ function readOptions(): Options {
     args: Deno.args,
     options: {
       ops: { type: "string", default: "500" },
+      containerd: { type: "string", default: "0" },
       seed: { type: "string" },
       sabotage: { type: "string" },
       logs: { type: "string" },
@@ -48,10 +55,11 @@ function readOptions(): Options {
   const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const sabotage = SABOTAGES.find((each) => each === values.sabotage);
   const known = values.sabotage === undefined || sabotage !== undefined;
-  if (!Number.isInteger(ops) || ops < 1 || !Number.isInteger(seed) || !known) {
+  const containerdOps = Number(values.containerd);
+  if (!Number.isInteger(ops + containerdOps) || ops < 1 || !Number.isInteger(seed) || !known) {
     throw new Error(USAGE);
   }
-  return { ops, seed, sabotage, logs: values.logs };
+  return { ops, containerdOps, seed, sabotage, logs: values.logs };
 }
 
 async function playRound(world: World, round: Round, invariants: Invariants): Promise<void> {
@@ -76,7 +84,11 @@ async function playRound(world: World, round: Round, invariants: Invariants): Pr
   const lasting: Promise<void>[] = [];
   for (const fault of round.faults) {
     await pause(fault.after);
-    lasting.push(inject(world, fault));
+    lasting.push(
+      inject(world, fault).catch((error) => {
+        record.violation("progress", `the fault ${fault.kind} does not come about: ${error}`);
+      }),
+    );
   }
   await Promise.all(lasting);
   // What waits for a call that may never come is over too.
@@ -89,7 +101,8 @@ async function playRound(world: World, round: Round, invariants: Invariants): Pr
   await invariants.check();
 }
 
-async function play({ ops, seed, sabotage, logs }: Options): Promise<Record> {
+async function play(options: Options): Promise<Record> {
+  const { seed, logs } = options;
   const record = new Record({
     seed,
     write: (line) => console.log(line),
@@ -97,21 +110,57 @@ async function play({ ops, seed, sabotage, logs }: Options): Promise<Record> {
       keep: (line) => Deno.writeTextFileSync(`${logs}/run.log`, `${line}\n`, { append: true }),
     }),
   });
+  await playOn("simulated", record, options);
+  const { operations } = record;
+  if (options.containerdOps > 0) {
+    console.log(`${operations} operations done; now with containerd`);
+    await playOn("containerd", record, { ...options, ops: operations + options.containerdOps });
+  }
+  return record;
+}
+
+/** Faults that a real runtime does not lend itself to. */
+const SIMULATED_ONLY: readonly string[] = ["nodeRebooted"];
+
+async function playOn(
+  kind: "simulated" | "containerd",
+  record: Record,
+  { ops, seed, sabotage, logs }: Options,
+): Promise<void> {
   const [cniPath] = await fetchCniPlugins();
   const folder = await Deno.makeTempDir({ dir: "/run" });
-  const runtime = new SimulatedRuntime(folder);
-  const world = new World({ folder, runtime, cniPath: cniPath!, record, sabotage, logs });
-  runtime.start();
+  const started: { world?: World } = {};
+  const runtime = kind === "simulated"
+    ? new SimulatedRuntime(folder)
+    : await ContainerdRuntime.start({
+      folder: join(folder, "ctd"),
+      version: "2.1",
+      isConnected: () => started.world?.agent?.synchronized ?? false,
+    });
+  const world = started.world = new World({
+    folder,
+    runtime,
+    cniPath: cniPath!,
+    record,
+    sabotage,
+    logs,
+  });
+  const invariants = await Invariants.of(
+    world,
+    kind === "containerd" ? { network: "main", bridge: "main0" } : undefined,
+  );
   await world.start();
-  const invariants = await Invariants.of(world);
   for (const round of schedule(seed)) {
-    await playRound(world, round, invariants);
+    const faults = round.faults.filter((fault) =>
+      kind === "simulated" || !SIMULATED_ONLY.includes(fault.kind)
+    );
+    await playRound(world, { ...round, faults }, invariants);
     if (round.number % 10 === 0) record.progress();
     if (record.operations >= ops && round.drains) break;
   }
+  record.crashes(world.agent.crashes);
   await world.stop();
-  runtime.close();
-  return record;
+  await runtime.close();
 }
 
 function summarize(record: Record, { seed }: Options): void {
@@ -120,6 +169,9 @@ function summarize(record: Record, { seed }: Options): void {
   console.log(`\nseed: ${seed}`);
   console.log(`operations: ${record.operations} (${record.calls} calls), rounds: ${record.round}`);
   console.log(`faults: ${record.faultCount}\n${lines(record.faults).join("\n")}`);
+  console.log(`the agent died where it was told to:\n${lines(record.crashPoints).join("\n")}`);
+  const never = CRASH_POINTS.filter((point) => !record.crashPoints.has(point));
+  if (never.length > 0) console.log(`  never: ${never.join(", ")}`);
   console.log("invariants checked:");
   for (const [key, text] of Object.entries(INVARIANTS) as [Invariant, string][]) {
     const violated = record.violated.get(key) ?? 0;
@@ -143,6 +195,7 @@ async function main(): Promise<number> {
     return 1;
   }
   await fetchCniPlugins({ progress: console.error });
+  if (options.containerdOps > 0) await fetchContainerd("2.1", { progress: console.error });
   await bundleAgent();
   if (options.logs) await Deno.mkdir(options.logs, { recursive: true });
   const args = ["run", "--allow-all", "--quiet", import.meta.filename!, ...Deno.args];

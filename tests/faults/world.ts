@@ -400,14 +400,17 @@ export class World {
     const links = await linksOf(sandbox);
     this.record.checked("gate");
     const missing = wantedBy(sandbox.pod).filter((wanted) => !links.get(wanted.interface)?.address);
+    const { runtime, agent } = this;
+    // A death of the agent may become known a moment later.
+    await pause(30);
     if (missing.length === 0) {
-      noteAttached(sandbox, links);
+      // What no agent vouches for may be made anew: its ADD was half done when the agent died.
+      const vouched = runtime.connected && before === `${runtime.epoch} ${agent.epoch}`;
+      if (vouched) noteAttached(sandbox, links);
       return;
     }
     if (sandbox.state !== "running") return;
-    // A death of the agent may become known a moment later.
     await pause(300);
-    const { runtime, agent } = this;
     if (before === `${runtime.epoch} ${agent.epoch}`) {
       const which = missing.map((wanted) => wanted.interface).join(", ");
       this.record.violation("gate", `${name} of ${shown(sandbox)} was created without ${which}`);
