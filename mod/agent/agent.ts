@@ -5,11 +5,13 @@ import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
+import { attachmentKey, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
 import type {
   AgentCounts,
+  AttachmentRecord,
   AttachmentState,
   CdiFiles,
   ClaimRecord,
@@ -30,7 +32,7 @@ import { PreparedClaims } from "./prepared_claims.ts";
 import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import { recallAttachment } from "./recall.ts";
-import { SandboxNetwork, stateOf } from "./sandbox_network.ts";
+import { SandboxNetwork } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
 import { StaleClaims } from "./stale_claims.ts";
@@ -131,12 +133,43 @@ export class Agent {
       network.restore(record);
       this.#sandboxes.update(network, record.claim.uid);
     }
+    await this.#rebuildClaims(attachments);
     // A crash left the CDI files of what was being attached.
     this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
     });
+  }
+
+  /** A claim whose record cannot be read is what its attachments say: the kubelet prepares it once. */
+  async #rebuildClaims(attachments: readonly AttachmentRecord[]): Promise<void> {
+    const lost = attachments.filter(({ claim }) => !this.#claims.get(claim.uid));
+    for (const uid of new Set(lost.map(({ claim }) => claim.uid))) {
+      const own = lost.filter(({ claim }) => claim.uid === uid);
+      const [{ claim }] = own as [AttachmentRecord];
+      const pods = new Map(own.map(({ sandbox: { pod } }) => [pod.uid, pod]));
+      const wanted = new Map(own.map(({ attachment }) => [
+        attachmentKey(claim, attachment),
+        attachment,
+      ]));
+      const record: ClaimRecord = {
+        claim,
+        pods: [...pods.values()].map(({ name, uid }) => ({ name, uid })),
+        // Whether it is cannot be told; then it is asked for.
+        shareable: true,
+        attachments: [...wanted.values()],
+      };
+      this.#ports.log.warn(`rebuilt the record of ${describeClaim(claim)} from its attachments`);
+      await this.#claims.put(record).catch((error) => {
+        // The disk takes nothing at the moment; the attachments have it the next time too.
+        this.#ports.log.warn(`cannot write the record of ${describeClaim(claim)}`, {
+          error: messageOf(error),
+        });
+        this.#claims.restore(record);
+      });
+      this.#statuses.restored(claim);
+    }
   }
 
   /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */

@@ -213,6 +213,34 @@ Deno.test("of a record that cannot be read, running containers keep what the cla
   }
 });
 
+Deno.test("the record of a claim that cannot be read is rebuilt from its attachments", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate("s1");
+  await before.clock.advance(600);
+  await before.agent.close();
+  const written = before.journal.claims.get("uid-a")!;
+  before.journal.claims.clear();
+  const { agent, cni, cdi, clock, cluster, journal, stop } = setUp(before.world);
+  const { applies } = cluster;
+  await agent.load();
+  assert.deepEqual(journal.claims.get("uid-a"), { ...written, shareable: true });
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await clock.advance(600);
+  // Containers that are made anew still find their CDI device, and the claim is told of.
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.equal(cluster.applies, applies + 1);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  const unprepared = await agent.unprepare(
+    [{ namespace: "default", name: "a", uid: "uid-a" }],
+    never,
+  );
+  assert.deepEqual(unprepared.get("uid-a"), {});
+  assert.equal(journal.claims.size + journal.attachments.size, 0);
+  await stop();
+});
+
 Deno.test("while it cannot be told whether running containers have their network, it is left alone", async (t) => {
   const faults: Record<string, (left: World) => () => void> = {
     "the API server is away": ({ cluster }) => {

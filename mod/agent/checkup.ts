@@ -1,8 +1,9 @@
 import { CNI_DEVICE, originalDevice } from "../claim/device_names.ts";
 import { pauseAfter } from "./backoff.ts";
 import { Changes } from "./changes.ts";
+import type { Entry } from "./entry.ts";
 import type { Clock, Devices, Events, Finding, Log, Lost, Metrics, NodeDevice } from "./ports.ts";
-import type { Entry, SandboxNetwork } from "./sandbox_network.ts";
+import type { SandboxNetwork } from "./sandbox_network.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 import { describeAttachment, describePod } from "./words.ts";
 

@@ -14,10 +14,11 @@ import {
 } from "../../tests/support/agent_fakes.ts";
 import type { Attachment } from "../claim/attachment.ts";
 import { Checkup, type CheckupOptions } from "./checkup.ts";
+import { stateOf } from "./entry.ts";
 import { Limiter } from "./limiter.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import type { Finding, NodeDevice } from "./ports.ts";
-import { SandboxNetwork, stateOf } from "./sandbox_network.ts";
+import { SandboxNetwork } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 
 const claim = { namespace: "default", name: "a", uid: "uid-a" };

@@ -1,5 +1,5 @@
 import type { ClaimRecord } from "./ports.ts";
-import { attachmentKey, type Entry } from "./sandbox_network.ts";
+import { attachmentKey, type Entry } from "./entry.ts";
 import { describeAttachment } from "./words.ts";
 
 /** How one allocated device is doing. */

@@ -1,5 +1,5 @@
 import type { ClaimRecord, Condition, DeviceStatus } from "./ports.ts";
-import { attachmentKey, type Entry } from "./sandbox_network.ts";
+import { attachmentKey, type Entry } from "./entry.ts";
 
 /** What the API server takes of `data` (validation of resource.k8s.io/v1: 10 KiB). */
 const DATA_LIMIT = 10 * 1024;

@@ -1,15 +1,14 @@
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { Changes } from "./changes.ts";
+import { attachmentKey, type Entry, isReady, isToDo, unwant } from "./entry.ts";
 import type { Limiter } from "./limiter.ts";
 import type { NetworkLocks } from "./network_locks.ts";
 import type {
   Attached,
   AttachmentRecord,
-  AttachmentState,
   Clock,
   Cni,
-  EventObject,
   Events,
   Finding,
   ForgetCause,
@@ -22,6 +21,7 @@ import type {
   RuntimeConfig,
   Sandbox,
 } from "./ports.ts";
+import { SandboxReports } from "./sandbox_reports.ts";
 import { describeAttachment, describePod, messageOf } from "./words.ts";
 
 /** Retries come early enough for the kubelet's first one (0.4 s), and often enough for those after (11 s). */
@@ -58,31 +58,6 @@ export interface SandboxNetworkPorts {
   >;
 }
 
-/** One attachment of the sandbox, wanted or on its way out. */
-export interface Entry {
-  readonly claim: ClaimRef;
-  readonly attachment: Attachment;
-  /** Whether it shall be there; false once its sandbox stopped or its claim was unprepared. */
-  wanted: boolean;
-  /** Whether the journal holds a record: ADD may have begun, so DEL is owed. */
-  recorded: boolean;
-  /** Whether the record on disk says what `attached` says. */
-  saved: boolean;
-  attached?: Attached;
-  /** Set while it is attached, but not as ADD left it. */
-  lost?: Lost;
-  /** Whether it shall be made anew although it is attached: it is lost. */
-  repair: boolean;
-  /** Whether an ADD of an earlier run may have succeeded of which no result is on disk. */
-  uncertain: boolean;
-  /** Whether nobody needs to be told that it comes after the containers. */
-  lateTold: boolean;
-  /** Set once it shall go whatever its DEL says: why, and who wants to know what is left then. */
-  givenUp?: { readonly why: ForgetCause; readonly tell?: (left: string) => void };
-  /** Why the last try failed, and since when tries have failed (RFC 3339). */
-  failure?: { readonly error: Error; readonly since: string };
-}
-
 /**
  * The networks of one sandbox: one worker, which brings what is there to what is wanted, one CNI
  * operation at a time (CNI SPEC: operations of one container are serial), and tries again with
@@ -91,6 +66,7 @@ export interface Entry {
 export class SandboxNetwork {
   readonly sandbox: Sandbox;
   readonly #ports: SandboxNetworkPorts;
+  readonly #reports: SandboxReports;
   readonly #onChange: (claimUid: string) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #changes = new Changes();
@@ -113,6 +89,7 @@ export class SandboxNetwork {
   constructor(sandbox: Sandbox, ports: SandboxNetworkPorts, onChange: (claimUid: string) => void) {
     this.sandbox = sandbox;
     this.#ports = ports;
+    this.#reports = new SandboxReports(sandbox, ports);
     this.#onChange = onChange;
   }
 
@@ -377,13 +354,7 @@ export class SandboxNetwork {
         error: error instanceof Error ? error : new Error(messageOf(error)),
         since: before?.since ?? this.#ports.clock.now().toISOString(),
       };
-      // The same failure again and again is said once.
-      const level = entry.failure.error.message === before?.error.message ? "debug" : "warn";
-      this.#ports.log[level](`cannot ${step} ${describeAttachment(entry)}`, {
-        ...this.#about(entry),
-        error: entry.failure.error.message,
-      });
-      this.#warnUsers(entry, step);
+      this.#reports.failed(step, entry, before?.error);
       if (entry.repair) this.#ports.metrics.repaired("error");
       if (step === "detach" && !entry.givenUp && this.#isHopeless(entry)) {
         entry.givenUp = { why: "plugin_missing" };
@@ -409,24 +380,23 @@ export class SandboxNetwork {
    * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
    */
   async #recall(entry: Entry): Promise<void> {
-    const { journal, recall, log } = this.#ports;
     if (!entry.recorded) {
       // Its record could not be read.
-      await journal.putAttachment(this.#record(entry));
+      await this.#ports.journal.putAttachment(this.#record(entry));
       entry.recorded = true;
     }
     if (this.#started) {
       const runtime = this.#runtime(entry, this.#podNetns());
-      entry.attached = await recall(this.#record(entry), runtime);
+      entry.attached = await this.#ports.recall(this.#record(entry), runtime);
     }
     entry.uncertain = false;
     if (!entry.attached) return;
     entry.lateTold = true;
-    log.info(`found ${describeAttachment(entry)} attached as it was`, this.#about(entry));
+    this.#reports.recalled(entry);
   }
 
   async #add(entry: Entry): Promise<void> {
-    const { journal, cni, clock, log, metrics } = this.#ports;
+    const { journal, cni, clock, metrics } = this.#ports;
     const { network } = entry.attachment;
     const runtime = this.#runtime(entry, this.#podNetns());
     // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
@@ -442,38 +412,28 @@ export class SandboxNetwork {
     if (old) await this.#delete(entry);
     entry.attached = undefined;
     entry.lost = undefined;
-    if (this.#started && !entry.lateTold) this.#warnOfLateAttach(entry);
+    if (this.#started && !entry.lateTold) this.#reports.late(entry);
+    entry.lateTold = true;
     const began = clock.now().getTime();
     try {
       const result = await this.#operate(entry, () => cni.add(network, runtime, NEVER));
       entry.attached = { ...result, at: clock.now().toISOString() };
       entry.failure = undefined;
     } catch (error) {
-      await this.#undo(entry).catch((cause) =>
-        log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
-          ...this.#about(entry),
-          error: messageOf(cause),
-        })
-      );
+      await this.#undo(entry).catch((cause) => this.#reports.notCleanedUp(entry, cause));
       throw error;
     }
     if (entry.repair) metrics.repaired("ok");
-    log.info(`${entry.repair ? "repaired" : "attached"} ${describeAttachment(entry)}`, {
-      ...this.#about(entry),
-      ms: clock.now().getTime() - began,
-    });
+    const ms = clock.now().getTime() - began;
+    this.#reports.done(entry.repair ? "repaired" : "attached", entry, ms);
     entry.repair = false;
-    entry.lateTold = true;
   }
 
   async #detach(entry: Entry): Promise<void> {
     const began = this.#ports.clock.now().getTime();
     if (entry.recorded) await (entry.givenUp ? this.#abandon(entry) : this.#undo(entry));
     this.#entries.delete(attachmentKey(entry.claim, entry.attachment));
-    this.#ports.log.info(`detached ${describeAttachment(entry)}`, {
-      ...this.#about(entry),
-      ms: this.#ports.clock.now().getTime() - began,
-    });
+    this.#reports.done("detached", entry, this.#ports.clock.now().getTime() - began);
   }
 
   /** DEL, and only then the record. */
@@ -493,19 +453,14 @@ export class SandboxNetwork {
 
   /** The record goes although DEL fails; without the namespace, DEL still frees what it can. */
   async #abandon(entry: Entry): Promise<void> {
-    const { events, log, metrics } = this.#ports;
-    let left: string | undefined;
-    await this.#delete(entry, "").catch((error) => left = messageOf(error));
+    let cause: string | undefined;
+    await this.#delete(entry, "").catch((error) => cause = messageOf(error));
     await this.#forget(entry);
-    metrics.forgotten(entry.givenUp!.why);
-    if (left === undefined) return;
-    const message = `gave up detaching ${describeAttachment(entry)}: an address or an interface ` +
-      `of it may be left on the node: ${left}`;
-    entry.givenUp!.tell?.(message);
-    log.error(message, this.#about(entry));
-    for (const about of this.#objects(entry)) {
-      events.warn({ reason: "NetworkForgotten", message, about });
-    }
+    const { why, tell } = entry.givenUp!;
+    this.#ports.metrics.forgotten(why);
+    if (cause === undefined) return;
+    const message = this.#reports.givenUp(entry, cause);
+    tell?.(message);
   }
 
   async #forget(entry: Entry): Promise<void> {
@@ -578,52 +533,12 @@ export class SandboxNetwork {
     return new Error(`${describeAttachment(entry)} is not ready: ${cause}`, { cause: error });
   }
 
-  #warnUsers(entry: Entry, step: "attach" | "detach"): void {
-    const message = `cannot ${step} ${describeAttachment(entry)}: ${entry.failure!.error.message}`;
-    const pod = { kind: "Pod", ...this.sandbox.pod } as const;
-    if (step === "attach") {
-      // The claim has the cause in its condition; a pod that went meanwhile needs none.
-      if (!entry.wanted) return;
-      this.#ports.events.warn({ reason: "NetworkAttachFailed", message, about: pod });
-      return;
-    }
-    for (const about of this.#objects(entry)) {
-      this.#ports.events.warn({ reason: "NetworkDetachFailed", message, about });
-    }
-  }
-
-  /** The pod may be gone by force; the claim is what stays until the DEL has succeeded. */
-  #objects({ claim }: Entry): EventObject[] {
-    return [{ kind: "Pod", ...this.sandbox.pod }, { kind: "ResourceClaim", ...claim }];
-  }
-
-  #warnOfLateAttach(entry: Entry): void {
-    const { events, log } = this.#ports;
-    const { pod } = this.sandbox;
-    entry.lateTold = true;
-    const late = `started without ${describeAttachment(entry)}: attaching it late`;
-    log.warn(`containers of ${describePod(pod)} ${late}`);
-    events.warn({
-      reason: "NetworkAttachedLate",
-      message: `containers ${late}`,
-      about: { kind: "Pod", ...pod },
-    });
-  }
-
   /** Whether its DEL has failed for long because a plugin is not on the node any more. */
   #isHopeless({ failure, attachment }: Entry): boolean {
     const { clock, cni } = this.#ports;
     const since = Date.parse(failure!.since);
     return clock.now().getTime() - since >= MISSING_PLUGIN_LIMIT &&
       cni.missingPlugins(attachment.network).length > 0;
-  }
-
-  #about(entry: Entry): Record<string, unknown> {
-    return {
-      claim: `${entry.claim.namespace}/${entry.claim.name}`,
-      pod: `${this.sandbox.pod.namespace}/${this.sandbox.pod.name}`,
-      sandbox: this.sandbox.id,
-    };
   }
 
   async #pause(ms: number): Promise<void> {
@@ -634,38 +549,5 @@ export class SandboxNetwork {
   }
 }
 
-/**
- * Whether containers may start. The result is on disk by then, or an agent that dies here would take
- * the attachment for half done and make it anew under the running containers; a disk that takes
- * nothing keeps nobody waiting, though.
- */
-function isReady({ attached, saved, failure }: Entry): boolean {
-  return attached !== undefined && (saved || failure !== undefined);
-}
-
-/** Whether a wanted attachment is not what or as it shall be. */
-function isToDo({ attached, saved, repair }: Entry): boolean {
-  return !attached || !saved || repair;
-}
-
-function unwant(entry: Entry): void {
-  // Why it could not be attached says nothing of the DEL.
-  if (entry.wanted) entry.failure = undefined;
-  entry.wanted = false;
-  entry.repair = false;
-}
-
-export function stateOf({ wanted, attached, lost, failure }: Entry): AttachmentState {
-  if (!wanted) return failure ? "detach_failed" : "detaching";
-  if (attached) return lost ? "lost" : "attached";
-  return failure ? "attach_failed" : "attaching";
-}
-
 /** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */
 const NEVER = new AbortController().signal;
-
-/** Identifies an attachment within a sandbox (design decision 4). */
-export function attachmentKey(claim: ClaimRef, attachment: Attachment): string {
-  const { request, pool, device, shareID } = attachment;
-  return JSON.stringify([claim.uid, request, pool, device, shareID ?? ""]);
-}

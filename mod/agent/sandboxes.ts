@@ -1,4 +1,5 @@
-import type { Entry, SandboxNetwork } from "./sandbox_network.ts";
+import type { Entry } from "./entry.ts";
+import type { SandboxNetwork } from "./sandbox_network.ts";
 
 /** The sandboxes that have networks, found by id and by claim: a node may have a thousand of each. */
 export class Sandboxes {

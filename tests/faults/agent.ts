@@ -54,6 +54,8 @@ export class SupervisedAgent {
   #turn: Promise<unknown> = Promise.resolve();
   /** How often the agent died where it was told to. */
   readonly crashes = new Map<CrashPoint, number>();
+  /** When the process began (performance.now()). */
+  startedAt = 0;
   /** Raised whenever an agent began or ended. */
   epoch = 0;
 
@@ -160,6 +162,7 @@ export class SupervisedAgent {
     this.#expected = false;
     this.epoch++;
     const entry = [...agentArguments().slice(0, -2), "--no-config", "--no-lock", BUNDLE];
+    this.startedAt = performance.now();
     const agent = new AgentProcess(this.#options.flags, { args: [...entry, this.#controlPath] });
     this.#process = agent;
     this.#starts++;

@@ -143,14 +143,15 @@ function program(choice: number): string {
 }
 
 /**
- * Makes a record truncated, empty, or one of a version to come: that of an attachment which the
- * claim's status describes too, and whose pod stays.
+ * Makes a record truncated, empty, or one of a version to come: that of a claim or of an attachment
+ * which the claim's status describes too, and whose pod stays.
  */
 async function damageRecord(world: World, choice: number): Promise<void> {
   const staying = new Set(
     world.staying().flatMap(({ pod }) => pod.claims.map(({ ref }) => ref.uid)),
   );
-  const folder = join(world.paths.state, "attachments");
+  const kind = Math.floor(choice * 100) % 3 === 0 ? "claims" : "attachments";
+  const folder = join(world.paths.state, kind);
   const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
     .filter((name) => name.endsWith(".json") && staying.has(name.split(".")[0]!)).toSorted();
   const name = files[Math.floor(choice * files.length)];
@@ -163,5 +164,5 @@ async function damageRecord(world: World, choice: number): Promise<void> {
     text.replace('"version": 1', '"version": 99'),
   ];
   await Deno.writeTextFile(path, damages[Math.floor(choice * 1000) % damages.length]!);
-  world.record.fault("recordDamaged", name);
+  world.record.fault("recordDamaged", `${kind}/${name}`);
 }

@@ -13,6 +13,12 @@ const LEASES = "/var/lib/cni/networks";
 const DESCRIPTORS_SLACK = 6;
 const MEMORY_LIMIT_MB = 260;
 
+export interface InvariantsOptions {
+  /** The cluster's own network, which gives every sandbox a link. */
+  readonly main?: MainNetwork;
+  readonly settleLimit?: number;
+}
+
 export interface MainNetwork {
   readonly network: string;
   readonly bridge: string;
@@ -32,18 +38,25 @@ export class Invariants {
 
   readonly #main: MainNetwork | undefined;
 
+  readonly #settleLimit: number;
+  /** What was found in the sandboxes at this look. */
+  readonly #links = new Map<Sandbox, ReturnType<typeof linksOf>>();
+
   private constructor(
     world: World,
-    { links, main }: { readonly links: readonly string[]; readonly main: MainNetwork | undefined },
+    { links, main, settleLimit = SETTLE_LIMIT }: InvariantsOptions & {
+      readonly links: readonly string[];
+    },
   ) {
     this.#world = world;
     this.#nodeLinks = new Set(links);
     this.#main = main;
+    this.#settleLimit = settleLimit;
   }
 
-  /** @param main the cluster's own network, which gives every sandbox a link */
-  static async of(world: World, main?: MainNetwork): Promise<Invariants> {
-    return new Invariants(world, { links: await nodeLinks(), main });
+  /** Of a node on which nothing has been done yet. */
+  static async of(world: World, options: InvariantsOptions = {}): Promise<Invariants> {
+    return new Invariants(world, { ...options, links: await nodeLinks() });
   }
 
   /** Waits until all is as it must be; what is not by then is a violation. */
@@ -54,7 +67,7 @@ export class Invariants {
     let problems: Problem[];
     for (;;) {
       problems = await this.#problems();
-      if (problems.length === 0 || performance.now() - began > SETTLE_LIMIT) break;
+      if (problems.length === 0 || performance.now() - began > this.#settleLimit) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     for (const invariant of ["leftovers", "living", "status", "others", "progress"] as const) {
@@ -62,7 +75,7 @@ export class Invariants {
     }
     for (const { invariant, what } of problems) record.violation(invariant, what);
     for (const sandbox of this.#running()) {
-      const links = await linksOf(sandbox);
+      const links = await this.#linksOf(sandbox);
       const complete = wantedBy(sandbox.pod).every((wanted) => links.get(wanted.interface));
       if (complete && sandbox.netns) noteAttached(sandbox, links);
     }
@@ -70,15 +83,22 @@ export class Invariants {
     await this.#checkResources();
   }
 
+  #linksOf(sandbox: Sandbox): ReturnType<typeof linksOf> {
+    const found = this.#links.get(sandbox) ?? linksOf(sandbox);
+    this.#links.set(sandbox, found);
+    return found;
+  }
+
   #running(): Sandbox[] {
     return [...this.#world.pods.values()].flatMap((pod) => runningSandbox(pod) ?? []);
   }
 
   async #problems(): Promise<Problem[]> {
+    this.#links.clear();
     return (await Promise.all([
       this.#attachments(),
       this.#leases(),
-      this.#links(),
+      this.#nodesLinks(),
       this.#records(),
       this.#cdiFiles(),
       this.#statuses(),
@@ -93,7 +113,7 @@ export class Invariants {
     const scarce = await leasesOf("scarce");
     for (const sandbox of this.#running()) {
       if (!sandbox.netns) continue;
-      const links = await linksOf(sandbox);
+      const links = await this.#linksOf(sandbox);
       for (const wanted of wantedBy(sandbox.pod)) {
         const link = links.get(wanted.interface);
         const at = `${shown(sandbox)}: ${wanted.interface} (${wanted.network})`;
@@ -136,7 +156,7 @@ export class Invariants {
     return `${link} of ${sandbox ? shown(sandbox) : id}, which is ${sandbox?.state ?? "unknown"}`;
   }
 
-  async #links(): Promise<Problem[]> {
+  async #nodesLinks(): Promise<Problem[]> {
     const links = await nodeLinks();
     const problems: Problem[] = [];
     const expected =
@@ -226,7 +246,7 @@ export class Invariants {
           driver === DRIVER && device === wanted.device
         );
         const at = `${claim.ref.name}: ${wanted.device}`;
-        const truth = await truthOf(wanted.interface, pods);
+        const truth = await this.#truthOf(wanted.interface, pods);
         const said = saidIn(entry);
         if (truth.every((each) => each !== said)) {
           const what = `${at}: the status says ${said}; the truth is ${truth.join(" or ")}`;
@@ -235,6 +255,16 @@ export class Invariants {
       }
     }
     return problems;
+  }
+
+  /** What `saidIn` may give for an interface that these pods' sandboxes have. */
+  async #truthOf(name: string, pods: readonly Pod[]): Promise<string[]> {
+    if (pods.length === 0) return ["nothing"];
+    const links = await Promise.all(pods.map(async (pod) => {
+      const link = (await this.#linksOf(runningSandbox(pod)!)).get(name);
+      return link?.address ? `attached as ${name} ${link.mac} ${link.address}` : "not ready";
+    }));
+    return links.includes("not ready") ? ["not ready"] : links;
   }
 
   #slices(): Problem[] {
@@ -291,16 +321,6 @@ export class Invariants {
       record.violation("resources", `${resident.toFixed(0)} MB of resident memory`);
     }
   }
-}
-
-/** What `saidIn` may give for an interface that these pods' sandboxes have. */
-async function truthOf(name: string, pods: readonly Pod[]): Promise<string[]> {
-  if (pods.length === 0) return ["nothing"];
-  const links = await Promise.all(pods.map(async (pod) => {
-    const link = (await linksOf(runningSandbox(pod)!)).get(name);
-    return link?.address ? `attached as ${name} ${link.mac} ${link.address}` : "not ready";
-  }));
-  return links.includes("not ready") ? ["not ready"] : links;
 }
 
 function saidIn(entry: Record<string, unknown> | undefined): string {

@@ -178,7 +178,7 @@ export function* schedule(seed: number): Generator<Round, never> {
 
 function drawLives(random: Random, round: number): Life[] {
   const lives: Life[] = [];
-  for (let i = random.between(3, 7); i > 0; i--) {
+  for (let i = random.between(5, 9); i > 0; i--) {
     const pod = `p${round}-${i}`;
     const course = random.weighted(COURSES);
     // A pod that shares has no other claims; the one that it shares with must run.
@@ -227,7 +227,7 @@ function drawNetwork(random: Random, used: Set<NetworkName>): NetworkName {
 /** Three rounds of eight have no fault that ends the agent, so that one process lives for a while. */
 function drawFaults(random: Random, round: number): Fault[] {
   const faults: Fault[] = [];
-  for (let i = random.between(6, 12); i > 0; i--) {
+  for (let i = random.between(8, 13); i > 0; i--) {
     let kind = random.weighted(FAULTS);
     const fatal = ["agentKilled", "agentCrashes", "agentEnded", "recordDamaged", "nodeRebooted"];
     if (round % 8 >= 5 && fatal.includes(kind)) kind = "pluginFails";

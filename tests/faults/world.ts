@@ -141,7 +141,7 @@ export class World {
     const { life } = pod;
     const pauses = endlessly(life.pauses);
     await pause(pauses());
-    await this.#inTurn(pod, () => this.#prepare(pod));
+    await this.prepare(pod);
     if (life.prepareTwice) {
       await pause(pauses());
       await this.#inTurn(pod, () => this.#prepareAnew(pod));
@@ -168,6 +168,11 @@ export class World {
     await this.#operation(`stop ${shown(old)} late`, () => this.runtime.stopLate(old));
   }
 
+  /** The kubelet prepares the pod's claims. */
+  prepare(pod: Pod): Promise<void> {
+    return this.#inTurn(pod, () => this.#prepare(pod));
+  }
+
   /** What the kubelet does again and again: prepare, sandbox, containers. */
   sync(pod: Pod): Promise<void> {
     return this.#inTurn(pod, async () => {
@@ -183,7 +188,10 @@ export class World {
           const said = messageOf(error);
           if (said !== problem) this.record.note(`${pod.name}: ${said}`);
           problem = said;
-          if (this.#isExhausted(said)) return;
+          if (this.#isExhausted(said)) {
+            this.record.fault("addressesExhausted", pod.name);
+            return;
+          }
         }
         if (performance.now() - began > STEP_LIMIT) {
           this.record.violation("progress", `${pod.name} does not start: ${problem}`);
