@@ -2,7 +2,7 @@ import { networkNamespace } from "../../mod/nri/events.ts";
 import { NriPlugin } from "../../mod/nri/plugin.ts";
 import { FakeLog } from "../support/agent_fakes.ts";
 import { Containerd, type ContainerdVersion } from "../support/containerd.ts";
-import type { PodOptions } from "../support/cri.ts";
+import type { Cri, PodOptions } from "../support/cri.ts";
 import type { PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
 import type { Pod, Sandbox } from "./pods.ts";
 import type { PodRuntime } from "./runtime.ts";
@@ -22,6 +22,8 @@ export class ContainerdRuntime implements PodRuntime {
   readonly #namespaces = new Map<string, string>();
   readonly #known = new Map<string, { readonly sandbox: Sandbox; readonly options: PodOptions }>();
   #up: Promise<void> = Promise.resolve();
+  /** Rejects when containerd is killed: calls that are under way then may never be answered. */
+  #killed = Promise.withResolvers<never>();
   #attempt = 0;
   epoch = 0;
   lostAt = -Infinity;
@@ -29,6 +31,7 @@ export class ContainerdRuntime implements PodRuntime {
   private constructor(containerd: Containerd, isConnected: () => boolean) {
     this.#containerd = containerd;
     this.#isConnected = isConnected;
+    this.#killed.promise.catch(() => {});
   }
 
   /** @param isConnected whether the agent is synchronized */
@@ -70,7 +73,7 @@ export class ContainerdRuntime implements PodRuntime {
     const own = pod.life.course !== "hostNetwork";
     const options = this.#options(pod, own);
     await this.#up;
-    const id = await this.#containerd.cri.runPodSandbox(options);
+    const id = await this.#call((cri) => cri.runPodSandbox(options));
     const sandbox: Sandbox = {
       id,
       pod,
@@ -91,7 +94,7 @@ export class ContainerdRuntime implements PodRuntime {
   ): Promise<void> {
     await this.#up;
     const options = { ...this.#known.get(sandbox.id)!.options, attempt: ++this.#attempt };
-    await this.#containerd.cri.runContainer(sandbox.id, options, { name, cdiDevices });
+    await this.#call((cri) => cri.runContainer(sandbox.id, options, { name, cdiDevices }));
     sandbox.containers.push(name);
   }
 
@@ -111,7 +114,7 @@ export class ContainerdRuntime implements PodRuntime {
   async stop(sandbox: Sandbox): Promise<void> {
     sandbox.endsSince ??= uptime();
     if (sandbox.state === "running") sandbox.state = "stopped";
-    await this.#again(() => this.#containerd.cri.stopPodSandbox(sandbox.id));
+    await this.#again((cri) => cri.stopPodSandbox(sandbox.id));
   }
 
   async stopLate(sandbox: Sandbox): Promise<void> {
@@ -120,7 +123,7 @@ export class ContainerdRuntime implements PodRuntime {
   }
 
   stopUnknown(_: Pod): Promise<void> {
-    return this.#again(() => this.#containerd.cri.stopPodSandbox("f".repeat(64)));
+    return this.#again((cri) => cri.stopPodSandbox("f".repeat(64)));
   }
 
   /** containerd drops no connection for others' sake. */
@@ -134,7 +137,11 @@ export class ContainerdRuntime implements PodRuntime {
     this.#up = promise;
     this.epoch++;
     this.lostAt = performance.now();
+    const killed = this.#killed;
+    this.#killed = Promise.withResolvers<never>();
+    this.#killed.promise.catch(() => {});
     await this.#containerd.kill("SIGKILL");
+    killed.reject(new Error("containerd was killed"));
     await pause(away);
     await this.#containerd.restart();
     this.lostAt = performance.now();
@@ -147,16 +154,20 @@ export class ContainerdRuntime implements PodRuntime {
 
   async #remove(sandbox: Sandbox): Promise<void> {
     sandbox.state = "gone";
-    await this.#again(() => this.#containerd.cri.removePodSandbox(sandbox.id));
+    await this.#again((cri) => cri.removePodSandbox(sandbox.id));
     this.#known.delete(sandbox.id);
   }
 
+  #call<T>(task: (cri: Cri) => Promise<T>): Promise<T> {
+    return Promise.race([task(this.#containerd.cri), this.#killed.promise]);
+  }
+
   /** Until containerd does it: it may be away, or have gone in the middle. */
-  async #again(task: () => Promise<void>): Promise<void> {
+  async #again(task: (cri: Cri) => Promise<void>): Promise<void> {
     for (const began = performance.now();;) {
       await this.#up;
       try {
-        return await task();
+        return await this.#call(task);
       } catch (error) {
         if (performance.now() - began > PATIENCE) throw error;
         await pause(300);
@@ -207,8 +218,8 @@ export class ContainerdRuntime implements PodRuntime {
     await pause(1_000);
     for (const { id } of pods) {
       if (this.#known.has(id)) continue;
-      await this.#again(() => this.#containerd.cri.stopPodSandbox(id)).catch(() => {});
-      await this.#again(() => this.#containerd.cri.removePodSandbox(id)).catch(() => {});
+      await this.#again((cri) => cri.stopPodSandbox(id)).catch(() => {});
+      await this.#again((cri) => cri.removePodSandbox(id)).catch(() => {});
     }
   }
 }

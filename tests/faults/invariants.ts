@@ -14,7 +14,7 @@ const DESCRIPTORS_SLACK = 6;
 const MEMORY_LIMIT_MB = 260;
 
 export interface InvariantsOptions {
-  /** The cluster's own network, which gives every sandbox a link. */
+  /** The cluster's own network, which is none of the agent's. */
   readonly main?: MainNetwork;
   readonly settleLimit?: number;
 }
@@ -56,7 +56,7 @@ export class Invariants {
 
   /** Of a node on which nothing has been done yet. */
   static async of(world: World, options: InvariantsOptions = {}): Promise<Invariants> {
-    return new Invariants(world, { ...options, links: await nodeLinks() });
+    return new Invariants(world, { ...options, links: [...(await nodeLinks()).keys()] });
   }
 
   /** Waits until all is as it must be; what is not by then is a violation. */
@@ -159,20 +159,23 @@ export class Invariants {
   async #nodesLinks(): Promise<Problem[]> {
     const links = await nodeLinks();
     const problems: Problem[] = [];
+    const living = this.#running().filter(({ netns }) => netns);
     const expected =
-      this.#running().filter(({ netns }) => netns).flatMap(({ pod }) => wantedBy(pod)).filter((
-        { network },
-      ) => network === "bridge" || network === "ptp").length;
-    const ends = links.filter((name) => name.startsWith("veth"));
+      living.flatMap(({ pod }) => wantedBy(pod)).filter(({ network }) =>
+        network === "bridge" || network === "ptp"
+      ).length;
+    const ends = [...links].filter(([name, { master }]) =>
+      name.startsWith("veth") && master !== this.#main?.bridge
+    ).map(([name]) => name);
     if (ends.length > expected) {
       const what =
         `the node has ${ends.length} ends of pods' links where ${expected} pods' live: ` +
         ends.join(", ");
       problems.push({ invariant: "leftovers", what });
     }
-    for (const name of links) {
+    for (const name of links.keys()) {
       const known = this.#nodeLinks.has(name) || name === BRIDGE || name === this.#main?.bridge;
-      if (known || ends.includes(name)) continue;
+      if (known || name.startsWith("veth")) continue;
       problems.push({ invariant: "leftovers", what: `the node has the interface ${name}` });
     }
     return problems;

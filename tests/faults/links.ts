@@ -5,6 +5,8 @@ export interface Link {
   readonly mac: string;
   /** Its IPv4 address with the prefix's length; none yet where undefined. */
   readonly address?: string;
+  /** The bridge of which it is a port. */
+  readonly master?: string;
 }
 
 /** The interfaces in a sandbox's network namespace, by name; none where that is gone. */
@@ -17,21 +19,23 @@ export async function linksOf({ netns }: Sandbox): Promise<ReadonlyMap<string, L
   }
 }
 
-/** The names of the node's own interfaces. */
-export async function nodeLinks(): Promise<string[]> {
-  return [...parse(await ip(["-j", "address", "show"])).keys()];
+/** The node's own interfaces, by name. */
+export async function nodeLinks(): Promise<ReadonlyMap<string, Link>> {
+  return parse(await ip(["-j", "address", "show"]));
 }
 
 function parse(json: string): Map<string, Link> {
   const links = JSON.parse(json) as {
     readonly ifname: string;
     readonly address?: string;
+    readonly master?: string;
     readonly addr_info: readonly { readonly family: string; local: string; prefixlen: number }[];
   }[];
-  return new Map(links.map(({ ifname, address = "", addr_info }) => {
+  return new Map(links.map(({ ifname, address = "", master, addr_info }) => {
     const found = addr_info.find(({ family }) => family === "inet");
     return [ifname, {
       mac: address,
+      ...(master && { master }),
       ...(found && { address: `${found.local}/${found.prefixlen}` }),
     }];
   }));

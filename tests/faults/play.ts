@@ -37,7 +37,11 @@ export async function play(options: PlayOptions): Promise<Record> {
     ((line: string) => Deno.writeTextFileSync(`${logs}/run.log`, `${line}\n`, { append: true }));
   const record = new Record({ seed, write, ...(keep && { keep }) });
   await withFolder(async (folder) => {
-    const runtime = new SimulatedRuntime(folder);
+    const runtime = new SimulatedRuntime(
+      folder,
+      (method) =>
+        record.note(`the runtime closed the agent, which did not answer ${method} in time`),
+    );
     runtime.start();
     const world = await worldOf(runtime, { ...options, folder, record });
     await playRounds(world, { ...options, until: ops });

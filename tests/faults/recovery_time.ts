@@ -39,7 +39,7 @@ function aLife(pod: string): Life {
 export async function recoveryTime(attachments: number): Promise<string> {
   const [cniPath] = await fetchCniPlugins();
   const folder = await Deno.makeTempDir({ dir: "/run" });
-  const runtime = new SimulatedRuntime(folder);
+  const runtime = new SimulatedRuntime(folder, () => {});
   runtime.start();
   const problems: string[] = [];
   const record = new Record({ seed: 0, write: (line) => void problems.push(line) });

@@ -48,11 +48,13 @@ export class SimulatedRuntime implements PodRuntime {
   epoch = 0;
   lostAt = -Infinity;
 
-  constructor(folder: string) {
+  /** @param onLate is told that the agent was closed for it gave no answer in time */
+  constructor(folder: string, onLate: (method: string) => void) {
     this.nriSocket = join(folder, "nri.sock");
     this.cdiFolder = join(folder, "cdi");
     this.#nri = new NriRuntime({
       socketPath: this.nriSocket,
+      onLate,
       inventory: () => {
         const known = [...this.#sandboxes.values()].filter(({ state }) => state !== "gone");
         return {
