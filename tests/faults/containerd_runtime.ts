@@ -53,6 +53,11 @@ export class ContainerdRuntime implements PodRuntime {
     await this.#containerd.stop();
   }
 
+  /** The end of what containerd logged. */
+  log(): Promise<string> {
+    return this.#containerd.log();
+  }
+
   get nriSocket(): string {
     return this.#containerd.paths.nri;
   }

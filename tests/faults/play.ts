@@ -140,7 +140,10 @@ async function playRound(world: World, round: Round, invariants: Invariants): Pr
   // What waits for a call that may never come is over too.
   await world.plugins.behave();
   world.apiFaults.end();
-  await Promise.all(lives);
+  for (const outcome of await Promise.allSettled(lives)) {
+    if (outcome.status === "fulfilled") continue;
+    record.violation("progress", `a pod's life broke off: ${outcome.reason}`);
+  }
   world.agent.disarm();
   await world.agent.settled();
   await world.plugins.behave();
