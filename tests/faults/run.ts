@@ -50,7 +50,7 @@ function readOptions(): Options {
   const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const sabotage = SABOTAGES.find((each) => each === values.sabotage);
   const known = values.sabotage === undefined || sabotage !== undefined;
-  if (![ops, containerdOps, seed, recovery].every(Number.isInteger) || ops < 1 || !known) {
+  if (![ops, containerdOps, seed, recovery].every(Number.isInteger) || !known) {
     throw new Error(USAGE);
   }
   return { ops, containerdOps, seed, sabotage, logs: values.logs, recovery };

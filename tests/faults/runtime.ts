@@ -54,7 +54,10 @@ export class SimulatedRuntime implements PodRuntime {
     this.cdiFolder = join(folder, "cdi");
     this.#nri = new NriRuntime({
       socketPath: this.nriSocket,
-      onLate,
+      onLate: (method) => {
+        this.#lose();
+        onLate(method);
+      },
       inventory: () => {
         const known = [...this.#sandboxes.values()].filter(({ state }) => state !== "gone");
         return {

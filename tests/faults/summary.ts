@@ -18,6 +18,9 @@ export function summary(record: Record, seed: number): string {
       const violated = record.violated.get(key) ?? 0;
       return `  ${text}: ${record.checks.get(key) ?? 0} times, ${violated} violations`;
     }),
+    ...(record.excused > 0
+      ? [`answers that came too late while the machine was overloaded: ${record.excused}`]
+      : []),
     `violations: ${record.violations}`,
   ].join("\n");
 }
