@@ -134,7 +134,7 @@ export class Agent {
       this.#sandboxes.update(network, record.claim.uid);
     }
     await this.#rebuildClaims(attachments);
-    // A crash left the CDI files of what was being attached.
+    // The CDI files stand since the agent was there last.
     this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
@@ -295,10 +295,12 @@ export class Agent {
 
   /**
    * The runtime is not connected any more: until it has synchronized, containers that name a claim
-   * whose networks are not there yet wait for the claim's CDI file. Returns at once.
+   * wait for the claim's CDI file. Also those of which all networks are there: their pod may get a
+   * new sandbox meanwhile, of which nobody tells. Returns at once.
    */
   disconnected(): void {
-    for (const claim of this.#waiting()) void this.#marks.set(claim, false);
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    for (const { claim } of entries) void this.#marks.set(claim, false);
   }
 
   /**

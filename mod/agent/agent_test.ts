@@ -569,7 +569,7 @@ Deno.test("close() takes the CDI files of what is not attached, so that no conta
   assert.deepEqual([...cdi.files], ["uid-a"]);
 });
 
-Deno.test("while the runtime is not connected, the CDI files of what is not attached are away", async () => {
+Deno.test("while the runtime is not connected, the CDI files are away", async () => {
   const { agent, prepare, gate, cni, cdi } = setUp();
   await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
   agent.attach(aSandbox("s1", "p"));
@@ -581,24 +581,24 @@ Deno.test("while the runtime is not connected, the CDI files of what is not atta
   await settle();
   agent.disconnected();
   await settle();
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual([...cdi.files], []);
   await agent.reconcile([aSandbox("s1", "p"), aSandbox("s2", "q")], new Set());
   await settle();
   assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
   await agent.close();
 });
 
-Deno.test("load() takes the CDI files of what a crashed agent had not attached yet", async () => {
+Deno.test("load() takes the CDI files that a crashed agent left, until the runtime has synchronized", async () => {
   const before = setUp();
-  await before.prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  await before.prepare(aClaim("a"));
   before.agent.attach(aSandbox("s1", "p"));
   await before.gate(aSandbox("s1", "p"));
-  before.cni.during = () => new Promise(() => {});
-  before.agent.attach(aSandbox("s2", "q"));
-  await settle();
   const { agent, cdi } = setUp(before);
-  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  assert.deepEqual([...cdi.files], ["uid-a"]);
   await agent.load();
+  await settle();
+  assert.deepEqual([...cdi.files], []);
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
   await settle();
   assert.deepEqual([...cdi.files], ["uid-a"]);
   await agent.close();

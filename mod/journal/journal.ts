@@ -6,6 +6,8 @@ import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./recor
 
 const CLAIMS = "claims";
 const ATTACHMENTS = "attachments";
+/** Ends the name of a file that cannot be understood. */
+const ASIDE = ".corrupt";
 
 /**
  * The agent's records as files in its state folder: one small JSON file a record, which a person
@@ -83,13 +85,16 @@ export class FileJournal implements Journal {
           unreadable.push(name);
           await this.#putAside(path, error);
         }
+      } else if (name.endsWith(ASIDE)) {
+        // Put aside at an earlier start, which may have come no further.
+        unreadable.push(name);
       }
     }
     return { records, unreadable };
   }
 
   async #putAside(path: string, cause: unknown): Promise<void> {
-    const aside = `${path}.corrupt`;
+    const aside = `${path}${ASIDE}`;
     try {
       await Deno.rename(path, aside);
     } catch (error) {

@@ -137,9 +137,10 @@ export class ContainerdRuntime implements PodRuntime {
   }
 
   async restart(away: number): Promise<void> {
-    await this.#up;
+    const before = this.#up;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#up = promise;
+    await before;
     this.epoch++;
     this.lostAt = performance.now();
     const killed = this.#killed;
@@ -149,7 +150,6 @@ export class ContainerdRuntime implements PodRuntime {
     killed.reject(new Error("containerd was killed"));
     await pause(away);
     await this.#containerd.restart();
-    this.lostAt = performance.now();
     resolve();
   }
 

@@ -189,9 +189,10 @@ export class SimulatedRuntime implements PodRuntime {
   }
 
   async restart(away: number): Promise<void> {
-    await this.#up;
+    const before = this.#up;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#up = promise;
+    await before;
     this.#lose();
     this.#nri.stop();
     await new Promise((wake) => setTimeout(wake, away));
