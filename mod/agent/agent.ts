@@ -40,6 +40,8 @@ import { describeAttachment, describeClaim, describePod, messageOf } from "./wor
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT = 40_000;
+/** How often it is looked whether the namespaces of sandboxes are there still, in milliseconds. */
+const NAMESPACES_INTERVAL = 5_000;
 
 export interface AgentPorts {
   readonly cni: Cni;
@@ -222,6 +224,13 @@ export class Agent {
 
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
   attach(sandbox: Sandbox): void {
+    // A pod gets a new sandbox when its old one is gone, of which the runtime may have said nothing.
+    const networks = this.#claims.ofPod(sandbox.pod.uid).flatMap(({ claim }) =>
+      this.#sandboxes.withClaim(claim.uid)
+    );
+    for (const { sandbox: { id, pod } } of networks) {
+      if (pod.uid === sandbox.pod.uid && id !== sandbox.id) this.#detachIfGone(id);
+    }
     this.#begin(sandbox, { started: false });
   }
 
@@ -322,6 +331,7 @@ export class Agent {
     };
     await Promise.all([
       this.#checkup.run(options, signal),
+      this.#watchNamespaces(signal),
       new StaleClaims(this.#ports, sources).run(signal),
       new Garbage(this.#ports, sources).run(options.gcNetworks, signal),
     ]);
@@ -406,6 +416,26 @@ export class Agent {
   #waiting(): ClaimRef[] {
     return this.#sandboxes.all().flatMap(({ entries }) => entries)
       .filter(({ attached }) => !attached).map(({ claim }) => claim);
+  }
+
+  /**
+   * After a restart containerd tells nothing of the end of sandboxes that were there before
+   * (containerd#8426); their namespaces tell.
+   */
+  async #watchNamespaces(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#ports.clock.sleep(NAMESPACES_INTERVAL, signal).catch(() => {});
+      if (signal.aborted) return;
+      for (const { sandbox: { id } } of this.#sandboxes.all()) this.#detachIfGone(id);
+    }
+  }
+
+  #detachIfGone(id: string): void {
+    const network = this.#sandboxes.get(id);
+    const { netns } = network?.sandbox ?? {};
+    if (!netns || network?.stopped || this.#ports.namespaces.classify(netns) !== "gone") return;
+    this.#ports.log.info(`sandbox ${id} is gone, and the container runtime said nothing of it`);
+    this.detach(id);
   }
 
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {

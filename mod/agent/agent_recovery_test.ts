@@ -328,6 +328,35 @@ Deno.test("after a reboot: what was attached is detached without a namespace, an
   await stop();
 });
 
+Deno.test("a sandbox that went without a word is detached", async (t) => {
+  for (const how of ["when its pod has a new one", "when its namespace is found gone"]) {
+    await t.step(how, async () => {
+      const { agent, cni, clock, namespaces, prepare, gate, stop } = setUp();
+      await prepare(aClaim("a"));
+      agent.attach(aSandbox("s1", "p"));
+      await gate("s1");
+      await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+      const end = new AbortController();
+      const upkeep = agent.upkeep({ interval: 0, repair: false, gcNetworks: [] }, end.signal);
+      await clock.advance(10_000);
+      assert.deepEqual(cni.log, ["ADD net1"]);
+      namespaces.gone.add(aSandbox("s1", "p").netns!);
+      if (how === "when its pod has a new one") {
+        agent.attach(aSandbox("s2", "p"));
+        await settle();
+        assert.deepEqual(cni.log.toSorted(), ["ADD net1", "ADD net1", "DEL net1"]);
+      } else {
+        await clock.advance(5_000);
+        assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+      }
+      assert.equal(cni.calls.find(({ command }) => command === "DEL")?.runtime.containerID, "s1");
+      end.abort();
+      await upkeep;
+      await stop();
+    });
+  }
+});
+
 Deno.test("a claim that the API server has no more is released, unless a sandbox uses it", async () => {
   const { agent, prepare, gate, cluster, journal, clock, metrics, log, cdi, upkeep, stop } =
     setUp();

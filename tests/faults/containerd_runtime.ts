@@ -12,6 +12,13 @@ import { uptime } from "./uptime.ts";
 /** A call is repeated for so long, in milliseconds, as the kubelet does. */
 const PATIENCE = 60_000;
 
+/** A sandbox that the harness made. */
+interface Known {
+  readonly options: PodOptions;
+  /** Ids of its containers. */
+  readonly containers: string[];
+}
+
 /** A real containerd, driven by CRI; an NRI plugin of the harness's own watches it. */
 export class ContainerdRuntime implements PodRuntime {
   readonly #containerd: Containerd;
@@ -20,7 +27,7 @@ export class ContainerdRuntime implements PodRuntime {
   #watched: Promise<void> = Promise.resolve();
   /** Network namespaces by sandbox id. */
   readonly #namespaces = new Map<string, string>();
-  readonly #known = new Map<string, { readonly sandbox: Sandbox; readonly options: PodOptions }>();
+  readonly #known = new Map<string, Known>();
   #up: Promise<void> = Promise.resolve();
   /** Rejects when containerd is killed: calls that are under way then may never be answered. */
   #killed = Promise.withResolvers<never>();
@@ -87,7 +94,7 @@ export class ContainerdRuntime implements PodRuntime {
       containers: [],
       startedWithout: false,
     };
-    this.#known.set(id, { sandbox, options });
+    this.#known.set(id, { options, containers: [] });
     pod.sandboxes.push(sandbox);
     return sandbox;
   }
@@ -99,8 +106,11 @@ export class ContainerdRuntime implements PodRuntime {
   ): Promise<void> {
     await this.#up;
     const options = { ...this.#known.get(sandbox.id)!.options, attempt: ++this.#attempt };
-    await this.#call((cri) => cri.runContainer(sandbox.id, options, { name, cdiDevices }));
+    const id = await this.#call((cri) =>
+      cri.runContainer(sandbox.id, options, { name, cdiDevices })
+    );
     sandbox.containers.push(name);
+    this.#known.get(sandbox.id)!.containers.push(id);
   }
 
   async end(sandbox: Sandbox, how: End): Promise<number> {
@@ -159,6 +169,11 @@ export class ContainerdRuntime implements PodRuntime {
 
   async #remove(sandbox: Sandbox): Promise<void> {
     sandbox.state = "gone";
+    // Containers first, as the kubelet does: containerd 2.1.9 stands still when the removal of a
+    // sandbox removes them while an NRI plugin registers.
+    for (const id of this.#known.get(sandbox.id)?.containers ?? []) {
+      await this.#again((cri) => cri.removeContainer(id));
+    }
     await this.#again((cri) => cri.removePodSandbox(sandbox.id));
     this.#known.delete(sandbox.id);
   }
