@@ -5,10 +5,12 @@ import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { Seat } from "../agent/seat.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
+import { NetworkFiles } from "../cni/network_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import type { RunProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { readNodeAddresses } from "../inventory/node_addresses.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { type ReadTexts, SysfsLinks } from "../inventory/sysfs.ts";
 import { serveForgetRequests } from "../journal/forget_requests.ts";
@@ -86,13 +88,15 @@ export async function runAgent(
     log,
   });
   const links = new SysfsLinks({ stateDir: config.stateDir, readBy: read });
+  const inventory = new NodeInventory({
+    readLinks: (until) => links.read(until),
+    pluginTypes: () => plugins.types(),
+    readAddresses: readNodeAddresses,
+    patterns: config.interfaces,
+    log,
+  });
   const devices = new NodeDevices({
-    inventory: new NodeInventory({
-      readLinks: (until) => links.read(until),
-      pluginTypes: () => plugins.types(),
-      patterns: config.interfaces,
-      log,
-    }),
+    inventory,
     pool: new SlicePool(connection, {
       driver,
       nodeName: config.nodeName,
@@ -111,6 +115,8 @@ export async function runAgent(
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
     devices,
+    networks: new NetworkFiles(config.networkDir, { log }),
+    node: inventory,
     clock,
     log,
     metrics,
@@ -141,6 +147,7 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
+      else seat.agent?.disconnected();
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
@@ -170,7 +177,8 @@ export async function runAgent(
   const leads = Promise.withResolvers<void>();
   const served = Promise.withResolvers<void>();
   const term = async (over: AbortSignal) => {
-    const agent = new Agent(ports, { driver, concurrency: config.concurrency });
+    const { concurrency, policy } = config;
+    const agent = new Agent(ports, { driver, concurrency, policy });
     await agent.load();
     await seat.take(agent);
     leads.resolve();

@@ -13,7 +13,7 @@ export interface Confinement {
   readonly write: string[];
   readonly net: string[];
   readonly env: "inherit";
-  readonly sys: ("hostname" | "cpus" | "osRelease" | "statfs")[];
+  readonly sys: ("hostname" | "cpus" | "osRelease" | "statfs" | "networkInterfaces")[];
   readonly run: false;
   readonly ffi: false;
   readonly import: false;
@@ -45,6 +45,7 @@ export function confinementOf(
       // Is a plugin there? Is a namespace one?
       ...config.cniPath,
       ...NAMESPACES,
+      ...config.networkDir ? [config.networkDir] : [],
       ...config.sysfsDir === "/sys" ? [] : [config.sysfsDir],
       ...access.files,
       ...code,
@@ -57,7 +58,7 @@ export function confinementOf(
       ...[...sockets, ...sockets.map(hiddenPath), nriSocket].map((path) => `unix:${path}`),
     ],
     env: "inherit",
-    sys: ["hostname", "cpus", "osRelease", "statfs"],
+    sys: ["hostname", "cpus", "osRelease", "statfs", "networkInterfaces"],
     run: false,
     ffi: false,
     import: false,

@@ -31,6 +31,8 @@ interface TryOptions {
   readonly verbose: boolean;
   readonly driver?: string;
   readonly cniPath?: readonly string[];
+  /** The agent's configuration file. */
+  readonly config?: string;
 }
 
 const NODE = "node-1";
@@ -45,7 +47,8 @@ export async function tryFiles(argv: readonly string[]): Promise<number> {
   const options = parseTryOptions(argv);
   // Read first: bad input is refused before anything is made.
   const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file));
-  if (inPrivateNode()) return await tryInside(manifests, options);
+  const config = options.config === undefined ? "" : readFile(options.config);
+  if (inPrivateNode()) return await tryInside(manifests, options, config);
   const obstacle = await privateNodeObstacle();
   if (obstacle !== undefined) {
     toStderr(`network-dra try cannot make a simulated node: ${obstacle}\n`);
@@ -68,7 +71,11 @@ function selfArguments(): string[] {
   return Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
 }
 
-async function tryInside(manifests: readonly Manifest[], options: TryOptions): Promise<number> {
+async function tryInside(
+  manifests: readonly Manifest[],
+  options: TryOptions,
+  configText: string,
+): Promise<number> {
   const began = performance.now();
   const step = (line: string) => {
     const seconds = ((performance.now() - began) / 1000).toFixed(3);
@@ -93,7 +100,13 @@ async function tryInside(manifests: readonly Manifest[], options: TryOptions): P
     // Nobody asks the agent of a simulated node, and one on the machine may have the port.
     ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
-  ], { env: () => undefined, readFile, hostname: () => NODE, cores: availableParallelism() });
+    ...options.config === undefined ? [] : ["--config", options.config],
+  ], {
+    env: () => undefined,
+    readFile: () => configText,
+    hostname: () => NODE,
+    cores: availableParallelism(),
+  });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   await prepareNode(config, log);
   const end = new AbortController();
@@ -240,6 +253,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
         "verbose": { type: "boolean", default: false },
         "driver-name": { type: "string" },
         "cni-path": { type: "string" },
+        "config": { type: "string" },
       },
     });
   } catch (error) {
@@ -252,6 +266,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
     output: checked("-o", values.output!, take.oneOf("yaml", "json")),
     keep: values.keep!,
     verbose: values.verbose!,
+    ...(values.config !== undefined && { config: values.config }),
     ...(values["driver-name"] !== undefined &&
       { driver: checked("--driver-name", values["driver-name"], take.driverName) }),
     ...(values["cni-path"] !== undefined &&

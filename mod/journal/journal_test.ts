@@ -150,6 +150,19 @@ Deno.test("FileJournal puts a broken record aside, reports it and loads the rest
   }
 });
 
+Deno.test("FileJournal names the claim of an attachment whose record it cannot read", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.putAttachment(attachmentRecord);
+    const [file] = [...Deno.readDirSync(join(folder, "attachments"))];
+    await Deno.writeTextFile(join(folder, "attachments", file!.name), "");
+    const { loaded } = await opened(folder, log);
+    const expected = { claims: [], attachments: [], unreadable: [claim.uid] };
+    assert.deepEqual(loaded, expected);
+    // The agent may have died before it made anything of it.
+    assert.deepEqual((await opened(folder, log)).loaded, expected);
+  }));
+
 Deno.test("FileJournal ignores what a crash left half-written", () =>
   withFolder(async (folder, log) => {
     const { journal } = await opened(folder, log);
