@@ -9,11 +9,13 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
   switch (command) {
     // Loaded when needed: each brings libraries that the other does not use.
     case "run":
-      return await (await import("./mod/cmd/run.ts")).run(argv);
+      return await (await import("./mod/cmd/run.ts")).run(argv, import.meta.url);
     case "try":
       return await (await import("./mod/cmd/try.ts")).tryFiles(argv);
     case "forget":
       return await (await import("./mod/cmd/forget.ts")).forget(argv);
+    case "ready":
+      return await (await import("./mod/cmd/ready.ts")).ready(argv);
     case "version":
     case "--version":
       console.log(VERSION);
@@ -26,15 +28,18 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
     default:
       throw new UsageError(
         command === undefined
-          ? "no command was given: run, try, forget, version or help"
+          ? "no command was given: run, try, forget, ready, version or help"
           : `${
             JSON.stringify(command)
-          } is no command; there are run, try, forget, version and help`,
+          } is no command; there are run, try, forget, ready, version and help`,
       );
   }
 }
 
-if (import.meta.main) {
+if ("WorkerGlobalScope" in globalThis) {
+  // The confined part of `run`.
+  (await import("./mod/cmd/agent_worker.ts")).serveWarden(self as never);
+} else if (import.meta.main) {
   try {
     Deno.exit(await main(Deno.args));
   } catch (error) {

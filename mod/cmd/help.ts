@@ -12,6 +12,7 @@ usage: network-dra COMMAND [FLAGS]
   run          the agent of this node, for the kubelet and the container runtime
   try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
   forget CLAIM lets a claim (NAMESPACE/NAME or UID) go that cannot be detached on this node
+  ready        whether the agent with the same flags serves the kubelet; exit code 0 or 1
   version      the version
   help         this text
 
@@ -23,6 +24,7 @@ flags of try:
   --keep               keep the node until Ctrl-C
   --driver-name NAME   default: the driver named in the files
   --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
+  --config PATH        the agent's configuration file, such as with a policy
   --verbose            the agent's own log too
 
 flags of forget:

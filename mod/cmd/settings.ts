@@ -36,6 +36,11 @@ export const name: Parse<string> = (text) => {
   throw new Error("a name that is not empty");
 };
 
+export const podUid: Parse<string> = (text) => {
+  if (/^[0-9a-f-]{32,36}$/.test(text)) return text;
+  throw new Error("a pod's UID, such as 4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55");
+};
+
 export const absolutePath: Parse<string> = (text) => {
   if (text.startsWith("/") && !text.includes("\0")) return text;
   throw new Error("an absolute path");

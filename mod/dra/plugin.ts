@@ -21,6 +21,8 @@ export interface DraPluginOptions {
   readonly driver: string;
   /** The kubelet's folder, the same inside and outside the container. */
   readonly kubeletDir: string;
+  /** UID of the agent's pod: two agents of a node then have sockets of their own (rolling update). */
+  readonly podUid?: string;
   readonly log: Log;
   readonly clock: Clock;
   /** The kubelet said whether it took the plugin; false too when it forgets it, for the registry socket is gone. */
@@ -28,13 +30,15 @@ export interface DraPluginOptions {
 }
 
 /** Where the sockets of a driver are. */
-export function socketPaths({ kubeletDir, driver }: {
+export function socketPaths({ kubeletDir, driver, podUid }: {
   readonly kubeletDir: string;
   readonly driver: string;
+  readonly podUid?: string;
 }): { readonly service: string; readonly registry: string } {
+  const infix = podUid ? `-${podUid}` : "";
   return {
-    service: join(kubeletDir, "plugins", driver, "dra.sock"),
-    registry: join(kubeletDir, "plugins_registry", `${driver}-reg.sock`),
+    service: join(kubeletDir, "plugins", driver, `dra${infix}.sock`),
+    registry: join(kubeletDir, "plugins_registry", `${driver}${infix}-reg.sock`),
   };
 }
 

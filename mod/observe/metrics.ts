@@ -39,7 +39,7 @@ export class PrometheusMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #registers = [this.#registry];
   readonly #known = new Set<Side>();
-  #counts: (() => AgentCounts) | undefined;
+  #counts: (() => AgentCounts | undefined) | undefined;
 
   readonly #plugins: PluginSeries;
   readonly #attachments = gauges({
@@ -47,6 +47,11 @@ export class PrometheusMetrics implements Metrics {
     help: "Attachments of the sandboxes on this node, by state",
     label: "state",
     values: ["attaching", "attached", "lost", "attach_failed", "detaching", "detach_failed"],
+    registers: this.#registers,
+  });
+  readonly #leads = new Gauge({
+    name: "network_dra_leads",
+    help: "Whether this agent leads; 0 while it stands by for another of the node",
     registers: this.#registers,
   });
   readonly #records = gauges({
@@ -175,8 +180,8 @@ export class PrometheusMetrics implements Metrics {
     return this.#registry.contentType;
   }
 
-  /** Where the numbers come from that are asked for rather than counted. */
-  countsFrom(counts: () => AgentCounts): void {
+  /** Where the numbers come from that are asked for rather than counted; undefined while another agent leads. */
+  countsFrom(counts: () => AgentCounts | undefined): void {
     this.#counts = counts;
   }
 
@@ -237,17 +242,16 @@ export class PrometheusMetrics implements Metrics {
   /** All series in Prometheus' text format. */
   async text(): Promise<string> {
     const counts = this.#counts?.();
-    if (counts) {
-      setAll(this.#attachments, counts.attachments);
-      setAll(this.#records, counts.records);
-    }
+    setAll(this.#attachments, counts?.attachments);
+    setAll(this.#records, counts?.records);
+    this.#leads.set(counts ? 1 : 0);
     return await this.#registry.metrics();
   }
 }
 
 function setAll<V extends string>(
   gauge: Readonly<Record<V, (number: number) => void>>,
-  numbers: Readonly<Record<V, number>>,
+  numbers: Readonly<Record<V, number>> | undefined,
 ): void {
-  for (const value of Object.keys(gauge) as V[]) gauge[value](numbers[value]);
+  for (const value of Object.keys(gauge) as V[]) gauge[value](numbers?.[value] ?? 0);
 }

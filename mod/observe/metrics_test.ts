@@ -62,6 +62,7 @@ Deno.test("every series is there from the start, at zero", async () => {
     'network_dra_attachments{state="attach_failed"}': 3,
     'network_dra_attachments{state="detaching"}': 4,
     'network_dra_attachments{state="detach_failed"}': 5,
+    network_dra_leads: 1,
     'network_dra_journal_records{kind="claim"}': 6,
     'network_dra_journal_records{kind="attachment"}': 7,
     'network_dra_devices{state="up"}': 3,

@@ -5,9 +5,9 @@
  */
 import { Agent } from "../../mod/agent/agent.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
-import { run } from "../../mod/cmd/run.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
+import { runUnconfined } from "../support/unconfined_agent.ts";
 import type { Control } from "./control.ts";
 import { OTHER } from "./networks.ts";
 import type { CrashPoint } from "./schedule.ts";
@@ -174,4 +174,4 @@ sabotage();
 crashInFiles();
 crashInCalls();
 moveClock();
-Deno.exit(await run(flags));
+Deno.exit(await runUnconfined(flags));

@@ -12,7 +12,13 @@ export async function denoTest(paths: readonly string[], options: {
   readonly report: string;
   readonly flags?: readonly string[];
 }): Promise<Count> {
-  const flags = ["--allow-all", "--no-check", "--quiet", ...options.flags ?? []];
+  const flags = [
+    "--allow-all",
+    "--unstable-worker-options",
+    "--no-check",
+    "--quiet",
+    ...options.flags ?? [],
+  ];
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["test", ...flags, `--junit-path=${options.report}`, ...paths],
     cwd: ROOT,
@@ -39,6 +45,11 @@ export async function countTests(files: readonly string[]): Promise<number> {
     tests += ((await Deno.readTextFile(file)).match(/\bDeno\.test(\.\w+)?\(/g) ?? []).length;
   }
   return tests;
+}
+
+/** The line that closes a run. */
+export function shown({ passed, failed, skipped }: Count): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }
 
 export function sum(counts: readonly Count[]): Count {

@@ -11,14 +11,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
 {{- define "network-dra.config" -}}
 {{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" }}
-{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "cniPath" "stateDir" "cdiDir" }}
+{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "cniPath" "stateDir" "cdiDir" "networkDir" }}
 {{- $_ := set $elsewhere . . }}
 {{- end }}
 {{- range $key, $_ := .Values.config }}
 {{- with get $elsewhere $key }}
 {{- fail (printf "config.%s is not possible: set the value %s instead" $key .) }}
 {{- end }}
-{{- if has $key (list "nodeName" "kubeconfig") }}
+{{- if has $key (list "nodeName" "podUid" "kubeconfig") }}
 {{- fail (printf "config.%s is not possible: it differs from node to node" $key) }}
 {{- end }}
 {{- if eq $key "sysfsDir" }}
@@ -72,6 +72,9 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 - {name: state, path: {{ .Values.stateDir }}, type: DirectoryOrCreate}
 {{- with .Values.cdiDir }}
 - {name: cdi, path: {{ . }}, type: DirectoryOrCreate}
+{{- end }}
+{{- with .Values.networkDir }}
+- {name: networks, path: {{ . }}, type: Directory, readOnly: true}
 {{- end }}
 {{- range $i, $folder := splitList ":" .Values.cniPath }}
 - {name: cni-bin-{{ $i }}, path: {{ $folder }}, type: Directory, readOnly: true}
