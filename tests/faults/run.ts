@@ -18,10 +18,11 @@ import { play, type PlayOptions } from "./play.ts";
 import { summary } from "./summary.ts";
 
 const USAGE =
-  `usage: deno task faults [--ops N] [--containerd N] [--seed S] [--sabotage HOW] [--logs FOLDER]
+  `usage: deno task faults [--ops N] [--containerd N] [--minutes M] [--seed S] [--sabotage HOW] [--logs FOLDER]
 
   --ops N          scheduled operations at least (500)
   --containerd N   so many more with a real containerd (0)
+  --minutes M      ends the run when so many are over
   --seed S         the schedule's seed; without it one is made up and said
   --sabotage HOW   breaks the agent on purpose: ${SABOTAGES.join(", ")}
   --logs FOLDER    keeps the agents' logs, and what happened, there`;
@@ -32,6 +33,7 @@ function readOptions(): Omit<PlayOptions, "write"> {
     options: {
       ops: { type: "string", default: "500" },
       containerd: { type: "string", default: "0" },
+      minutes: { type: "string", default: "Infinity" },
       seed: { type: "string" },
       sabotage: { type: "string" },
       logs: { type: "string" },
@@ -41,10 +43,15 @@ function readOptions(): Omit<PlayOptions, "write"> {
   const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const sabotage = SABOTAGES.find((each) => each === values.sabotage);
   const known = values.sabotage === undefined || sabotage !== undefined;
-  if (![ops, containerdOps, seed].every(Number.isInteger) || !known) {
+  if (
+    ![ops, containerdOps, seed].every(Number.isInteger) || !known ||
+    Number.isNaN(Number(values.minutes))
+  ) {
     throw new Error(USAGE);
   }
-  return { ops, containerdOps, seed, sabotage, logs: values.logs };
+  const end = performance.now() + Number(values.minutes) * 60_000;
+  const enough = () => performance.now() > end;
+  return { enough, ops, containerdOps, seed, sabotage, logs: values.logs };
 }
 
 async function main(): Promise<number> {
