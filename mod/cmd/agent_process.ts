@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { Agent, type DeviceHealth } from "../agent/agent.ts";
 import { NodeDevices } from "../agent/node_devices.ts";
-import type { Clock, Log, Sandbox } from "../agent/ports.ts";
+import type { Clock, Log } from "../agent/ports.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
@@ -15,13 +15,12 @@ import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
 import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
-import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { NriPlugin } from "../nri/plugin.ts";
 import { Loops } from "../observe/loops.ts";
 import { PrometheusMetrics } from "../observe/metrics.ts";
 import { Readiness, type Side } from "../observe/readiness.ts";
 import { describeAddress, serveObserved } from "../observe/server.ts";
-import type { PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
+import { nriHandlers } from "./nri_handlers.ts";
 import type { RunConfig } from "./run_config.ts";
 
 /** Plugins look up programs such as iptables by it; nothing else of the agent's environment reaches them. */
@@ -177,31 +176,6 @@ export async function runAgent(
     connection.close();
     log.info("network-dra stopped");
   }
-}
-
-/** The runtime's events in the agent's words. */
-function nriHandlers(agent: Agent): NriHandlers {
-  return {
-    synchronize: (pods, containers) =>
-      agent.reconcile(
-        pods.map(toSandbox),
-        new Set(containers.map(({ podSandboxId }) => podSandboxId)),
-      ),
-    runPodSandbox: (pod) => agent.attach(toSandbox(pod)),
-    stopPodSandbox: (pod) => agent.detach(pod.id),
-    removePodSandbox: (pod) => agent.detach(pod.id),
-    createContainer: (pod, container, signal) =>
-      agent.gate(toSandbox(pod), {
-        cdiDevices: container.cdiDevices.map(({ name }) => name),
-        signal,
-      }),
-  };
-}
-
-function toSandbox(pod: PodSandbox): Sandbox {
-  const { id, namespace, name, uid } = pod;
-  const netns = networkNamespace(pod);
-  return { id, pod: { namespace, name, uid }, ...(netns !== undefined && { netns }) };
 }
 
 async function* watchHealth(agent: Agent, signal: AbortSignal): AsyncGenerator<DeviceHealth[]> {

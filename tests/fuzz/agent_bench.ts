@@ -1,0 +1,69 @@
+/** An agent whose ports are fakes, for input that comes through its hooks. */
+import { Agent } from "../../mod/agent/agent.ts";
+import {
+  anAttachment,
+  FakeCdi,
+  FakeClock,
+  FakeCluster,
+  FakeCni,
+  FakeDevices,
+  FakeEvents,
+  FakeJournal,
+  FakeLog,
+  FakeMetrics,
+  FakeNamespaces,
+} from "../support/agent_fakes.ts";
+import { holds, staysInside } from "./target.ts";
+
+export const DRIVER = "dra.networking";
+
+export interface AgentBench {
+  readonly agent: Agent;
+  readonly cni: FakeCni;
+  readonly journal: FakeJournal;
+  readonly cluster: FakeCluster;
+  readonly log: FakeLog;
+}
+
+/** With the claim of pod `uid-p`, which is prepared. */
+export async function agentBench(): Promise<AgentBench> {
+  const [cni, journal, cluster, log] = [
+    new FakeCni(),
+    new FakeJournal(),
+    new FakeCluster(),
+    new FakeLog(),
+  ];
+  journal.claims.set("uid-a", {
+    claim: { namespace: "default", name: "a", uid: "uid-a" },
+    pods: [{ name: "p", uid: "uid-p" }],
+    shareable: true,
+    attachments: [anAttachment("net1")],
+  });
+  const agent = new Agent({
+    cni,
+    journal,
+    cluster,
+    log,
+    namespaces: new FakeNamespaces(),
+    cdi: new FakeCdi(),
+    devices: new FakeDevices(),
+    clock: new FakeClock(),
+    metrics: new FakeMetrics(),
+    events: new FakeEvents(),
+  }, { driver: DRIVER, concurrency: 2 });
+  await agent.load();
+  return { agent, cni, journal, cluster, log };
+}
+
+/** What must hold whatever was sent. */
+export function assertBench({ cni, log }: AgentBench): void {
+  holds(cni.overlaps.length === 0, `operations of one container overlap: ${cni.overlaps}`);
+  for (const { runtime } of cni.calls) {
+    for (const [key, value] of runtime.args) {
+      holds(!/[;=\0\n]/.test(value), `CNI_ARGS: ${key} is ${JSON.stringify(value)}`);
+    }
+  }
+  for (const line of log.lines) staysInside(line);
+  const longest = Math.max(0, ...log.lines.map(({ length }) => length));
+  holds(longest < 16 * 1024, `a line of the log has ${longest} characters`);
+}
