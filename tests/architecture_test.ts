@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.
   nri: ["agent/ports.ts", "claim", "ttrpc"],
-  dra: ["agent/ports.ts", "claim", "grpc"],
+  dra: ["agent/ports.ts", "claim", "files", "grpc"],
   cni: ["agent/ports.ts", "claim"],
   kube: ["agent/ports.ts", "claim"],
   journal: ["agent/ports.ts", "claim", "files"],
@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "claim",
     "cni",
     "dra",
+    "files",
     "inventory",
     "journal",
     "kube",

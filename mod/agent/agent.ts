@@ -27,6 +27,12 @@ import { type Entry, SandboxNetwork, stateOf } from "./sandbox_network.ts";
 import { SharedClaims } from "./shared_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
+/**
+ * Sandboxes with networks at once: a node has hundreds of pods. A runtime that goes on to tell of new
+ * ones and never of their end is told that there are too many.
+ */
+const MOST_SANDBOXES = 4096;
+
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT = 40_000;
 
@@ -169,13 +175,11 @@ export class Agent {
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
   attach(sandbox: Sandbox): void {
     const claims = this.#claims.ofPod(sandbox.pod.uid);
-    for (const record of claims) {
-      this.#network(sandbox).want(record.claim, record.attachments);
-      void this.#marks.set(record.claim, true);
-    }
+    for (const record of claims) assertSamePod(record, sandbox);
+    for (const record of claims) this.#want(sandbox, record);
     this.#shared.look(sandbox, (record) => {
-      this.#network(sandbox).want(record.claim, record.attachments);
-      void this.#marks.set(record.claim, true);
+      assertSamePod(record, sandbox);
+      this.#want(sandbox, record);
     });
   }
 
@@ -228,10 +232,19 @@ export class Agent {
       const known = this.#sandboxes.get(reported.id);
       // Some runtimes leave the namespace out here that they named at the start of the sandbox.
       const sandbox = reported.netns || !known ? reported : known.sandbox;
-      if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
-      living.add(sandbox.id);
-      this.attach(sandbox);
-      if (started.has(sandbox.id)) this.#warnOfLateAttach(sandbox);
+      try {
+        if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
+        living.add(sandbox.id);
+        this.attach(sandbox);
+        if (started.has(sandbox.id)) this.#warnOfLateAttach(sandbox);
+      } catch (error) {
+        // One pod that the runtime tells nonsense of must not keep the others from their networks.
+        living.add(sandbox.id);
+        this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
+          sandbox: sandbox.id,
+          error: messageOf(error),
+        });
+      }
     }
     for (const id of [...this.#sandboxes.keys()]) if (!living.has(id)) this.detach(id);
     const used = this.#claims.all().filter(({ claim }) => this.#inUse(claim.uid));
@@ -284,6 +297,17 @@ export class Agent {
     const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
     await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
     await this.#marks.close();
+  }
+
+  #want(sandbox: Sandbox, record: ClaimRecord): void {
+    if (!this.#sandboxes.has(sandbox.id) && this.#sandboxes.size >= MOST_SANDBOXES) {
+      throw new Error(
+        `${MOST_SANDBOXES} sandboxes have networks already: the container runtime does not say ` +
+          "which of them have stopped",
+      );
+    }
+    this.#network(sandbox).want(record.claim, record.attachments);
+    void this.#marks.set(record.claim, true);
   }
 
   async #passGate(
@@ -406,6 +430,19 @@ export class Agent {
       });
     }
   }
+}
+
+/** The runtime and the API server must mean the same pod: its name goes to the plugins. */
+function assertSamePod({ claim, pods }: ClaimRecord, { pod }: Sandbox): void {
+  const known = pods.find(({ uid }) => uid === pod.uid);
+  if (known && known.name === pod.name && claim.namespace === pod.namespace) return;
+  const reserved = describePod({ ...pod, namespace: claim.namespace, name: known?.name ?? "?" });
+  throw new Error(
+    `the container runtime calls the pod ${pod.uid} ${
+      JSON.stringify(pod.name).slice(0, 300)
+    }, but ` +
+      `${describeClaim(claim)} is reserved for ${reserved}`,
+  );
 }
 
 function stillAttached(ref: ClaimRef, networks: readonly SandboxNetwork[]): string {

@@ -7,6 +7,7 @@ import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { makeOwnFolder } from "../files/own_folder.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
@@ -59,7 +60,7 @@ export async function runAgent(
 ): Promise<void> {
   const { driverName: driver } = config;
   const clock = systemClock;
-  await Deno.mkdir(config.stateDir, { recursive: true, mode: 0o700 });
+  await makeOwnFolder(config.stateDir);
   const connection = new KubeConnection({ kubeconfig: config.kubeconfig });
   const plugins = new Plugins({
     cniPath: config.cniPath,

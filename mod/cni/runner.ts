@@ -1,6 +1,6 @@
 import type { AttachResult, Cni, CniResult, RuntimeConfig } from "../agent/ports.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
-import { CniError, type Command } from "./error.ts";
+import { CniError, type Command, shortened } from "./error.ts";
 import { assertRuntimeConfig, environment, stdin } from "./invocation.ts";
 import { networkData } from "./network_data.ts";
 import type { PluginCall, Plugins } from "./plugins.ts";
@@ -190,6 +190,6 @@ async function all(
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) {
-    throw new AggregateError(errors, errors.map(({ message }) => message).join("; "));
+    throw new AggregateError(errors, shortened(errors.map(({ message }) => message).join("; ")));
   }
 }

@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { AttachmentRecord, ClaimRecord, Journal, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
+import { makeOwnFolder } from "../files/own_folder.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
 
 const CLAIMS = "claims";
 const ATTACHMENTS = "attachments";
+/** A plugin's result is at most 1 MiB, and stands here with indentation. */
+const RECORD_LIMIT = 8 * 1024 * 1024;
 
 /**
  * The agent's records as files in its state folder: one small JSON file a record, which a person
@@ -25,11 +28,17 @@ export class FileJournal implements Journal {
 
   async load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }> {
     for (const kind of [CLAIMS, ATTACHMENTS]) {
-      await Deno.mkdir(join(this.#folder, kind), { recursive: true, mode: 0o700 });
+      await makeOwnFolder(join(this.#folder, kind));
     }
     return {
-      claims: await this.#loadAll(CLAIMS, parseClaimRecord),
-      attachments: await this.#loadAll(ATTACHMENTS, parseAttachmentRecord),
+      claims: await this.#loadAll(CLAIMS, {
+        parse: parseClaimRecord,
+        fileOf: ({ claim }) => claimFile(claim.uid),
+      }),
+      attachments: await this.#loadAll(ATTACHMENTS, {
+        parse: parseAttachmentRecord,
+        fileOf: attachmentFile,
+      }),
     };
   }
 
@@ -59,17 +68,28 @@ export class FileJournal implements Journal {
     }
   }
 
-  async #loadAll<T>(kind: string, parse: (json: unknown) => T): Promise<T[]> {
+  async #loadAll<T>(
+    kind: string,
+    { parse, fileOf }: {
+      readonly parse: (json: unknown) => T;
+      readonly fileOf: (record: T) => string;
+    },
+  ): Promise<T[]> {
     const records: T[] = [];
     const folder = join(this.#folder, kind);
-    for await (const { name } of Deno.readDir(folder)) {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (name.endsWith(".tmp")) {
         // A write that a crash cut off: what it was to replace still stands.
-        await Deno.remove(path);
+        await Deno.remove(path).catch((error) => this.#sayLeft(path, error));
       } else if (name.endsWith(".json")) {
         try {
-          records.push(parse(JSON.parse(await Deno.readTextFile(path))));
+          // Neither a link, which may lead anywhere, nor a pipe, whose reader would wait for ever.
+          if (!isFile) throw new Error("it is no file of its own");
+          const record = parse(JSON.parse(await readSmall(path)));
+          // By another name it could neither be replaced nor removed.
+          if (fileOf(record) !== name) throw new Error(`its name must be ${fileOf(record)}`);
+          records.push(record);
         } catch (error) {
           await this.#putAside(path, error);
         }
@@ -78,14 +98,32 @@ export class FileJournal implements Journal {
     return records;
   }
 
+  #sayLeft(path: string, cause: unknown): void {
+    this.#log.error("a file in the state folder is in the way and cannot be removed", {
+      file: path,
+      error: message(cause),
+    });
+  }
+
   async #putAside(path: string, cause: unknown): Promise<void> {
     const aside = `${path}.corrupt`;
-    await Deno.rename(path, aside);
+    try {
+      await Deno.rename(path, aside);
+    } catch (error) {
+      this.#sayLeft(path, error);
+    }
     this.#log.error(
       "a record cannot be understood and was put aside: what it names may be left on the node",
       { file: aside, error: message(cause) },
     );
   }
+}
+
+/** @throws Error for a file that is longer than any record */
+async function readSmall(path: string): Promise<string> {
+  const { size } = await Deno.lstat(path);
+  if (size > RECORD_LIMIT) throw new Error(`it has ${size} bytes, more than any record`);
+  return await Deno.readTextFile(path);
 }
 
 /** UIDs are UUIDs; whatever else comes cannot lead out of the folder. */

@@ -15,6 +15,10 @@ export interface Socket {
 
 /** More than this waiting to be read on one connection means that nobody reads it. */
 const QUEUE_LIMIT = 64 * 1024 * 1024;
+/** What a piece costs besides its bytes, about: many empty ones must not go unnoticed. */
+const PIECE_COST = 64;
+/** More than this waiting to be written means that the other side does not read. */
+const WRITE_LIMIT = 16 * 1024 * 1024;
 const READ_SIZE = 64 * 1024;
 
 /** Several connections over one socket. Frames for connections that were not opened are dropped. */
@@ -22,6 +26,8 @@ export class Mux {
   readonly #socket: Socket;
   readonly #inboxes = new Map<number, Inbox>();
   #writing: Promise<void> = Promise.resolve();
+  /** Bytes that wait to be written. */
+  #unwritten = 0;
   #closed = false;
 
   constructor(socket: Socket) {
@@ -75,10 +81,17 @@ export class Mux {
   }
 
   #write(bytes: Uint8Array): Promise<void> {
+    this.#unwritten += bytes.length + PIECE_COST;
+    // The reading side then ends, and the session with it.
+    if (this.#unwritten > WRITE_LIMIT) this.close();
     const written = this.#writing.then(async () => {
-      if (this.#closed) throw new Error("the connection is closed");
-      for (let offset = 0; offset < bytes.length;) {
-        offset += await this.#socket.write(bytes.subarray(offset));
+      try {
+        if (this.#closed) throw new Error("the connection is closed");
+        for (let offset = 0; offset < bytes.length;) {
+          offset += await this.#socket.write(bytes.subarray(offset));
+        }
+      } finally {
+        this.#unwritten -= bytes.length + PIECE_COST;
       }
     });
     this.#writing = written.catch(() => {});
@@ -95,7 +108,7 @@ class Inbox implements AsyncIterable<Uint8Array> {
 
   put(piece: Uint8Array): void {
     if (this.#ended) return;
-    this.#size += piece.length;
+    this.#size += piece.length + PIECE_COST;
     if (this.#size > QUEUE_LIMIT) throw new RangeError("a connection's queue is full");
     this.#pieces.push(piece);
     this.#wake?.();
@@ -110,7 +123,7 @@ class Inbox implements AsyncIterable<Uint8Array> {
     for (;;) {
       const piece = this.#pieces.shift();
       if (piece) {
-        this.#size -= piece.length;
+        this.#size -= piece.length + PIECE_COST;
         yield piece;
       } else if (this.#ended) {
         return;

@@ -24,7 +24,7 @@ export interface Outcome {
 
 const [target = "", seed, first, inputs, folder = ""] = Deno.args;
 const shared = new SharedArrayBuffer(4);
-const progress = new Int32Array(shared);
+const progress = new Int32Array(shared).fill(-1);
 const order: Order = {
   target,
   seed: Number(seed),
@@ -54,6 +54,8 @@ function look(): void {
     if (memory > MEMORY_LIMIT) stuck(`the process holds ${memory} bytes`);
     return;
   }
+  // The code is being loaded, or an input is being made.
+  if (index < 0) return;
   slowest = Math.max(slowest, cpu - running.cpu);
   if (memory > MEMORY_LIMIT) stuck(`the process holds ${memory} bytes`);
   if (cpu - running.cpu > CPU_LIMIT) stuck(`it runs for more than ${CPU_LIMIT} ms`);
@@ -61,7 +63,7 @@ function look(): void {
 }
 
 function stuck(problem: string): never {
-  const index = Atomics.load(progress, 0);
+  const index = running.index < 0 ? -1 - running.index : running.index;
   found.push({ index, problem, input: "run it again by itself" });
   finish(index - order.first);
 }

@@ -15,7 +15,22 @@ const TEXTS = [
 ];
 
 const NUMBERS = [
-  ...[0, -0, -1, 1, 0.5, 255, 256, 65535, 65536, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, -(2 ** 53)],
+  ...[
+    0,
+    -0,
+    -1,
+    1,
+    0.5,
+    255,
+    256,
+    65535,
+    65536,
+    2 ** 31 - 1,
+    2 ** 31,
+    2 ** 32,
+    2 ** 53,
+    -(2 ** 53),
+  ],
   ...[2 ** 63, 2 ** 64, 1e21, 1e308, Number.MAX_VALUE, Number.MIN_VALUE, Infinity, NaN],
 ];
 
@@ -53,15 +68,17 @@ const CHANGES: readonly Change[] = [
     else define(holder, random.pick(KEYS), value);
   },
   function wrap(place, random) {
-    const depth = random.oneIn(10) ? random.pick([50, 1000, 4000]) : 1 + random.below(3);
+    const depth = random.oneIn(10) ? random.pick([33, 200, 2500]) : 1 + random.below(3);
     let value = get(place);
-    for (let i = 0; i < depth; i++) value = random.oneIn(2) ? [value] : { [random.pick(KEYS)]: value };
+    for (let i = 0; i < depth; i++) {
+      value = random.oneIn(2) ? [value] : { [random.pick(KEYS)]: value };
+    }
     put(place, value);
   },
   function repeat(place, random) {
     const value = get(place);
     const times = random.oneIn(20) ? 500 : 1 + random.below(4);
-    if (Array.isArray(value) && value.length > 0) {
+    if (Array.isArray(value) && value.length > 0 && places(value).length < 100) {
       for (let i = 0; i < times; i++) value.push(structuredClone(random.pick(value)));
     } else if (typeof value === "string") {
       put(place, value.repeat(Math.min(times + 1, Math.ceil(8192 / (value.length + 1)))));
@@ -85,13 +102,21 @@ const CHANGES: readonly Change[] = [
   },
 ];
 
+/** A document that has come to have more is changed no further. */
+const MOST_PLACES = 5000;
+/** Deeper ones are more than what copies and writes documents here can take. */
+const DEEPEST = 3000;
+
 /** One of the documents, changed in one to eight places. */
 export function mutateJson(seeds: readonly Json[], random: Random): Json {
   const root: { [key: string]: Json } = { root: structuredClone(random.pick(seeds)) };
   for (let left = 1 + random.below(random.oneIn(4) ? 8 : 3); left > 0; left--) {
     const all = places(root);
-    if (all.length === 0) break;
-    random.pick(CHANGES)(random.pick(all), random, seeds);
+    if (all.length === 0 || all.length > MOST_PLACES) break;
+    const place = random.pick(all);
+    random.pick(CHANGES)(place, random, seeds);
+    // Two long chains that met.
+    if (depth(root) > DEEPEST) return leaf(random);
   }
   return root.root ?? null;
 }
@@ -122,6 +147,20 @@ function put({ holder, key }: Place, value: Json): void {
 
 function get({ holder, key }: Place): Json {
   return (Object.getOwnPropertyDescriptor(holder, key)?.value ?? null) as Json;
+}
+
+function depth(root: Json): number {
+  let deepest = 0;
+  const left = [{ value: root, at: 0 }];
+  for (let next = left.pop(); next; next = left.pop()) {
+    const { value, at } = next;
+    deepest = Math.max(deepest, at);
+    if (typeof value !== "object" || value === null) continue;
+    for (const key of Object.keys(value)) {
+      left.push({ value: get({ holder: value, key }), at: at + 1 });
+    }
+  }
+  return deepest;
 }
 
 /** Every place of a document, without recursion: documents are nested deeply here. */

@@ -30,7 +30,10 @@ type ErrorClass = new (...args: never[]) => Error;
 const LONGEST_MESSAGE = 8 * 1024;
 
 /** Passes where the error is exactly of one of these classes, and says what a person can use. */
-export function declared(error: unknown, ...classes: readonly ErrorClass[]): asserts error is Error {
+export function declared(
+  error: unknown,
+  ...classes: readonly ErrorClass[]
+): asserts error is Error {
   const is = classes.some((each) => error instanceof Error && error.constructor === each);
   if (!is) throw new Violation(`an error that is not declared: ${error}`, { cause: error });
   const { message } = error as Error;

@@ -9,7 +9,7 @@ export interface Order {
   readonly first: number;
   readonly inputs: number;
   readonly folder: string;
-  /** Holds the number of the input that is running, and how many are done. */
+  /** Holds the number of the input that is running; below 0 while none is. */
   readonly progress: SharedArrayBuffer;
 }
 
@@ -39,9 +39,9 @@ thread.onmessage = async ({ data }) => {
   let found = 0;
   let done = 0;
   for (let index = first; index < first + inputs && found < MOST_FOUND; index++, done++) {
-    Atomics.store(progress, 0, index);
     const random = new Random(seed, name, index);
     const input = target.seeds[index] ?? target.mutate(target.seeds, random);
+    Atomics.store(progress, 0, index);
     try {
       const running = target.attempt(input, random);
       if (running) await running;
@@ -53,6 +53,8 @@ thread.onmessage = async ({ data }) => {
       const shown = target.show(input).slice(0, SHOWN);
       thread.postMessage({ found: { index, problem: `${problem}\n${cause}`, input: shown } });
     }
+    // The next input takes its time to be made.
+    Atomics.store(progress, 0, -1 - index);
     // Timers and streams have their turn; and the watchdog's question is answered.
     if (index % 256 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
   }

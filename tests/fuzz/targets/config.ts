@@ -1,11 +1,11 @@
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
+import { parseConfigYaml } from "../../../mod/cmd/config_yaml.ts";
 import { parseRunConfig, type RunConfig } from "../../../mod/cmd/run_config.ts";
 import { UsageError } from "../../../mod/cmd/usage_error.ts";
 import { corpus } from "../corpus.ts";
 import { type Json, mutateJson } from "../mutate_json.ts";
 import { mutateText } from "../mutate_text.ts";
 import { declared, holds, type Target } from "../target.ts";
-import { parse } from "yaml";
 
 /** What the YAML configuration file may hold. */
 export async function makeConfig(): Promise<Target> {
@@ -16,12 +16,10 @@ export async function makeConfig(): Promise<Target> {
     seeds,
     mutate(texts, random) {
       if (random.oneIn(2)) return mutateText(texts, random);
-      try {
-        return stringify(mutateJson(documents, random));
-      } catch {
-        // Nested more deeply than the library writes.
-        return `${"[".repeat(4000)}`;
-      }
+      const document = mutateJson(documents, random);
+      // JSON is YAML too, and of the two the one that is written fast however deep it is.
+      const json = JSON.stringify(document) ?? "";
+      return json.length < 2000 && random.oneIn(2) ? stringify(document) : json;
     },
     attempt(text) {
       let config;
@@ -31,6 +29,8 @@ export async function makeConfig(): Promise<Target> {
         declared(error, UsageError);
         return;
       }
+      const given = parseConfigYaml(text) ?? {};
+      for (const key of Object.keys(given)) holds(known.has(key) || key === "kubeconfig", key);
       for (const key of Object.keys(config)) holds(known.has(key) || key === "kubeconfig", key);
       const { kubeletDir, stateDir, cdiDir, nriSocket, cniPath } = config;
       for (const path of [kubeletDir, stateDir, cdiDir || "/", nriSocket, ...cniPath]) {

@@ -22,7 +22,10 @@ const PREFIX = 5;
 /** The server answers within this, in milliseconds. */
 const PATIENCE = 5_000;
 
-const SERVICES = ["k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin", "k8s.io.kubelet.pkg.apis.dra.v1beta1.DRAPlugin"];
+const SERVICES = [
+  "k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin",
+  "k8s.io.kubelet.pkg.apis.dra.v1beta1.DRAPlugin",
+];
 const PATHS = [
   ...SERVICES.flatMap((service) => [
     `/${service}/NodePrepareResources`,
@@ -127,7 +130,9 @@ function input(random: Random): Input {
   if (random.oneIn(10)) {
     headers["grpc-timeout"] = random.pick(["1n", "99999999H", "-1S", "x", "", "0m", "1m"]);
   }
-  if (random.oneIn(20)) headers["content-type"] = random.pick(["text/plain", "application/grpc+json"]);
+  if (random.oneIn(20)) {
+    headers["content-type"] = random.pick(["text/plain", "application/grpc+json"]);
+  }
   if (random.oneIn(20)) headers["grpc-encoding"] = random.pick(["gzip", "nonsense", "identity"]);
   return { path: random.oneIn(4) ? random.pick(PATHS) : PATHS[random.below(4)]!, headers, body };
 }

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { CniResult } from "../../../mod/agent/ports.ts";
 import { CniError } from "../../../mod/cni/error.ts";
 import { Plugins } from "../../../mod/cni/plugins.ts";
 import type { ProgramOutcome } from "../../../mod/cni/program.ts";

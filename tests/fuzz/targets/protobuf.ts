@@ -49,7 +49,8 @@ export async function makeProtobuf(): Promise<Target> {
       try {
         message = fromBinary(schema, bytes);
       } catch (error) {
-        declared(error, Error, RangeError);
+        // A TypeError is what text that is no UTF-8 gives.
+        declared(error, Error, RangeError, TypeError);
         return;
       }
       const written = toBinary(schema, message);
