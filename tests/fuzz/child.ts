@@ -1,6 +1,6 @@
 /**
  * The watchdog: runs one target's inputs in a thread and looks at it from another. Ends with a line
- * of JSON. Arguments: target, seed, first input, how many, folder.
+ * of JSON. Arguments: the module of the targets, target, seed, first input, how many, folder.
  */
 import process from "node:process";
 import type { Found, Order, Report } from "./worker.ts";
@@ -8,7 +8,7 @@ import type { Found, Order, Report } from "./worker.ts";
 /** An input takes no more of the processor than this, in milliseconds: the machine may be busy. */
 const CPU_LIMIT = 1_000;
 /** Nor does it wait for longer than this. */
-const WALL_LIMIT = 20_000;
+const WALL_LIMIT = 10_000;
 /** What the whole process may hold, in bytes. */
 const MEMORY_LIMIT = 512 * 1024 * 1024;
 const LOOK = 50;
@@ -22,10 +22,11 @@ export interface Outcome {
   readonly memory: number;
 }
 
-const [target = "", seed, first, inputs, folder = ""] = Deno.args;
+const [module = "", target = "", seed, first, inputs, folder = ""] = Deno.args;
 const shared = new SharedArrayBuffer(4);
 const progress = new Int32Array(shared).fill(-1);
 const order: Order = {
+  module,
   target,
   seed: Number(seed),
   first: Number(first),

@@ -13,15 +13,22 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 /** What the code under test may hold on V8's heap, in MiB. */
 const HEAP_LIMIT = 256;
 
+const MODULE = new URL("targets.ts", import.meta.url).href;
+
 export interface FuzzOptions {
+  /** The module that has the targets. */
+  readonly module?: string;
   readonly seed: number;
   readonly first: number;
   readonly inputs: number;
 }
 
 /** Runs one target in a process; what ended that process counts as found. */
-export async function fuzz(target: string, { seed, first, inputs }: FuzzOptions): Promise<Outcome> {
-  const folder = await Deno.makeTempDir({ prefix: "network-dra-fuzz-" });
+export async function fuzz(
+  target: string,
+  { module = MODULE, seed, first, inputs }: FuzzOptions,
+): Promise<Outcome> {
+  const folder = await Deno.makeTempDir({ prefix: "network-dra-fuzz-", dir: memoryFolder() });
   try {
     const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -29,7 +36,7 @@ export async function fuzz(target: string, { seed, first, inputs }: FuzzOptions)
         ...[`--allow-read`, `--allow-write=${folder}`, "--allow-net", "--allow-env", "--allow-sys"],
         `--v8-flags=--max-old-space-size=${HEAP_LIMIT}`,
         join(ROOT, "tests/fuzz/child.ts"),
-        ...[target, `${seed}`, `${first}`, `${inputs}`, folder],
+        ...[module, target, `${seed}`, `${first}`, `${inputs}`, folder],
       ],
       env: { NO_COLOR: "1" },
       stdin: "null",
@@ -41,6 +48,16 @@ export async function fuzz(target: string, { seed, first, inputs }: FuzzOptions)
     return { done: 0, found: [{ index: first, problem, input: "" }], slowest: 0, memory: 0 };
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** In memory where there is such a folder: records are brought to the disk one by one. */
+function memoryFolder(): string | undefined {
+  const folder = "/dev/shm";
+  try {
+    return Deno.statSync(folder).isDirectory ? folder : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -50,6 +50,5 @@ export function staysInside(message: string): void {
 /** What JavaScript objects have in common must stay as it is. */
 export function assertPrototypes(): void {
   for (const key in {}) throw new Violation(`Object.prototype has got a property ${key}`);
-  // deno-lint-ignore no-for-in-array
   for (const key in []) throw new Violation(`Array.prototype has got a property ${key}`);
 }

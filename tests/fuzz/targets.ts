@@ -9,10 +9,13 @@ import { makePlugins } from "./targets/plugins.ts";
 import { makeProtobuf } from "./targets/protobuf.ts";
 import { makeTtrpc } from "./targets/ttrpc.ts";
 
-/** Everything that takes input from outside, and how much of it a long run gives. */
-export const TARGETS: Readonly<
+/** By name; with how many inputs a long run gives to each. */
+export type Targets = Readonly<
   Record<string, { readonly make: MakeTarget; readonly inputs: number }>
-> = {
+>;
+
+/** Everything that takes input from outside. */
+export const TARGETS: Targets = {
   mux: { make: makeMux, inputs: 1_000_000 },
   ttrpc: { make: makeTtrpc, inputs: 1_000_000 },
   protobuf: { make: makeProtobuf, inputs: 1_000_000 },

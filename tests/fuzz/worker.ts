@@ -1,9 +1,11 @@
 /** Runs inputs in a thread of its own, under the eyes of child.ts. */
 import { Random } from "./random.ts";
 import { assertPrototypes } from "./target.ts";
-import { TARGETS } from "./targets.ts";
+import type { Targets } from "./targets.ts";
 
 export interface Order {
+  /** The module that has the targets. */
+  readonly module: string;
   readonly target: string;
   readonly seed: number;
   readonly first: number;
@@ -35,6 +37,7 @@ const thread = self as any as {
 thread.onmessage = async ({ data }) => {
   const { target: name, seed, first, inputs, folder } = data;
   const progress = new Int32Array(data.progress);
+  const { TARGETS } = await import(data.module) as { readonly TARGETS: Targets };
   const target = await TARGETS[name]!.make(folder);
   let found = 0;
   let done = 0;
