@@ -1,4 +1,5 @@
 import type { ClaimRef } from "../claim/attachment.ts";
+import { IDENTITY } from "../claim/field.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import { CdiMarks } from "./cdi_marks.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
@@ -300,6 +301,10 @@ export class Agent {
   }
 
   #want(sandbox: Sandbox, record: ClaimRecord): void {
+    // Plugins would refuse it, at the DEL too, and the claim could not be unprepared.
+    if (!IDENTITY.test(sandbox.id)) {
+      throw new Error(`${JSON.stringify(sandbox.id.slice(0, 80))} is no id of a sandbox`);
+    }
     if (!this.#sandboxes.has(sandbox.id) && this.#sandboxes.size >= MOST_SANDBOXES) {
       throw new Error(
         `${MOST_SANDBOXES} sandboxes have networks already: the container runtime does not say ` +

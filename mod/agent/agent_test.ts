@@ -594,6 +594,18 @@ Deno.test("a pod that the runtime calls by another name than the API server gets
   await agent.close();
 });
 
+Deno.test("a sandbox whose id no plugin would take gets nothing, and nothing is recorded of it", async () => {
+  const { agent, prepare, journal } = setUp();
+  await prepare(aClaim("a"));
+  for (const id of ["", "../x", "a b", "a;b", "\0", "x".repeat(300)]) {
+    assert.throws(() => agent.attach(aSandbox(id, "p")), /is no id of a sandbox/);
+  }
+  await settle();
+  assert.equal(journal.attachments.size, 0);
+  assert.deepEqual(await agent.unprepare([ref("a")], never), new Map([["uid-a", {}]]));
+  await agent.close();
+});
+
 Deno.test("reconcile() serves the other pods when the runtime tells nonsense of one", async () => {
   const { agent, prepare, gate, namespaces, log, cni } = setUp();
   await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }), aClaim("c", { pods: ["r"] }));

@@ -19,6 +19,8 @@ const QUEUE_LIMIT = 64 * 1024 * 1024;
 const PIECE_COST = 64;
 /** More than this waiting to be written means that the other side does not read. */
 const WRITE_LIMIT = 16 * 1024 * 1024;
+/** What waits costs more than its bytes, about this much: short answers are many. */
+const WRITE_COST = 4096;
 const READ_SIZE = 64 * 1024;
 
 /** Several connections over one socket. Frames for connections that were not opened are dropped. */
@@ -29,6 +31,8 @@ export class Mux {
   /** Bytes that wait to be written. */
   #unwritten = 0;
   #closed = false;
+  /** Gives up the write that is under way. */
+  #breakOff = () => {};
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -67,6 +71,7 @@ export class Mux {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
+    this.#breakOff();
     for (const inbox of this.#inboxes.values()) inbox.end();
   }
 
@@ -81,21 +86,26 @@ export class Mux {
   }
 
   #write(bytes: Uint8Array): Promise<void> {
-    this.#unwritten += bytes.length + PIECE_COST;
+    const cost = bytes.length + WRITE_COST;
+    this.#unwritten += cost;
     // The reading side then ends, and the session with it.
     if (this.#unwritten > WRITE_LIMIT) this.close();
     const written = this.#writing.then(async () => {
-      try {
+      for (let offset = 0; offset < bytes.length;) {
         if (this.#closed) throw new Error("the connection is closed");
-        for (let offset = 0; offset < bytes.length;) {
-          offset += await this.#socket.write(bytes.subarray(offset));
-        }
-      } finally {
-        this.#unwritten -= bytes.length + PIECE_COST;
+        offset += await this.#writeSome(bytes.subarray(offset));
       }
-    });
+    }).finally(() => this.#unwritten -= cost);
     this.#writing = written.catch(() => {});
     return written;
+  }
+
+  /** Closing the socket does not end a write that the other side keeps waiting, and all waits behind it. */
+  #writeSome(bytes: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#breakOff = () => reject(new Error("the connection is closed"));
+      this.#socket.write(bytes).then(resolve, reject);
+    });
   }
 }
 
