@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { join } from "node:path";
 import { CdiSpecFiles } from "./spec_files.ts";
 
@@ -100,4 +101,33 @@ Deno.test("CdiSpecFiles.list() passes over what it did not write", () =>
     await Deno.mkdir(join(folder, "dra.networking_folder.json", "full"), { recursive: true });
     await Deno.symlink("/etc/passwd", join(folder, "dra.networking_link.json"));
     assert.deepEqual(await files.list(), [claim.uid]);
+  }));
+
+Deno.test("CdiSpecFiles cannot be led out of its folder by a UID", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
+    const part = fc.constantFrom(
+      "..",
+      ".",
+      "/",
+      "\\",
+      "\0",
+      "%2e",
+      "%2F",
+      "~",
+      "a",
+      "\n",
+      "_",
+      ".json",
+    );
+    const uids = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
+    await fc.assert(
+      fc.asyncProperty(uids, async (uid) => {
+        await files.write({ ...claim, uid });
+        await files.remove(uid);
+      }),
+      { numRuns: 200 },
+    );
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["cdi"]);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
   }));
