@@ -28,7 +28,7 @@ export async function fuzz(
   target: string,
   { module = MODULE, seed, first, inputs }: FuzzOptions,
 ): Promise<Outcome> {
-  const folder = await Deno.makeTempDir({ prefix: "network-dra-fuzz-", dir: memoryFolder() });
+  const folder = await Deno.makeTempDir({ prefix: "network-dra-fuzz-" });
   try {
     const { code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
@@ -48,16 +48,6 @@ export async function fuzz(
     return { done: 0, found: [{ index: first, problem, input: "" }], slowest: 0, memory: 0 };
   } finally {
     await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** In memory where there is such a folder: records are brought to the disk one by one. */
-function memoryFolder(): string | undefined {
-  const folder = "/dev/shm";
-  try {
-    return Deno.statSync(folder).isDirectory ? folder : undefined;
-  } catch {
-    return undefined;
   }
 }
 
