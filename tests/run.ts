@@ -11,7 +11,7 @@ import {
   spawnInPrivateNode,
 } from "../mod/simulator/private_node.ts";
 import { fetchParts } from "./support/fetch.ts";
-import { type Count, count, countTests, denoTest, sum } from "./support/test_runs.ts";
+import { type Count, count, countTests, denoTest, shown, sum } from "./support/test_runs.ts";
 import { traces } from "./support/traces.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -53,13 +53,8 @@ async function integration(files: readonly string[], folder: string): Promise<Co
   return { ...result, failed: result.failed + left.length };
 }
 
-async function main(): Promise<number> {
-  const paths = Deno.args.map((path) => path.startsWith("/") ? path : join(Deno.cwd(), path));
-  if (inPrivateNode()) {
-    await furnishPrivateNode();
-    const { failed } = await denoTest(paths, { report: Deno.env.get(REPORT)! });
-    return failed === 0 ? 0 : 1;
-  }
+/** Runs all tests, or those of some files. */
+export async function runTests(paths: readonly string[] = []): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-test-" });
   try {
     const integrations = await integrationFiles(paths);
@@ -70,12 +65,22 @@ async function main(): Promise<number> {
       counts.push(await denoTest(units, { report: join(folder, "unit.xml"), flags }));
     }
     counts.push(await integration(integrations, folder));
-    const { passed, failed, skipped } = sum(counts);
-    console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
-    return failed === 0 && passed > 0 ? 0 : 1;
+    return sum(counts);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+async function main(): Promise<number> {
+  const paths = Deno.args.map((path) => path.startsWith("/") ? path : join(Deno.cwd(), path));
+  if (inPrivateNode()) {
+    await furnishPrivateNode();
+    const { failed } = await denoTest(paths, { report: Deno.env.get(REPORT)! });
+    return failed === 0 ? 0 : 1;
+  }
+  const result = await runTests(paths);
+  console.log(`\n${shown(result)}`);
+  return result.failed === 0 && result.passed > 0 ? 0 : 1;
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -9,6 +9,7 @@ import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import type { Clock, Log } from "../agent/ports.ts";
 import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
 import { GrpcServer } from "../grpc/server.ts";
+import { removeDeadSockets } from "./dead_sockets.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
@@ -24,6 +25,8 @@ export interface DraPluginOptions {
   readonly driver: string;
   /** The kubelet's folder, the same inside and outside the container. */
   readonly kubeletDir: string;
+  /** UID of the agent's pod: two agents of a node then have sockets of their own (rolling update). */
+  readonly podUid?: string;
   readonly log: Log;
   readonly clock: Clock;
   /** The kubelet said whether it took the plugin; false too when it forgets it, for the registry socket is gone. */
@@ -31,13 +34,15 @@ export interface DraPluginOptions {
 }
 
 /** Where the sockets of a driver are. */
-export function socketPaths({ kubeletDir, driver }: {
+export function socketPaths({ kubeletDir, driver, podUid }: {
   readonly kubeletDir: string;
   readonly driver: string;
+  readonly podUid?: string;
 }): { readonly service: string; readonly registry: string } {
+  const infix = podUid ? `-${podUid}` : "";
   return {
-    service: join(kubeletDir, "plugins", driver, "dra.sock"),
-    registry: join(kubeletDir, "plugins_registry", `${driver}-reg.sock`),
+    service: join(kubeletDir, "plugins", driver, `dra${infix}.sock`),
+    registry: join(kubeletDir, "plugins_registry", `${driver}${infix}-reg.sock`),
   };
 }
 
@@ -95,6 +100,7 @@ export class DraPlugin {
   async start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
     await this.#secureFolders();
+    await removeDeadSockets(this.#options);
     // The kubelet calls as soon as it sees the registry socket.
     await this.#service.listen();
     await this.#registry.listen();

@@ -53,6 +53,11 @@ const attachmentRecord = v.object({
     }),
     at: text,
   })),
+  lost: v.optional(v.object({
+    reason: v.picklist(["NetworkInterfaceLost", "DeviceRemoved"]),
+    message: v.string(),
+    since: text,
+  })),
 });
 
 function isInterfaceName(name: string): boolean {

@@ -36,21 +36,26 @@ export async function privateNodeObstacle(): Promise<string | undefined> {
 const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 
 /**
- * Runs a program inside a new private node, with this process's output and errors.
+ * Runs a program inside a new private node, with this process's output and errors unless they are to
+ * be piped.
  *
  * Its input is a pipe: unshare hands no signals on, but the pipe's end reaches the program inside,
  * whichever way this process ends.
  */
 export function spawnInPrivateNode(
   program: string,
-  options: { readonly args: readonly string[]; readonly env?: Readonly<Record<string, string>> },
+  { args, env, output = "inherit" }: {
+    readonly args: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    readonly output?: "inherit" | "piped";
+  },
 ): Deno.ChildProcess {
   return new Deno.Command("unshare", {
-    args: [...NAMESPACES, program, ...options.args],
-    env: { ...options.env, [MARK]: "1" },
+    args: [...NAMESPACES, program, ...args],
+    env: { ...env, [MARK]: "1" },
     stdin: "piped",
-    stdout: "inherit",
-    stderr: "inherit",
+    stdout: output,
+    stderr: output,
   }).spawn();
 }
 

@@ -25,6 +25,7 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
   Event: { api: "/api/v1", plural: "events" },
   ServiceAccount: { api: "/api/v1", plural: "serviceaccounts" },
   Deployment: { api: "/apis/apps/v1", plural: "deployments" },
+  ReplicaSet: { api: "/apis/apps/v1", plural: "replicasets" },
   Job: { api: "/apis/batch/v1", plural: "jobs" },
   ClusterRole: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterroles" },
   ClusterRoleBinding: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterrolebindings" },
@@ -109,6 +110,17 @@ export class Api {
     return (await this.request("GET", pathOf(ref))).items;
   }
 
+  /** The objects as they are, and then as they become, until the signal is aborted. */
+  async *watch(ref: Omit<Ref, "name">, signal: AbortSignal): AsyncGenerator<Json> {
+    const response = await this.#fetch("GET", `${pathOf(ref)}?watch=1`, { signal });
+    let rest = "";
+    for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) yield JSON.parse(line).object;
+    }
+  }
+
   /** As `kubectl apply --server-side` does. */
   async apply(manifest: Manifest): Promise<Json> {
     const { kind, metadata: { name, namespace } } = manifest;
@@ -117,10 +129,18 @@ export class Api {
   }
 
   /** As `kubectl delete` does; with 0 seconds, as with --force. It may be gone already. */
-  async delete(ref: Ref, { graceSeconds }: { readonly graceSeconds?: number } = {}): Promise<void> {
-    const query = graceSeconds === undefined ? "" : `gracePeriodSeconds=${graceSeconds}&`;
+  async delete(
+    ref: Ref,
+    { graceSeconds, orphans = false }: {
+      readonly graceSeconds?: number;
+      /** Leaves what it owns. */
+      readonly orphans?: boolean;
+    } = {},
+  ): Promise<void> {
+    const grace = graceSeconds === undefined ? "" : `gracePeriodSeconds=${graceSeconds}&`;
+    const query = `${grace}propagationPolicy=${orphans ? "Orphan" : "Background"}`;
     try {
-      await this.request("DELETE", `${pathOf(ref)}?${query}propagationPolicy=Background`);
+      await this.request("DELETE", `${pathOf(ref)}?${query}`);
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 404) throw error;
     }
@@ -132,15 +152,24 @@ export class Api {
     body?: unknown,
     contentType = "application/json",
   ): Promise<Json> {
-    const response = await this.#fetch(method, path, body, contentType);
+    const response = await this.#fetch(method, path, { body, contentType });
     const text = await response.text();
     if (response.ok) return JSON.parse(text);
     throw new ApiError(response.status, `${method} ${path}: ${response.status}: ${text}`);
   }
 
-  async #fetch(method: string, path: string, body?: unknown, contentType?: string) {
+  async #fetch(
+    method: string,
+    path: string,
+    { body, contentType, signal }: {
+      readonly body?: unknown;
+      readonly contentType?: string;
+      readonly signal?: AbortSignal;
+    } = {},
+  ) {
     return await fetch(this.#server + path, {
       method,
+      signal,
       client: this.#http,
       ...(body !== undefined && { body: JSON.stringify(body) }),
       headers: {

@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ip } from "../../mod/simulator/private_node.ts";
-import { AgentProcess } from "../support/agent_process.ts";
-import { Containerd, type ContainerdVersion, IMAGE } from "../support/containerd.ts";
+import { agentArguments, AgentProcess } from "../support/agent_process.ts";
+import { Containerd, IMAGE } from "../support/containerd.ts";
 import { busyboxParts } from "../support/image.ts";
 import { agentToken, installAccount } from "./agent_account.ts";
 import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
-import { fetchKubernetes } from "./kubernetes_programs.ts";
+import { fetchKubernetes, minorOf } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
 import { DRIVER } from "./objects.ts";
+import type { Releases } from "./parts.ts";
 import { until } from "./poll.ts";
 
 export const NODE = "node-1";
@@ -31,8 +32,12 @@ export class Cluster {
   readonly kubelet: Kubelet;
   /** All that ran, the present one last. */
   readonly #agents: AgentProcess[] = [];
+  #driver = DRIVER;
+  /** Of Kubernetes' version. */
+  readonly minor: number;
 
   private constructor(parts: {
+    readonly minor: number;
     readonly folder: string;
     readonly agentConfig: string;
     readonly links: readonly string[];
@@ -41,6 +46,7 @@ export class Cluster {
     readonly containerd: Containerd;
     readonly kubelet: Kubelet;
   }) {
+    this.minor = parts.minor;
     this.#folder = parts.folder;
     this.#agentConfig = parts.agentConfig;
     this.#links = parts.links;
@@ -50,13 +56,13 @@ export class Cluster {
     this.kubelet = parts.kubelet;
   }
 
-  static async start({ cgroup, version }: {
+  static async start({ cgroup, kubernetes, syncFrequency, ...versions }: Releases & {
     /** Name of the cgroup for its pods. */
     readonly cgroup: string;
-    /** Of containerd. */
-    readonly version: ContainerdVersion;
+    /** Of the kubelet, where it is not its default. */
+    readonly syncFrequency?: string;
   }): Promise<Cluster> {
-    const programs = await fetchKubernetes();
+    const programs = await fetchKubernetes(kubernetes);
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
     const logs = join(folder, "log");
@@ -66,7 +72,7 @@ export class Cluster {
     const registry = ImageRegistry.start();
     started.defer(() => registry.stop());
     const containerd = await Containerd.start({
-      version,
+      version: versions.containerd,
       folder: join(folder, "ctd"),
       cgroup,
       registry: registry.url,
@@ -85,6 +91,7 @@ export class Cluster {
       clientCa: plane.ca,
       runtimeSocket: containerd.paths.socket,
       cgroup: containerd.cgroup,
+      syncFrequency,
     });
     started.defer(() => kubelet.stop());
     await kubelet.start();
@@ -93,8 +100,16 @@ export class Cluster {
     const token = await tokenOn(NODE, plane.api);
     const agentConfig = await plane.writeKubeconfig("agent", { token });
     const links = await linkNames();
-    const parts = started.move();
-    const cluster = new Cluster({ folder, agentConfig, links, parts, plane, containerd, kubelet });
+    const cluster = new Cluster({
+      minor: minorOf(kubernetes),
+      folder,
+      agentConfig,
+      links,
+      parts: started.move(),
+      plane,
+      containerd,
+      kubelet,
+    });
     try {
       await Deno.mkdir(cluster.#wrappers);
       await cluster.startAgent();
@@ -126,19 +141,70 @@ export class Cluster {
     return await this.#plane.apiAs(await tokenOn(nodeName, this.api));
   }
 
-  async startAgent(): Promise<void> {
+  /** @param main another main program that takes the same flags */
+  async startAgent(
+    { main, logLevel = "debug", podUid }: {
+      readonly main?: string;
+      readonly logLevel?: string;
+      /** Of the agent's pod: then it can start beside another. */
+      readonly podUid?: string;
+    } = {},
+  ): Promise<void> {
+    const args = agentArguments().map((arg) => main && arg.endsWith("/main.ts") ? main : arg);
     this.#agents.push(
       new AgentProcess([
-        ...["--node-name", NODE, "--driver-name", DRIVER, "--kubeconfig", this.#agentConfig],
+        ...["--log-level", logLevel],
+        ...["--node-name", NODE, "--driver-name", this.#driver, "--kubeconfig", this.#agentConfig],
         ...["--kubelet-dir", join(this.#folder, "kubelet")],
         ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
         ...["--state-dir", join(this.#folder, "state")],
         ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
-      ]),
+        ...podUid ? ["--pod-uid", podUid] : [],
+      ], { args }),
     );
     await until("the agent is ready", () => {
       return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));
     }, { limit: 30_000, explain: () => Promise.resolve(this.agent.log) });
+  }
+
+  /**
+   * As a rolling update does on a node: a new agent starts beside the present one, which ends when
+   * the new one is ready.
+   */
+  async rollAgent(): Promise<void> {
+    const old = this.agent;
+    await this.startAgent({ podUid: crypto.randomUUID() });
+    assert.equal(await old.end(), 0, old.log);
+  }
+
+  /** Runs `body` with the agent under another driver name, installed as the chart does for that. */
+  async withDriver(driver: string, body: () => Promise<void>): Promise<void> {
+    await this.#changeDriver(driver);
+    try {
+      await body();
+    } finally {
+      await this.#changeDriver(DRIVER);
+    }
+  }
+
+  async #changeDriver(driver: string): Promise<void> {
+    await this.agent.end();
+    // The kubelet would do so half a minute later.
+    for (const { metadata: { name } } of await this.slices()) {
+      await this.api.delete({ kind: "ResourceSlice", name });
+    }
+    await installAccount(this.api, driver);
+    this.#driver = driver;
+    await this.startAgent();
+  }
+
+  /** The node's interface for which the device of a claim's result stands; undefined for `cni`. */
+  async interfaceOf(
+    { pool, device }: { readonly pool: string; readonly device: string },
+  ): Promise<string | undefined> {
+    const slices = (await this.slices()).filter(({ spec }) => spec.pool.name === pool);
+    const found = slices.flatMap(({ spec }) => spec.devices).find(({ name }) => name === device);
+    return found?.attributes.interface?.string;
   }
 
   /** @param meanwhile what happens while it is away */

@@ -3,24 +3,26 @@ import { Cluster } from "./cluster.ts";
 import { Space } from "./space.ts";
 import { fromEnvironment } from "./surroundings.ts";
 
-const chosen = Object.entries(CASES).filter(([name]) => name.includes(Deno.args.join(" ")));
+/** What pods wait for is looked at after a few seconds, not after a minute and more. */
+const SYNC_FREQUENCY = "5s";
 
+const surroundings = fromEnvironment();
 let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
-  cluster = await Cluster.start(fromEnvironment());
+  cluster = await Cluster.start({ ...surroundings, syncFrequency: SYNC_FREQUENCY });
 });
 
 Deno.test.afterAll(async () => {
   await cluster?.stop();
 });
 
-for (const [name, body] of chosen) {
+for (const name of JSON.parse(surroundings.cases) as string[]) {
   Deno.test({
     name,
     // The cluster lives from the first case to the last.
     sanitizeOps: false,
     sanitizeResources: false,
-    fn: () => Space.run(cluster!, body),
+    fn: () => Space.run(cluster!, CASES[name]!),
   });
 }

@@ -99,7 +99,7 @@ export class ControlPlane {
     const names = ["IP:127.0.0.1", "IP:10.96.0.1", "DNS:localhost"];
     const serving = await this.#authority.issue("apiserver", { subject: "/CN=apiserver", names });
     const user = await this.#authority.issue("admin", { subject: ADMIN });
-    const apiServer = this.#startApiServer(serving);
+    const apiServer = this.#startApiServer(serving, user);
     this.api = await Api.connect(SERVER, { ca: this.ca, user });
     await until("the API server is ready", async () => {
       if (apiServer.ended) throw new Error(`the API server ended:\n${await apiServer.log()}`);
@@ -118,12 +118,15 @@ export class ControlPlane {
     ]);
   }
 
-  #startApiServer(serving: Certificate): Daemon {
+  #startApiServer(serving: Certificate, user: Certificate): Daemon {
     const { tokenKey } = this.#authority;
     return this.#start("apiserver", this.#options.programs["kube-apiserver"], [
       ...[`--etcd-servers=${ETCD}`, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"],
       ...["--secure-port=6443", "--endpoint-reconciler-type=none"],
       ...[`--tls-cert-file=${serving.cert}`, `--tls-private-key-file=${serving.key}`],
+      // For `kubectl exec` and `kubectl logs`.
+      ...[`--kubelet-client-certificate=${user.cert}`, `--kubelet-client-key=${user.key}`],
+      "--kubelet-preferred-address-types=InternalIP",
       ...[`--client-ca-file=${this.ca}`, "--authorization-mode=Node,RBAC"],
       "--enable-admission-plugins=NodeRestriction",
       ...[

@@ -12,6 +12,8 @@ export interface KubeletOptions {
   readonly runtimeSocket: string;
   /** Below each controller, where pods belong. */
   readonly cgroup: string;
+  /** How often it looks at what pods wait for, such as `5s`: after that, and up to a half more. */
+  readonly syncFrequency?: string;
 }
 
 /** A real kubelet. Pods go on while it is away. */
@@ -52,7 +54,7 @@ export class Kubelet {
   }
 
   #configuration() {
-    const { folder, clientCa, runtimeSocket, cgroup } = this.#options;
+    const { folder, clientCa, runtimeSocket, cgroup, syncFrequency } = this.#options;
     return {
       apiVersion: "kubelet.config.k8s.io/v1beta1",
       kind: "KubeletConfiguration",
@@ -66,6 +68,7 @@ export class Kubelet {
       podLogsDir: join(folder, "logs"),
       volumePluginDir: join(folder, "volume-plugins"),
       maxPods: 250,
+      ...(syncFrequency && { syncFrequency }),
       // Machines with cgroup v1 only.
       failCgroupV1: false,
       cgroupDriver: "cgroupfs",

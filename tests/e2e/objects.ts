@@ -3,8 +3,8 @@ import { macvlan, type NetworkOptions } from "../support/claims.ts";
 import type { Manifest } from "./api.ts";
 
 const GROUP_VERSION = "resource.k8s.io/v1";
-/** The driver of examples/demo-a. */
-export const DRIVER = "poc.dra.networking";
+/** As the chart installs it. */
+export const DRIVER = "dra.networking";
 
 /** The class that most claims name, and that is installed with the agent. */
 export const CLASS = "network-interface";

@@ -1,121 +1,129 @@
 /**
- * The end-to-end tests (`deno task e2e [--all] [WORDS]`): the agent on real Kubernetes, in a private
- * node whose end unmakes whatever they made. `--all` runs them with each release of containerd, not
- * the newest only; WORDS choose cases by their names. Ends with one line that counts everything.
+ * The end-to-end tests (`deno task e2e [--all] [WORDS]`): the agent on real Kubernetes, in private
+ * nodes whose end unmakes whatever they made. Several clusters share the cases, as each waits most of
+ * the time. `--all` goes through the supported releases of Kubernetes and containerd too, with the
+ * main cases; WORDS choose cases by their names. Ends with one line that counts everything.
  */
 import { join } from "node:path";
-import {
-  furnishPrivateNode,
-  inPrivateNode,
-  privateNodeObstacle,
-  spawnInPrivateNode,
-} from "../../mod/simulator/private_node.ts";
-import {
-  CONTAINERD,
-  type ContainerdVersion,
-  fetchContainerd,
-  removeCgroup,
-} from "../support/containerd.ts";
-import { type Count, count, denoTest, sum } from "../support/test_runs.ts";
+import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_node.ts";
+import { removeCgroup } from "../support/containerd.ts";
+import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
-import { CASES } from "./cases/all.ts";
-import { fetchEtcd } from "./control_plane.ts";
-import { fetchKubernetes, KUBERNETES } from "./kubernetes_programs.ts";
+import { casesOf } from "./cases/all.ts";
+import { endWithRunner, interrupted, runInside } from "./inside.ts";
+import { KUBERNETES } from "./kubernetes_programs.ts";
+import { fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
 
 const TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
 /** Cgroups of tests that run at the same time. */
 const OTHER_TESTS = /^\/sys\/fs\/cgroup\/.*network-dra-/;
+/** Clusters at once: two cores are busy with so many. */
+const CLUSTERS = 3;
 
-const all = Deno.args.includes("--all");
-const words = Deno.args.filter((arg) => arg !== "--all");
-const versions: ContainerdVersion[] = all
-  ? Object.keys(CONTAINERD).reverse() as ContainerdVersion[]
-  : ["2.1"];
-let interrupted = false;
-
-/** Brings what the tests need into the cache; gives why they cannot be run. */
-async function fetchParts(): Promise<string | undefined> {
-  const progress = (line: string) => console.log(line);
-  const obstacle = await privateNodeObstacle();
-  if (obstacle) return obstacle;
-  const kubernetes = await fetchKubernetes({ progress });
-  if ("missing" in kubernetes) return kubernetes.missing;
-  await fetchEtcd({ progress });
-  for (const version of versions) await fetchContainerd(version, { progress });
-  return undefined;
+/** What the agent is tested with. */
+interface Combination extends Releases {
+  /** Whether only with the main cases. */
+  readonly main: boolean;
 }
 
-async function endToEnd(): Promise<Count> {
-  const obstacle = await fetchParts();
-  if (obstacle) {
-    const skipped = Object.keys(CASES).length * versions.length;
-    console.log(`skipped the ${skipped} end-to-end tests: ${obstacle}`);
-    return { passed: 0, failed: 0, skipped };
-  }
+const USUAL: Combination = { kubernetes: KUBERNETES, containerd: "2.1", main: false };
+const FURTHER: readonly Combination[] = [
+  { kubernetes: KUBERNETES, containerd: "1.7", main: true },
+  { kubernetes: "1.34.4", containerd: "2.1", main: true },
+  { kubernetes: "1.37.2", containerd: "2.1", main: true },
+];
+
+export interface EndToEndOptions {
+  readonly all?: boolean;
+  /** Runs only the cases whose names hold this. */
+  readonly words?: string;
+}
+
+/** Runs the tests, and says of each combination of releases what came of it. */
+export async function endToEnd({ all = false, words = "" }: EndToEndOptions = {}): Promise<Count> {
   const counts: Count[] = [];
-  for (const version of versions) {
-    console.log(`\nwith Kubernetes ${KUBERNETES} and containerd ${version}:`);
-    counts.push(await runWith(version));
-    if (interrupted) break;
+  const lines: string[] = [];
+  for (const combination of all ? [USUAL, ...FURTHER] : [USUAL]) {
+    const { kubernetes, containerd } = combination;
+    const name = `Kubernetes ${kubernetes}, containerd ${containerd}`;
+    console.log(`\n${name}:`);
+    const began = Date.now();
+    const result = await runWith(combination, words);
+    counts.push(result);
+    lines.push(`${name}: ${shown(result)} (${Math.round((Date.now() - began) / 1000)} s)`);
+    if (interrupted()) break;
   }
+  console.log(`\n${lines.join("\n")}`);
   return sum(counts);
 }
 
-async function runWith(version: ContainerdVersion): Promise<Count> {
+async function runWith(combination: Combination, words: string): Promise<Count> {
+  const cases = casesOf(combination).filter((name) => name.includes(words));
+  const obstacle = await fetchParts(combination);
+  if (obstacle) {
+    console.log(`skipped the ${cases.length} end-to-end tests: ${obstacle}`);
+    return { passed: 0, failed: 0, skipped: cases.length };
+  }
   const before = await traces();
+  const cgroup = `network-dra-e2e-${crypto.randomUUID().slice(0, 8)}`;
+  const clusters = Math.max(1, Math.min(CLUSTERS, Math.ceil(cases.length / 4)));
+  const shares = Array.from({ length: clusters }, (_, n) => {
+    const share = cases.filter((_, i) => i % clusters === n);
+    return runShare(combination, share, { cgroup: `${cgroup}-${n}`, mark: `${n + 1}` });
+  });
+  const result = sum(await Promise.all(shares));
+  const left = (await traces()).filter((trace) =>
+    !before.includes(trace) && (trace.includes(cgroup) || !OTHER_TESTS.test(trace))
+  );
+  for (const trace of left) {
+    console.log(`left behind on the machine: ${trace}`);
+    // Namespaces end by themselves; cgroups do not.
+    if (trace.startsWith("/sys/fs/cgroup") && trace.includes(cgroup)) await removeCgroup(trace);
+  }
+  return { ...result, failed: result.failed + left.length };
+}
+
+/** Runs some of the cases on a cluster of their own; each line of its output begins with the mark. */
+async function runShare(
+  { kubernetes, containerd }: Combination,
+  cases: readonly string[],
+  { cgroup, mark }: { readonly cgroup: string; readonly mark: string },
+): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const cgroup = `network-dra-e2e-${crypto.randomUUID().slice(0, 8)}`;
-    const success = await runInside(toEnvironment({ report, cgroup, version }));
-    const result = await count(report, success);
-    const left = (await traces()).filter((trace) =>
-      !before.includes(trace) && (trace.includes(cgroup) || !OTHER_TESTS.test(trace))
-    );
-    for (const trace of left) {
-      console.log(`left behind on the machine: ${trace}`);
-      // Namespaces end by themselves; cgroups do not.
-      if (trace.endsWith(`/${cgroup}`)) await removeCgroup(trace);
-    }
-    return { ...result, failed: result.failed + left.length };
+    const env = { report, cgroup, kubernetes, containerd, cases: JSON.stringify(cases) };
+    const success = await runInside(import.meta.filename!, {
+      env: toEnvironment(env),
+      print: (line) => console.log(`${mark}  ${line}`),
+    });
+    return await count(report, success);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-/** Runs the tests in a private node, which ends with them or when this process is told to end. */
-async function runInside(env: Readonly<Record<string, string>>): Promise<boolean> {
-  const inside = spawnInPrivateNode(Deno.execPath(), {
-    args: ["run", "--allow-all", "--quiet", import.meta.filename!, ...words],
-    env,
-  });
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  const end = () => {
-    interrupted = true;
-    inside.kill("SIGKILL");
-  };
-  for (const signal of signals) Deno.addSignalListener(signal, end);
-  const { success } = await inside.status;
-  for (const signal of signals) Deno.removeSignalListener(signal, end);
-  return success;
-}
-
 async function main(): Promise<number> {
   if (inPrivateNode()) {
+    void endWithRunner();
     await furnishPrivateNode();
-    const { report } = fromEnvironment();
-    const { failed } = await denoTest([TESTS, "--", ...words], { report });
+    const { failed } = await denoTest([TESTS], { report: fromEnvironment().report });
     return failed === 0 ? 0 : 1;
   }
-  const { passed, failed, skipped } = await endToEnd();
-  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
-  return failed === 0 ? 0 : 1;
+  const result = await endToEnd({
+    all: Deno.args.includes("--all"),
+    words: Deno.args.filter((arg) => arg !== "--all").join(" "),
+  });
+  console.log(`\n${shown(result)}`);
+  return result.failed === 0 ? 0 : 1;
 }
 
-try {
-  Deno.exit(await main());
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  Deno.exit(1);
+if (import.meta.main) {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
 }

@@ -6,8 +6,10 @@ import { until } from "./poll.ts";
 
 /** Objects that are of no namespace. */
 const CLUSTER_WIDE = ["DeviceClass"];
-/** What users make, those first that make others. */
-const KINDS = ["Deployment", "Job", "Pod", "ResourceClaimTemplate", "ResourceClaim"];
+/** What makes pods, those first that make others. */
+const MAKERS = ["Deployment", "ReplicaSet", "Job"];
+/** What else there is of a case. */
+const KINDS = ["Pod", "ResourceClaimTemplate", "ResourceClaim"];
 
 export type Case = (space: Space) => Promise<void>;
 
@@ -34,12 +36,12 @@ export class Space {
     await until("the namespace can be used", () => space.get("ServiceAccount", "default"));
     try {
       await body(space);
-      await space.#clear();
+      await space.clear();
       await cluster.assertNothingLeft();
     } catch (error) {
       console.error(await space.#explain(from));
       // What cannot be cleared says less than why the case failed.
-      await space.#clear().catch((problem) => console.error(problem.message));
+      await space.clear().catch((problem) => console.error(problem.message));
       throw error;
     }
   }
@@ -154,6 +156,37 @@ export class Space {
     return { address, entry, claim: found };
   }
 
+  /**
+   * The status entries of all claims of a pod, once each is ready, held against what the pod sees.
+   * Of a claim with requests for other drivers' devices too, only this driver's are ready.
+   */
+  async networksOf(pod: Json): Promise<Json[]> {
+    const entries = [];
+    for (const name of claimsOf(pod)) {
+      const explain = async () => JSON.stringify((await this.get("ResourceClaim", name))?.status);
+      entries.push(
+        ...await until(`the status of claim ${name} is complete`, async () => {
+          const { allocation, devices = [] } = (await this.get("ResourceClaim", name)).status;
+          return devices.length === allocation.devices.results.length && devices.every(isReady)
+            ? devices as Json[]
+            : undefined;
+        }, { limit: 20_000, explain }),
+      );
+    }
+    for (const { networkData: { interfaceName, hardwareAddress, ips } } of entries) {
+      const shown = await this.exec(pod, "ip", "addr", "show", interfaceName);
+      for (
+        const part of [
+          `link/ether ${hardwareAddress} `,
+          ...ips.map((each: string) => `${each} `),
+        ]
+      ) {
+        assert.ok(shown.includes(part), `${part}is not in\n${shown}`);
+      }
+    }
+    return entries;
+  }
+
   /** A claim and its status entry with this network data, once it has one that is ready. */
   async #statusOf(name: string, networkData: Json): Promise<{ found: Json; entry: Json }> {
     const explain = async () => JSON.stringify((await this.get("ResourceClaim", name))?.status);
@@ -162,8 +195,7 @@ export class Space {
       async () => {
         const found = await this.get("ResourceClaim", name);
         const entry = found?.status?.devices?.find((device: Json) =>
-          isDeepStrictEqual(device.networkData, networkData) &&
-          device.conditions[0].type === "Ready" && device.conditions[0].status === "True"
+          isDeepStrictEqual(device.networkData, networkData) && isReady(device)
         );
         return entry ? { found, entry } : undefined;
       },
@@ -171,11 +203,23 @@ export class Space {
     );
   }
 
-  async #clear(): Promise<void> {
-    const { api } = this.cluster;
+  /** Deletes all that is in it, and waits until it is gone. */
+  async clear(): Promise<void> {
+    const { cluster: { api }, namespace } = this;
+    for (const kind of MAKERS) {
+      const all = await this.list(kind);
+      for (const { metadata: { name } } of all) {
+        await api.delete({ kind, name, namespace }, { orphans: true });
+      }
+      await until(`what is of kind ${kind} is gone`, async () => {
+        return all.length === 0 || (await this.list(kind)).length === 0 || undefined;
+      });
+    }
     for (const kind of KINDS) {
       for (const { metadata: { name } } of await this.list(kind)) {
-        await api.delete({ kind, name, namespace: this.namespace });
+        // Users' containers often ignore signals: that is not waited for.
+        const graceSeconds = kind === "Pod" ? 1 : undefined;
+        await api.delete({ kind, name, namespace }, { graceSeconds });
       }
     }
     await until("the pods and claims are gone", async () => {
@@ -199,7 +243,12 @@ export class Space {
   }
 }
 
-function runs({ metadata, status }: Json): boolean {
+function isReady({ conditions: [condition] }: Json): boolean {
+  return condition.type === "Ready" && condition.status === "True";
+}
+
+/** Whether a pod's containers run. */
+export function runs({ metadata, status }: Json): boolean {
   const containers: Json[] = status.containerStatuses ?? [];
   return metadata.deletionTimestamp === undefined && status.phase === "Running" &&
     containers.length > 0 && containers.every(({ ready }) => ready);

@@ -1,10 +1,13 @@
 /** What the runner says to the tests inside the private node, by environment variables. */
 import type { ContainerdVersion } from "../support/containerd.ts";
+import type { KubernetesVersion } from "./kubernetes_programs.ts";
 
 const NAMES = {
   report: "NETWORK_DRA_E2E_REPORT",
   cgroup: "NETWORK_DRA_E2E_CGROUP",
-  version: "NETWORK_DRA_E2E_CONTAINERD",
+  kubernetes: "NETWORK_DRA_E2E_KUBERNETES",
+  containerd: "NETWORK_DRA_E2E_CONTAINERD",
+  cases: "NETWORK_DRA_E2E_CASES",
 } as const;
 
 export interface Surroundings {
@@ -12,8 +15,10 @@ export interface Surroundings {
   readonly report: string;
   /** Where pods belong: the runner removes what a run that was broken off leaves of it. */
   readonly cgroup: string;
-  /** Of containerd. */
-  readonly version: ContainerdVersion;
+  readonly kubernetes: KubernetesVersion;
+  readonly containerd: ContainerdVersion;
+  /** The names of the cases to run, a JSON list. */
+  readonly cases: string;
 }
 
 export function toEnvironment(surroundings: Surroundings): Record<string, string> {

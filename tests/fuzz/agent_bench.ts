@@ -1,5 +1,6 @@
 /** An agent whose ports are fakes, for input that comes through its hooks. */
 import { Agent } from "../../mod/agent/agent.ts";
+import { Seat } from "../../mod/agent/seat.ts";
 import {
   anAttachment,
   FakeCdi,
@@ -19,6 +20,7 @@ export const DRIVER = "dra.networking";
 
 export interface AgentBench {
   readonly agent: Agent;
+  readonly seat: Seat;
   readonly cni: FakeCni;
   readonly journal: FakeJournal;
   readonly cluster: FakeCluster;
@@ -39,20 +41,23 @@ export async function agentBench(): Promise<AgentBench> {
     shareable: true,
     attachments: [anAttachment("net1")],
   });
+  const [cdi, clock] = [new FakeCdi(), new FakeClock()];
   const agent = new Agent({
     cni,
     journal,
     cluster,
     log,
     namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
+    cdi,
     devices: new FakeDevices(),
-    clock: new FakeClock(),
+    clock,
     metrics: new FakeMetrics(),
     events: new FakeEvents(),
   }, { driver: DRIVER, concurrency: 2 });
   await agent.load();
-  return { agent, cni, journal, cluster, log };
+  const seat = new Seat({ journal, cdi, clock });
+  await seat.take(agent);
+  return { agent, seat, cni, journal, cluster, log };
 }
 
 /** What must hold whatever was sent. */

@@ -1,28 +1,25 @@
 /** Each example does on a simulated node what its README says. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { cli } from "../support/cli.ts";
 import { readObjects } from "../support/deployment.ts";
+import { EXAMPLES, EXAMPLES_FOLDER, readExample } from "../support/examples.ts";
 
-const EXAMPLES = new URL("../../examples", import.meta.url).pathname;
-const CLASSES = join(EXAMPLES, "device-classes.yaml");
-const MANIFESTS = join(EXAMPLES, "../deploy/manifests/network-dra.yaml");
+const CLASSES = join(EXAMPLES_FOLDER, "device-classes.yaml");
+const MANIFESTS = join(EXAMPLES_FOLDER, "../deploy/manifests/network-dra.yaml");
 
 interface Shown {
   readonly networkData: Readonly<Record<string, unknown>>;
 }
 
-const folders = (await Array.fromAsync(Deno.readDir(EXAMPLES)))
-  .filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
-
 Deno.test("every example has a README with what it needs, how it runs and what comes out", async () => {
-  assert.ok(folders.length > 1);
-  for (const name of folders) {
-    const readme = await Deno.readTextFile(join(EXAMPLES, name, "README.md"));
+  assert.ok(EXAMPLES.length > 1);
+  for (const name of EXAMPLES) {
+    const { readme, expected } = await readExample(name);
     for (const part of ["Requirements", "Run it", "What to expect", "Clean up"]) {
       assert.match(readme, new RegExp(`^## ${part}$`, "m"), name);
     }
+    assert.ok(expected.length > 0, name);
   }
 });
 
@@ -33,18 +30,17 @@ Deno.test("the examples' DeviceClasses are those of the chart", async () => {
   assert.deepEqual(await specs(CLASSES), await specs(MANIFESTS));
 });
 
-for (const name of folders) {
+for (const name of EXAMPLES) {
+  const { file, expected, simulated } = await readExample(name);
+  // The others are run by the end-to-end tests only.
+  if (!simulated) continue;
   Deno.test(`example ${name}`, async () => {
-    const readme = await Deno.readTextFile(join(EXAMPLES, name, "README.md"));
-    const [, block = ""] = readme.split("## What to expect")[1]!.match(/```yaml\n(.*?)```/s) ?? [];
-    const { devices: expected } = parse(block) as { devices: Shown[] };
-    const file = join(EXAMPLES, name, `${name}.yaml`);
     const ownClasses = name === "demo-a" ? [] : [CLASSES];
     const { code, stdout, stderr } = await cli(["try", ...ownClasses, file, "-o", "json"]);
     assert.equal(code, 0, stderr);
     const { devices } = (JSON.parse(stdout) as { status: { devices: Shown[] } }).status;
     assert.equal(devices.length, expected.length);
-    expected.forEach(({ networkData }, i) => {
+    expected.forEach((networkData, i) => {
       const found = devices[i]!;
       for (const [key, value] of Object.entries(networkData)) {
         assert.deepEqual(found.networkData[key], value, `${name}: devices[${i}] ${key}`);

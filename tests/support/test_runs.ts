@@ -41,6 +41,11 @@ export async function countTests(files: readonly string[]): Promise<number> {
   return tests;
 }
 
+/** The line that closes a run. */
+export function shown({ passed, failed, skipped }: Count): string {
+  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
+
 export function sum(counts: readonly Count[]): Count {
   const total = (key: keyof Count) => counts.reduce((all, each) => all + each[key], 0);
   return { passed: total("passed"), failed: total("failed"), skipped: total("skipped") };

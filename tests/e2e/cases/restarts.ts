@@ -1,15 +1,17 @@
 /** The agent, the kubelet and the runtime go and come back. */
 import assert from "node:assert/strict";
+import type { Cluster } from "../cluster.ts";
 import { claim, pod } from "../objects.ts";
 import { until } from "../poll.ts";
 import { type Case, containerOf, type Space } from "../space.ts";
 
 const SIGNALS = ["SIGTERM", "SIGKILL"] as const;
 
-function agentEndsWhileAttaching(signal: typeof SIGNALS[number]): Case {
+/** Something goes and comes back while a plugin attaches a pod's network; the pod gets it. */
+function whileAttaching(restart: (cluster: Cluster) => Promise<void>): Case {
   return async (space) => {
     const { cluster } = space;
-    const mark = cluster.mark(`attaching-${signal}`);
+    const mark = cluster.mark(`attaching-${space.namespace}`);
     const before = `[ "$CNI_COMMAND" = ADD ] && [ ! -e ${mark} ] && : > ${mark} && sleep 2`;
     await cluster.wrapPlugin("slow", { around: "macvlan", before });
     await space.apply(
@@ -17,10 +19,21 @@ function agentEndsWhileAttaching(signal: typeof SIGNALS[number]): Case {
       pod("one", { claims: ["lan"] }),
     );
     await until("the plugin runs", () => Deno.stat(mark).catch(() => undefined));
-    await cluster.agent.end(signal);
-    await cluster.startAgent();
+    await restart(cluster);
     await space.assertNetwork(await space.running("one"), { subnet: 1 });
   };
+}
+
+function restartAgent(signal: typeof SIGNALS[number]) {
+  return async (cluster: Cluster) => {
+    await cluster.agent.end(signal);
+    await cluster.startAgent();
+  };
+}
+
+async function restartRuntime({ containerd }: Cluster): Promise<void> {
+  await containerd.kill();
+  await containerd.restart();
 }
 
 function agentEndsAfterwards(signal: typeof SIGNALS[number]): Case {
@@ -45,15 +58,20 @@ async function runOne(space: Space, name: string): Promise<void> {
 
 export const RESTARTS: Readonly<Record<string, Case>> = {
   ...Object.fromEntries(SIGNALS.flatMap((signal) => [
-    [`the agent gets ${signal} while it attaches`, agentEndsWhileAttaching(signal)],
+    [`the agent gets ${signal} while it attaches`, whileAttaching(restartAgent(signal))],
     [`the agent gets ${signal} after it attached`, agentEndsAfterwards(signal)],
   ])),
+
+  "the kubelet restarts while a plugin attaches": whileAttaching((cluster) => {
+    return cluster.restartKubelet();
+  }),
+  "the container runtime restarts while a plugin attaches": whileAttaching(restartRuntime),
 
   "a pod that comes while the agent is away waits for it": async (space) => {
     const { cluster } = space;
     await cluster.agent.end();
     await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
-    await space.assertEvent("one", /FailedPrepareDynamicResources: .*poc\.dra\.networking/);
+    await space.assertEvent("one", /FailedPrepareDynamicResources: .*\bdra\.networking/);
     await cluster.startAgent();
     const running = await space.running("one", { limit: 120_000 });
     await space.assertNetwork(running, { subnet: 1 });
@@ -118,8 +136,7 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
     const { cluster } = space;
     await runOne(space, "before");
     const was = await space.assertNetwork(await space.running("before"), { subnet: 1 });
-    await cluster.containerd.kill();
-    await cluster.containerd.restart();
+    await restartRuntime(cluster);
     await runOne(space, "after");
     await space.assertNetwork(await space.running("after"), { subnet: 1 });
     const is = await space.assertNetwork(await space.running("before"), { subnet: 1 });

@@ -65,7 +65,8 @@ export async function makePlugins(folder: string): Promise<Target> {
       const attached = { ...added, at: "2026-01-01T00:00:00Z" };
       const record = { claim, sandbox, attachment, attached };
       parseAttachmentRecord(JSON.parse(JSON.stringify({ version: RECORD_VERSION, ...record })));
-      const entry = { ...record, wanted: true, recorded: true, saved: true };
+      const flags = { wanted: true, recorded: true, saved: true, repair: false };
+      const entry = { ...record, ...flags, uncertain: false, lateTold: true };
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };
       const statuses = deviceStatuses(all, { driver: DRIVER, entries: [entry] });
       const devices = JSON.parse(JSON.stringify(statuses));

@@ -1,0 +1,27 @@
+import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
+import { type ContainerdVersion, fetchContainerd } from "../support/containerd.ts";
+import { fetchEtcd } from "./control_plane.ts";
+import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
+
+/** What a cluster is made of. */
+export interface Releases {
+  readonly kubernetes: KubernetesVersion;
+  readonly containerd: ContainerdVersion;
+}
+
+/**
+ * Brings what a cluster of these releases needs into the cache, once; to be called where the network
+ * can be reached. Gives why there can be none here, in words for the user.
+ */
+export async function fetchParts(
+  { kubernetes, containerd }: Releases,
+): Promise<string | undefined> {
+  const progress = (line: string) => console.log(line);
+  const obstacle = await privateNodeObstacle();
+  if (obstacle) return obstacle;
+  const programs = await fetchKubernetes(kubernetes, { progress });
+  if ("missing" in programs) return programs.missing;
+  await fetchEtcd({ progress });
+  await fetchContainerd(containerd, { progress });
+  return undefined;
+}
