@@ -19,7 +19,7 @@ import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
 import { encodeFrame } from "../../mod/ttrpc/frame.ts";
 import { unixStream } from "../../mod/unix/stream.ts";
-import { AgentProcess } from "../support/agent_process.ts";
+import { agentArguments, AgentProcess } from "../support/agent_process.ts";
 import { MemoryWatch, unixSockets } from "../support/agent_memory.ts";
 import { storeClaim } from "../support/claims.ts";
 import { HostileRuntime, type PluginConnection } from "../support/hostile_runtime.ts";
@@ -41,7 +41,8 @@ class Bench {
     this.runtime = new HostileRuntime(join(folder, "nri.sock"));
   }
 
-  static async start(): Promise<Bench> {
+  /** @param descriptors how many the agent may have */
+  static async start({ descriptors }: { readonly descriptors?: number } = {}): Promise<Bench> {
     const folder = await Deno.makeTempDir({ dir: "/run" });
     const bench = new Bench(folder);
     bench.api.start();
@@ -49,14 +50,20 @@ class Bench {
     await Deno.writeTextFile(join(folder, "kubeconfig"), bench.api.kubeconfig());
     await bench.kubelet.start();
     const [cniPath] = await fetchCniPlugins();
-    bench.agent = new AgentProcess([
-      ...["--node-name", "node-1", "--driver-name", driver, "--listen", ""],
-      ...["--kubelet-dir", join(folder, "kubelet"), "--nri-socket", join(folder, "nri.sock")],
-      ...["--state-dir", join(folder, "state"), "--cdi-dir", join(folder, "cdi")],
-      ...["--kubeconfig", join(folder, "kubeconfig"), "--cni-path", cniPath!],
-      // Each refusal is one line: at the level debug the log would be most of what is measured.
-      ...["--log-level", "info"],
-    ]);
+    bench.agent = new AgentProcess(
+      [
+        ...["--node-name", "node-1", "--driver-name", driver, "--listen", ""],
+        ...["--kubelet-dir", join(folder, "kubelet"), "--nri-socket", join(folder, "nri.sock")],
+        ...["--state-dir", join(folder, "state"), "--cdi-dir", join(folder, "cdi")],
+        ...["--kubeconfig", join(folder, "kubeconfig"), "--cni-path", cniPath!],
+        // Each refusal is one line: at the level debug the log would be most of what is measured.
+        ...["--log-level", "info"],
+      ],
+      descriptors === undefined ? {} : {
+        program: "prlimit",
+        args: [`--nofile=${descriptors}`, Deno.execPath(), ...agentArguments()],
+      },
+    );
     return bench;
   }
 
@@ -393,6 +400,31 @@ Deno.test("a kubelet that misbehaves", async (t) => {
     await settled(() => unixSockets(agent.pid), (count) => count <= before);
     await prepares();
   });
+});
+
+Deno.test("an agent that has no descriptor left goes on when it has", async () => {
+  // It stands at some thirty.
+  await using bench = await Bench.start({ descriptors: 48 });
+  const { runtime, agent, folder } = bench;
+  await runtime.synchronized();
+  await agent.ready();
+  await bench.kubelet.registered(driver);
+  const { service } = socketPaths({ kubeletDir: join(folder, "kubelet"), driver });
+  const connections = await Promise.all(
+    Array.from({ length: 31 }, () => Deno.connect({ transport: "unix", path: service })),
+  );
+  await pause(1_000);
+  const { stdout } = await new Deno.Command("ls", { args: [`/proc/${agent.pid}/fd`] }).output();
+  const held = new TextDecoder().decode(stdout).trim().split("\n").length;
+  assert.ok(held >= 46, `it has only ${held} descriptors: this test shows nothing`);
+  for (const connection of connections) connection.close();
+  for (let tries = 0;; tries++) {
+    const unknown = { namespace: "default", name: "no-such", uid: "uid-x" };
+    const answers = await bench.kubelet.prepare(driver, [unknown]).catch(() => undefined);
+    if (answers?.["uid-x"]) break;
+    assert.ok(tries < 50, `it does not answer any more\n${agent.log}`);
+    await pause(100);
+  }
 });
 
 /** Waits until a number is as it should be; fails with the last one. */
