@@ -1,6 +1,7 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY } from "../claim/field.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
+import type { Policy } from "../claim/policy.ts";
 import { CdiMarks } from "./cdi_marks.ts";
 import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
@@ -25,7 +26,9 @@ import type {
   Log,
   Metrics,
   Namespaces,
+  Networks,
   NodeDevice,
+  PolicyNode,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
@@ -35,6 +38,7 @@ import { recallAttachment } from "./recall.ts";
 import { SandboxNetwork } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
+import { assertWholeDevices } from "./whole_devices.ts";
 import { StaleClaims } from "./stale_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
@@ -54,6 +58,8 @@ export interface AgentPorts {
   readonly namespaces: Namespaces;
   readonly cdi: CdiFiles;
   readonly devices: Devices;
+  readonly networks: Networks;
+  readonly node: PolicyNode;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -65,6 +71,8 @@ export interface AgentOptions {
   readonly driver: string;
   /** CNI operations under way at once on the node. */
   readonly concurrency: number;
+  /** What parameters of claims may hold. */
+  readonly policy: Policy;
 }
 
 /** A device handed to the kubelet for a claim. */
@@ -103,6 +111,8 @@ export class Agent {
   readonly #limiter: Limiter;
   readonly #networks = new NetworkLocks();
   readonly #claims: PreparedClaims;
+  /** UIDs of claims that an earlier agent prepared, maybe under another policy. */
+  readonly #unjudged = new Set<string>();
   readonly #planner: ClaimPlanner;
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
@@ -129,6 +139,7 @@ export class Agent {
     const { claims, attachments } = await this.#ports.journal.load();
     for (const record of claims) {
       this.#claims.restore(record);
+      this.#unjudged.add(record.claim.uid);
       this.#statuses.restored(record.claim);
     }
     for (const record of attachments) {
@@ -147,7 +158,7 @@ export class Agent {
     return this.#locks.run(refs.map(({ uid }) => uid), async () => {
       const drafts = new Map<string, Draft>();
       await Promise.all(refs.map(async (ref) => {
-        drafts.set(ref.uid, this.#claims.get(ref.uid) ?? await this.#planner.read(ref, signal));
+        drafts.set(ref.uid, await this.#draft(ref, signal));
       }));
       const batch = [...drafts.values()].filter((draft): draft is ClaimPlan => !("error" in draft));
       const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
@@ -428,6 +439,7 @@ export class Agent {
     this.#statuses.forget(ref.uid);
     await this.#marks.set(ref, false);
     await this.#claims.remove(ref.uid);
+    this.#unjudged.delete(ref.uid);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
   }
 
@@ -500,10 +512,22 @@ export class Agent {
     }));
   }
 
+  async #draft(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    const known = this.#claims.get(ref.uid);
+    if (!known) return await this.#planner.read(ref, signal);
+    if (!this.#unjudged.has(ref.uid)) return known;
+    // What is attached stays: only what comes is held to the policy.
+    const error = await this.#planner.judge(known, signal);
+    if (error !== undefined) return { error };
+    this.#unjudged.delete(ref.uid);
+    return known;
+  }
+
   /** Names the draft's interfaces and puts it on record, without a pause between the two. */
   async #accept(draft: ClaimPlan, batch: readonly ClaimPlan[]): Promise<ClaimRecord> {
     const known = this.#claims.get(draft.claim.uid);
     if (known) return known;
+    assertWholeDevices(draft, () => this.#claims.all());
     const record = nameInterfaces(draft, { batch, prepared: this.#claims });
     await this.#claims.put(record);
     this.#ports.log.info(`prepared ${describeClaim(record.claim)}`, {

@@ -12,6 +12,8 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeNetworks,
+  FakeNode,
   settle,
 } from "../../tests/support/agent_fakes.ts";
 import { Agent, type UpkeepOptions } from "./agent.ts";
@@ -57,6 +59,8 @@ function world() {
     cdi: new FakeCdi(),
     clock: new FakeClock(),
     devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
   };
 }
 
@@ -68,7 +72,7 @@ function setUp(from: World = world()) {
     metrics: new FakeMetrics(),
     events: new FakeEvents(),
   };
-  const agent = new Agent(ports, { driver, concurrency: 4 });
+  const agent = new Agent(ports, { driver, concurrency: 4, policy: { trustClaims: true } });
   const prepare = async (...claims: ReturnType<typeof aClaim>[]) => {
     for (const claim of claims) {
       const { namespace, name, uid } = claim.metadata;

@@ -214,16 +214,16 @@ export class SandboxNetwork {
 
   /**
    * CNI CHECK of an attachment. It keeps nothing waiting: undefined is the answer when something
-   * else is to be done here, also when that comes up meanwhile.
+   * else is to be done here, also when that comes up meanwhile or the signal is aborted.
    */
-  async inspect(entry: Entry): Promise<Finding | undefined> {
+  async inspect(entry: Entry, until: AbortSignal): Promise<Finding | undefined> {
     const pausing = this.#endPause !== undefined;
     const busy = this.#passing || this.#inspection || (this.#worker && !pausing);
     const { attached } = entry;
     if (busy || this.#stopped || this.#closed || !entry.wanted || !attached) return undefined;
     const { limiter, cni } = this.#ports;
     const interrupt = new AbortController();
-    const { signal } = interrupt;
+    const signal = AbortSignal.any([interrupt.signal, until]);
     const done = limiter.runAside(() => {
       const netns = this.#livingNetns();
       if (netns === "") {

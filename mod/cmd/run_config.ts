@@ -1,8 +1,10 @@
 import { parseArgs } from "node:util";
 import type { InterfacePatterns } from "../inventory/offered_links.ts";
 import { join, show } from "../claim/field.ts";
+import type { Policy } from "../claim/policy.ts";
 import { parseConfigYaml } from "./config_yaml.ts";
 import { readInterfacePatterns } from "./interface_patterns.ts";
+import { readPolicy } from "./policy_file.ts";
 import * as take from "./settings.ts";
 import type { Setting } from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -29,6 +31,10 @@ export interface RunConfig {
   readonly listen: { readonly hostname: string; readonly port: number } | null;
   /** Which of the node's interfaces are devices; in the file alone. */
   readonly interfaces: InterfacePatterns;
+  /** What parameters of claims may hold; in the file alone. */
+  readonly policy: Policy;
+  /** The folder of the networks that claims may name; empty where there is none. */
+  readonly networkDir: string;
   readonly attachmentsPerInterface: number;
   readonly copiesPerInterface: number;
   /** Milliseconds from one round of CHECK to the next; 0 for none. */
@@ -41,7 +47,7 @@ export interface RunConfig {
 }
 
 type Settings = {
-  readonly [K in Exclude<keyof RunConfig, "interfaces">]-?: Setting<
+  readonly [K in Exclude<keyof RunConfig, "interfaces" | "policy">]-?: Setting<
     Exclude<RunConfig[K], undefined>
   >;
 };
@@ -196,6 +202,14 @@ const SETTINGS: Settings = {
     fallback: "/sys",
     parse: take.absolutePath,
   },
+  networkDir: {
+    flag: "network-dir",
+    env: "NETWORK_DRA_NETWORK_DIR",
+    takes: "PATH",
+    help: "folder of CNI configurations that claims may use by name",
+    fallback: "",
+    parse: take.absolutePathOrEmpty,
+  },
   listen: {
     flag: "listen",
     env: "NETWORK_DRA_LISTEN",
@@ -241,11 +255,12 @@ export interface Surroundings {
 export function parseRunConfig(argv: readonly string[], surroundings: Surroundings): RunConfig {
   const flags = readFlags(argv);
   const path = flags.get(CONFIG.flag) ?? surroundings.env(CONFIG.env);
-  const { settings: file, interfaces } = path === undefined
-    ? { settings: new Map<string, string>(), interfaces: {} }
+  const { settings: file, interfaces, policy } = path === undefined
+    ? { settings: new Map<string, string>(), interfaces: {}, policy: {} }
     : readConfigFile(path, surroundings);
   const config: Record<string, unknown> = {
     interfaces,
+    policy,
     nodeName: surroundings.hostname(),
     concurrency: 2 * surroundings.cores,
   };
@@ -276,7 +291,7 @@ export function describeFlags(): string {
     `  --${flag}${takes === undefined ? "" : ` ${takes}`}`,
     `${help}${fallback === undefined ? "" : ` (${fallback})`} [${env}]`,
   ]);
-  const file = "a YAML file with the same settings in camelCase, and interfaces";
+  const file = "a YAML file with the same settings in camelCase, interfaces and policy";
   rows.push(["  --config PATH", `${file} [${CONFIG.env}]`]);
   const width = Math.max(...rows.map(([left]) => left!.length)) + 2;
   return rows.map(([left, right]) => `${left!.padEnd(width)}${right}`).join("\n");
@@ -310,7 +325,11 @@ function readFlags(argv: readonly string[]): Map<string, string> {
 function readConfigFile(
   path: string,
   { readFile }: Surroundings,
-): { readonly settings: Map<string, string>; readonly interfaces: InterfacePatterns } {
+): {
+  readonly settings: Map<string, string>;
+  readonly interfaces: InterfacePatterns;
+  readonly policy: Policy;
+} {
   let content: unknown;
   try {
     content = parseConfigYaml(readFile(path)) ?? {};
@@ -321,10 +340,10 @@ function readConfigFile(
     throw new UsageError(`--config: ${path} must hold settings, one a line`);
   }
   const settings = new Map<string, string>();
-  const { interfaces, ...single } = content as Record<string, unknown>;
+  const { interfaces, policy, ...single } = content as Record<string, unknown>;
   for (const [key, value] of Object.entries(single)) {
     if (!Object.hasOwn(SETTINGS, key)) {
-      const known = [...Object.keys(SETTINGS), "interfaces"].join(", ");
+      const known = [...Object.keys(SETTINGS), "interfaces", "policy"].join(", ");
       throw new UsageError(`${path}: ${join("", key)} is not known; known are ${known}`);
     }
     if (!["string", "number", "boolean"].includes(typeof value)) {
@@ -332,5 +351,9 @@ function readConfigFile(
     }
     settings.set(key, String(value));
   }
-  return { settings, interfaces: readInterfacePatterns(interfaces, path) };
+  return {
+    settings,
+    interfaces: readInterfacePatterns(interfaces, path),
+    policy: readPolicy(policy, path),
+  };
 }

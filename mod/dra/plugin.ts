@@ -9,7 +9,6 @@ import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import type { Clock, Log } from "../agent/ports.ts";
 import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
 import { GrpcServer } from "../grpc/server.ts";
-import { removeDeadSockets } from "./dead_sockets.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
@@ -100,7 +99,6 @@ export class DraPlugin {
   async start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
     await this.#secureFolders();
-    await removeDeadSockets(this.#options);
     // The kubelet calls as soon as it sees the registry socket.
     await this.#service.listen();
     await this.#registry.listen();

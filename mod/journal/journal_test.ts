@@ -43,11 +43,18 @@ Deno.test("FileJournal gives back after a restart what was put", () =>
     };
     const other = { ...attachmentRecord, sandbox: aSandbox("s2"), attached };
     await journal.putAttachment(other);
+    const lost: AttachmentRecord["lost"] = {
+      reason: "DeviceRemoved",
+      message: "Link not found",
+      since: "2026-01-02T00:00:00.000Z",
+    };
+    const third = { ...attachmentRecord, sandbox: aSandbox("s3"), attached, lost };
+    await journal.putAttachment(third);
     const { loaded } = await opened(folder, log);
     assert.deepEqual(loaded.claims, [claimRecord]);
     assert.deepEqual(
       loaded.attachments.toSorted((a, b) => a.sandbox.id.localeCompare(b.sandbox.id)),
-      [attachmentRecord, other],
+      [attachmentRecord, other, third],
     );
     assert.deepEqual(log.lines, []);
   }));

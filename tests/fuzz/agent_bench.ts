@@ -13,6 +13,8 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeNetworks,
+  FakeNode,
 } from "../support/agent_fakes.ts";
 import { holds, staysInside } from "./target.ts";
 
@@ -50,10 +52,12 @@ export async function agentBench(): Promise<AgentBench> {
     namespaces: new FakeNamespaces(),
     cdi,
     devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
     clock,
     metrics: new FakeMetrics(),
     events: new FakeEvents(),
-  }, { driver: DRIVER, concurrency: 2 });
+  }, { driver: DRIVER, concurrency: 2, policy: {} });
   await agent.load();
   const seat = new Seat({ journal, cdi, clock });
   await seat.take(agent);

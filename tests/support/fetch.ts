@@ -6,6 +6,7 @@
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchHelmRender } from "./helm_render.ts";
+import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -16,6 +17,7 @@ export async function fetchParts(): Promise<void> {
     for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {
       await fetchContainerd(version, { progress });
     }
+    await fetchNft({ progress });
   } catch (error) {
     console.log(error instanceof Error ? error.message : String(error));
   }

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { ClaimError, planClaim } from "../../../mod/claim/plan.ts";
 import { FieldError } from "../../../mod/claim/field.ts";
 import { assignInterfaceNames } from "../../../mod/claim/interface_names.ts";
+import { PolicyRefusal } from "../../../mod/claim/policy.ts";
+import { assertAllowed } from "../../../mod/claim/policy_judge.ts";
 import { environment, stdin } from "../../../mod/cni/invocation.ts";
 import { parseClaimRecord, RECORD_VERSION } from "../../../mod/journal/records.ts";
+import { FakeNode } from "../../support/agent_fakes.ts";
 import { DRIVER } from "../agent_bench.ts";
 import { jsonCorpus } from "../corpus.ts";
 import { type Json, mutateJson } from "../mutate_json.ts";
@@ -38,6 +41,14 @@ export async function makeClaims(): Promise<Target> {
         declared(error, Error);
         return;
       }
+      for (const attachment of attachments) {
+        const { namespace } = plan.claim;
+        try {
+          assertAllowed(attachment, { policy: {}, namespace, node: NODE.view(), networkNames: [] });
+        } catch (error) {
+          declared(error, PolicyRefusal);
+        }
+      }
       const record = JSON.parse(JSON.stringify({ ...plan, attachments }));
       assert.deepEqual(parseClaimRecord({ version: RECORD_VERSION, ...record }), record);
       for (const { ifName, network, capabilityArgs } of attachments) {
@@ -55,6 +66,8 @@ export async function makeClaims(): Promise<Target> {
   };
   return target as Target;
 }
+
+const NODE = new FakeNode();
 
 function interfaceOf(device: string) {
   if (device.includes("eth")) return { device, interfaceName: "eth0", type: "physical" };

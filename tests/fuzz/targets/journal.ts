@@ -11,6 +11,8 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeNetworks,
+  FakeNode,
 } from "../../support/agent_fakes.ts";
 import { assertBench, DRIVER } from "../agent_bench.ts";
 import { corpus } from "../corpus.ts";
@@ -60,10 +62,12 @@ export async function makeJournal(folder: string): Promise<Target> {
         namespaces: new FakeNamespaces(),
         cdi: new FakeCdi(),
         devices: new FakeDevices(),
+        networks: new FakeNetworks(),
+        node: new FakeNode(),
         clock: new FakeClock(),
         metrics: new FakeMetrics(),
         events: new FakeEvents(),
-      }, { driver: DRIVER, concurrency: 2 });
+      }, { driver: DRIVER, concurrency: 2, policy: {} });
       await agent.load();
       const claims = (await journal.load()).claims.map(({ claim }) => claim);
       // No sandbox lives: everything is detached, and what is detached leaves the disk.
