@@ -10,7 +10,6 @@ import { KubeCluster } from "../../mod/kube/cluster.ts";
 import { runUnconfined } from "../support/unconfined_agent.ts";
 import type { Control } from "./control.ts";
 import { OTHER } from "./networks.ts";
-import { runUnconfined } from "../support/unconfined_agent.ts";
 import type { CrashPoint } from "./schedule.ts";
 
 const [controlPath, ...flags] = Deno.args;
