@@ -38,11 +38,11 @@ export class Space {
       await body(space);
       await space.#close();
       await cluster.assertNothingLeft();
-    } catch (error) {
-      console.error(await space.#explain(from));
+    } catch (cause) {
+      const explanation = await space.#explain(from);
       // What cannot be cleared says less than why the case failed.
-      await space.#close().catch((problem) => console.error(problem.message));
-      throw error;
+      await space.#close().catch(() => {});
+      throw new Error(`what was to be seen:\n${explanation}`, { cause });
     }
   }
 
