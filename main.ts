@@ -12,6 +12,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       return await (await import("./mod/cmd/run.ts")).run(argv);
     case "try":
       return await (await import("./mod/cmd/try.ts")).tryFiles(argv);
+    case "forget":
+      return await (await import("./mod/cmd/forget.ts")).forget(argv);
+    case "ready":
+      return await (await import("./mod/cmd/ready.ts")).ready(argv);
     case "version":
     case "--version":
       console.log(VERSION);
@@ -24,8 +28,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
     default:
       throw new UsageError(
         command === undefined
-          ? "no command was given: run, try, version or help"
-          : `${JSON.stringify(command)} is no command; there are run, try, version and help`,
+          ? "no command was given: run, try, forget, ready, version or help"
+          : `${
+            JSON.stringify(command)
+          } is no command; there are run, try, forget, ready, version and help`,
       );
   }
 }

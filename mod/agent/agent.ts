@@ -1,8 +1,12 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import { CdiMarks } from "./cdi_marks.ts";
+import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
+import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
+import { stateOf } from "./entry.ts";
+import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
 import type {
@@ -14,17 +18,23 @@ import type {
   Cluster,
   Cni,
   Devices,
+  DeviceStatus,
   Events,
   Journal,
   Log,
   Metrics,
   Namespaces,
+  NodeDevice,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
 import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
-import { type Entry, SandboxNetwork, stateOf } from "./sandbox_network.ts";
+import { NetworkLocks } from "./network_locks.ts";
+import { recallAttachment } from "./recall.ts";
+import { SandboxNetwork } from "./sandbox_network.ts";
+import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
+import { StaleClaims } from "./stale_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
@@ -65,12 +75,10 @@ export type Prepared =
   | { readonly devices: PreparedDevice[]; readonly error?: undefined }
   | { readonly error: string };
 
-/** How one allocated device is doing. */
-export interface DeviceHealth {
-  readonly pool: string;
-  readonly device: string;
-  readonly healthy: boolean;
-  readonly message: string;
+/** What the agent does of its own accord. */
+export interface UpkeepOptions extends CheckupOptions {
+  /** Names of networks that are this driver's alone: GC may free what is not in its books. */
+  readonly gcNetworks: readonly string[];
 }
 
 /**
@@ -86,12 +94,16 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #locks = new KeyedLock();
   readonly #limiter: Limiter;
+  readonly #networks = new NetworkLocks();
   readonly #claims: PreparedClaims;
   readonly #planner: ClaimPlanner;
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
   readonly #marks: CdiMarks;
-  readonly #sandboxes = new Map<string, SandboxNetwork>();
+  readonly #checkup: Checkup;
+  /** Resolves when the runtime has said for the first time which sandboxes live. */
+  readonly #synchronized = Promise.withResolvers<void>();
+  readonly #sandboxes = new Sandboxes();
 
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
@@ -102,6 +114,7 @@ export class Agent {
     this.#shared = new SharedClaims(ports, this.#claims);
     this.#statuses = new ClaimStatuses(ports, (uid) => this.#deviceStatuses(uid));
     this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
+    this.#checkup = new Checkup(ports, this.#sandboxes);
   }
 
   /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
@@ -111,7 +124,11 @@ export class Agent {
       this.#claims.restore(record);
       this.#statuses.restored(record.claim);
     }
-    for (const record of attachments) this.#network(record.sandbox).restore(record);
+    for (const record of attachments) {
+      const network = this.#network(record.sandbox);
+      network.restore(record);
+      this.#sandboxes.update(network, record.claim.uid);
+    }
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
@@ -168,15 +185,7 @@ export class Agent {
 
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
   attach(sandbox: Sandbox): void {
-    const claims = this.#claims.ofPod(sandbox.pod.uid);
-    for (const record of claims) {
-      this.#network(sandbox).want(record.claim, record.attachments);
-      void this.#marks.set(record.claim, true);
-    }
-    this.#shared.look(sandbox, (record) => {
-      this.#network(sandbox).want(record.claim, record.attachments);
-      void this.#marks.set(record.claim, true);
-    });
+    this.#begin(sandbox, { started: false });
   }
 
   /**
@@ -199,7 +208,7 @@ export class Agent {
       throw error;
     }
     // Containers of other pods pass at once, and would hide those that wait.
-    if (this.#sandboxes.has(sandbox.id)) metrics.gateWaited("opened", waited());
+    if (this.#sandboxes.get(sandbox.id)) metrics.gateWaited("opened", waited());
   }
 
   /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
@@ -209,9 +218,8 @@ export class Agent {
     if (!network) return;
     const claims = new Map(network.entries.map(({ claim }) => [claim.uid, claim]));
     network.stop();
-    this.#dropIfEmpty(network);
     for (const claim of claims.values()) {
-      if (!this.#inUse(claim.uid)) void this.#marks.set(claim, false);
+      if (!this.#sandboxes.inUse(claim.uid)) void this.#marks.set(claim, false);
     }
   }
 
@@ -230,16 +238,73 @@ export class Agent {
       const sandbox = reported.netns || !known ? reported : known.sandbox;
       if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
       living.add(sandbox.id);
-      this.attach(sandbox);
-      if (started.has(sandbox.id)) this.#warnOfLateAttach(sandbox);
+      this.#begin(sandbox, { started: started.has(sandbox.id) });
     }
-    for (const id of [...this.#sandboxes.keys()]) if (!living.has(id)) this.detach(id);
-    const used = this.#claims.all().filter(({ claim }) => this.#inUse(claim.uid));
+    for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
+    const used = this.#claims.all().filter(({ claim }) => this.#sandboxes.inUse(claim.uid));
     await this.#marks.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
     this.#ports.log.info("synchronized with the container runtime", {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
     });
+    this.#synchronized.resolve();
+  }
+
+  /**
+   * What nobody asks for, once the runtime has synchronized and until the signal is aborted: whether
+   * what is attached is still there, whether claims are, and GC.
+   */
+  async upkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await Promise.race([this.#synchronized.promise, aborted]);
+    const sources = {
+      sandboxes: this.#sandboxes,
+      claims: this.#claims,
+      limiter: this.#limiter,
+      locks: this.#networks,
+      release: (claim: ClaimRef, until: AbortSignal) => this.#releaseStale(claim, until),
+    };
+    await Promise.all([
+      this.#checkup.run(options, signal),
+      new StaleClaims(this.#ports, sources).run(signal),
+      new Garbage(this.#ports, sources).run(options.gcNetworks, signal),
+    ]);
+  }
+
+  /**
+   * An administrator wants a claim let go that cannot be detached, whatever is left of it then.
+   *
+   * @param name its UID, or `namespace/name`
+   * @returns what was done, in words
+   * @throws Error when it is not known, or in use
+   */
+  async forget(name: string, signal: AbortSignal): Promise<string> {
+    const claim = this.#claimNamed(name);
+    const what = `${describeClaim(claim)} (UID ${claim.uid})`;
+    const networks = this.#sandboxes.withClaim(claim.uid);
+    const user = networks.find((network) =>
+      !network.stopped && network.of(claim.uid).some(({ wanted }) => wanted)
+    );
+    if (user) {
+      throw new Error(
+        `${what} is in use by ${describePod(user.sandbox.pod)}: delete the pod first`,
+      );
+    }
+    const left: string[] = [];
+    for (const network of networks) {
+      network.giveUp(claim.uid, "asked", (message) => left.push(message));
+    }
+    // Whoever waits for its DELs has the lock, and gives it back as soon as they are given up.
+    await this.#locks.run([claim.uid], () => this.#release(claim, signal));
+    return [`forgot ${what}`, ...left].join("\n");
+  }
+
+  /** The node has an interface no more that was a device. Returns at once. */
+  deviceGone(device: NodeDevice): void {
+    this.#checkup.deviceGone(device);
   }
 
   /** How many there are of what the agent keeps. */
@@ -247,12 +312,13 @@ export class Agent {
     const attachments: Record<AttachmentState, number> = {
       attaching: 0,
       attached: 0,
+      lost: 0,
       attach_failed: 0,
       detaching: 0,
       detach_failed: 0,
     };
     let attachment = 0;
-    for (const { entries } of this.#sandboxes.values()) {
+    for (const { entries } of this.#sandboxes.all()) {
       for (const entry of entries) {
         attachments[stateOf(entry)]++;
         if (entry.recorded) attachment++;
@@ -261,11 +327,9 @@ export class Agent {
     return { attachments, records: { claim: this.#claims.all().length, attachment } };
   }
 
-  /** Every device of the prepared claims. */
+  /** Every device of the prepared claims, once. */
   deviceHealth(): DeviceHealth[] {
-    return this.#claims.all().flatMap((record) =>
-      record.attachments.map(({ pool, device }) => ({ pool, device, healthy: true, message: "" }))
-    );
+    return deviceHealth(this.#claims.all(), (uid) => this.#sandboxes.entriesOf(uid));
   }
 
   /** The names of the devices that prepared claims hold. */
@@ -278,12 +342,25 @@ export class Agent {
   async close(): Promise<void> {
     this.#shared.close();
     await this.#statuses.close();
-    const networks = [...this.#sandboxes.values()];
+    const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may start whose network is not there.
     const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
     await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
     await this.#marks.close();
+  }
+
+  #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
+    if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
+    const want = ({ claim, attachments }: ClaimRecord) => {
+      const network = this.#network(sandbox);
+      if (started) network.containersStarted();
+      network.want(claim, attachments);
+      this.#sandboxes.update(network, claim.uid);
+      void this.#marks.set(claim, true);
+    };
+    for (const record of this.#claims.ofPod(sandbox.pod.uid)) want(record);
+    this.#shared.look(sandbox, want);
   }
 
   async #passGate(
@@ -293,7 +370,7 @@ export class Agent {
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
-    if (!this.#sandboxes.has(sandbox.id)) this.attach(sandbox);
+    if (!this.#sandboxes.get(sandbox.id)) this.attach(sandbox);
     await this.#shared.known(sandbox, signal);
     for (const id of cdiDevices) this.#assertPrepared(sandbox, id);
     await this.#sandboxes.get(sandbox.id)?.ready(signal);
@@ -305,9 +382,7 @@ export class Agent {
     const limit = this.#ports.clock.sleep(UNPREPARE_LIMIT, timer.signal);
     limit.then(() => over.abort(), () => {});
     const until = AbortSignal.any([signal, over.signal]);
-    const networks = [...this.#sandboxes.values()].filter((network) =>
-      network.entries.some(({ claim }) => claim.uid === ref.uid)
-    );
+    const networks = this.#sandboxes.withClaim(ref.uid);
     for (const network of networks) network.release(ref.uid);
     try {
       await Promise.all(networks.map((network) => network.released(ref.uid, until)));
@@ -323,40 +398,62 @@ export class Agent {
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
   }
 
-  #network(sandbox: Sandbox): SandboxNetwork {
-    let network = this.#sandboxes.get(sandbox.id);
-    if (!network) {
-      network = new SandboxNetwork(sandbox, { ...this.#ports, limiter: this.#limiter }, (uid) => {
-        this.#dropIfEmpty(network!);
-        const record = this.#claims.get(uid);
-        if (record) this.#statuses.changed(record.claim);
-      });
-      this.#sandboxes.set(sandbox.id, network);
+  #claimNamed(name: string): ClaimRef {
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    const found = new Map<string, ClaimRef>();
+    for (const { claim } of [...this.#claims.all(), ...entries]) {
+      if (name === claim.uid || name === `${claim.namespace}/${claim.name}`) {
+        found.set(claim.uid, claim);
+      }
     }
+    const [claim, ...others] = found.values();
+    if (!claim) throw new Error(`no claim ${JSON.stringify(name)} is known on this node`);
+    if (others.length === 0) return claim;
+    const uids = [...found.keys()].join(", ");
+    throw new Error(`several claims had the name ${name} one after the other; say which: ${uids}`);
+  }
+
+  #releaseStale(claim: ClaimRef, signal: AbortSignal): Promise<void> {
+    return this.#locks.run([claim.uid], async () => {
+      if (!this.#claims.get(claim.uid) || this.#sandboxes.inUse(claim.uid)) return;
+      this.#ports.log.warn(
+        `${describeClaim(claim)} (UID ${claim.uid}) is gone from the API server: releasing it`,
+      );
+      await this.#release(claim, signal);
+      this.#ports.metrics.forgotten("claim_gone");
+    });
+  }
+
+  #network(sandbox: Sandbox): SandboxNetwork {
+    const known = this.#sandboxes.get(sandbox.id);
+    if (known) return known;
+    const network: SandboxNetwork = new SandboxNetwork(sandbox, {
+      ...this.#ports,
+      limiter: this.#limiter,
+      networks: this.#networks,
+      recall: (record, runtime) =>
+        recallAttachment(record, {
+          ...this.#ports,
+          limiter: this.#limiter,
+          driver: this.#options.driver,
+          runtime,
+        }),
+    }, (uid) => {
+      this.#sandboxes.update(network, uid);
+      const record = this.#claims.get(uid);
+      if (record) this.#statuses.changed(record.claim);
+    });
+    this.#sandboxes.add(network);
     return network;
   }
 
-  #dropIfEmpty(network: SandboxNetwork): void {
-    if (network.entries.length === 0) this.#sandboxes.delete(network.sandbox.id);
-  }
-
-  #inUse(claimUid: string): boolean {
-    return [...this.#sandboxes.values()].some((network) =>
-      !network.stopped && network.entries.some(({ claim }) => claim.uid === claimUid)
-    );
-  }
-
-  #entriesOf(claimUid: string): Entry[] {
-    return [...this.#sandboxes.values()]
-      .flatMap(({ entries }) => entries)
-      .filter(({ claim }) => claim.uid === claimUid);
-  }
-
-  #deviceStatuses(claimUid: string) {
+  /** Undefined while it is not known what became of an ADD: what the claim says may be all that tells. */
+  #deviceStatuses(claimUid: string): DeviceStatus[] | undefined {
     const record = this.#claims.get(claimUid);
     if (!record) return [];
-    const { driver } = this.#options;
-    return deviceStatuses(record, { driver, entries: this.#entriesOf(claimUid) });
+    const entries = this.#sandboxes.entriesOf(claimUid);
+    if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
+    return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
 
   #devices(record: ClaimRecord): PreparedDevice[] {
@@ -392,19 +489,6 @@ export class Agent {
         : `the claim ${uid} of ${describePod(pod)} is not known on this node: ` +
           "the agent's records of it are lost; create the pod anew",
     );
-  }
-
-  #warnOfLateAttach(sandbox: Sandbox): void {
-    for (const entry of this.#sandboxes.get(sandbox.id)?.entries ?? []) {
-      if (!entry.wanted || entry.attached) continue;
-      const late = `started without ${describeAttachment(entry)}: attaching it late`;
-      this.#ports.log.warn(`containers of ${describePod(sandbox.pod)} ${late}`);
-      this.#ports.events.warn({
-        reason: "NetworkAttachedLate",
-        message: `containers ${late}`,
-        about: { kind: "Pod", ...sandbox.pod },
-      });
-    }
   }
 }
 

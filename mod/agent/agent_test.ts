@@ -300,7 +300,14 @@ Deno.test("a failed attach shows as Ready False with its cause, and as True once
 
 Deno.test("what happens is counted: claims, gates, states and records", async () => {
   const { agent, prepare, gate, cni, clock, metrics } = setUp();
-  const none = { attaching: 0, attached: 0, attach_failed: 0, detaching: 0, detach_failed: 0 };
+  const none = {
+    attaching: 0,
+    attached: 0,
+    lost: 0,
+    attach_failed: 0,
+    detaching: 0,
+    detach_failed: 0,
+  };
   assert.deepEqual(agent.counts(), { attachments: none, records: { claim: 0, attachment: 0 } });
   await agent.gate(aSandbox("other"), { cdiDevices: [], signal: never });
   await prepare(aClaim("a"));

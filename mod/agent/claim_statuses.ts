@@ -25,13 +25,16 @@ export interface ClaimStatusesPorts {
  */
 export class ClaimStatuses {
   readonly #ports: ClaimStatusesPorts;
-  readonly #build: (claimUid: string) => DeviceStatus[];
+  readonly #build: (claimUid: string) => DeviceStatus[] | undefined;
   readonly #limiter = new Limiter(WIDTH);
   readonly #stop = new AbortController();
   readonly #writers = new Map<string, Writer>();
 
-  /** `build` gives a claim's entries as they shall be now. */
-  constructor(ports: ClaimStatusesPorts, build: (claimUid: string) => DeviceStatus[]) {
+  /** `build` gives a claim's entries as they shall be now; undefined when nothing shall be written yet. */
+  constructor(
+    ports: ClaimStatusesPorts,
+    build: (claimUid: string) => DeviceStatus[] | undefined,
+  ) {
     this.#ports = ports;
     this.#build = build;
   }
@@ -112,6 +115,7 @@ export class ClaimStatuses {
 
   async #write(writer: Writer): Promise<"applied" | "gone" | "unchanged"> {
     const devices = this.#build(writer.claim.uid);
+    if (!devices) return "unchanged";
     const content = JSON.stringify(devices);
     if (content === writer.applied) return "unchanged";
     const outcome = await this.#ports.cluster.applyDeviceStatus(

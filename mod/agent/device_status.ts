@@ -1,5 +1,5 @@
 import type { ClaimRecord, Condition, DeviceStatus } from "./ports.ts";
-import { attachmentKey, type Entry } from "./sandbox_network.ts";
+import { attachmentKey, type Entry } from "./entry.ts";
 
 /** What the API server takes of `data` (validation of resource.k8s.io/v1: 10 KiB). */
 const DATA_LIMIT = 10 * 1024;
@@ -22,18 +22,30 @@ export function deviceStatuses(
       entry.wanted && attachmentKey(entry.claim, entry.attachment) === key
     );
     const failed = entries.find((entry) => entry.failure && !entry.attached);
-    const attached = entries.find((entry) => entry.attached);
+    const lost = entries.find((entry) => entry.attached && entry.lost);
+    const attached = lost ?? entries.find((entry) => entry.attached);
     if (!failed && !attached) continue;
     statuses.push({
       driver: options.driver,
       pool: attachment.pool,
       device: attachment.device,
       ...(attachment.shareID !== undefined && { shareID: attachment.shareID }),
-      conditions: [failed ? notReady(failed) : ready(attached!, entries.length)],
+      conditions: [condition({ failed, lost, attached }, entries.length)],
       ...(attached && outcome(attached)),
     });
   }
   return statuses;
+}
+
+function condition(
+  { failed, lost, attached }: Readonly<Record<"failed" | "lost" | "attached", Entry | undefined>>,
+  pods: number,
+): Condition {
+  if (failed) {
+    const { error, since } = failed.failure!;
+    return notReady({ reason: "NetworkInterfaceNotReady", message: error.message, since });
+  }
+  return lost ? notReady(lost.lost!) : ready(attached!, pods);
 }
 
 function outcome(entry: Entry): Pick<DeviceStatus, "data" | "networkData"> {
@@ -59,12 +71,18 @@ function ready(entry: Entry, pods: number): Condition {
   };
 }
 
-function notReady(entry: Entry): Condition {
+function notReady(
+  { reason, message, since }: {
+    readonly reason: string;
+    readonly message: string;
+    readonly since: string;
+  },
+): Condition {
   return {
     type: "Ready",
     status: "False",
-    reason: "NetworkInterfaceNotReady",
-    message: entry.failure!.error.message.slice(0, MESSAGE_LIMIT),
-    lastTransitionTime: entry.failure!.since,
+    reason,
+    message: message.slice(0, MESSAGE_LIMIT),
+    lastTransitionTime: since,
   };
 }

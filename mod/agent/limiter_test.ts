@@ -22,6 +22,43 @@ Deno.test("Limiter.run() runs at most its width at once, in the order they came"
   assert.deepEqual(begun, [0, 1, 2, 3, 4]);
 });
 
+Deno.test("Limiter.runAside() takes no place, and begins one at a time while nobody waits for one", async () => {
+  const limiter = new Limiter(1);
+  const begun: string[] = [];
+  const ends = new Map<string, () => void>();
+  const task = (name: string) => () => {
+    begun.push(name);
+    return new Promise<void>((resolve) => ends.set(name, resolve));
+  };
+  const never = new AbortController().signal;
+  const all = [limiter.runAside(task("a"), never), limiter.run(task("1")), limiter.run(task("2"))];
+  all.push(limiter.runAside(task("b"), never));
+  await settle();
+  // One that hangs keeps nobody from a place.
+  assert.deepEqual(begun, ["1", "a"]);
+  ends.get("a")!();
+  await settle();
+  assert.deepEqual(begun, ["1", "a"]);
+  ends.get("1")!();
+  await settle();
+  assert.deepEqual(begun, ["1", "a", "2", "b"]);
+  ends.get("2")!();
+  ends.get("b")!();
+  await Promise.all(all);
+});
+
+Deno.test("Limiter.runAside() lets go who waits and is told to", async () => {
+  const limiter = new Limiter(1);
+  const end = Promise.withResolvers<void>();
+  const first = limiter.runAside(() => end.promise, new AbortController().signal);
+  const over = new AbortController();
+  const second = limiter.runAside(() => assert.fail("it ran"), over.signal);
+  over.abort(new Error("enough"));
+  await assert.rejects(second, /enough/);
+  end.resolve();
+  await first;
+});
+
 Deno.test("Limiter.run() hands on a task's failure, and its place", async () => {
   const limiter = new Limiter(1);
   await assert.rejects(limiter.run(() => Promise.reject(new Error("no"))), /no/);

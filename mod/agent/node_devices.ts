@@ -26,6 +26,8 @@ export interface NodeDevicesPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "devicesPublished">;
+  /** The node has no more what it had. */
+  readonly onGone?: (device: NodeDevice) => void;
 }
 
 /**
@@ -51,6 +53,11 @@ export class NodeDevices implements Devices {
   async known(signal: AbortSignal): Promise<(device: string) => DeviceInterface> {
     while (!this.#present) await this.#changes.next(signal);
     return (device) => this.#interfaceOf(device);
+  }
+
+  isGone(device: string): boolean {
+    const name = originalDevice(device);
+    return name !== CNI_DEVICE && this.#present !== undefined && !this.#present.has(name);
   }
 
   /**
@@ -85,7 +92,11 @@ export class NodeDevices implements Devices {
     const { inventory, clock } = this.#ports;
     while (!signal.aborted) {
       const devices = await inventory.read(signal);
+      const before = [...this.#present?.values() ?? []];
       this.#present = new Map(devices.map((device) => [device.name, device]));
+      for (const device of before) {
+        if (!this.#present.has(device.name)) this.#ports.onGone?.(device);
+      }
       this.#allocated = allocated();
       this.#remember(devices);
       const offered = JSON.stringify(this.#offer());

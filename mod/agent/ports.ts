@@ -44,6 +44,29 @@ export interface Attached extends AttachResult {
   readonly at: string;
 }
 
+/** An attachment that is not as ADD left it. */
+export interface Lost {
+  readonly reason: "NetworkInterfaceLost" | "DeviceRemoved";
+  /** In the plugin's words. */
+  readonly message: string;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/**
+ * What CNI CHECK came to. "uncheckable": the network's version has no CHECK, or its configuration
+ * turns it off. "unknown": the plugin could not look, which says nothing of the attachment.
+ */
+export type Finding =
+  | { readonly state: "intact" | "uncheckable" }
+  | { readonly state: "lost" | "unknown"; readonly cause: string };
+
+/** An attachment that GC shall keep (CNI SPEC, GC). */
+export interface ValidAttachment {
+  readonly containerID: string;
+  readonly ifname: string;
+}
+
 /** `status.devices[].networkData` (KEP-4817). */
 export interface NetworkData {
   readonly interfaceName?: string;
@@ -63,12 +86,23 @@ export interface Cni {
     prevResult: CniResult | undefined,
     signal: AbortSignal,
   ): Promise<void>;
-  check(
+  /** CHECK: whether the attachment is as ADD left it. Does not reject. */
+  inspect(
     network: NetworkList,
     runtime: RuntimeConfig,
     prevResult: CniResult,
     signal: AbortSignal,
-  ): Promise<void>;
+  ): Promise<Finding>;
+  /**
+   * GC: the plugins free what they keep of the network for other attachments than these. False where
+   * the network's version has no GC, or its configuration turns it off.
+   */
+  gc(
+    network: NetworkList,
+    options: { readonly valid: readonly ValidAttachment[]; readonly signal: AbortSignal },
+  ): Promise<boolean>;
+  /** The network's plugins, IPAM plugins among them, that are not on the node. */
+  missingPlugins(network: NetworkList): readonly string[];
 }
 
 /** A ResourceClaim (resource.k8s.io/v1) as far as the agent reads it; parsed by mod/claim. */
@@ -130,15 +164,31 @@ export interface AttachmentRecord {
   readonly attachment: Attachment;
   /** Absent until ADD has succeeded: ADD may have begun. */
   readonly attached?: Attached;
+  /** Set while CHECK says that it is not as ADD left it. */
+  readonly lost?: Lost;
 }
 
 /** Crash-safe records. Every method resolves when the change is durable. */
 export interface Journal {
   load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
+  /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
+  look(podUid: string): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
   putClaim(record: ClaimRecord): Promise<void>;
   removeClaim(uid: string): Promise<void>;
   putAttachment(record: AttachmentRecord): Promise<void>;
   removeAttachment(record: AttachmentRecord): Promise<void>;
+}
+
+/** The lock by which one of a node's agents leads, and the one by which another says that it could. */
+export interface LeadLock {
+  /** Takes the lead if nobody has it, and says whether this agent has it now. */
+  take(): boolean;
+  release(): void;
+  /** Stands as the one to lead next if nobody does, and says whether this agent stands there now. */
+  standNext(): boolean;
+  standDown(): void;
+  /** Whether another agent stands to lead next. */
+  nextStands(): boolean;
 }
 
 /** The node's network namespaces. */
@@ -176,6 +226,14 @@ export interface Metrics {
   gateWaited(outcome: GateOutcome, seconds: number): void;
   /** One try at writing a claim's status; a retry follows a try that failed. */
   statusWritten(result: StatusResult, attempt: "first" | "retry"): void;
+  /** CNI CHECK of one attachment was carried out, or could not be. */
+  checked(result: CheckResult): void;
+  /** A lost attachment was made anew, or a try at it failed. */
+  repaired(result: Result): void;
+  /** GC of one network. */
+  collected(result: Result): void;
+  /** What was left of a claim went without the kubelet's Unprepare, or without a DEL that succeeded. */
+  forgotten(why: ForgetCause): void;
   /** How many devices the API server has of this node now. */
   devicesPublished(devices: Readonly<Record<"up" | "down", number>>): void;
 }
@@ -184,6 +242,12 @@ export type Result = "ok" | "error";
 /** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
 export type GateOutcome = "opened" | "refused" | "timeout";
 export type StatusResult = "applied" | "gone" | "failed";
+export type CheckResult = "intact" | "lost" | "unknown";
+/**
+ * "claim_gone": the API server has the claim no more; "plugin_missing": the plugin that would detach
+ * is gone from the node; "asked": an administrator said so.
+ */
+export type ForgetCause = "claim_gone" | "plugin_missing" | "asked";
 
 /** How many there are of what the agent keeps. */
 export interface AgentCounts {
@@ -195,6 +259,7 @@ export interface AgentCounts {
 export type AttachmentState =
   | "attaching"
   | "attached"
+  | "lost"
   | "attach_failed"
   | "detaching"
   | "detach_failed";
@@ -206,7 +271,13 @@ export interface Events {
 }
 
 export interface WarningEvent {
-  readonly reason: "NetworkAttachFailed" | "NetworkAttachedLate" | "NetworkDetachFailed";
+  readonly reason:
+    | "NetworkAttachFailed"
+    | "NetworkAttachedLate"
+    | "NetworkDetachFailed"
+    | "NetworkDeviceRemoved"
+    | "NetworkForgotten"
+    | "NetworkLost";
   readonly message: string;
   readonly about: EventObject;
 }
@@ -257,6 +328,8 @@ export interface DevicePool {
 export interface Devices {
   /** Resolves when they are known; the function throws for a name that is none of this node's. */
   known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
+  /** Whether the node has the device's interface no more; false while that is not known. */
+  isGone(device: string): boolean;
 }
 
 export interface Clock {

@@ -1,20 +1,27 @@
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { Changes } from "./changes.ts";
+import { attachmentKey, type Entry, isReady, isToDo, unwant } from "./entry.ts";
 import type { Limiter } from "./limiter.ts";
+import type { NetworkLocks } from "./network_locks.ts";
 import type {
   Attached,
   AttachmentRecord,
-  AttachmentState,
   Clock,
   Cni,
   Events,
+  Finding,
+  ForgetCause,
   HeldNamespace,
   Journal,
   Log,
+  Lost,
+  Metrics,
   Namespaces,
+  RuntimeConfig,
   Sandbox,
 } from "./ports.ts";
+import { SandboxReports } from "./sandbox_reports.ts";
 import { describeAttachment, describePod, messageOf } from "./words.ts";
 
 /** Retries come early enough for the kubelet's first one (0.4 s), and often enough for those after (11 s). */
@@ -27,6 +34,12 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
  */
 const PATIENCE = 3;
 
+/**
+ * How long a DEL is tried whose plugin is not on the node any more: far longer than an upgrade of the
+ * plugins takes. The pod has ended by then, or nothing would be detached.
+ */
+const MISSING_PLUGIN_LIMIT = 30 * 60_000;
+
 export interface SandboxNetworkPorts {
   readonly cni: Cni;
   readonly journal: Journal;
@@ -34,23 +47,15 @@ export interface SandboxNetworkPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;
+  readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
   /** Bounds the CNI operations of the whole node. */
   readonly limiter: Limiter;
-}
-
-/** One attachment of the sandbox, wanted or on its way out. */
-export interface Entry {
-  readonly claim: ClaimRef;
-  readonly attachment: Attachment;
-  /** Whether it shall be there; false once its sandbox stopped or its claim was unprepared. */
-  wanted: boolean;
-  /** Whether the journal holds a record: ADD may have begun, so DEL is owed. */
-  recorded: boolean;
-  /** Whether the record on disk says what `attached` says. */
-  saved: boolean;
-  attached?: Attached;
-  /** Why the last try failed, and since when tries have failed (RFC 3339). */
-  failure?: { readonly error: Error; readonly since: string };
+  /** Keeps ADD and DEL of a network from its GC. */
+  readonly networks: NetworkLocks;
+  /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
+  readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
+    Attached | undefined
+  >;
 }
 
 /**
@@ -61,23 +66,30 @@ export interface Entry {
 export class SandboxNetwork {
   readonly sandbox: Sandbox;
   readonly #ports: SandboxNetworkPorts;
+  readonly #reports: SandboxReports;
   readonly #onChange: (claimUid: string) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #changes = new Changes();
   #held: HeldNamespace | undefined;
   #stopped = false;
+  /** Whether containers were created before the agent could keep them waiting. */
+  #started = false;
   #closed = false;
   #worker: Promise<void> | undefined;
   /** Ends the pause between two passes; undefined while no pause is on. */
   #endPause: (() => void) | undefined;
   /** Whether something was asked for since the last pass began: then no pause follows it. */
   #woken = false;
+  #passing = false;
+  /** The CHECK under way; whatever else is to be done ends it. */
+  #inspection: { readonly interrupt: AbortController; readonly done: Promise<unknown> } | undefined;
   #passes = 0;
   #timedOutGates = 0;
 
   constructor(sandbox: Sandbox, ports: SandboxNetworkPorts, onChange: (claimUid: string) => void) {
     this.sandbox = sandbox;
     this.#ports = ports;
+    this.#reports = new SandboxReports(sandbox, ports);
     this.#onChange = onChange;
   }
 
@@ -95,7 +107,7 @@ export class SandboxNetwork {
   }
 
   /** Takes over what the journal holds from an earlier run. Nothing is done until want(), stop() or release(). */
-  restore({ claim, attachment, attached }: AttachmentRecord): void {
+  restore({ claim, attachment, attached, lost }: AttachmentRecord): void {
     this.#entries.set(attachmentKey(claim, attachment), {
       claim,
       attachment,
@@ -103,7 +115,16 @@ export class SandboxNetwork {
       recorded: true,
       saved: true,
       attached,
+      lost,
+      repair: false,
+      uncertain: attached === undefined,
+      lateTold: attached !== undefined,
     });
+  }
+
+  /** The runtime says that the sandbox has containers already, wherever the agent was meanwhile. */
+  containersStarted(): void {
+    this.#started = true;
   }
 
   /** Attaches, in the order given, those that are not attached yet. Returns at once. */
@@ -118,6 +139,9 @@ export class SandboxNetwork {
           wanted: true,
           recorded: false,
           saved: false,
+          repair: false,
+          uncertain: false,
+          lateTold: false,
         });
       }
     }
@@ -129,19 +153,38 @@ export class SandboxNetwork {
     if (this.#stopped) return;
     this.#stopped = true;
     if (this.sandbox.netns) this.#held = this.#ports.namespaces.hold(this.sandbox.netns);
-    for (const entry of this.#entries.values()) entry.wanted = false;
+    for (const entry of this.#entries.values()) unwant(entry);
     this.#wake();
   }
 
   /** Detaches what belongs to one claim. Returns at once. */
   release(claimUid: string): void {
-    for (const entry of this.#of(claimUid)) entry.wanted = false;
+    for (const entry of this.of(claimUid)) unwant(entry);
     this.#wake();
+  }
+
+  /**
+   * Lets what is left of a claim go: after one more DEL without the namespace, whatever that says.
+   * Returns at once.
+   *
+   * @param tell is told what may be left on the node
+   */
+  giveUp(claimUid: string, why: ForgetCause, tell?: (left: string) => void): void {
+    for (const entry of this.of(claimUid)) {
+      unwant(entry);
+      entry.givenUp = { why, tell };
+    }
+    this.#wake();
+  }
+
+  /** Everything of one claim. */
+  of(claimUid: string): Entry[] {
+    return this.entries.filter((entry) => entry.claim.uid === claimUid);
   }
 
   /** Resolves when nothing of the claim is left here. */
   async released(claimUid: string, signal: AbortSignal): Promise<void> {
-    while (this.#of(claimUid).length > 0) await this.#changes.next(signal);
+    while (this.of(claimUid).length > 0) await this.#changes.next(signal);
   }
 
   /**
@@ -169,17 +212,77 @@ export class SandboxNetwork {
     throw new Error(`sandbox ${this.sandbox.id} of ${describePod(this.sandbox.pod)} has stopped`);
   }
 
+  /**
+   * CNI CHECK of an attachment. It keeps nothing waiting: undefined is the answer when something
+   * else is to be done here, also when that comes up meanwhile.
+   */
+  async inspect(entry: Entry): Promise<Finding | undefined> {
+    const pausing = this.#endPause !== undefined;
+    const busy = this.#passing || this.#inspection || (this.#worker && !pausing);
+    const { attached } = entry;
+    if (busy || this.#stopped || this.#closed || !entry.wanted || !attached) return undefined;
+    const { limiter, cni } = this.#ports;
+    const interrupt = new AbortController();
+    const { signal } = interrupt;
+    const done = limiter.runAside(() => {
+      const netns = this.#livingNetns();
+      if (netns === "") {
+        return Promise.resolve<Finding>({
+          state: "unknown",
+          cause: `the network namespace ${this.sandbox.netns} is gone`,
+        });
+      }
+      const { network } = entry.attachment;
+      return cni.inspect(network, this.#runtime(entry, netns), attached.result, signal);
+    }, signal).catch(() => undefined);
+    this.#inspection = { interrupt, done };
+    const finding = await done;
+    this.#inspection = undefined;
+    return signal.aborted || entry.attached !== attached ? undefined : finding;
+  }
+
+  /** CHECK found that it is not as ADD left it. Returns at once. */
+  lose(
+    entry: Entry,
+    { reason, message, repair }: Pick<Lost, "reason" | "message"> & { readonly repair: boolean },
+  ): void {
+    // Only a new reason is news: the words may be others each time.
+    const known = entry.lost?.reason === reason;
+    if (!known) {
+      const since = entry.lost?.since ?? this.#ports.clock.now().toISOString();
+      entry.lost = { reason, message, since };
+      entry.saved = false;
+      this.#onChange(entry.claim.uid);
+    }
+    entry.repair = repair;
+    if (!known || repair) this.#wake();
+  }
+
+  /** CHECK found a lost one as ADD left it. Returns at once. */
+  regain(entry: Entry): void {
+    if (!entry.lost || !entry.attached) return;
+    entry.lost = undefined;
+    entry.repair = false;
+    // It is ready since now, and not since it was attached.
+    entry.attached = { ...entry.attached, at: this.#ports.clock.now().toISOString() };
+    entry.saved = false;
+    this.#onChange(entry.claim.uid);
+    this.#wake();
+  }
+
   /** Lets the running operation finish and does nothing further; the journal knows the rest. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#endPause?.();
+    await this.#endInspection();
     await this.#worker;
     this.#held?.release();
     this.#held = undefined;
   }
 
-  #of(claimUid: string): Entry[] {
-    return this.entries.filter((entry) => entry.claim.uid === claimUid);
+  async #endInspection(): Promise<void> {
+    this.#inspection?.interrupt.abort(new Error("there is something else to do"));
+    await this.#inspection?.done;
   }
 
   #wake(): void {
@@ -199,7 +302,10 @@ export class SandboxNetwork {
     await Promise.resolve();
     while (!this.#closed && this.#unfinished()) {
       this.#woken = false;
+      this.#passing = true;
+      await this.#endInspection();
       const failed = await this.#pass();
+      this.#passing = false;
       this.#passes++;
       failures = failed ? failures + 1 : 0;
       this.#changes.notify();
@@ -212,7 +318,7 @@ export class SandboxNetwork {
   }
 
   #unfinished(): boolean {
-    return this.entries.some((entry) => !entry.wanted || !entry.attached || !entry.saved);
+    return this.entries.some((entry) => !entry.wanted || isToDo(entry));
   }
 
   /** One try at everything that is to be done; true when something failed. */
@@ -224,7 +330,7 @@ export class SandboxNetwork {
     for (const entry of this.entries) {
       // Read again for each: the sandbox may have stopped during the operation before.
       if (!entry.wanted || this.#closed) continue;
-      if (!entry.attached || !entry.saved) failed = !await this.#try(entry, "attach") || failed;
+      if (isToDo(entry)) failed = !await this.#try(entry, "attach") || failed;
     }
     return failed;
   }
@@ -240,13 +346,12 @@ export class SandboxNetwork {
         error: error instanceof Error ? error : new Error(messageOf(error)),
         since: before?.since ?? this.#ports.clock.now().toISOString(),
       };
-      // The same failure again and again is said once.
-      const level = entry.failure.error.message === before?.error.message ? "debug" : "warn";
-      this.#ports.log[level](`cannot ${step} ${describeAttachment(entry)}`, {
-        ...this.#about(entry),
-        error: entry.failure.error.message,
-      });
-      this.#warnUsers(entry, step);
+      this.#reports.failed(step, entry, before?.error);
+      if (entry.repair) this.#ports.metrics.repaired("error");
+      if (step === "detach" && !entry.givenUp && this.#isHopeless(entry)) {
+        entry.givenUp = { why: "plugin_missing" };
+        this.#woken = true;
+      }
       return false;
     } finally {
       this.#onChange(entry.claim.uid);
@@ -255,59 +360,108 @@ export class SandboxNetwork {
   }
 
   async #attach(entry: Entry): Promise<void> {
-    const { journal, limiter, cni, clock, log } = this.#ports;
-    if (!entry.attached) {
-      // What an ADD that failed or was cut off left behind goes first.
-      if (entry.recorded) await this.#undo(entry);
-      const runtime = this.#runtime(entry, this.#podNetns());
-      await journal.putAttachment(this.#record(entry));
-      entry.recorded = true;
-      const began = clock.now().getTime();
-      try {
-        const { network } = entry.attachment;
-        const result = await limiter.run(() => cni.add(network, runtime, NEVER));
-        entry.attached = { ...result, at: clock.now().toISOString() };
-        entry.failure = undefined;
-      } catch (error) {
-        await this.#undo(entry).catch((cause) =>
-          log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
-            ...this.#about(entry),
-            error: messageOf(cause),
-          })
-        );
-        throw error;
-      }
-      log.info(`attached ${describeAttachment(entry)}`, {
-        ...this.#about(entry),
-        ms: clock.now().getTime() - began,
-      });
-    }
+    if (entry.uncertain) await this.#recall(entry);
+    if (!entry.attached || entry.repair) await this.#add(entry);
     entry.saved = false;
-    await journal.putAttachment(this.#record(entry));
+    await this.#ports.journal.putAttachment(this.#record(entry));
     entry.saved = true;
+  }
+
+  /**
+   * Containers may use by now what an ADD of an earlier run left, of which no result is on disk: it
+   * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
+   */
+  async #recall(entry: Entry): Promise<void> {
+    if (this.#started) {
+      const runtime = this.#runtime(entry, this.#podNetns());
+      entry.attached = await this.#ports.recall(this.#record(entry), runtime);
+    }
+    entry.uncertain = false;
+    if (!entry.attached) return;
+    entry.lateTold = true;
+    this.#reports.recalled(entry);
+  }
+
+  async #add(entry: Entry): Promise<void> {
+    const { journal, cni, clock, metrics } = this.#ports;
+    const { network } = entry.attachment;
+    const runtime = this.#runtime(entry, this.#podNetns());
+    // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
+    if (entry.attached) await cni.verify(network, NEVER);
+    const old = entry.recorded;
+    if (!old || entry.attached) {
+      await journal.putAttachment(this.#record({ ...entry, attached: undefined, lost: undefined }));
+      entry.recorded = true;
+      entry.saved = false;
+    }
+    // What an ADD that failed or was cut off left behind goes first. Its record stays: it is true,
+    // and a disk that is full takes no other.
+    if (old) await this.#delete(entry);
+    entry.attached = undefined;
+    entry.lost = undefined;
+    if (this.#started && !entry.lateTold) this.#reports.late(entry);
+    entry.lateTold = true;
+    const began = clock.now().getTime();
+    try {
+      const result = await this.#operate(entry, () => cni.add(network, runtime, NEVER));
+      entry.attached = { ...result, at: clock.now().toISOString() };
+      entry.failure = undefined;
+    } catch (error) {
+      await this.#undo(entry).catch((cause) => this.#reports.notCleanedUp(entry, cause));
+      throw error;
+    }
+    if (entry.repair) metrics.repaired("ok");
+    const ms = clock.now().getTime() - began;
+    this.#reports.done(entry.repair ? "repaired" : "attached", entry, ms);
+    entry.repair = false;
   }
 
   async #detach(entry: Entry): Promise<void> {
     const began = this.#ports.clock.now().getTime();
-    if (entry.recorded) await this.#undo(entry);
+    if (entry.recorded) await (entry.givenUp ? this.#abandon(entry) : this.#undo(entry));
     this.#entries.delete(attachmentKey(entry.claim, entry.attachment));
-    this.#ports.log.info(`detached ${describeAttachment(entry)}`, {
-      ...this.#about(entry),
-      ms: this.#ports.clock.now().getTime() - began,
-    });
+    this.#reports.done("detached", entry, this.#ports.clock.now().getTime() - began);
   }
 
   /** DEL, and only then the record. */
   async #undo(entry: Entry): Promise<void> {
-    const { journal, limiter, cni } = this.#ports;
-    const runtime = this.#runtime(entry, this.#livingNetns());
-    await limiter.run(() =>
-      cni.del(entry.attachment.network, runtime, entry.attached?.result, NEVER)
+    await this.#delete(entry);
+    await this.#forget(entry);
+  }
+
+  async #delete(entry: Entry, netns = this.#livingNetns()): Promise<void> {
+    const { network } = entry.attachment;
+    const runtime = this.#runtime(entry, netns);
+    await this.#operate(
+      entry,
+      () => this.#ports.cni.del(network, runtime, entry.attached?.result, NEVER),
     );
-    await journal.removeAttachment(this.#record(entry));
+  }
+
+  /** The record goes although DEL fails; without the namespace, DEL still frees what it can. */
+  async #abandon(entry: Entry): Promise<void> {
+    let cause: string | undefined;
+    await this.#delete(entry, "").catch((error) => cause = messageOf(error));
+    await this.#forget(entry);
+    const { why, tell } = entry.givenUp!;
+    this.#ports.metrics.forgotten(why);
+    if (cause === undefined) return;
+    const message = this.#reports.givenUp(entry, cause);
+    tell?.(message);
+  }
+
+  async #forget(entry: Entry): Promise<void> {
+    await this.#ports.journal.removeAttachment(this.#record(entry));
     entry.recorded = false;
     entry.saved = false;
     entry.attached = undefined;
+    entry.lost = undefined;
+  }
+
+  /** Runs a CNI operation in its turn. */
+  #operate<T>({ attachment }: Entry, operation: () => Promise<T>): Promise<T> {
+    const { limiter, networks } = this.#ports;
+    return networks.use(attachment.network.name, () => limiter.run(operation));
   }
 
   /** The namespace for ADD, which must be the pod's own. */
@@ -332,7 +486,7 @@ export class SandboxNetwork {
     return path && this.#ports.namespaces.classify(path) === "pod" ? path : "";
   }
 
-  #runtime({ attachment }: Entry, netns: string) {
+  #runtime({ attachment }: Entry, netns: string): RuntimeConfig {
     const { id, pod } = this.sandbox;
     return {
       containerID: id,
@@ -350,8 +504,14 @@ export class SandboxNetwork {
     };
   }
 
-  #record({ claim, attachment, attached }: Entry): AttachmentRecord {
-    return { claim, sandbox: this.sandbox, attachment, ...(attached && { attached }) };
+  #record({ claim, attachment, attached, lost }: Entry): AttachmentRecord {
+    return {
+      claim,
+      sandbox: this.sandbox,
+      attachment,
+      ...(attached && { attached }),
+      ...(lost && { lost }),
+    };
   }
 
   #notReady(entry: Entry): Error {
@@ -360,28 +520,12 @@ export class SandboxNetwork {
     return new Error(`${describeAttachment(entry)} is not ready: ${cause}`, { cause: error });
   }
 
-  #warnUsers(entry: Entry, step: "attach" | "detach"): void {
-    const message = `cannot ${step} ${describeAttachment(entry)}: ${entry.failure!.error.message}`;
-    const pod = { kind: "Pod", ...this.sandbox.pod } as const;
-    if (step === "attach") {
-      // The claim has the cause in its condition; a pod that went meanwhile needs none.
-      if (!entry.wanted) return;
-      this.#ports.events.warn({ reason: "NetworkAttachFailed", message, about: pod });
-      return;
-    }
-    // The pod may be gone by force; the claim is what stays until the DEL has succeeded.
-    const claim = { kind: "ResourceClaim", ...entry.claim } as const;
-    for (const about of [pod, claim]) {
-      this.#ports.events.warn({ reason: "NetworkDetachFailed", message, about });
-    }
-  }
-
-  #about(entry: Entry): Record<string, unknown> {
-    return {
-      claim: `${entry.claim.namespace}/${entry.claim.name}`,
-      pod: `${this.sandbox.pod.namespace}/${this.sandbox.pod.name}`,
-      sandbox: this.sandbox.id,
-    };
+  /** Whether its DEL has failed for long because a plugin is not on the node any more. */
+  #isHopeless({ failure, attachment }: Entry): boolean {
+    const { clock, cni } = this.#ports;
+    const since = Date.parse(failure!.since);
+    return clock.now().getTime() - since >= MISSING_PLUGIN_LIMIT &&
+      cni.missingPlugins(attachment.network).length > 0;
   }
 
   async #pause(ms: number): Promise<void> {
@@ -392,26 +536,5 @@ export class SandboxNetwork {
   }
 }
 
-/**
- * Whether containers may start. The result is on disk by then, or an agent that dies here would take
- * the attachment for half done and make it anew under the running containers; a disk that takes
- * nothing keeps nobody waiting, though.
- */
-function isReady({ attached, saved, failure }: Entry): boolean {
-  return attached !== undefined && (saved || failure !== undefined);
-}
-
-export function stateOf({ wanted, attached, failure }: Entry): AttachmentState {
-  if (!wanted) return failure ? "detach_failed" : "detaching";
-  if (attached) return "attached";
-  return failure ? "attach_failed" : "attaching";
-}
-
 /** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */
 const NEVER = new AbortController().signal;
-
-/** Identifies an attachment within a sandbox (design decision 4). */
-export function attachmentKey(claim: ClaimRef, attachment: Attachment): string {
-  const { request, pool, device, shareID } = attachment;
-  return JSON.stringify([claim.uid, request, pool, device, shareID ?? ""]);
-}

@@ -8,10 +8,12 @@ import {
   FakeEvents,
   FakeJournal,
   FakeLog,
+  FakeMetrics,
   FakeNamespaces,
   settle,
 } from "../../tests/support/agent_fakes.ts";
 import { Limiter } from "./limiter.ts";
+import { NetworkLocks } from "./network_locks.ts";
 import { SandboxNetwork } from "./sandbox_network.ts";
 
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
@@ -26,7 +28,10 @@ function setUp({ sandbox = aSandbox("s1"), width = 4 } = {}) {
     clock: new FakeClock(),
     log: new FakeLog(),
     events: new FakeEvents(),
+    metrics: new FakeMetrics(),
     limiter: new Limiter(width),
+    networks: new NetworkLocks(),
+    recall: () => Promise.resolve(undefined),
   };
   const changed: string[] = [];
   const network = new SandboxNetwork(sandbox, ports, (uid) => changed.push(uid));

@@ -1,22 +1,29 @@
 import { type Backoff, pauseAfter } from "./backoff.ts";
-import type { ClaimRecord, Clock, Cluster, Log, Sandbox } from "./ports.ts";
+import { FreshReads } from "./fresh_reads.ts";
+import { Limiter } from "./limiter.ts";
+import type { ClaimRecord, Clock, Cluster, Log, PodRef, ResourceClaim, Sandbox } from "./ports.ts";
 import type { PreparedClaims } from "./prepared_claims.ts";
 import { describeClaim, describePod, messageOf } from "./words.ts";
 import { podsOf } from "../claim/plan.ts";
 
 const RETRY: Backoff = { first: 200, most: 10_000 };
+/** Claims that are read at once. */
+const WIDTH = 8;
 
 /**
  * Finds out which claims a new sandbox's pod shares with pods that came before it.
  *
  * The kubelet prepares a claim once and says nothing when a second pod comes to use it. So for a
  * pod in whose namespace a shareable claim is prepared, that claim's `status.reservedFor` is read
- * again; containers wait until it has been. Pods elsewhere cost nothing.
+ * again; containers wait until it has been. Pods elsewhere cost nothing, and pods that come at once
+ * share the reads.
  */
 export class SharedClaims {
   readonly #ports: { readonly cluster: Cluster; readonly clock: Clock; readonly log: Log };
   readonly #claims: PreparedClaims;
   readonly #looks = new Map<string, Look>();
+  readonly #reads = new FreshReads<ResourceClaim | undefined>(new Limiter(WIDTH));
+  readonly #stop = new AbortController();
 
   constructor(
     ports: { readonly cluster: Cluster; readonly clock: Clock; readonly log: Log },
@@ -62,6 +69,7 @@ export class SharedClaims {
   }
 
   close(): void {
+    this.#stop.abort(new Error("the agent stops"));
     for (const id of [...this.#looks.keys()]) this.forget(id);
   }
 
@@ -73,34 +81,53 @@ export class SharedClaims {
       readonly found: (record: ClaimRecord) => void;
     },
   ): Promise<void> {
-    for (const { claim } of candidates) {
-      for (let failures = 1;; failures++) {
+    const { clock, log } = this.#ports;
+    const { signal } = look.stop;
+    let pending = candidates;
+    look.waitsFor = describeClaim(candidates[0]!.claim);
+    for (let failures = 1;; failures++) {
+      const failed = new Map<ClaimRecord, string>();
+      await Promise.all(pending.map(async (record) => {
         try {
-          look.waitsFor = describeClaim(claim);
-          const current = await this.#ports.cluster.getClaim(claim, look.stop.signal);
-          const record = this.#claims.get(claim.uid);
-          if (!record || !current) break;
-          const pods = podsOf(current);
-          // Only what adds to the record is taken up: one that names fewer pods may be another claim.
-          if (!pods.some(({ uid }) => uid === pod.uid)) break;
-          await this.#claims.put({ ...record, pods });
-          found({ ...record, pods });
-          break;
+          await this.#compare(record, { pod, signal, found });
         } catch (error) {
-          if (look.stop.signal.aborted) return;
-          look.waitsFor = `${describeClaim(claim)}: ${messageOf(error)}`;
-          this.#ports.log[failures === 1 ? "warn" : "debug"](
-            `cannot tell yet whether ${describePod(pod)} uses ${describeClaim(claim)}`,
-            { error: messageOf(error) },
-          );
-          try {
-            await this.#ports.clock.sleep(pauseAfter(failures, RETRY), look.stop.signal);
-          } catch {
-            return;
-          }
+          failed.set(record, messageOf(error));
         }
-      }
+      }));
+      const [first] = failed;
+      if (signal.aborted || !first) return;
+      const [{ claim }, error] = first;
+      pending = [...failed.keys()];
+      look.waitsFor = `${describeClaim(claim)}: ${error}`;
+      log[failures === 1 ? "warn" : "debug"](
+        `cannot tell yet whether ${describePod(pod)} uses ${describeClaim(claim)}`,
+        { error, claims: pending.length },
+      );
+      await clock.sleep(pauseAfter(failures, RETRY), signal).catch(() => {});
+      if (signal.aborted) return;
     }
+  }
+
+  /** Takes up what the API server says of the pods that use a claim. */
+  async #compare(
+    { claim }: ClaimRecord,
+    { pod, signal, found }: {
+      readonly pod: PodRef;
+      readonly signal: AbortSignal;
+      readonly found: (record: ClaimRecord) => void;
+    },
+  ): Promise<void> {
+    const current = await this.#reads.read(
+      claim.uid,
+      () => this.#ports.cluster.getClaim(claim, this.#stop.signal),
+    );
+    const record = this.#claims.get(claim.uid);
+    if (signal.aborted || !record || !current) return;
+    const pods = podsOf(current);
+    // Only what adds to the record is taken up: one that names fewer pods may be another claim.
+    if (!pods.some(({ uid }) => uid === pod.uid)) return;
+    await this.#claims.put({ ...record, pods });
+    found({ ...record, pods });
   }
 }
 

@@ -1,7 +1,10 @@
 import { availableParallelism } from "node:os";
-import { Agent, type DeviceHealth } from "../agent/agent.ts";
+import { Agent } from "../agent/agent.ts";
+import type { DeviceHealth } from "../agent/device_health.ts";
+import { Leadership } from "../agent/leadership.ts";
 import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
+import { Seat } from "../agent/seat.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { Plugins } from "../cni/plugins.ts";
 import { runProgram } from "../cni/program.ts";
@@ -9,7 +12,9 @@ import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { SysfsLinks } from "../inventory/sysfs.ts";
+import { serveForgetRequests } from "../journal/forget_requests.ts";
 import { FileJournal } from "../journal/journal.ts";
+import { LeadLocks } from "../journal/lead_locks.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
@@ -49,8 +54,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Runs the agent with all its sides until the signal is aborted: journal, then NRI, then DRA; and
- * the other way round at the end.
+ * Runs the agent with all its sides until the signal is aborted: NRI, then DRA; and the other way
+ * round at the end. It acts while it leads.
  *
  * @throws Error when it cannot start at all: state folder, credentials, socket paths
  */
@@ -93,8 +98,9 @@ export async function runAgent(
     clock,
     log,
     metrics,
+    onGone: (device) => seat.agent?.deviceGone(device),
   });
-  const agent = new Agent({
+  const ports = {
     cni: new CniRunner(plugins),
     cluster: new KubeCluster(connection, { fieldManager: driver }),
     journal: new FileJournal(config.stateDir, { log }),
@@ -105,16 +111,17 @@ export async function runAgent(
     log,
     metrics,
     events,
-  }, { driver, concurrency: config.concurrency });
-  metrics.countsFrom(() => agent.counts());
+  };
+  const seat = new Seat(ports);
+  metrics.countsFrom(() => seat.agent?.counts());
   log.info("network-dra starts", {
     ...config,
     cniPath: config.cniPath.join(":"),
     listen: config.listen ? describeAddress(config.listen) : "",
   });
-  await agent.load();
 
-  const readiness = new Readiness(log);
+  const ready = Promise.withResolvers<void>();
+  const readiness = new Readiness(log, () => ready.resolve());
   const loops = new Loops();
   const setSide = (side: Side, state: boolean) => {
     readiness.set(side, state);
@@ -133,44 +140,77 @@ export async function runAgent(
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
-  }, nriHandlers(agent)).run(nriEnd.signal);
+  }, nriHandlers(seat)).run(nriEnd.signal);
   loops.watch("NRI", nri);
   const dra = new DraPlugin({
     driver,
     kubeletDir: config.kubeletDir,
+    podUid: config.podUid,
     log,
     clock,
     onRegistered: (registered) => setSide("kubelet", registered),
   }, {
-    prepare: (claims, until) => agent.prepare(claims, until),
-    unprepare: (claims, until) => agent.unprepare(claims, until),
-    watchHealth: (until) => watchHealth(agent, until),
+    prepare: (claims, until) => seat.prepare(claims, until),
+    unprepare: (claims, until) => seat.unprepare(claims, until),
+    watchHealth: (until) => watchHealth(seat, until),
   });
   const observeEnd = new AbortController();
   const observed = config.listen && serveObserved(config.listen, {
     health: () => loops.checks(),
-    readiness: () => readiness.checks(),
+    readiness: () => [
+      ...readiness.checks(),
+      { name: "lead", ok: true, says: seat.agent ? "leads" : "stands by" },
+    ],
     metrics,
   }, { log, clock, signal: observeEnd.signal });
-  const ended = new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  const leads = Promise.withResolvers<void>();
+  const served = Promise.withResolvers<void>();
+  const term = async (over: AbortSignal) => {
+    const agent = new Agent(ports, { driver, concurrency: config.concurrency });
+    await agent.load();
+    await seat.take(agent);
+    leads.resolve();
+    // Devices that are published bring pods here.
+    await Promise.race([served.promise, aborted(over)]);
+    const publishing = devices.run(() => agent.allocatedDevices(), over);
+    loops.watch("devices", publishing, over);
+    const { checkInterval: interval, repair, gcNetworks } = config;
+    const upkeep = agent.upkeep({ interval, repair, gcNetworks }, over);
+    loops.watch("upkeep", upkeep, over);
+    const forget = (claim: string) => agent.forget(claim, over);
+    const requests = serveForgetRequests(config.stateDir, { forget, clock, log, signal: over });
+    loops.watch("requests", requests, over);
+    try {
+      await Promise.all([publishing, upkeep, requests, aborted(over)]);
+    } finally {
+      await seat.leave();
+      await agent.close();
+    }
+  };
+  const leadership = new Leadership({ lock: new LeadLocks(config.stateDir), clock, log }).run(
+    term,
+    {
+      // Sockets of one name for all would be taken from the agent that leads.
+      ready: config.podUid ? ready.promise : NEVER,
+      signal,
+    },
+  );
+  const ended = aborted(signal);
   try {
     // A pod that was prepared must not start before its sandbox would be seen.
-    await Promise.race([synchronized.promise, ended]);
-    if (!signal.aborted) await Promise.race([dra.start(), ended]);
+    await Promise.race([synchronized.promise, ended, leadership]);
+    if (!config.podUid) await Promise.race([leads.promise, ended, leadership]);
+    if (!signal.aborted) await Promise.race([dra.start(), ended, leadership]);
     loops.watch("kubelet", dra.watching);
-    const publishing = devices.run(() => agent.allocatedDevices(), signal);
-    loops.watch("devices", publishing);
-    await Promise.all([publishing, ended]);
+    served.resolve();
+    await Promise.all([leadership, ended]);
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);
+    seat.close();
     await dra.stop();
     nriEnd.abort(new Error("the agent stops"));
     await nri;
-    await agent.close();
     await events.close();
     observeEnd.abort();
     await observed;
@@ -179,19 +219,29 @@ export async function runAgent(
   }
 }
 
+/** An agent whose sockets have no name of their own takes the lead from nobody. */
+const NEVER = new Promise<void>(() => {});
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
 /** The runtime's events in the agent's words. */
-function nriHandlers(agent: Agent): NriHandlers {
+function nriHandlers(seat: Seat): NriHandlers {
   return {
     synchronize: (pods, containers) =>
-      agent.reconcile(
+      seat.synchronize(
         pods.map(toSandbox),
         new Set(containers.map(({ podSandboxId }) => podSandboxId)),
       ),
-    runPodSandbox: (pod) => agent.attach(toSandbox(pod)),
-    stopPodSandbox: (pod) => agent.detach(pod.id),
-    removePodSandbox: (pod) => agent.detach(pod.id),
+    runPodSandbox: (pod) => seat.runPodSandbox(toSandbox(pod)),
+    stopPodSandbox: (pod) => seat.stopPodSandbox(pod.id),
+    removePodSandbox: (pod) => seat.stopPodSandbox(pod.id),
     createContainer: (pod, container, signal) =>
-      agent.gate(toSandbox(pod), {
+      seat.createContainer(toSandbox(pod), {
         cdiDevices: container.cdiDevices.map(({ name }) => name),
         signal,
       }),
@@ -204,9 +254,10 @@ function toSandbox(pod: PodSandbox): Sandbox {
   return { id, pod: { namespace, name, uid }, ...(netns !== undefined && { netns }) };
 }
 
-async function* watchHealth(agent: Agent, signal: AbortSignal): AsyncGenerator<DeviceHealth[]> {
+async function* watchHealth(seat: Seat, signal: AbortSignal): AsyncGenerator<DeviceHealth[]> {
   while (!signal.aborted) {
-    yield agent.deviceHealth();
+    const health = seat.agent?.deviceHealth();
+    if (health) yield health;
     await systemClock.sleep(HEALTH_INTERVAL, signal).catch(() => {});
   }
 }

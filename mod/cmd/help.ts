@@ -11,6 +11,8 @@ usage: network-dra COMMAND [FLAGS]
 
   run          the agent of this node, for the kubelet and the container runtime
   try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
+  forget CLAIM lets a claim (NAMESPACE/NAME or UID) go that cannot be detached on this node
+  ready        whether the agent with the same flags serves the kubelet; exit code 0 or 1
   version      the version
   help         this text
 
@@ -23,5 +25,8 @@ flags of try:
   --driver-name NAME   default: the driver named in the files
   --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
   --verbose            the agent's own log too
+
+flags of forget:
+  --state-dir PATH     the agent's (/var/lib/network-dra) [NETWORK_DRA_STATE_DIR]
 `;
 }

@@ -9,6 +9,8 @@ import { UsageError } from "./usage_error.ts";
 /** Everything that `network-dra run` can be told. */
 export interface RunConfig {
   readonly nodeName: string;
+  /** UID of the pod that the agent runs in, where it runs in one. */
+  readonly podUid?: string;
   readonly driverName: string;
   readonly kubeletDir: string;
   readonly nriSocket: string;
@@ -28,6 +30,10 @@ export interface RunConfig {
   readonly interfaces: InterfacePatterns;
   readonly attachmentsPerInterface: number;
   readonly copiesPerInterface: number;
+  /** Milliseconds from one round of CHECK to the next; 0 for none. */
+  readonly checkInterval: number;
+  readonly repair: boolean;
+  readonly gcNetworks: readonly string[];
   readonly sysfsDir: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly logFormat: "text" | "json";
@@ -46,6 +52,13 @@ const SETTINGS: Settings = {
     takes: "NAME",
     help: "name of the node; default: the host name",
     parse: take.name,
+  },
+  podUid: {
+    flag: "pod-uid",
+    env: "POD_UID",
+    takes: "UID",
+    help: "UID of the agent's pod, so that two agents can be there during a rolling update",
+    parse: take.podUid,
   },
   driverName: {
     flag: "driver-name",
@@ -151,6 +164,29 @@ const SETTINGS: Settings = {
     fallback: "16",
     parse: take.wholeNumber({ least: 1, most: 256 }),
   },
+  checkInterval: {
+    flag: "check-interval",
+    env: "NETWORK_DRA_CHECK_INTERVAL",
+    takes: "TIME",
+    help: "how often attached networks are checked; 0 turns that off",
+    fallback: "60s",
+    parse: take.durationOrZero,
+  },
+  repair: {
+    flag: "repair",
+    env: "NETWORK_DRA_REPAIR",
+    help: "attach anew what is found lost",
+    fallback: "false",
+    parse: take.yesOrNo,
+  },
+  gcNetworks: {
+    flag: "gc-networks",
+    env: "NETWORK_DRA_GC_NETWORKS",
+    takes: "NAME[,NAME…]",
+    help: "networks that nobody else attaches, of which left-overs are collected",
+    fallback: "",
+    parse: take.networkNames,
+  },
   sysfsDir: {
     flag: "sysfs-dir",
     env: "NETWORK_DRA_SYSFS_DIR",
@@ -233,8 +269,10 @@ export function parseRunConfig(argv: readonly string[], surroundings: Surroundin
 
 /** The flags with what they are for. */
 export function describeFlags(): string {
-  const rows = Object.values(SETTINGS).map(({ flag, takes, help, fallback, env }) => [
-    `  --${flag} ${takes}`,
+  const rows = Object.values<Setting<unknown>>(SETTINGS).map((
+    { flag, takes, help, fallback, env },
+  ) => [
+    `  --${flag}${takes === undefined ? "" : ` ${takes}`}`,
     `${help}${fallback === undefined ? "" : ` (${fallback})`} [${env}]`,
   ]);
   const file = "a YAML file with the same settings in camelCase, and interfaces";
@@ -245,13 +283,16 @@ export function describeFlags(): string {
 
 function readFlags(argv: readonly string[]): Map<string, string> {
   const canonical = new Map<string, string>([[CONFIG.flag, CONFIG.flag]]);
-  for (const { flag, aliases } of Object.values(SETTINGS)) {
-    for (const spelling of [flag, ...aliases ?? []]) canonical.set(spelling, flag);
+  const options: Record<string, { type: "string" | "boolean" }> = {
+    [CONFIG.flag]: { type: "string" },
+  };
+  for (const { flag, aliases, takes } of Object.values<Setting<unknown>>(SETTINGS)) {
+    for (const spelling of [flag, ...aliases ?? []]) {
+      canonical.set(spelling, flag);
+      options[spelling] = { type: takes === undefined ? "boolean" : "string" };
+    }
   }
-  const options = Object.fromEntries(
-    [...canonical.keys()].map((flag) => [flag, { type: "string" as const }]),
-  );
-  let values: Readonly<Record<string, string | undefined>>;
+  let values: Readonly<Record<string, string | boolean | undefined>>;
   try {
     values = parseArgs({ args: [...argv], options, allowPositionals: false }).values;
   } catch (error) {
@@ -260,7 +301,7 @@ function readFlags(argv: readonly string[]): Map<string, string> {
   }
   return new Map(
     Object.entries(values).flatMap(([flag, value]) =>
-      value === undefined ? [] : [[canonical.get(flag)!, value]]
+      value === undefined ? [] : [[canonical.get(flag)!, String(value)]]
     ),
   );
 }

@@ -34,6 +34,9 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     interfaces: {},
     attachmentsPerInterface: 256,
     copiesPerInterface: 16,
+    checkInterval: 60_000,
+    repair: false,
+    gcNetworks: [],
     sysfsDir: "/sys",
     logLevel: "info",
     logFormat: "text",
@@ -52,6 +55,13 @@ Deno.test("a flag goes before its variable, that before the file, that before th
   assert.equal(parse(flags, { file }).driverName, "from.file");
   assert.equal(parse(flags, { file }).concurrency, 7);
   assert.equal(parse([], { env: { NETWORK_DRA_CONFIG: "/etc/config.yaml" }, file }).concurrency, 7);
+});
+
+Deno.test("a switch is turned on by its flag, its variable or the file", () => {
+  const config = ["--config", "/etc/config.yaml"];
+  assert.equal(parse([], { env: { NETWORK_DRA_REPAIR: "true" } }).repair, true);
+  assert.equal(parse(config, { file: "repair: true" }).repair, true);
+  assert.equal(parse([...config, "--repair"], { file: "repair: false" }).repair, true);
 });
 
 Deno.test("the file says which interfaces are devices", () => {
@@ -77,6 +87,10 @@ Deno.test("every setting is read as what it is", async (t) => {
     [["--listen", "[::1]:65535"], "listen", { hostname: "::1", port: 65535 }],
     [["--listen", ":9177"], "listen", { hostname: "::", port: 9177 }],
     [["--listen", ""], "listen", null],
+    [["--check-interval", "10s"], "checkInterval", 10_000],
+    [["--check-interval", "0"], "checkInterval", 0],
+    [["--repair"], "repair", true],
+    [["--gc-networks", "lan,storage-2"], "gcNetworks", ["lan", "storage-2"]],
     [["--log-level", "debug"], "logLevel", "debug"],
     [["--log-format", "json"], "logFormat", "json"],
   ];
@@ -99,6 +113,19 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
     "an empty name": { argv: ["--node-name", ""], says: /^--node-name: "" .* a name/ },
     "a driver name in capitals": { argv: ["--driver-name", "A"], says: /DNS name in lower case/ },
     "a driver name that is too long": { argv: ["--driver-name", "a".repeat(64)], says: /63/ },
+    "a time that is none": {
+      argv: ["--check-interval", "1h"],
+      says: /^--check-interval: "1h" .* a time from 1ms to 60m, .*, or 0$/,
+    },
+    "a switch that is neither on nor off": {
+      argv: [],
+      env: { NETWORK_DRA_REPAIR: "yes" },
+      says: /^NETWORK_DRA_REPAIR: "yes" .* true or false/,
+    },
+    "a network's name that is none": {
+      argv: ["--gc-networks", "lan,*"],
+      says: /^--gc-networks: "lan,\*" .* names of networks/,
+    },
     "a relative path": {
       argv: ["--state-dir", "x"],
       says: /^--state-dir: "x" .* an absolute path/,
@@ -129,7 +156,7 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
     "an unknown key in the file": {
       argv: config,
       file: "concurency: 1",
-      says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, driverName/,
+      says: /\/etc\/config\.yaml: concurency is not known; known are nodeName, podUid, driverName/,
     },
     "a list in the file": { argv: config, file: "cniPath: [/a]", says: /cniPath: .* single value/ },
     "interfaces that are a list": {

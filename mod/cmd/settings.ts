@@ -8,7 +8,8 @@ export interface Setting<T> {
   /** Other spellings of the flag. */
   readonly aliases?: readonly string[];
   readonly env: string;
-  readonly takes: string;
+  /** What follows the flag; undefined for one that stands alone and means "true". */
+  readonly takes?: string;
   readonly help: string;
   readonly fallback?: string;
   readonly parse: Parse<T>;
@@ -33,6 +34,11 @@ export const pluginIndex: Parse<string> = (text) => {
 export const name: Parse<string> = (text) => {
   if (text !== "") return text;
   throw new Error("a name that is not empty");
+};
+
+export const podUid: Parse<string> = (text) => {
+  if (/^[0-9a-f-]{32,36}$/.test(text)) return text;
+  throw new Error("a pod's UID, such as 4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55");
 };
 
 export const absolutePath: Parse<string> = (text) => {
@@ -81,6 +87,28 @@ export const duration: Parse<number> = (text) => {
   const ms = Number(number) * ({ ms: 1, s: 1000, m: 60_000 }[unit] ?? NaN);
   if (ms >= 1 && ms <= 3_600_000) return ms;
   throw new Error("a time from 1ms to 60m, such as 500ms, 30s or 2m");
+};
+
+/** Milliseconds; 0 where the text says so. */
+export const durationOrZero: Parse<number> = (text) => {
+  if (/^0(ms|s|m)?$/.test(text)) return 0;
+  try {
+    return duration(text);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}, or 0`);
+  }
+};
+
+export const yesOrNo: Parse<boolean> = (text) => {
+  if (text === "true" || text === "false") return text === "true";
+  throw new Error("true or false");
+};
+
+/** Names as CNI takes them. */
+export const networkNames: Parse<readonly string[]> = (text) => {
+  const names = text === "" ? [] : text.split(",").map((name) => name.trim());
+  if (names.every((name) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))) return names;
+  throw new Error("names of networks, with ',' between them");
 };
 
 export function oneOf<const T extends string>(...values: readonly T[]): Parse<T> {

@@ -55,15 +55,22 @@ export class Plugins {
     type: string,
     about: { readonly command: Command; readonly network?: string },
   ): string {
-    for (const folder of this.#options.cniPath) {
-      const path = join(folder, type);
-      if (isFile(path)) return path;
-    }
+    const path = this.#pathOf(type);
+    if (path !== undefined) return path;
     throw new CniError(
       `it is in none of the folders ${this.#options.cniPath.join(", ")}: install it on the node, ` +
         "or start the agent with --cni-path",
       { plugin: type, ...about },
     );
+  }
+
+  /** Whether the plugin is on the node. */
+  has(type: string): boolean {
+    return this.#pathOf(type) !== undefined;
+  }
+
+  #pathOf(type: string): string | undefined {
+    return this.#options.cniPath.map((folder) => join(folder, type)).find(isFile);
   }
 
   /** The types of all plugins that the node can run. */

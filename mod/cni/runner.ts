@@ -1,4 +1,11 @@
-import type { AttachResult, Cni, CniResult, RuntimeConfig } from "../agent/ports.ts";
+import type {
+  AttachResult,
+  Cni,
+  CniResult,
+  Finding,
+  RuntimeConfig,
+  ValidAttachment,
+} from "../agent/ports.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
 import { CniError, type Command } from "./error.ts";
 import { assertRuntimeConfig, environment, stdin } from "./invocation.ts";
@@ -6,11 +13,11 @@ import { networkData } from "./network_data.ts";
 import type { PluginCall, Plugins } from "./plugins.ts";
 import { atLeast, convertResult, parseResult, toCurrent } from "./result.ts";
 
-/** An attachment that GC shall keep (CNI SPEC, GC). */
-export interface ValidAttachment {
-  readonly containerID: string;
-  readonly ifname: string;
-}
+/**
+ * Error codes (CNI SPEC, section 5) by which a plugin says that it could not look: version, fields,
+ * variables, input and output, decoding, configuration, and "try again later".
+ */
+const NOT_LOOKED: readonly number[] = [1, 2, 4, 5, 6, 7, 11];
 
 /** One command for one plugin of a network. */
 interface Operation {
@@ -82,10 +89,11 @@ export class CniRunner implements Cni {
       : undefined;
     await all(network.plugins.toReversed(), async (plugin) => {
       const call = this.#callOf({ command: "DEL", network, plugin, runtime, signal }, given);
-      await this.#plugins.call(call);
-      // Without a namespace some plugins (host-device) leave at once, and their lease stays.
+      // Without a namespace some plugins (host-device) leave at once, and their lease stays; and one
+      // that is not on the node any more must not keep the lease.
       const ipam = runtime.netns === "" ? ipamType(plugin) : undefined;
-      if (ipam !== undefined) await this.#plugins.call({ ...call, type: ipam });
+      const calls = ipam === undefined ? [call] : [call, { ...call, type: ipam }];
+      await all(calls, (each) => this.#plugins.call(each));
     });
   }
 
@@ -109,17 +117,47 @@ export class CniRunner implements Cni {
     }
   }
 
-  /** Tells the plugins which attachments there are, so that they free all else. Before 1.1.0 nothing. */
+  /**
+   * CHECK, and what its failure means: a plugin that is missing or busy, or that does not understand
+   * what it is asked, has not looked at the attachment.
+   */
+  async inspect(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    prevResult: CniResult,
+    signal: AbortSignal,
+  ): Promise<Finding> {
+    if (network.disableCheck || !atLeast(network.cniVersion, "0.4.0")) {
+      return { state: "uncheckable" };
+    }
+    try {
+      await this.check(network, runtime, prevResult, signal);
+      return { state: "intact" };
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error);
+      const { code } = error as { readonly code?: unknown };
+      // Plugins that delegate to a missing one answer like those that found a fault.
+      const looked = typeof code === "number" && !NOT_LOOKED.includes(code) &&
+        this.missingPlugins(network).length === 0;
+      return { state: looked ? "lost" : "unknown", cause };
+    }
+  }
+
+  missingPlugins(network: NetworkList): string[] {
+    return [...pluginTypes(network)].filter((type) => !this.#plugins.has(type));
+  }
+
   async gc(
     network: NetworkList,
     { valid, signal }: { readonly valid: readonly ValidAttachment[]; readonly signal: AbortSignal },
-  ): Promise<void> {
-    if (network.disableGC || !atLeast(network.cniVersion, "1.1.0")) return;
+  ): Promise<boolean> {
+    if (network.disableGC || !atLeast(network.cniVersion, "1.1.0")) return false;
     const more = { "cni.dev/valid-attachments": valid, "cni.dev/attachments": valid };
     await all(
       network.plugins,
       (plugin) => this.#call({ command: "GC", network, plugin, signal }, undefined, more),
     );
+    return true;
   }
 
   /** Rejects when a plugin says that it cannot serve an ADD now. Before 1.1.0 nothing is asked. */
@@ -175,15 +213,12 @@ function inVersionOf({ cniVersion }: NetworkList, result: CniResult | undefined)
   return result && convertResult(result, cniVersion);
 }
 
-/** Calls every plugin; rejects in the end with what failed. */
-async function all(
-  plugins: readonly PluginConfig[],
-  call: (plugin: PluginConfig) => Promise<unknown>,
-): Promise<void> {
+/** Makes every call, one after the other; rejects in the end with what failed. */
+async function all<T>(items: readonly T[], call: (item: T) => Promise<unknown>): Promise<void> {
   const errors: Error[] = [];
-  for (const plugin of plugins) {
+  for (const item of items) {
     try {
-      await call(plugin);
+      await call(item);
     } catch (error) {
       errors.push(error instanceof Error ? error : new Error(String(error)));
     }

@@ -8,6 +8,7 @@ import { DRAResourceHealth as HealthV1Alpha1 } from "../../proto/gen/dra/health_
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import type { Clock, Log } from "../agent/ports.ts";
 import { GrpcServer } from "../grpc/server.ts";
+import { removeDeadSockets } from "./dead_sockets.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
@@ -21,6 +22,8 @@ export interface DraPluginOptions {
   readonly driver: string;
   /** The kubelet's folder, the same inside and outside the container. */
   readonly kubeletDir: string;
+  /** UID of the agent's pod: two agents of a node then have sockets of their own (rolling update). */
+  readonly podUid?: string;
   readonly log: Log;
   readonly clock: Clock;
   /** The kubelet said whether it took the plugin; false too when it forgets it, for the registry socket is gone. */
@@ -28,13 +31,15 @@ export interface DraPluginOptions {
 }
 
 /** Where the sockets of a driver are. */
-export function socketPaths({ kubeletDir, driver }: {
+export function socketPaths({ kubeletDir, driver, podUid }: {
   readonly kubeletDir: string;
   readonly driver: string;
+  readonly podUid?: string;
 }): { readonly service: string; readonly registry: string } {
+  const infix = podUid ? `-${podUid}` : "";
   return {
-    service: join(kubeletDir, "plugins", driver, "dra.sock"),
-    registry: join(kubeletDir, "plugins_registry", `${driver}-reg.sock`),
+    service: join(kubeletDir, "plugins", driver, `dra${infix}.sock`),
+    registry: join(kubeletDir, "plugins_registry", `${driver}${infix}-reg.sock`),
   };
 }
 
@@ -92,6 +97,7 @@ export class DraPlugin {
   async start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
     await Deno.mkdir(dirname(this.#paths.service), { recursive: true, mode: 0o700 });
+    await removeDeadSockets(this.#options);
     // The kubelet calls as soon as it sees the registry socket.
     await this.#service.listen();
     await this.#registry.listen();

@@ -33,6 +33,18 @@ export class FileJournal implements Journal {
     };
   }
 
+  async look(
+    podUid: string,
+  ): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }> {
+    const all = await this.#lookAt(CLAIMS, parseClaimRecord, "");
+    const claims = all.filter(({ pods }) => pods.some(({ uid }) => uid === podUid));
+    const attachments = await Promise.all(claims.map(({ claim }) => {
+      const prefix = claimFile(claim.uid).slice(0, -".json".length);
+      return this.#lookAt(ATTACHMENTS, parseAttachmentRecord, prefix);
+    }));
+    return { claims, attachments: attachments.flat() };
+  }
+
   async putClaim(record: ClaimRecord): Promise<void> {
     await this.#put(CLAIMS, claimFile(record.claim.uid), record);
   }
@@ -74,6 +86,25 @@ export class FileJournal implements Journal {
           await this.#putAside(path, error);
         }
       }
+    }
+    return records;
+  }
+
+  /** The records whose names begin so; those that go meanwhile or cannot be read are another's to see to. */
+  async #lookAt<T>(kind: string, parse: (json: unknown) => T, prefix: string): Promise<T[]> {
+    const records: T[] = [];
+    const folder = join(this.#folder, kind);
+    try {
+      for await (const { name } of Deno.readDir(folder)) {
+        if (!name.startsWith(prefix) || !name.endsWith(".json")) continue;
+        try {
+          records.push(parse(JSON.parse(await Deno.readTextFile(join(folder, name)))));
+        } catch {
+          continue;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     return records;
   }

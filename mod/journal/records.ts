@@ -46,6 +46,11 @@ const attachmentRecord = v.object({
     }),
     at: text,
   })),
+  lost: v.optional(v.object({
+    reason: v.picklist(["NetworkInterfaceLost", "DeviceRemoved"]),
+    message: v.string(),
+    since: text,
+  })),
 });
 
 /** Throws an Error that names the path of what is wrong. */

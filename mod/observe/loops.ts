@@ -4,10 +4,14 @@ import type { Check } from "./check.ts";
 export class Loops {
   readonly #running = new Map<string, boolean>();
 
-  watch(name: string, loop: Promise<unknown>): void {
+  /** @param until when aborted, the loop may end */
+  watch(name: string, loop: Promise<unknown>, until?: AbortSignal): void {
     this.#running.set(name, true);
     // A failure is not taken care of here: it ends the process, unless others do.
-    void loop.finally(() => this.#running.set(name, false));
+    void loop.finally(() => {
+      if (until?.aborted) this.#running.delete(name);
+      else this.#running.set(name, false);
+    });
   }
 
   checks(): Check[] {

@@ -1,5 +1,13 @@
 import { Gauge, Registry } from "prom-client";
-import type { AgentCounts, GateOutcome, Metrics, Result, StatusResult } from "../agent/ports.ts";
+import type {
+  AgentCounts,
+  CheckResult,
+  ForgetCause,
+  GateOutcome,
+  Metrics,
+  Result,
+  StatusResult,
+} from "../agent/ports.ts";
 import { type PluginOperation, PluginSeries } from "./plugin_series.ts";
 import { counters, durations, gauges } from "./series.ts";
 import type { Side } from "./readiness.ts";
@@ -31,14 +39,19 @@ export class PrometheusMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #registers = [this.#registry];
   readonly #known = new Set<Side>();
-  #counts: (() => AgentCounts) | undefined;
+  #counts: (() => AgentCounts | undefined) | undefined;
 
   readonly #plugins: PluginSeries;
   readonly #attachments = gauges({
     name: "network_dra_attachments",
     help: "Attachments of the sandboxes on this node, by state",
     label: "state",
-    values: ["attaching", "attached", "attach_failed", "detaching", "detach_failed"],
+    values: ["attaching", "attached", "lost", "attach_failed", "detaching", "detach_failed"],
+    registers: this.#registers,
+  });
+  readonly #leads = new Gauge({
+    name: "network_dra_leads",
+    help: "Whether this agent leads; 0 while it stands by for another of the node",
     registers: this.#registers,
   });
   readonly #records = gauges({
@@ -114,6 +127,35 @@ export class PrometheusMetrics implements Metrics {
     registers: this.#registers,
   });
 
+  readonly #checks = counters({
+    name: "network_dra_checks_total",
+    help: "CNI CHECKs of attachments, by what was found",
+    label: "result",
+    values: ["intact", "lost", "unknown"],
+    registers: this.#registers,
+  });
+  readonly #repairs = counters({
+    name: "network_dra_repairs_total",
+    help: "Tries to attach a lost network anew, by result",
+    label: "result",
+    values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #collections = counters({
+    name: "network_dra_garbage_collections_total",
+    help: "CNI GCs of a network, by result",
+    label: "result",
+    values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #forgotten = counters({
+    name: "network_dra_forgotten_total",
+    help: "Claims gone from the API and attachments given up that were let go, by cause",
+    label: "cause",
+    values: ["claim_gone", "plugin_missing", "asked"],
+    registers: this.#registers,
+  });
+
   /** @param plugins the types of the CNI plugins on the node: their series are there from the start */
   constructor({ plugins = [] }: { readonly plugins?: readonly string[] } = {}) {
     this.#plugins = new PluginSeries(this.#registry);
@@ -138,8 +180,8 @@ export class PrometheusMetrics implements Metrics {
     return this.#registry.contentType;
   }
 
-  /** Where the numbers come from that are asked for rather than counted. */
-  countsFrom(counts: () => AgentCounts): void {
+  /** Where the numbers come from that are asked for rather than counted; undefined while another agent leads. */
+  countsFrom(counts: () => AgentCounts | undefined): void {
     this.#counts = counts;
   }
 
@@ -158,6 +200,22 @@ export class PrometheusMetrics implements Metrics {
   statusWritten(result: StatusResult, attempt: "first" | "retry"): void {
     this.#statusWrites[result]();
     if (attempt === "retry") this.#statusRetries[result]();
+  }
+
+  checked(result: CheckResult): void {
+    this.#checks[result]();
+  }
+
+  repaired(result: Result): void {
+    this.#repairs[result]();
+  }
+
+  collected(result: Result): void {
+    this.#collections[result]();
+  }
+
+  forgotten(why: ForgetCause): void {
+    this.#forgotten[why]();
   }
 
   devicesPublished({ up, down }: Readonly<Record<"up" | "down", number>>): void {
@@ -184,17 +242,16 @@ export class PrometheusMetrics implements Metrics {
   /** All series in Prometheus' text format. */
   async text(): Promise<string> {
     const counts = this.#counts?.();
-    if (counts) {
-      setAll(this.#attachments, counts.attachments);
-      setAll(this.#records, counts.records);
-    }
+    setAll(this.#attachments, counts?.attachments);
+    setAll(this.#records, counts?.records);
+    this.#leads.set(counts ? 1 : 0);
     return await this.#registry.metrics();
   }
 }
 
 function setAll<V extends string>(
   gauge: Readonly<Record<V, (number: number) => void>>,
-  numbers: Readonly<Record<V, number>>,
+  numbers: Readonly<Record<V, number>> | undefined,
 ): void {
-  for (const value of Object.keys(gauge) as V[]) gauge[value](numbers[value]);
+  for (const value of Object.keys(gauge) as V[]) gauge[value](numbers?.[value] ?? 0);
 }

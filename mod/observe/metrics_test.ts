@@ -33,13 +33,24 @@ Deno.test("every series is there from the start, at zero", async () => {
   metrics.gateWaited("timeout", 1);
   metrics.statusWritten("applied", "first");
   metrics.statusWritten("failed", "retry");
+  metrics.checked("unknown");
+  metrics.repaired("ok");
+  metrics.collected("error");
+  metrics.forgotten("plugin_missing");
   metrics.devicesPublished({ up: 3, down: 1 });
   metrics.pluginRan({ plugin: "macvlan", command: "ADD", result: "ok", seconds: 0.02 });
   metrics.pluginRan({ plugin: "macvlan", command: "VERSION", result: "error", seconds: 0.02 });
   metrics.hookHandled("RunPodSandbox", 0.0001);
   metrics.connected("NRI", true);
   metrics.countsFrom(() => ({
-    attachments: { attaching: 1, attached: 2, attach_failed: 3, detaching: 4, detach_failed: 5 },
+    attachments: {
+      attaching: 1,
+      attached: 2,
+      lost: 8,
+      attach_failed: 3,
+      detaching: 4,
+      detach_failed: 5,
+    },
     records: { claim: 6, attachment: 7 },
   }));
   const after = await samples(metrics);
@@ -47,9 +58,11 @@ Deno.test("every series is there from the start, at zero", async () => {
   assert.deepEqual(changed(before, after), {
     'network_dra_attachments{state="attaching"}': 1,
     'network_dra_attachments{state="attached"}': 2,
+    'network_dra_attachments{state="lost"}': 8,
     'network_dra_attachments{state="attach_failed"}': 3,
     'network_dra_attachments{state="detaching"}': 4,
     'network_dra_attachments{state="detach_failed"}': 5,
+    network_dra_leads: 1,
     'network_dra_journal_records{kind="claim"}': 6,
     'network_dra_journal_records{kind="attachment"}': 7,
     'network_dra_devices{state="up"}': 3,
@@ -62,6 +75,10 @@ Deno.test("every series is there from the start, at zero", async () => {
     'network_dra_status_writes_total{result="applied"}': 1,
     'network_dra_status_writes_total{result="failed"}': 1,
     'network_dra_status_write_retries_total{result="failed"}': 1,
+    'network_dra_checks_total{result="unknown"}': 1,
+    'network_dra_repairs_total{result="ok"}': 1,
+    'network_dra_garbage_collections_total{result="error"}': 1,
+    'network_dra_forgotten_total{cause="plugin_missing"}': 1,
     'network_dra_cni_operations_total{plugin="macvlan",command="ADD",result="ok"}': 1,
     'network_dra_cni_operations_total{plugin="macvlan",command="VERSION",result="error"}': 1,
     'network_dra_cni_operation_duration_seconds_count{plugin="macvlan",command="ADD"}': 1,

@@ -143,7 +143,12 @@ export class Cluster {
 
   /** @param main another main program that takes the same flags */
   async startAgent(
-    { main, logLevel = "debug" }: { readonly main?: string; readonly logLevel?: string } = {},
+    { main, logLevel = "debug", podUid }: {
+      readonly main?: string;
+      readonly logLevel?: string;
+      /** Of the agent's pod: then it can start beside another. */
+      readonly podUid?: string;
+    } = {},
   ): Promise<void> {
     const args = agentArguments().map((arg) => main && arg.endsWith("/main.ts") ? main : arg);
     this.#agents.push(
@@ -154,11 +159,22 @@ export class Cluster {
         ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
         ...["--state-dir", join(this.#folder, "state")],
         ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
+        ...podUid ? ["--pod-uid", podUid] : [],
       ], { args }),
     );
     await until("the agent is ready", () => {
       return Promise.resolve(this.agent.lines.find(({ msg }) => msg === "ready"));
     }, { limit: 30_000, explain: () => Promise.resolve(this.agent.log) });
+  }
+
+  /**
+   * As a rolling update does on a node: a new agent starts beside the present one, which ends when
+   * the new one is ready.
+   */
+  async rollAgent(): Promise<void> {
+    const old = this.agent;
+    await this.startAgent({ podUid: crypto.randomUUID() });
+    assert.equal(await old.end(), 0, old.log);
   }
 
   /** Runs `body` with the agent under another driver name, installed as the chart does for that. */

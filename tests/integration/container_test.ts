@@ -94,6 +94,7 @@ async function withContainer(
           env: {
             HOME: "/root",
             NODE_NAME: "node-1",
+            POD_UID: "4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55",
             KUBECONFIG: "/var/run/nri/kubeconfig",
             ...env,
           },
@@ -132,11 +133,19 @@ Deno.test("the agent's pod attaches demo-a's network with the image's libraries 
       assert.match(err, /'--bogus'/);
     });
     const { agent } = agentPod(MANIFESTS);
+    const [, ...probe] = agent.startupProbe.exec.command;
+    const startup = () => run(container.command(...program(probe)));
+    await t.step("the startup probe fails before the agent serves", async () => {
+      const { code, err } = await startup();
+      assert.equal(code, 1);
+      assert.match(err, /no agent serves .*4f1c5a1e-.*\.sock yet/);
+    });
     const process = new AgentProcess([], container.command(...program(agent.args)));
     try {
       await process.ready();
       await t.step("the probes are answered", async () => {
-        for (const { httpGet } of [agent.startupProbe, agent.livenessProbe, agent.readinessProbe]) {
+        assert.deepEqual(await startup(), { code: 0, out: "", err: "" });
+        for (const { httpGet } of [agent.livenessProbe, agent.readinessProbe]) {
           const { host, port, path } = httpGet;
           const response = await fetch(`http://${host}:${port}${path}`);
           assert.equal(response.status, 200, await response.text());

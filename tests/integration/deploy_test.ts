@@ -64,10 +64,14 @@ Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
     ...configOf(["run"]),
     sysfsDir: "/host/sys",
   });
-  assert.deepEqual(agent.env, [{
-    name: "NODE_NAME",
-    valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } },
-  }]);
+  const field = (name: string, fieldPath: string) => ({
+    name,
+    valueFrom: { fieldRef: { fieldPath } },
+  });
+  assert.deepEqual(agent.env, [
+    field("NODE_NAME", "spec.nodeName"),
+    field("POD_UID", "metadata.uid"),
+  ]);
 });
 
 Deno.test("the DaemonSet mounts what the agent uses, folders at the same path inside", () => {
@@ -127,7 +131,6 @@ Deno.test("the probes ask where the agent listens", () => {
   const { listen } = configOf(agent.args, configFile(MANIFESTS));
   for (
     const [probe, path] of [
-      ["startupProbe", "/healthz"],
       ["livenessProbe", "/healthz"],
       ["readinessProbe", "/readyz"],
     ] as const
@@ -138,9 +141,18 @@ Deno.test("the probes ask where the agent listens", () => {
   }
 });
 
-Deno.test("one agent a node: an update ends the old one first", () => {
+Deno.test("the startup probe asks for the socket of the agent that it starts", () => {
+  const { agent } = agentPod(MANIFESTS);
+  const [program, command, ...flags] = agent.startupProbe.exec.command;
+  assert.deepEqual([program, command], ["/network-dra", "ready"]);
+  const { driverName, kubeletDir } = configOf(agent.args, configFile(MANIFESTS));
+  const asked = configOf(["run", ...flags]);
+  assert.deepEqual([asked.driverName, asked.kubeletDir], [driverName, kubeletDir]);
+});
+
+Deno.test("an update ends a node's old agent when the new one is ready", () => {
   const { updateStrategy } = only<DaemonSet>(readObjects(MANIFESTS), "DaemonSet").spec;
-  assert.deepEqual(updateStrategy.rollingUpdate, { maxSurge: 0, maxUnavailable: 1 });
+  assert.deepEqual(updateStrategy.rollingUpdate, { maxSurge: 1, maxUnavailable: 0 });
 });
 
 Deno.test("the systemd unit's command is one that the agent takes", () => {

@@ -163,11 +163,11 @@ Deno.test("health, readiness, metrics and Events of the agent, from its start on
         });
         assert.deepEqual(await node.get("/readyz"), {
           status: 503,
-          text: "[-] NRI: not synchronized\n[-] kubelet: not registered\n",
+          text: "[-] NRI: not synchronized\n[-] kubelet: not registered\n[+] lead: leads\n",
         });
         start = await node.metrics();
         const counted = [...start].filter(([name, value]) => value && !name.startsWith("process_"));
-        assert.deepEqual(counted, []);
+        assert.deepEqual(counted, [["leads", 1]]);
         for (const plugin of ["macvlan", "broken"]) {
           assert.ok(
             start.has(`cni_operations_total{plugin="${plugin}",command="ADD",result="ok"}`),
@@ -183,11 +183,12 @@ Deno.test("health, readiness, metrics and Events of the agent, from its start on
       await node.agent.ready();
       assert.deepEqual(await node.get("/readyz"), {
         status: 200,
-        text: "[+] NRI: synchronized\n[+] kubelet: registered\n",
+        text: "[+] NRI: synchronized\n[+] kubelet: registered\n[+] lead: leads\n",
       });
       assert.equal(
         (await node.get("/healthz")).text,
-        "[+] process: answers\n[+] NRI: running\n[+] kubelet: running\n[+] devices: running\n",
+        "[+] process: answers\n[+] NRI: running\n[+] kubelet: running\n[+] devices: running\n" +
+          "[+] upkeep: running\n[+] requests: running\n",
       );
       await node.counts({
         'connected{side="NRI"}': 1,

@@ -5,6 +5,7 @@ import type {
   AttachmentRecord,
   AttachResult,
   CdiFiles,
+  CheckResult,
   ClaimRecord,
   Clock,
   Cluster,
@@ -13,6 +14,8 @@ import type {
   Devices,
   DeviceStatus,
   Events,
+  Finding,
+  ForgetCause,
   GateOutcome,
   Journal,
   Log,
@@ -23,6 +26,7 @@ import type {
   RuntimeConfig,
   Sandbox,
   StatusResult,
+  ValidAttachment,
   WarningEvent,
 } from "../../mod/agent/ports.ts";
 
@@ -69,7 +73,7 @@ export class FakeClock implements Clock {
 
 /** One call of a plugin as the fake saw it. */
 export interface CniCall {
-  readonly command: "ADD" | "DEL";
+  readonly command: "ADD" | "DEL" | "CHECK";
   readonly network: string;
   readonly runtime: RuntimeConfig;
   readonly prevResult?: CniResult;
@@ -111,8 +115,43 @@ export class FakeCni implements Cni {
     this.attached.delete(`${runtime.containerID}/${runtime.ifName}`);
   }
 
-  check(): Promise<void> {
-    return Promise.resolve();
+  /** By default what is attached is intact. A check that is ended tells nothing. */
+  finding: (runtime: RuntimeConfig) => Finding = ({ containerID, ifName }) =>
+    this.attached.has(`${containerID}/${ifName}`)
+      ? { state: "intact" }
+      : { state: "lost", cause: `${ifName} is not there` };
+  /** Called in each GC; what it throws fails it. */
+  collecting: (network: NetworkList, valid: readonly ValidAttachment[]) => void | Promise<void> =
+    () => {};
+  /** Types of plugins that are not on the node. */
+  readonly missing = new Set<string>();
+
+  async inspect(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    prevResult: CniResult,
+    signal: AbortSignal,
+  ): Promise<Finding> {
+    const call = { command: "CHECK", network: network.name, runtime, prevResult } as const;
+    const ended = new Promise<void>((resolve) =>
+      signal.addEventListener("abort", () => resolve(), { once: true })
+    );
+    await this.#call(call, ended);
+    if (signal.aborted) return { state: "unknown", cause: "it was cancelled" };
+    return this.finding(runtime);
+  }
+
+  async gc(
+    network: NetworkList,
+    { valid }: { readonly valid: readonly ValidAttachment[] },
+  ): Promise<boolean> {
+    if (network.cniVersion !== "1.1.0") return false;
+    await this.collecting(network, valid);
+    return true;
+  }
+
+  missingPlugins({ plugins }: NetworkList): string[] {
+    return plugins.map(({ type }) => type).filter((type) => this.missing.has(type));
   }
 
   /** `ADD net1`, `DEL net1`, … in the order they began. */
@@ -120,7 +159,7 @@ export class FakeCni implements Cni {
     return this.calls.map(({ command, runtime }) => `${command} ${runtime.ifName}`);
   }
 
-  async #call(call: CniCall): Promise<void> {
+  async #call(call: CniCall, ended?: Promise<void>): Promise<void> {
     this.calls.push(call);
     const id = call.runtime.containerID;
     const running = (this.running.get(id) ?? 0) + 1;
@@ -129,7 +168,7 @@ export class FakeCni implements Cni {
     const all = [...this.running.values()].reduce((sum, n) => sum + n, 0);
     this.mostAtOnce = Math.max(this.mostAtOnce, all);
     try {
-      await this.during(call);
+      await (ended ? Promise.race([this.during(call), ended]) : this.during(call));
     } finally {
       this.running.set(id, running - 1);
     }
@@ -147,6 +186,15 @@ export class FakeJournal implements Journal {
       claims: [...this.claims.values()],
       attachments: [...this.attachments.values()],
     });
+  }
+
+  look(podUid: string) {
+    const claims = [...this.claims.values()].filter(({ pods }) =>
+      pods.some(({ uid }) => uid === podUid)
+    );
+    const uids = new Set(claims.map(({ claim }) => claim.uid));
+    const attachments = [...this.attachments.values()].filter(({ claim }) => uids.has(claim.uid));
+    return Promise.resolve({ claims, attachments });
   }
 
   async putClaim(record: ClaimRecord) {
@@ -245,12 +293,17 @@ export class FakeCdi implements CdiFiles {
 /** Takes every device as one with no interface, but for those that were given one. */
 export class FakeDevices implements Devices {
   readonly interfaces = new Map<string, string>();
+  readonly gone = new Set<string>();
 
   known() {
     return Promise.resolve((device: string) => {
       const interfaceName = this.interfaces.get(device);
       return { device, ...(interfaceName !== undefined && { interfaceName }) };
     });
+  }
+
+  isGone(device: string) {
+    return this.gone.has(device);
   }
 }
 
@@ -272,6 +325,10 @@ export class FakeMetrics implements Metrics {
     void this.counted.push(`gate ${outcome} ${seconds}`);
   statusWritten = (result: StatusResult, attempt: "first" | "retry") =>
     void this.counted.push(`status ${result} ${attempt}`);
+  checked = (result: CheckResult) => void this.counted.push(`checked ${result}`);
+  repaired = (result: Result) => void this.counted.push(`repaired ${result}`);
+  collected = (result: Result) => void this.counted.push(`collected ${result}`);
+  forgotten = (why: ForgetCause) => void this.counted.push(`forgotten ${why}`);
   devicesPublished = ({ up, down }: Readonly<Record<"up" | "down", number>>) =>
     void this.counted.push(`devices ${up} up ${down} down`);
 }

@@ -9,14 +9,19 @@ export interface NetworkOptions {
   readonly subnet: number;
   readonly interface?: string;
   readonly config?: Record<string, unknown>;
+  readonly cniVersion?: string;
+  /** Plugins after the first. */
+  readonly chained?: readonly Record<string, unknown>[];
   /** `cni-0`, `cni-1`, … unless another is named. */
   readonly device?: string;
 }
 
 /** macvlan on eth0 with an address from host-local, unless told otherwise. */
-export function macvlan({ name, type = "macvlan", subnet, config }: NetworkOptions) {
+export function macvlan(
+  { name, type = "macvlan", subnet, config, cniVersion = "1.0.0", chained = [] }: NetworkOptions,
+) {
   return {
-    cniVersion: "1.0.0",
+    cniVersion,
     name,
     plugins: [{
       type,
@@ -24,7 +29,7 @@ export function macvlan({ name, type = "macvlan", subnet, config }: NetworkOptio
       mode: "bridge",
       ipam: { type: "host-local", ranges: [[{ subnet: `10.10.${subnet}.0/24` }]] },
       ...config,
-    }],
+    }, ...chained],
   };
 }
 

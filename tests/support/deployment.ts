@@ -33,7 +33,7 @@ export interface AgentContainer extends Named {
     readonly seccompProfile?: { readonly type: string };
   };
   readonly volumeMounts: readonly Mount[];
-  readonly startupProbe: Probe;
+  readonly startupProbe: { readonly exec: { readonly command: readonly string[] } };
   readonly livenessProbe: Probe;
   readonly readinessProbe: Probe;
 }

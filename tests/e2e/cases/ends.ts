@@ -95,17 +95,38 @@ export const ENDS: Readonly<Record<string, Case>> = {
     const { cluster } = space;
     await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
     for (const [after, signal] of [[5, "SIGTERM"], [15, "SIGKILL"]] as const) {
-      await until(`${after} pods are through`, async () => {
-        const { status } = await space.get("Job", NAME);
-        return (status?.succeeded ?? 0) >= after || status?.failed ? true : undefined;
-      }, { limit: 180_000 });
+      await through(space, after);
       await cluster.agent.end(signal);
       await cluster.startAgent();
     }
     await succeeds(space, 30);
     await cluster.assertNothingLeft();
   },
+
+  "a rolling update of the agent under a stream of pods": async (space) => {
+    const { cluster } = space;
+    // The agent that runs has no pod, and hands over to those that have one.
+    await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(60));
+    for (const after of [5, 15, 25, 35]) {
+      await through(space, after);
+      await cluster.rollAgent();
+    }
+    await succeeds(space, 60);
+    await cluster.assertNothingLeft();
+    const late = (await space.list("Event")).filter(({ reason }) => {
+      return ["FailedPrepareDynamicResources", "NetworkAttachedLate"].includes(reason);
+    });
+    assert.deepEqual(late.map(({ message }) => message), []);
+  },
 };
+
+/** Resolves when so many pods have succeeded, or the Job has failed. */
+async function through(space: Space, pods: number): Promise<void> {
+  await until(`${pods} pods are through`, async () => {
+    const { status } = await space.get("Job", NAME);
+    return (status?.succeeded ?? 0) >= pods || status?.failed ? true : undefined;
+  }, { limit: 180_000 });
+}
 
 const NAME = "churn";
 

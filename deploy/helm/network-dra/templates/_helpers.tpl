@@ -18,7 +18,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- with get $elsewhere $key }}
 {{- fail (printf "config.%s is not possible: set the value %s instead" $key .) }}
 {{- end }}
-{{- if has $key (list "nodeName" "kubeconfig") }}
+{{- if has $key (list "nodeName" "podUid" "kubeconfig") }}
 {{- fail (printf "config.%s is not possible: it differs from node to node" $key) }}
 {{- end }}
 {{- if eq $key "sysfsDir" }}

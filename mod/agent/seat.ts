@@ -1,0 +1,162 @@
+import type { ClaimRef } from "../claim/attachment.ts";
+import type { Agent, Prepared } from "./agent.ts";
+import { Changes } from "./changes.ts";
+import type { CdiFiles, Clock, Journal, Sandbox } from "./ports.ts";
+import { Roster } from "./roster.ts";
+import { describePod } from "./words.ts";
+
+/** How often a container that waits is looked for on record, in milliseconds. */
+const LOOK = 50;
+
+export interface SeatPorts {
+  readonly journal: Pick<Journal, "look">;
+  readonly cdi: Pick<CdiFiles, "claimUid">;
+  readonly clock: Clock;
+}
+
+/**
+ * Where the runtime and the kubelet find the agent, whether or not it leads. While it does not,
+ * the kubelet's calls wait until it does, and a container waits until it does or until the agent
+ * that leads has put on record that the pod's networks are there.
+ */
+export class Seat {
+  readonly #ports: SeatPorts;
+  readonly #roster = new Roster();
+  readonly #changes = new Changes();
+  readonly #closed = new AbortController();
+  #term: Term | undefined;
+
+  constructor(ports: SeatPorts) {
+    this.#ports = ports;
+  }
+
+  /** The agent while it leads; undefined while another does. */
+  get agent(): Agent | undefined {
+    return this.#term?.agent;
+  }
+
+  /** The agent leads from now on. Resolves when it has dealt with the sandboxes that there are. */
+  async take(agent: Agent): Promise<void> {
+    this.#term = { agent, over: new AbortController(), calls: new Set() };
+    this.#changes.notify();
+    const { synchronized, sandboxes, started } = this.#roster;
+    if (synchronized) await agent.reconcile(sandboxes, started);
+  }
+
+  /** The agent leads no more. Resolves when no call to it is under way. */
+  async leave(): Promise<void> {
+    const term = this.#term;
+    this.#term = undefined;
+    term?.over.abort();
+    await Promise.allSettled([...term?.calls ?? []]);
+  }
+
+  /** Calls that wait are refused, and those that come. */
+  close(): void {
+    this.#closed.abort(new Error("the agent stops; the next one answers"));
+  }
+
+  async synchronize(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
+    this.#roster.synchronize(sandboxes, started);
+    await this.#term?.agent.reconcile(sandboxes, started);
+  }
+
+  runPodSandbox(sandbox: Sandbox): void {
+    this.#roster.runs(sandbox);
+    this.#term?.agent.attach(sandbox);
+  }
+
+  stopPodSandbox(sandboxId: string): void {
+    this.#roster.stopped(sandboxId);
+    this.#term?.agent.detach(sandboxId);
+  }
+
+  /** CreateContainer: as {@link Agent.gate}. */
+  createContainer(
+    sandbox: Sandbox,
+    options: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
+  ): Promise<void> {
+    return this.#gate(sandbox, options).then(() => this.#roster.containerCreated(sandbox.id));
+  }
+
+  prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
+    return this.#call(signal, ({ agent }) => agent.prepare(refs, signal));
+  }
+
+  /** What takes long is broken off when the agent leads no more: the kubelet asks again, and the next agent answers. */
+  unprepare(
+    refs: readonly ClaimRef[],
+    signal: AbortSignal,
+  ): Promise<Map<string, { error?: string }>> {
+    return this.#call(
+      signal,
+      ({ agent, over }) => agent.unprepare(refs, AbortSignal.any([signal, over.signal])),
+    );
+  }
+
+  async #gate(
+    sandbox: Sandbox,
+    { cdiDevices, signal }: {
+      readonly cdiDevices: readonly string[];
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void> {
+    for (;;) {
+      const term = this.#term;
+      if (term) {
+        const until = AbortSignal.any([signal, term.over.signal]);
+        try {
+          return await term.agent.gate(sandbox, { cdiDevices, signal: until });
+        } catch (error) {
+          // The agent that leads now may have attached what this one could not.
+          if (!term.over.signal.aborted || signal.aborted) throw error;
+        }
+      } else {
+        if (await this.#onRecord(sandbox, cdiDevices)) return;
+        await this.#ports.clock.sleep(LOOK, signal).catch(() => {});
+        if (!signal.aborted) continue;
+        throw new Error(
+          `the networks of ${describePod(sandbox.pod)} are not ready: ` +
+            "another agent of this node is attaching them",
+        );
+      }
+    }
+  }
+
+  /** Whether everything that the pod's claims ask for is attached, by what is on disk. */
+  async #onRecord({ id, pod }: Sandbox, cdiDevices: readonly string[]): Promise<boolean> {
+    const { claims, attachments } = await this.#ports.journal.look(pod.uid);
+    for (const device of cdiDevices) {
+      const uid = this.#ports.cdi.claimUid(device);
+      if (uid !== undefined && !claims.some(({ claim }) => claim.uid === uid)) return false;
+    }
+    const attached = attachments.filter((record) => record.sandbox.id === id && record.attached);
+    return claims.every(({ claim, attachments: wanted }) =>
+      wanted.length === attached.filter((record) => record.claim.uid === claim.uid).length
+    );
+  }
+
+  async #call<T>(signal: AbortSignal, call: (term: Term) => Promise<T>): Promise<T> {
+    const until = AbortSignal.any([signal, this.#closed.signal]);
+    while (!this.#term) {
+      // Else a call that comes now would wait for nobody.
+      until.throwIfAborted();
+      await this.#changes.next(until);
+    }
+    const term = this.#term;
+    const running = call(term);
+    term.calls.add(running);
+    try {
+      return await running;
+    } finally {
+      term.calls.delete(running);
+    }
+  }
+}
+
+/** The time for which an agent leads. */
+interface Term {
+  readonly agent: Agent;
+  readonly over: AbortController;
+  readonly calls: Set<Promise<unknown>>;
+}

@@ -1,0 +1,66 @@
+import { join } from "node:path";
+import type { LeadLock } from "../agent/ports.ts";
+
+/**
+ * Who of a node's agents leads and who is next, as locks on two files of the state folder. The
+ * kernel frees them when an agent ends, however it does.
+ */
+export class LeadLocks implements LeadLock {
+  readonly #lead: FileLock;
+  readonly #next: FileLock;
+
+  /** @param stateDir exists */
+  constructor(stateDir: string) {
+    this.#lead = new FileLock(join(stateDir, "lead.lock"));
+    this.#next = new FileLock(join(stateDir, "next.lock"));
+  }
+
+  take(): boolean {
+    return this.#lead.take();
+  }
+
+  release(): void {
+    this.#lead.release();
+  }
+
+  standNext(): boolean {
+    return this.#next.take();
+  }
+
+  standDown(): void {
+    this.#next.release();
+  }
+
+  nextStands(): boolean {
+    return this.#next.isTaken();
+  }
+}
+
+class FileLock {
+  readonly #path: string;
+  #file: Deno.FsFile | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  take(): boolean {
+    if (this.#file) return true;
+    const file = Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    if (file.tryLockSync(true)) this.#file = file;
+    else file.close();
+    return this.#file !== undefined;
+  }
+
+  release(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  /** By another. */
+  isTaken(): boolean {
+    if (this.#file || !this.take()) return this.#file === undefined;
+    this.release();
+    return false;
+  }
+}
