@@ -344,10 +344,18 @@ export class Agent {
     await this.#statuses.close();
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
-    // Until the agent is back, no container may start whose network is not there.
-    const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
-    await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
+    await this.holdContainers();
     await this.#marks.close();
+  }
+
+  /**
+   * Until the runtime asks again, no container may start whose network is not there: takes the CDI
+   * files of what is not attached. They come back with the next Synchronize.
+   */
+  async holdContainers(): Promise<void> {
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    const waiting = entries.filter(({ attached }) => !attached);
+    await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
   }
 
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {

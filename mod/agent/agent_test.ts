@@ -567,6 +567,26 @@ Deno.test("close() takes the CDI files of what is not attached, so that no conta
   assert.deepEqual([...cdi.files], ["uid-a"]);
 });
 
+Deno.test("holdContainers() takes the CDI files of what is not attached until the runtime synchronizes", async () => {
+  const { agent, prepare, gate, cni, cdi } = setUp();
+  await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  const attaching = Promise.withResolvers<void>();
+  cni.during = () => attaching.promise;
+  agent.attach(aSandbox("s2", "q"));
+  await settle();
+  await agent.holdContainers();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  attaching.resolve();
+  await settle();
+  // Nobody would ask the agent yet whether the container may start.
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.reconcile([aSandbox("s1", "p"), aSandbox("s2", "q")], new Set());
+  await settle();
+  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+});
+
 Deno.test("status entries are written again after a restart, with the time of the attach", async () => {
   const before = setUp();
   await before.prepare(aClaim("a"));

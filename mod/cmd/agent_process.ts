@@ -137,6 +137,7 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
+      else void seat.agent?.holdContainers();
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),

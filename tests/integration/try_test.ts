@@ -235,7 +235,10 @@ Deno.test("a network that cannot be attached: the container is refused with the 
 
 Deno.test("wrong usage: exit code 2, with the flag or the line and what it takes", async (t) => {
   const cases: Record<string, { args: string[]; says: RegExp; code?: number }> = {
-    "no command": { args: [], says: /no command was given: run, try, forget, ready, version or help/ },
+    "no command": {
+      args: [],
+      says: /no command was given: run, try, forget, ready, version or help/,
+    },
     "an unknown command": { args: ["fly"], says: /"fly" is no command/ },
     "an unknown flag": { args: ["run", "--nope"], says: /'--nope'/ },
     "a bad value": {
