@@ -9,7 +9,7 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
   switch (command) {
     // Loaded when needed: each brings libraries that the other does not use.
     case "run":
-      return await (await import("./mod/cmd/run.ts")).run(argv);
+      return await (await import("./mod/cmd/run.ts")).run(argv, import.meta.url);
     case "try":
       return await (await import("./mod/cmd/try.ts")).tryFiles(argv);
     case "forget":
@@ -36,7 +36,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) {
+if ("WorkerGlobalScope" in globalThis) {
+  // The confined part of `run`.
+  (await import("./mod/cmd/agent_worker.ts")).serveWarden(self as never);
+} else if (import.meta.main) {
   try {
     Deno.exit(await main(Deno.args));
   } catch (error) {

@@ -1,16 +1,18 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
+import type { Policy } from "../claim/policy.ts";
 import { CdiMarks } from "./cdi_marks.ts";
 import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
-import { stateOf } from "./entry.ts";
+import { attachmentKey, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
 import type {
   AgentCounts,
+  AttachmentRecord,
   AttachmentState,
   CdiFiles,
   ClaimRecord,
@@ -24,7 +26,9 @@ import type {
   Log,
   Metrics,
   Namespaces,
+  Networks,
   NodeDevice,
+  PolicyNode,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
@@ -34,11 +38,14 @@ import { recallAttachment } from "./recall.ts";
 import { SandboxNetwork } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
+import { assertWholeDevices } from "./whole_devices.ts";
 import { StaleClaims } from "./stale_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT = 40_000;
+/** How often it is looked whether the namespaces of sandboxes are there still, in milliseconds. */
+const NAMESPACES_INTERVAL = 5_000;
 
 export interface AgentPorts {
   readonly cni: Cni;
@@ -47,6 +54,8 @@ export interface AgentPorts {
   readonly namespaces: Namespaces;
   readonly cdi: CdiFiles;
   readonly devices: Devices;
+  readonly networks: Networks;
+  readonly node: PolicyNode;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -58,6 +67,8 @@ export interface AgentOptions {
   readonly driver: string;
   /** CNI operations under way at once on the node. */
   readonly concurrency: number;
+  /** What parameters of claims may hold. */
+  readonly policy: Policy;
 }
 
 /** A device handed to the kubelet for a claim. */
@@ -96,6 +107,8 @@ export class Agent {
   readonly #limiter: Limiter;
   readonly #networks = new NetworkLocks();
   readonly #claims: PreparedClaims;
+  /** UIDs of claims that an earlier agent prepared, maybe under another policy. */
+  readonly #unjudged = new Set<string>();
   readonly #planner: ClaimPlanner;
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
@@ -104,6 +117,8 @@ export class Agent {
   /** Resolves when the runtime has said for the first time which sandboxes live. */
   readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
+  /** UIDs of claims of which there may be attachments that the journal does not name. */
+  readonly #unreadable = new Set<string>();
 
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
@@ -119,9 +134,11 @@ export class Agent {
 
   /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
   async load(): Promise<void> {
-    const { claims, attachments } = await this.#ports.journal.load();
+    const { claims, attachments, unreadable } = await this.#ports.journal.load();
+    for (const uid of unreadable) this.#unreadable.add(uid);
     for (const record of claims) {
       this.#claims.restore(record);
+      this.#unjudged.add(record.claim.uid);
       this.#statuses.restored(record.claim);
     }
     for (const record of attachments) {
@@ -129,10 +146,43 @@ export class Agent {
       network.restore(record);
       this.#sandboxes.update(network, record.claim.uid);
     }
+    await this.#rebuildClaims(attachments);
+    // The CDI files stand since the agent was there last.
+    this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
     });
+  }
+
+  /** A claim whose record cannot be read is what its attachments say: the kubelet prepares it once. */
+  async #rebuildClaims(attachments: readonly AttachmentRecord[]): Promise<void> {
+    const lost = attachments.filter(({ claim }) => !this.#claims.get(claim.uid));
+    for (const uid of new Set(lost.map(({ claim }) => claim.uid))) {
+      const own = lost.filter(({ claim }) => claim.uid === uid);
+      const [{ claim }] = own as [AttachmentRecord];
+      const pods = new Map(own.map(({ sandbox: { pod } }) => [pod.uid, pod]));
+      const wanted = new Map(own.map(({ attachment }) => [
+        attachmentKey(claim, attachment),
+        attachment,
+      ]));
+      const record: ClaimRecord = {
+        claim,
+        pods: [...pods.values()].map(({ name, uid }) => ({ name, uid })),
+        // Whether it is cannot be told; then it is asked for.
+        shareable: true,
+        attachments: [...wanted.values()],
+      };
+      this.#ports.log.warn(`rebuilt the record of ${describeClaim(claim)} from its attachments`);
+      await this.#claims.put(record).catch((error) => {
+        // The disk takes nothing at the moment; the attachments have it the next time too.
+        this.#ports.log.warn(`cannot write the record of ${describeClaim(claim)}`, {
+          error: messageOf(error),
+        });
+        this.#claims.restore(record);
+      });
+      this.#statuses.restored(claim);
+    }
   }
 
   /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
@@ -140,7 +190,7 @@ export class Agent {
     return this.#locks.run(refs.map(({ uid }) => uid), async () => {
       const drafts = new Map<string, Draft>();
       await Promise.all(refs.map(async (ref) => {
-        drafts.set(ref.uid, this.#claims.get(ref.uid) ?? await this.#planner.read(ref, signal));
+        drafts.set(ref.uid, await this.#draft(ref, signal));
       }));
       const batch = [...drafts.values()].filter((draft): draft is ClaimPlan => !("error" in draft));
       const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
@@ -185,6 +235,13 @@ export class Agent {
 
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
   attach(sandbox: Sandbox): void {
+    // A pod gets a new sandbox when its old one is gone, of which the runtime may have said nothing.
+    const networks = this.#claims.ofPod(sandbox.pod.uid).flatMap(({ claim }) =>
+      this.#sandboxes.withClaim(claim.uid)
+    );
+    for (const { sandbox: { id, pod } } of networks) {
+      if (pod.uid === sandbox.pod.uid && id !== sandbox.id) this.#detachIfGone(id);
+    }
     this.#begin(sandbox, { started: false });
   }
 
@@ -247,7 +304,23 @@ export class Agent {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
     });
+    // All that may be attached is known now.
+    for (const uid of this.#unreadable) {
+      this.#unreadable.delete(uid);
+      const record = this.#claims.get(uid);
+      if (record) this.#statuses.changed(record.claim);
+    }
     this.#synchronized.resolve();
+  }
+
+  /**
+   * The runtime is not connected any more: until it has synchronized, containers that name a claim
+   * wait for the claim's CDI file. Also those of which all networks are there: their pod may get a
+   * new sandbox meanwhile, of which nobody tells. Returns at once.
+   */
+  disconnected(): void {
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    for (const { claim } of entries) void this.#marks.set(claim, false);
   }
 
   /**
@@ -269,6 +342,7 @@ export class Agent {
     };
     await Promise.all([
       this.#checkup.run(options, signal),
+      this.#watchNamespaces(signal),
       new StaleClaims(this.#ports, sources).run(signal),
       new Garbage(this.#ports, sources).run(options.gcNetworks, signal),
     ]);
@@ -344,26 +418,44 @@ export class Agent {
     await this.#statuses.close();
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
-    await this.holdContainers();
+    // Until the agent is back, no container may start whose network is not there.
+    await Promise.all(this.#waiting().map((claim) => this.#marks.set(claim, false)));
     await this.#marks.close();
   }
 
+  /** Claims that have networks which are not there yet. */
+  #waiting(): ClaimRef[] {
+    return this.#sandboxes.all().flatMap(({ entries }) => entries)
+      .filter(({ attached }) => !attached).map(({ claim }) => claim);
+  }
+
   /**
-   * Until the runtime asks again, no container may start whose network is not there: takes the CDI
-   * files of what is not attached. They come back with the next Synchronize.
+   * After a restart containerd tells nothing of the end of sandboxes that were there before
+   * (containerd#8426); their namespaces tell.
    */
-  async holdContainers(): Promise<void> {
-    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
-    const waiting = entries.filter(({ attached }) => !attached);
-    await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
+  async #watchNamespaces(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#ports.clock.sleep(NAMESPACES_INTERVAL, signal).catch(() => {});
+      if (signal.aborted) return;
+      for (const { sandbox: { id } } of this.#sandboxes.all()) this.#detachIfGone(id);
+    }
+  }
+
+  #detachIfGone(id: string): void {
+    const network = this.#sandboxes.get(id);
+    const { netns } = network?.sandbox ?? {};
+    if (!netns || network?.stopped || this.#ports.namespaces.classify(netns) !== "gone") return;
+    this.#ports.log.info(`sandbox ${id} is gone, and the container runtime said nothing of it`);
+    this.detach(id);
   }
 
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
     if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
+    const unreadable = new Set(this.#unreadable);
     const want = ({ claim, attachments }: ClaimRecord) => {
       const network = this.#network(sandbox);
       if (started) network.containersStarted();
-      network.want(claim, attachments);
+      network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
       this.#sandboxes.update(network, claim.uid);
       void this.#marks.set(claim, true);
     };
@@ -403,6 +495,7 @@ export class Agent {
     this.#statuses.forget(ref.uid);
     await this.#marks.set(ref, false);
     await this.#claims.remove(ref.uid);
+    this.#unjudged.delete(ref.uid);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
   }
 
@@ -460,6 +553,8 @@ export class Agent {
     const record = this.#claims.get(claimUid);
     if (!record) return [];
     const entries = this.#sandboxes.entriesOf(claimUid);
+    // The status may be all that tells what is attached: it is not written over before it was read.
+    if (this.#unreadable.has(claimUid)) return undefined;
     if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
@@ -475,10 +570,22 @@ export class Agent {
     }));
   }
 
+  async #draft(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    const known = this.#claims.get(ref.uid);
+    if (!known) return await this.#planner.read(ref, signal);
+    if (!this.#unjudged.has(ref.uid)) return known;
+    // What is attached stays: only what comes is held to the policy.
+    const error = await this.#planner.judge(known, signal);
+    if (error !== undefined) return { error };
+    this.#unjudged.delete(ref.uid);
+    return known;
+  }
+
   /** Names the draft's interfaces and puts it on record, without a pause between the two. */
   async #accept(draft: ClaimPlan, batch: readonly ClaimPlan[]): Promise<ClaimRecord> {
     const known = this.#claims.get(draft.claim.uid);
     if (known) return known;
+    assertWholeDevices(draft, () => this.#claims.all());
     const record = nameInterfaces(draft, { batch, prepared: this.#claims });
     await this.#claims.put(record);
     this.#ports.log.info(`prepared ${describeClaim(record.claim)}`, {

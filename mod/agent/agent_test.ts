@@ -12,8 +12,11 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeNetworks,
+  FakeNode,
   settle,
 } from "../../tests/support/agent_fakes.ts";
+import type { Policy } from "../claim/policy.ts";
 import { Agent } from "./agent.ts";
 import type { Sandbox } from "./ports.ts";
 
@@ -70,20 +73,33 @@ function aClaim(name: string, options: ClaimOptions = {}) {
   };
 }
 
-function setUp(from?: { readonly journal: FakeJournal; readonly cni: FakeCni }) {
+interface SetUpOptions {
+  readonly journal?: FakeJournal;
+  readonly cni?: FakeCni;
+  readonly cdi?: FakeCdi;
+  readonly policy?: Policy;
+}
+
+function setUp(from: SetUpOptions = {}) {
   const ports = {
-    cni: from?.cni ?? new FakeCni(),
+    cni: from.cni ?? new FakeCni(),
     cluster: new FakeCluster(),
-    journal: from?.journal ?? new FakeJournal(),
+    journal: from.journal ?? new FakeJournal(),
     namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
+    cdi: from.cdi ?? new FakeCdi(),
     devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
     clock: new FakeClock(),
     log: new FakeLog(),
     metrics: new FakeMetrics(),
     events: new FakeEvents(),
   };
-  const agent = new Agent(ports, { driver, concurrency: 4 });
+  const agent = new Agent(ports, {
+    driver,
+    concurrency: 4,
+    policy: from.policy ?? { trustClaims: true },
+  });
   const store = (claim: ReturnType<typeof aClaim>) => {
     ports.cluster.claims.set(`default/${claim.metadata.name}`, claim);
     const { namespace, name, uid } = claim.metadata;
@@ -123,6 +139,93 @@ Deno.test("prepare() of a claim that is prepared asks nobody and gives the same 
   const { reads } = cluster;
   assert.deepEqual(await agent.prepare([ref("a")], never), first);
   assert.equal(cluster.reads, reads);
+});
+
+Deno.test("prepare() refuses what the policy does not allow, before anything is done", async () => {
+  const { prepare, journal, cni, events } = setUp({ policy: {} });
+  const answers = await prepare(
+    aClaim("a", {
+      pods: ["p", "q"],
+      fromTemplate: false,
+      network: { plugins: [{ type: "portmap" }] },
+    }),
+  );
+  const { error } = answers.get("uid-a")!;
+  const path = "status.allocation.devices.config[0].opaque.parameters.config.plugins[0].type";
+  assert.equal(
+    error,
+    `claim default/a: request net: ${path}: refused by policy: claims may not use the plugin ` +
+      '"portmap": it changes the node\'s packet filter (an administrator can change ' +
+      "policy.plugins.portmap in the agent's configuration file)",
+  );
+  assert.deepEqual(journal.claims.size, 0);
+  assert.deepEqual(cni.calls, []);
+  assert.deepEqual(
+    events.lines,
+    ["ResourceClaim/a", "Pod/p", "Pod/q"].map((about) =>
+      `NetworkRefusedByPolicy ${about}: ${error}`
+    ),
+  );
+});
+
+Deno.test("prepare() of a claim that was prepared under another policy holds it to the present one", async () => {
+  const before = setUp();
+  const claim = aClaim("a", { network: { plugins: [{ type: "macvlan", master: "eth9" }] } });
+  await before.prepare(claim);
+  const sandbox = aSandbox("s", "p");
+  before.agent.attach(sandbox);
+  await before.gate(sandbox);
+
+  const after = setUp({ ...before, policy: { plugins: { macvlan: { master: ["eth1"] } } } });
+  await after.agent.load();
+  const { error } = (await after.agent.prepare([ref("a")], never)).get("uid-a")!;
+  assert.match(error!, /refused by policy: "eth9" is not among what is allowed: "eth1"/);
+  await after.agent.reconcile([sandbox], new Set());
+  await settle();
+  assert.equal(after.agent.counts().attachments.attached, 1, "what is attached stays");
+
+  const again = setUp({ ...before, policy: {} });
+  await again.agent.load();
+  assert.equal((await again.agent.prepare([ref("a")], never)).get("uid-a")!.error, undefined);
+  assert.equal(again.cluster.reads, 0);
+});
+
+Deno.test("prepare() gives nobody an interface that others are on", async () => {
+  const { prepare, devices } = setUp();
+  devices.interfaces.set("device-net", "eth7");
+  const onHost = { plugins: [{ type: "host-device" }] };
+  const errorOf = async (name: string, network: Record<string, unknown>) =>
+    (await prepare(aClaim(name, { pods: [name], network }))).get(`uid-${name}`)!.error;
+  assert.equal(await errorOf("a", {}), undefined);
+  assert.equal(
+    await errorOf("b", onHost),
+    "claim default/b: request net: host-device would take eth7 from claim default/a, which uses " +
+      "it: it must be the only one on its interface",
+  );
+  devices.interfaces.set("device-net", "eth8");
+  const named = { plugins: [{ type: "host-device", device: "eth8" }] };
+  assert.match((await errorOf("c", named))!, /take eth8 from claim default\/a/);
+});
+
+Deno.test("prepare() uses the administrator's network that a claim names", async () => {
+  const { agent, store, networks, journal } = setUp({ policy: { networks: ["open-*"] } });
+  const network = { cniVersion: "1.0.0", name: "", plugins: [{ type: "portmap" }] };
+  for (const name of ["open-lan", "other"]) networks.networks.set(name, { ...network, name });
+  const prepare = async (networkName: string) => {
+    const claim = aClaim("a", { uid: `uid-${networkName}` });
+    const [config] = claim.status.allocation.devices.config;
+    const parameters = { apiVersion: "dra.networking/v1alpha1", kind: "Network", networkName };
+    Object.assign(config!.opaque, { parameters });
+    const answers = await agent.prepare([store(claim)], never);
+    return answers.get(`uid-${networkName}`)!.error;
+  };
+  assert.equal(await prepare("open-lan"), undefined);
+  assert.equal(journal.claims.get("uid-open-lan")!.attachments[0]!.network.name, "open-lan");
+  assert.match(
+    (await prepare("other"))!,
+    /parameters\.networkName: refused by policy: .*"other" is not open .* change policy\.networks /,
+  );
+  assert.match((await prepare("none"))!, /parameters\.networkName: there is no network "none"/);
 });
 
 Deno.test("prepare() fills the allocated device's interface in, and refuses another", async () => {
@@ -567,24 +670,39 @@ Deno.test("close() takes the CDI files of what is not attached, so that no conta
   assert.deepEqual([...cdi.files], ["uid-a"]);
 });
 
-Deno.test("holdContainers() takes the CDI files of what is not attached until the runtime synchronizes", async () => {
+Deno.test("while the runtime is not connected, the CDI files are away", async () => {
   const { agent, prepare, gate, cni, cdi } = setUp();
   await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
   agent.attach(aSandbox("s1", "p"));
   await gate(aSandbox("s1", "p"));
-  const attaching = Promise.withResolvers<void>();
-  cni.during = () => attaching.promise;
+  cni.during = () => {
+    throw new Error("no address left");
+  };
   agent.attach(aSandbox("s2", "q"));
   await settle();
-  await agent.holdContainers();
-  assert.deepEqual([...cdi.files], ["uid-a"]);
-  attaching.resolve();
+  agent.disconnected();
   await settle();
-  // Nobody would ask the agent yet whether the container may start.
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual([...cdi.files], []);
   await agent.reconcile([aSandbox("s1", "p"), aSandbox("s2", "q")], new Set());
   await settle();
   assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  await agent.close();
+});
+
+Deno.test("load() takes the CDI files that a crashed agent left, until the runtime has synchronized", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate(aSandbox("s1", "p"));
+  const { agent, cdi } = setUp(before);
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.load();
+  await settle();
+  assert.deepEqual([...cdi.files], []);
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await settle();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.close();
 });
 
 Deno.test("status entries are written again after a restart, with the time of the attach", async () => {

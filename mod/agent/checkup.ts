@@ -90,7 +90,8 @@ export class Checkup {
         if (signal.aborted) return;
         const began = clock.now().getTime();
         const sure = entry.lost !== undefined;
-        if (await this.#look({ network, entry }, { ...options, sure }) === "lost" && !sure) {
+        const found = await this.#look({ network, entry }, { ...options, signal, sure });
+        if (found === "lost" && !sure) {
           suspects.push({ network, entry });
         }
         const spent = clock.now().getTime() - began;
@@ -102,21 +103,27 @@ export class Checkup {
     await clock.sleep(pause, signal).catch(() => {});
     for (const subject of suspects) {
       if (signal.aborted) return;
-      await this.#look(subject, { ...options, sure: true });
+      await this.#look(subject, { ...options, signal, sure: true });
     }
   }
 
   async #lookAtUrgent(options: CheckupOptions, signal: AbortSignal): Promise<void> {
     while (this.#urgent.length > 0 && !signal.aborted) {
       // That its interface has gone is the first sign, so that CHECK is the second.
-      await this.#look(this.#urgent.shift()!, { ...options, sure: true, vanished: true });
+      await this.#look(this.#urgent.shift()!, {
+        ...options,
+        signal,
+        sure: true,
+        vanished: true,
+      });
     }
   }
 
   /** @returns what CHECK said; undefined when it did not come to it */
   async #look(
     { network, entry }: Subject,
-    { repair, sure, vanished = false }: CheckupOptions & {
+    { repair, sure, signal, vanished = false }: CheckupOptions & {
+      readonly signal: AbortSignal;
       /** Whether a failure is the second sign that it is lost. */
       readonly sure: boolean;
       /** Whether the interface that it stands on has just gone. */
@@ -124,7 +131,7 @@ export class Checkup {
     },
   ): Promise<Finding["state"] | undefined> {
     const { metrics } = this.#ports;
-    const finding = await network.inspect(entry);
+    const finding = await network.inspect(entry, signal);
     if (!finding) return undefined;
     const cause = "cause" in finding ? finding.cause : "its plugins cannot check it";
     if (finding.state !== "uncheckable") metrics.checked(finding.state);

@@ -309,6 +309,15 @@ Deno.test("a CHECK that hangs keeps neither ADD nor DEL waiting", async () => {
   await stop(running);
 });
 
+Deno.test("a CHECK that hangs does not keep the agent from its end", async () => {
+  const { run, stop, cni } = await setUp();
+  cni.during = ({ command }) => command === "CHECK" ? new Promise(() => {}) : undefined;
+  const running = run();
+  await settle();
+  assert.equal(cni.log.at(-1), "CHECK net1");
+  await stop(running);
+});
+
 Deno.test("rounds rest four times as long as they work", async () => {
   const { run, stop, cni, clock } = await setUp(
     Array.from({ length: 10 }, (_, i) => anAttachment(`net${i}`)),

@@ -1,7 +1,18 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { assignInterfaceNames } from "../claim/interface_names.ts";
 import { type ClaimPlan, planClaim } from "../claim/plan.ts";
-import type { ClaimRecord, Cluster, Cni, Devices } from "./ports.ts";
+import { type Policy, refusalIn } from "../claim/policy.ts";
+import { assertAllowed } from "../claim/policy_judge.ts";
+import type {
+  ClaimRecord,
+  Cluster,
+  Cni,
+  Devices,
+  Events,
+  Networks,
+  NodeNetworks,
+  PolicyNode,
+} from "./ports.ts";
 import type { PreparedClaims } from "./prepared_claims.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
@@ -12,16 +23,24 @@ export interface ClaimPlannerPorts {
   readonly cluster: Cluster;
   readonly cni: Cni;
   readonly devices: Devices;
+  readonly networks: Networks;
+  readonly node: PolicyNode;
+  readonly events: Events;
+}
+
+export interface ClaimPlannerOptions {
+  readonly driver: string;
+  readonly policy: Policy;
 }
 
 /** Turns the claims that the kubelet names into what shall be attached. Slow and fallible work. */
 export class ClaimPlanner {
   readonly #ports: ClaimPlannerPorts;
-  readonly #driver: string;
+  readonly #options: ClaimPlannerOptions;
 
-  constructor(ports: ClaimPlannerPorts, { driver }: { readonly driver: string }) {
+  constructor(ports: ClaimPlannerPorts, options: ClaimPlannerOptions) {
     this.#ports = ports;
-    this.#driver = driver;
+    this.#options = options;
   }
 
   /** Reads the claim from the API server and checks all that it asks for against this node. */
@@ -32,13 +51,16 @@ export class ClaimPlanner {
         return { error: `${describeClaim(ref)} (UID ${ref.uid}) is gone from the API server` };
       }
       const interfaceOf = await this.#ports.devices.known(signal);
-      const plan = planClaim(claim, { driver: this.#driver, interfaceOf });
+      const networks = await this.#ports.networks.read();
+      const { driver } = this.#options;
+      const plan = planClaim(claim, { driver, interfaceOf, networkOf: networks.networkOf });
       if (plan.claim.uid !== ref.uid) {
         return {
           error: `${describeClaim(ref)} has UID ${plan.claim.uid}, but the kubelet asks for ` +
             `${ref.uid}: it was deleted and created again`,
         };
       }
+      this.#assertAllowed(plan, networks);
       await Promise.all(
         plan.attachments.map(async ({ network, request }) => {
           try {
@@ -51,6 +73,45 @@ export class ClaimPlanner {
       return plan;
     } catch (error) {
       return { error: messageOf(error) };
+    }
+  }
+
+  /**
+   * Whether the policy allows a claim that was prepared before, maybe under another policy: the cause
+   * where it does not.
+   */
+  async judge(record: ClaimRecord, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      await this.#ports.devices.known(signal);
+      this.#assertAllowed(record, await this.#ports.networks.read());
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  #assertAllowed({ claim, pods, attachments }: ClaimPlan, { names }: NodeNetworks): void {
+    const { policy } = this.#options;
+    const node = this.#ports.node.view();
+    const options = { policy, namespace: claim.namespace, node, networkNames: names };
+    for (const attachment of attachments) {
+      try {
+        assertAllowed(attachment, options);
+      } catch (cause) {
+        const at = `${describeClaim(claim)}: request ${attachment.request}`;
+        const error = new Error(`${at}: ${messageOf(cause)}`, { cause });
+        if (refusalIn(cause)) this.#tellUsers({ claim, pods }, error.message);
+        throw error;
+      }
+    }
+  }
+
+  #tellUsers({ claim, pods }: Pick<ClaimPlan, "claim" | "pods">, message: string): void {
+    const { namespace } = claim;
+    const reason = "NetworkRefusedByPolicy";
+    this.#ports.events.warn({ reason, message, about: { kind: "ResourceClaim", ...claim } });
+    for (const pod of pods) {
+      this.#ports.events.warn({ reason, message, about: { kind: "Pod", namespace, ...pod } });
     }
   }
 }

@@ -67,6 +67,7 @@ export class Garbage {
     const { cni, clock, log, metrics } = this.#ports;
     const { limiter, locks } = this.#sources;
     const over = new AbortController();
+    // Cut off, it is done again: it frees what it finds, as far as it comes.
     const until = AbortSignal.any([signal, over.signal]);
     try {
       return await limiter.runAside(() =>
@@ -83,7 +84,7 @@ export class Garbage {
           } finally {
             timer.abort();
           }
-        }), until);
+        }), signal);
     } catch (error) {
       if (signal.aborted) return true;
       metrics.collected("error");

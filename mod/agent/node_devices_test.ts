@@ -73,7 +73,9 @@ function setUp() {
       return Promise.resolve([CNI, ...node.links]);
     },
   };
-  const devices = new NodeDevices({ inventory, pool, clock, log, metrics });
+  const gone: string[] = [];
+  const onGone = ({ name }: NodeDevice) => void gone.push(name);
+  const devices = new NodeDevices({ inventory, pool, clock, log, metrics, onGone });
   const end = new AbortController();
   const start = async () => {
     const run = devices.run(() => node.allocated, end.signal);
@@ -85,7 +87,7 @@ function setUp() {
       },
     };
   };
-  return { clock, log, metrics, pool, node, devices, start };
+  return { clock, log, metrics, pool, node, devices, gone, start };
 }
 
 Deno.test("the node's devices are published, and follow the node within 5 s", async () => {
@@ -115,6 +117,27 @@ Deno.test("nothing is asked of the API server while nothing changes", async () =
   node.allocated = ["eth0"];
   await clock.advance(10_000);
   assert.equal(requests, 0);
+});
+
+Deno.test("an interface that goes is told of, once, and known to be gone until it is back", async () => {
+  const { clock, node, devices, gone, start } = setUp();
+  // Nothing is known yet, which does not mean that it is gone.
+  assert.equal(devices.isGone("eth1"), false);
+  await using _ = await start();
+  assert.deepEqual(["eth0", "eth1-3", "eth9", "cni-2"].map((each) => devices.isGone(each)), [
+    false,
+    false,
+    true,
+    false,
+  ]);
+  node.links = [link("eth0", { down: true })];
+  await clock.advance(10_000);
+  assert.deepEqual(gone, ["eth1"]);
+  assert.equal(devices.isGone("eth1-3"), true);
+  node.links = [link("eth0"), link("eth1")];
+  await clock.advance(10_000);
+  assert.deepEqual(gone, ["eth1"]);
+  assert.equal(devices.isGone("eth1-3"), false);
 });
 
 Deno.test("slices that others delete are published again", async () => {

@@ -2,6 +2,8 @@
 import type { DeviceInterface } from "../claim/allocated_interface.ts";
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import type { NetworkList } from "../claim/network_list.ts";
+import type { NetworkOf } from "../claim/parameters.ts";
+import type { NodeView } from "../claim/policy_checks.ts";
 
 /** A pod's sandbox as the container runtime reports it. */
 export interface Sandbox {
@@ -168,9 +170,17 @@ export interface AttachmentRecord {
   readonly lost?: Lost;
 }
 
+/** What the journal holds. */
+export interface Loaded {
+  readonly claims: readonly ClaimRecord[];
+  readonly attachments: readonly AttachmentRecord[];
+  /** UIDs of claims of which a record of an attachment cannot be read. */
+  readonly unreadable: readonly string[];
+}
+
 /** Crash-safe records. Every method resolves when the change is durable. */
 export interface Journal {
-  load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
+  load(): Promise<Loaded>;
   /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
   look(podUid: string): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
   putClaim(record: ClaimRecord): Promise<void>;
@@ -277,7 +287,8 @@ export interface WarningEvent {
     | "NetworkDetachFailed"
     | "NetworkDeviceRemoved"
     | "NetworkForgotten"
-    | "NetworkLost";
+    | "NetworkLost"
+    | "NetworkRefusedByPolicy";
   readonly message: string;
   readonly about: EventObject;
 }
@@ -330,6 +341,23 @@ export interface Devices {
   known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
   /** Whether the node has the device's interface no more; false while that is not known. */
   isGone(device: string): boolean;
+}
+
+/** The node as the policy sees it. */
+export interface PolicyNode {
+  /** As it is now. The devices must be known. */
+  view(): NodeView;
+}
+
+/** The administrator's networks on the node. */
+export interface Networks {
+  /** As they are now. Does not reject: what cannot be read is said to whoever asks for it. */
+  read(): Promise<NodeNetworks>;
+}
+
+export interface NodeNetworks {
+  readonly names: readonly string[];
+  readonly networkOf: NetworkOf;
 }
 
 export interface Clock {

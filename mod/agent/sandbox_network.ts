@@ -127,8 +127,16 @@ export class SandboxNetwork {
     this.#started = true;
   }
 
-  /** Attaches, in the order given, those that are not attached yet. Returns at once. */
-  want(claim: ClaimRef, attachments: readonly Attachment[]): void {
+  /**
+   * Attaches, in the order given, those that are not attached yet. Returns at once.
+   *
+   * @param uncertain whether there may be some already of which nothing is known
+   */
+  want(
+    claim: ClaimRef,
+    attachments: readonly Attachment[],
+    { uncertain = false }: { readonly uncertain?: boolean } = {},
+  ): void {
     if (this.#stopped) return;
     for (const attachment of attachments) {
       const key = attachmentKey(claim, attachment);
@@ -140,7 +148,7 @@ export class SandboxNetwork {
           recorded: false,
           saved: false,
           repair: false,
-          uncertain: false,
+          uncertain,
           lateTold: false,
         });
       }
@@ -214,16 +222,16 @@ export class SandboxNetwork {
 
   /**
    * CNI CHECK of an attachment. It keeps nothing waiting: undefined is the answer when something
-   * else is to be done here, also when that comes up meanwhile.
+   * else is to be done here, also when that comes up meanwhile or the signal is aborted.
    */
-  async inspect(entry: Entry): Promise<Finding | undefined> {
+  async inspect(entry: Entry, until: AbortSignal): Promise<Finding | undefined> {
     const pausing = this.#endPause !== undefined;
     const busy = this.#passing || this.#inspection || (this.#worker && !pausing);
     const { attached } = entry;
     if (busy || this.#stopped || this.#closed || !entry.wanted || !attached) return undefined;
     const { limiter, cni } = this.#ports;
     const interrupt = new AbortController();
-    const { signal } = interrupt;
+    const signal = AbortSignal.any([interrupt.signal, until]);
     const done = limiter.runAside(() => {
       const netns = this.#livingNetns();
       if (netns === "") {
@@ -372,6 +380,11 @@ export class SandboxNetwork {
    * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
    */
   async #recall(entry: Entry): Promise<void> {
+    if (!entry.recorded) {
+      // Its record could not be read.
+      await this.#ports.journal.putAttachment(this.#record(entry));
+      entry.recorded = true;
+    }
     if (this.#started) {
       const runtime = this.#runtime(entry, this.#podNetns());
       entry.attached = await this.#ports.recall(this.#record(entry), runtime);

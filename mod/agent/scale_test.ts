@@ -12,6 +12,8 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeNetworks,
+  FakeNode,
 } from "../../tests/support/agent_fakes.ts";
 import { Agent } from "./agent.ts";
 import type { Clock } from "./ports.ts";
@@ -60,6 +62,8 @@ async function life(count: number): Promise<number> {
     namespaces: new FakeNamespaces(),
     cdi: new FakeCdi(),
     devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
     clock,
     log: new FakeLog(),
     metrics: new FakeMetrics(),
@@ -69,7 +73,7 @@ async function life(count: number): Promise<number> {
   for (const claim of claims) ports.cluster.claims.set(`default/${claim.metadata.name}`, claim);
   const refs = claims.map(({ metadata: { namespace, name, uid } }) => ({ namespace, name, uid }));
   const sandboxes = claims.map((_, i) => aSandbox(`s${i}`, `p${i}`));
-  const options = { driver, concurrency: 4 };
+  const options = { driver, concurrency: 4, policy: { trustClaims: true } };
   const began = process.cpuUsage();
 
   let agent = new Agent(ports, options);
@@ -127,12 +131,14 @@ Deno.test("pods of a namespace with many claims that could be theirs: a burst re
     namespaces: new FakeNamespaces(),
     cdi: new FakeCdi(),
     devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
     clock,
     log: new FakeLog(),
     metrics: new FakeMetrics(),
     events: new FakeEvents(),
   };
-  const agent = new Agent(ports, { driver, concurrency: 4 });
+  const agent = new Agent(ports, { driver, concurrency: 4, policy: { trustClaims: true } });
   const count = 200;
   for (let i = 0; i < count; i++) {
     const claim = aClaim(i);

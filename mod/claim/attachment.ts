@@ -1,4 +1,5 @@
 import type { NetworkList } from "./network_list.ts";
+import type { ParametersForm } from "./parameters.ts";
 
 /** Which claim; the UID tells a claim from an earlier one of the same name. */
 export interface ClaimRef {
@@ -17,6 +18,14 @@ export interface AllocatedDevice {
   readonly shareID?: string;
 }
 
+/** Who wrote the parameters that apply: the administrator in a device class, or a user in a claim. */
+export interface Origin {
+  readonly from: "class" | "claim";
+  /** Where they stand in the claim, for errors. */
+  readonly path: string;
+  readonly form: ParametersForm;
+}
+
 /** One network that a claim asks for: an allocated device with the CNI configuration that applies. */
 export interface Attachment extends AllocatedDevice {
   /** The interface's name in the pod, 1 to 15 bytes, unique in the pod. */
@@ -26,4 +35,6 @@ export interface Attachment extends AllocatedDevice {
   readonly network: NetworkList;
   /** Capability arguments (CNI conventions: ips, mac, bandwidth, portMappings, …). */
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
+  /** Absent in records of an agent that kept none. */
+  readonly origin?: Origin;
 }

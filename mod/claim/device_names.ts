@@ -33,3 +33,8 @@ export function copyName(device: string, number: number): string {
 export function originalDevice(name: string): string {
   return name.replace(/(?<!-)-[0-9]+$/, "");
 }
+
+/** Whether a device, as an allocation names it, stands for the host interface of that name. */
+export function standsFor(device: string, interfaceName: string): boolean {
+  return deviceName(interfaceName) === originalDevice(device);
+}

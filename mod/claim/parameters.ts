@@ -7,9 +7,22 @@ export interface Parameters {
   /** The interface's name, where one was given. */
   readonly ifName?: string;
   readonly network: NetworkList;
+  readonly form: ParametersForm;
   /** Where each plugin's configuration stands, for errors. */
   readonly pluginPaths: readonly string[];
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
+}
+
+/** How parameters say what is meant: a list, a single plugin's configuration, or a network's name. */
+export type ParametersForm = "list" | "single" | "name";
+
+/** The administrator's network of a name. Throws an Error that says what to do where there is none. */
+export type NetworkOf = (name: string) => NamedNetwork;
+
+export interface NamedNetwork {
+  readonly network: NetworkList;
+  /** The file that holds it, for errors. */
+  readonly file: string;
 }
 
 /** The API of the CNI driver that SIG Network designed (kubernetes-sigs/cni-dra-driver). */
@@ -22,14 +35,19 @@ const KINDS = `${OWN_API} ${OWN_KIND}, ${CNI_API} CNIConfig (or CNI), or no apiV
 
 /**
  * Reads opaque parameters of one of the kinds:
- * - `dra.networking/v1alpha1` Network {interfaceName, config, capabilities};
+ * - `dra.networking/v1alpha1` Network {interfaceName, config or networkName, capabilities};
  * - `cni.networking.x-k8s.io/v1alpha1` CNIConfig or CNI {ifName, config};
  * - without a kind {interface, config}.
  *
  * @param path where they stand, for errors
+ * @param networkOf the administrator's networks on this node
  * @throws FieldError
  */
-export function parseParameters(value: unknown, path: string): Parameters {
+export function parseParameters(
+  value: unknown,
+  path: string,
+  networkOf: NetworkOf = noNetwork,
+): Parameters {
   const fields = object(value, path);
   const { apiVersion, kind } = fields;
   if (apiVersion === undefined && kind === undefined) {
@@ -40,8 +58,16 @@ export function parseParameters(value: unknown, path: string): Parameters {
     return read(object(value, path, [...meta, "ifName", "config"]), path, "ifName");
   }
   if (apiVersion === OWN_API && kind === OWN_KIND) {
-    const known = object(value, path, [...meta, "interfaceName", "config", "capabilities"]);
-    const parameters = read(known, path, "interfaceName");
+    const known = object(value, path, [
+      ...meta,
+      "interfaceName",
+      "config",
+      "networkName",
+      "capabilities",
+    ]);
+    const parameters = known.networkName === undefined
+      ? read(known, path, "interfaceName")
+      : named(known, path, networkOf);
     return {
       ...parameters,
       capabilityArgs: capabilities(known.capabilities, join(path, "capabilities"), parameters),
@@ -55,20 +81,61 @@ export function parseParameters(value: unknown, path: string): Parameters {
 }
 
 function read(fields: Fields, path: string, nameKey: string): Parameters {
-  const ifName = optional(text, fields[nameKey], join(path, nameKey));
-  if (ifName !== undefined) parseInterfaceName(ifName, join(path, nameKey));
+  const ifName = interfaceName(fields, path, nameKey);
   if (fields.config === undefined) {
     throw new FieldError(join(path, "config"), "is missing: it holds the CNI configuration");
   }
   const at = join(path, "config");
   const network = parseNetworkList(fields.config, at);
-  const listed = "plugins" in (fields.config as Fields);
+  const form = "plugins" in (fields.config as Fields) ? "list" : "single";
   return {
-    ...(ifName !== undefined && { ifName }),
+    ...ifName,
     network,
-    pluginPaths: network.plugins.map((_, i) => listed ? `${join(at, "plugins")}[${i}]` : at),
+    form,
+    pluginPaths: pluginPaths({ path, form }, network),
     capabilityArgs: {},
   };
+}
+
+/** Where the configuration of each of a network's plugins stands in parameters. */
+export function pluginPaths(
+  { path, form }: { readonly path: string; readonly form: ParametersForm },
+  { plugins }: NetworkList,
+): string[] {
+  const at = join(path, "config");
+  return plugins.map((_, i) => form === "list" ? `${join(at, "plugins")}[${i}]` : at);
+}
+
+function noNetwork(name: string): NamedNetwork {
+  throw new Error(`there is no network ${show(name)}: this node has none of the administrator's`);
+}
+
+/** A network of the administrator's, by its name. */
+function named(fields: Fields, path: string, networkOf: NetworkOf): Parameters {
+  const at = join(path, "networkName");
+  const name = text(fields.networkName, at);
+  if (fields.config !== undefined) {
+    throw new FieldError(join(path, "config"), "must be left out: networkName says which is meant");
+  }
+  let found: NamedNetwork;
+  try {
+    found = networkOf(name);
+  } catch (error) {
+    throw new FieldError(at, error instanceof Error ? error.message : String(error));
+  }
+  const { network, file } = found;
+  return {
+    ...interfaceName(fields, path, "interfaceName"),
+    network,
+    form: "name",
+    pluginPaths: network.plugins.map((_, i) => `${file}: plugins[${i}]`),
+    capabilityArgs: {},
+  };
+}
+
+function interfaceName(fields: Fields, path: string, key: string): { readonly ifName?: string } {
+  const ifName = optional(text, fields[key], join(path, key));
+  return ifName === undefined ? {} : { ifName: parseInterfaceName(ifName, join(path, key)) };
 }
 
 /** How each capability argument looks (CNI CONVENTIONS, "Dynamic Plugin specific fields"). */

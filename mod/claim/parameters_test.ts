@@ -15,12 +15,12 @@ const sig = { apiVersion: "cni.networking.x-k8s.io/v1alpha1", kind: "CNIConfig" 
 
 Deno.test("parseParameters() reads every kind", async (t) => {
   const pluginPaths = ["parameters.config.plugins[0]"];
-  const named = { ifName: "net1", network: config, pluginPaths, capabilityArgs: {} };
+  const named = { ifName: "net1", network: config, form: "list", pluginPaths, capabilityArgs: {} };
   const cases: Record<string, { given: unknown; gives: unknown }> = {
     "no kind": { given: { interface: "net1", config }, gives: named },
     "no kind and no name": {
       given: { config },
-      gives: { network: config, pluginPaths, capabilityArgs: {} },
+      gives: { network: config, form: "list", pluginPaths, capabilityArgs: {} },
     },
     "CNIConfig": { given: { ...sig, ifName: "net1", config }, gives: named },
     "CNI": { given: { ...sig, kind: "CNI", ifName: "net1", config }, gives: named },
@@ -38,6 +38,7 @@ Deno.test("parseParameters() reads every kind", async (t) => {
       },
       gives: {
         network: withCapabilities,
+        form: "list",
         pluginPaths,
         capabilityArgs: {
           ips: ["10.0.0.5/24"],
@@ -51,6 +52,31 @@ Deno.test("parseParameters() reads every kind", async (t) => {
   for (const [name, { given, gives }] of Object.entries(cases)) {
     await t.step(name, () => assert.deepEqual(parseParameters(given, "parameters"), gives));
   }
+});
+
+Deno.test("parseParameters() takes the administrator's network that is named", () => {
+  const networkOf = (name: string) => {
+    if (name === "lan") return { network: withCapabilities, file: "/networks/lan.conflist" };
+    throw new Error(`there is no ${name}`);
+  };
+  const read = (more: Record<string, unknown>) =>
+    parseParameters({ ...own, ...more }, "parameters", networkOf);
+  assert.deepEqual(
+    read({ interfaceName: "net1", networkName: "lan", capabilities: { ips: ["10.0.0.5/24"] } }),
+    {
+      ifName: "net1",
+      network: withCapabilities,
+      form: "name",
+      pluginPaths: ["/networks/lan.conflist: plugins[0]"],
+      capabilityArgs: { ips: ["10.0.0.5/24"] },
+    },
+  );
+  assert.throws(() => read({ networkName: "wan" }), /parameters\.networkName: there is no wan/);
+  assert.throws(() => read({ networkName: "lan", config }), /parameters\.config: must be left out/);
+  assert.throws(
+    () => parseParameters({ ...own, networkName: "lan" }, "parameters"),
+    /parameters\.networkName: there is no network "lan": this node has none/,
+  );
 });
 
 Deno.test("parseParameters() names the path of what is wrong and what is allowed", async (t) => {

@@ -1,7 +1,7 @@
 import { type DeviceInterface, useInterface } from "./allocated_interface.ts";
-import type { Attachment, ClaimRef } from "./attachment.ts";
+import type { Attachment, ClaimRef, Origin } from "./attachment.ts";
 import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
-import { type Parameters, parseParameters } from "./parameters.ts";
+import { type NetworkOf, type Parameters, parseParameters } from "./parameters.ts";
 
 /** What a claim asks of this driver on this node. */
 export interface ClaimPlan {
@@ -18,6 +18,8 @@ export interface PlanOptions {
   readonly driver: string;
   /** What a device of this node stands for. Throws an Error for one that the node does not have. */
   readonly interfaceOf: (device: string) => DeviceInterface;
+  /** The administrator's networks on this node. */
+  readonly networkOf?: NetworkOf;
 }
 
 /** Why a claim cannot be served: the claim, the request where it is one's, and the cause. */
@@ -93,8 +95,9 @@ function ownedByPod(claim: Fields): boolean {
   });
 }
 
-function attachments(devices: Fields, { driver, interfaceOf }: PlanOptions): Attachment[] {
-  const configs = new Configs(devices.config, driver);
+function attachments(devices: Fields, options: PlanOptions): Attachment[] {
+  const { driver, interfaceOf } = options;
+  const configs = new Configs(devices.config, options);
   const results = optional(array, devices.results, `${ALLOCATION}.results`) ?? [];
   const planned: Attachment[] = [];
   for (const [i, item] of results.entries()) {
@@ -106,7 +109,8 @@ function attachments(devices: Fields, { driver, interfaceOf }: PlanOptions): Att
       if (result.adminAccess === true) {
         throw new FieldError(join(path, "adminAccess"), "this driver attaches nothing by it");
       }
-      const { ifName, network, pluginPaths, capabilityArgs } = configs.for(request);
+      const { parameters, origin } = configs.for(request);
+      const { ifName, network, pluginPaths, capabilityArgs } = parameters;
       const device = text(result.device, join(path, "device"));
       const shareID = optional(text, result.shareID, join(path, "shareID"));
       planned.push({
@@ -118,6 +122,7 @@ function attachments(devices: Fields, { driver, interfaceOf }: PlanOptions): Att
         ifNameGiven: ifName !== undefined,
         network: useInterface(network, { allocated: interfaceOf(device), paths: pluginPaths }),
         capabilityArgs,
+        origin,
       });
     } catch (error) {
       throw new Error(
@@ -142,8 +147,10 @@ class Configs {
   }[] = [];
   /** Those read already: one that applies to many devices is read once. */
   readonly #read = new Map<string, Parameters>();
+  readonly #networkOf: NetworkOf | undefined;
 
-  constructor(value: unknown, driver: string) {
+  constructor(value: unknown, { driver, networkOf }: PlanOptions) {
+    this.#networkOf = networkOf;
     const list = optional(array, value, `${ALLOCATION}.config`) ?? [];
     for (const [i, item] of list.entries()) {
       const path = `${ALLOCATION}.config[${i}]`;
@@ -168,7 +175,7 @@ class Configs {
   }
 
   /** What applies to a request, which may be named `request/subrequest`. */
-  for(request: string): Parameters {
+  for(request: string): { readonly parameters: Parameters; readonly origin: Origin } {
     const parent = request.split("/")[0]!;
     const all = this.#configs.filter(({ requests }) =>
       requests.length === 0 || requests.includes(request) || requests.includes(parent)
@@ -184,10 +191,11 @@ class Configs {
       }
       let parameters = this.#read.get(first.path);
       if (!parameters) {
-        parameters = parseParameters(first.parameters, first.path);
+        parameters = parseParameters(first.parameters, first.path, this.#networkOf);
         this.#read.set(first.path, parameters);
       }
-      return parameters;
+      const from = source === "FromClass" ? "class" : "claim";
+      return { parameters, origin: { from, path: first.path, form: parameters.form } };
     }
     throw new Error(
       "no configuration applies to it; add one for this driver to spec.devices.config of the " +

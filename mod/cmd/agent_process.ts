@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { Agent } from "../agent/agent.ts";
 import type { DeviceHealth } from "../agent/device_health.ts";
 import { Leadership } from "../agent/leadership.ts";
@@ -6,12 +5,14 @@ import { NodeDevices } from "../agent/node_devices.ts";
 import type { Clock, Log, Sandbox } from "../agent/ports.ts";
 import { Seat } from "../agent/seat.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
+import { NetworkFiles } from "../cni/network_files.ts";
 import { Plugins } from "../cni/plugins.ts";
-import { runProgram } from "../cni/program.ts";
+import type { RunProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
 import { DraPlugin } from "../dra/plugin.ts";
+import { readNodeAddresses } from "../inventory/node_addresses.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
-import { SysfsLinks } from "../inventory/sysfs.ts";
+import { type ReadTexts, SysfsLinks } from "../inventory/sysfs.ts";
 import { serveForgetRequests } from "../journal/forget_requests.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { LeadLocks } from "../journal/lead_locks.ts";
@@ -34,8 +35,6 @@ const PLUGINS_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** The kubelet takes a device's health as unknown 30 s after it last heard of it. */
 const HEALTH_INTERVAL = 10_000;
 
-export const CORES = availableParallelism();
-
 export const systemClock: Clock = {
   now: () => new Date(),
   sleep: (ms, signal) =>
@@ -57,21 +56,28 @@ export const systemClock: Clock = {
  * Runs the agent with all its sides until the signal is aborted: NRI, then DRA; and the other way
  * round at the end. It acts while it leads.
  *
- * @throws Error when it cannot start at all: state folder, credentials, socket paths
+ * @param config its node was made ready by {@link prepareNode}
+ * @throws Error when it cannot start at all: credentials, socket paths
  */
 export async function runAgent(
   config: RunConfig,
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  { log, signal, run, read }: {
+    readonly log: Log;
+    readonly signal: AbortSignal;
+    /** Runs plugins. */
+    readonly run: RunProgram;
+    /** Reads what Deno does not let be read. */
+    readonly read: ReadTexts;
+  },
 ): Promise<void> {
   const { driverName: driver } = config;
   const clock = systemClock;
-  await Deno.mkdir(config.stateDir, { recursive: true, mode: 0o700 });
   const connection = new KubeConnection({ kubeconfig: config.kubeconfig });
   const plugins = new Plugins({
     cniPath: config.cniPath,
     timeout: config.cniTimeout,
     env: { PATH: PLUGINS_PATH },
-    run: runProgram,
+    run,
     onRun: (operation) => metrics.pluginRan(operation),
   });
   const metrics = new PrometheusMetrics({ plugins: plugins.types() });
@@ -81,14 +87,16 @@ export async function runAgent(
     clock,
     log,
   });
-  const links = new SysfsLinks({ sysfs: config.sysfsDir, stateDir: config.stateDir });
+  const links = new SysfsLinks({ stateDir: config.stateDir, readBy: read });
+  const inventory = new NodeInventory({
+    readLinks: (until) => links.read(until),
+    pluginTypes: () => plugins.types(),
+    readAddresses: readNodeAddresses,
+    patterns: config.interfaces,
+    log,
+  });
   const devices = new NodeDevices({
-    inventory: new NodeInventory({
-      readLinks: (until) => links.read(until),
-      pluginTypes: () => plugins.types(),
-      patterns: config.interfaces,
-      log,
-    }),
+    inventory,
     pool: new SlicePool(connection, {
       driver,
       nodeName: config.nodeName,
@@ -107,6 +115,8 @@ export async function runAgent(
     namespaces: new HostNamespaces(config.stateDir),
     cdi: new CdiSpecFiles(config.cdiDir, { driver }),
     devices,
+    networks: new NetworkFiles(config.networkDir, { log }),
+    node: inventory,
     clock,
     log,
     metrics,
@@ -137,7 +147,7 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
-      else void seat.agent?.holdContainers();
+      else seat.agent?.disconnected();
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
@@ -167,7 +177,8 @@ export async function runAgent(
   const leads = Promise.withResolvers<void>();
   const served = Promise.withResolvers<void>();
   const term = async (over: AbortSignal) => {
-    const agent = new Agent(ports, { driver, concurrency: config.concurrency });
+    const { concurrency, policy } = config;
+    const agent = new Agent(ports, { driver, concurrency, policy });
     await agent.load();
     await seat.take(agent);
     leads.resolve();

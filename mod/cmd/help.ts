@@ -24,6 +24,7 @@ flags of try:
   --keep               keep the node until Ctrl-C
   --driver-name NAME   default: the driver named in the files
   --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
+  --config PATH        the agent's configuration file, such as with a policy
   --verbose            the agent's own log too
 
 flags of forget:

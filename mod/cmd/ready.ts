@@ -1,5 +1,5 @@
+import { availableParallelism } from "node:os";
 import { socketPaths } from "../dra/plugin.ts";
-import { CORES } from "./agent_process.ts";
 import { parseRunConfig } from "./run_config.ts";
 
 /**
@@ -13,7 +13,7 @@ export async function ready(argv: readonly string[]): Promise<number> {
     env: (name) => Deno.env.get(name),
     readFile: (path) => Deno.readTextFileSync(path),
     hostname: () => Deno.hostname(),
-    cores: CORES,
+    cores: availableParallelism(),
   });
   const path = socketPaths({ ...config, driver: config.driverName }).service;
   try {

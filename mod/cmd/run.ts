@@ -1,37 +1,51 @@
-import type { Log } from "../agent/ports.ts";
-import { CORES, runAgent } from "./agent_process.ts";
+import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { apiAccess } from "./api_access.ts";
+import { confinementOf } from "./confinement.ts";
 import { openLog } from "./logging.ts";
+import { prepareNode } from "./prepare_node.ts";
 import { parseRunConfig } from "./run_config.ts";
+import { toStderr } from "./stderr.ts";
+import { Warden } from "./warden.ts";
 
-/** `network-dra run`: the agent of this node, until SIGTERM or SIGINT. Gives the exit code. */
-export async function run(argv: readonly string[]): Promise<number> {
+/**
+ * `network-dra run`: the agent of this node, confined, until SIGTERM or SIGINT. Gives the exit code.
+ *
+ * @param code URL of the module that serves the warden when it is run as a worker
+ */
+export async function run(argv: readonly string[], code: string): Promise<number> {
   const config = parseRunConfig(argv, {
     env: (name) => Deno.env.get(name),
     readFile: (path) => Deno.readTextFileSync(path),
     hostname: () => Deno.hostname(),
-    cores: CORES,
+    cores: availableParallelism(),
   });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
-  const ended = new AbortController();
-  const release = onSignals((name) => {
-    log.info(`got ${name}`);
-    ended.abort(new Error(name));
-  });
+  let release = () => {};
   try {
-    await runAgent(config, { log, signal: ended.signal });
-    return 0;
+    await prepareNode(config, log);
+    const access = apiAccess(config.kubeconfig, {
+      env: (name) => Deno.env.get(name),
+      readFile: (path) => Deno.readTextFileSync(path),
+    });
+    const confinement = confinementOf(config, { access, code: codeFolders(code) });
+    const warden = new Warden(config, { code, confinement });
+    release = onSignals((name) => warden.signal(name));
+    return await warden.ended;
   } catch (error) {
-    return fail(log, error);
+    log.error("network-dra cannot run", {
+      error: error instanceof Error ? error.message : String(error),
+    });
+    return 1;
   } finally {
     release();
   }
 }
 
-export function toStderr(line: string): void {
-  const bytes = new TextEncoder().encode(line);
-  for (let written = 0; written < bytes.length;) {
-    written += Deno.stderr.writeSync(bytes.subarray(written));
-  }
+/** Where the modules are that are loaded when they are needed: beside the first, if not in it. */
+function codeFolders(code: string): string[] {
+  return code.startsWith("file:") ? [dirname(fileURLToPath(code))] : [];
 }
 
 /** Calls back on SIGTERM and SIGINT until released. */
@@ -42,11 +56,4 @@ export function onSignals(callback: (name: string) => void): () => void {
     return () => Deno.removeSignalListener(name, handler);
   });
   return () => handlers.forEach((release) => release());
-}
-
-function fail(log: Log, error: unknown): number {
-  log.error("network-dra cannot run", {
-    error: error instanceof Error ? error.message : String(error),
-  });
-  return 1;
 }

@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
 import { parse as parseYaml } from "yaml";
 import type { InterfacePatterns } from "../inventory/offered_links.ts";
+import type { Policy } from "../claim/policy.ts";
 import { readInterfacePatterns } from "./interface_patterns.ts";
+import { readPolicy } from "./policy_file.ts";
 import * as take from "./settings.ts";
 import type { Setting } from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -28,6 +30,10 @@ export interface RunConfig {
   readonly listen: { readonly hostname: string; readonly port: number } | null;
   /** Which of the node's interfaces are devices; in the file alone. */
   readonly interfaces: InterfacePatterns;
+  /** What parameters of claims may hold; in the file alone. */
+  readonly policy: Policy;
+  /** The folder of the networks that claims may name; empty where there is none. */
+  readonly networkDir: string;
   readonly attachmentsPerInterface: number;
   readonly copiesPerInterface: number;
   /** Milliseconds from one round of CHECK to the next; 0 for none. */
@@ -40,7 +46,7 @@ export interface RunConfig {
 }
 
 type Settings = {
-  readonly [K in Exclude<keyof RunConfig, "interfaces">]-?: Setting<
+  readonly [K in Exclude<keyof RunConfig, "interfaces" | "policy">]-?: Setting<
     Exclude<RunConfig[K], undefined>
   >;
 };
@@ -195,6 +201,14 @@ const SETTINGS: Settings = {
     fallback: "/sys",
     parse: take.absolutePath,
   },
+  networkDir: {
+    flag: "network-dir",
+    env: "NETWORK_DRA_NETWORK_DIR",
+    takes: "PATH",
+    help: "folder of CNI configurations that claims may use by name",
+    fallback: "",
+    parse: take.absolutePathOrEmpty,
+  },
   listen: {
     flag: "listen",
     env: "NETWORK_DRA_LISTEN",
@@ -240,11 +254,12 @@ export interface Surroundings {
 export function parseRunConfig(argv: readonly string[], surroundings: Surroundings): RunConfig {
   const flags = readFlags(argv);
   const path = flags.get(CONFIG.flag) ?? surroundings.env(CONFIG.env);
-  const { settings: file, interfaces } = path === undefined
-    ? { settings: new Map<string, string>(), interfaces: {} }
+  const { settings: file, interfaces, policy } = path === undefined
+    ? { settings: new Map<string, string>(), interfaces: {}, policy: {} }
     : readConfigFile(path, surroundings);
   const config: Record<string, unknown> = {
     interfaces,
+    policy,
     nodeName: surroundings.hostname(),
     concurrency: 2 * surroundings.cores,
   };
@@ -275,7 +290,7 @@ export function describeFlags(): string {
     `  --${flag}${takes === undefined ? "" : ` ${takes}`}`,
     `${help}${fallback === undefined ? "" : ` (${fallback})`} [${env}]`,
   ]);
-  const file = "a YAML file with the same settings in camelCase, and interfaces";
+  const file = "a YAML file with the same settings in camelCase, interfaces and policy";
   rows.push(["  --config PATH", `${file} [${CONFIG.env}]`]);
   const width = Math.max(...rows.map(([left]) => left!.length)) + 2;
   return rows.map(([left, right]) => `${left!.padEnd(width)}${right}`).join("\n");
@@ -309,7 +324,11 @@ function readFlags(argv: readonly string[]): Map<string, string> {
 function readConfigFile(
   path: string,
   { readFile }: Surroundings,
-): { readonly settings: Map<string, string>; readonly interfaces: InterfacePatterns } {
+): {
+  readonly settings: Map<string, string>;
+  readonly interfaces: InterfacePatterns;
+  readonly policy: Policy;
+} {
   let content: unknown;
   try {
     content = parseYaml(readFile(path), { version: "1.1", uniqueKeys: true }) ?? {};
@@ -320,10 +339,10 @@ function readConfigFile(
     throw new UsageError(`--config: ${path} must hold settings, one a line`);
   }
   const settings = new Map<string, string>();
-  const { interfaces, ...single } = content as Record<string, unknown>;
+  const { interfaces, policy, ...single } = content as Record<string, unknown>;
   for (const [key, value] of Object.entries(single)) {
     if (!(key in SETTINGS)) {
-      const known = [...Object.keys(SETTINGS), "interfaces"].join(", ");
+      const known = [...Object.keys(SETTINGS), "interfaces", "policy"].join(", ");
       throw new UsageError(`${path}: ${key} is not known; known are ${known}`);
     }
     if (!["string", "number", "boolean"].includes(typeof value)) {
@@ -331,5 +350,9 @@ function readConfigFile(
     }
     settings.set(key, String(value));
   }
-  return { settings, interfaces: readInterfacePatterns(interfaces, path) };
+  return {
+    settings,
+    interfaces: readInterfacePatterns(interfaces, path),
+    policy: readPolicy(policy, path),
+  };
 }

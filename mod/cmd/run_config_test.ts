@@ -38,6 +38,8 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     repair: false,
     gcNetworks: [],
     sysfsDir: "/sys",
+    networkDir: "",
+    policy: {},
     logLevel: "info",
     logFormat: "text",
   });
@@ -55,6 +57,28 @@ Deno.test("a flag goes before its variable, that before the file, that before th
   assert.equal(parse(flags, { file }).driverName, "from.file");
   assert.equal(parse(flags, { file }).concurrency, 7);
   assert.equal(parse([], { env: { NETWORK_DRA_CONFIG: "/etc/config.yaml" }, file }).concurrency, 7);
+});
+
+Deno.test("the file says what claims may ask for", () => {
+  const file = "policy: {inline: false, networks: [lan-*]}\nnetworkDir: /etc/networks\n";
+  const { policy, networkDir } = parse(["--config", "/etc/config.yaml"], { file });
+  assert.deepEqual(policy, { inline: false, networks: ["lan-*"] });
+  assert.equal(networkDir, "/etc/networks");
+});
+
+Deno.test("the policies that the documentation shows can be said", async () => {
+  for (const page of ["README.md", "docs/security.md"]) {
+    const text = await Deno.readTextFile(new URL(`../../${page}`, import.meta.url));
+    const blocks = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, block]) => block!);
+    const shown = blocks.filter((block) => /^policy:/m.test(block));
+    assert.equal(shown.length, 1, page);
+    for (const file of shown) {
+      assert.ok(
+        parse(["--config", "/etc/config.yaml"], { file }).policy.namespaces!.length > 0,
+        page,
+      );
+    }
+  }
 });
 
 Deno.test("a switch is turned on by its flag, its variable or the file", () => {
@@ -163,6 +187,12 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
       argv: config,
       file: "interfaces: [eth0]",
       says: /^\/etc\/config\.yaml: interfaces: must be an object, not \["eth0"\]/,
+    },
+    "a policy with an unknown key": {
+      argv: ["--config", "/etc/config.yaml"],
+      file: "policy: {plugins: {macvlan: {master: eth0}}}",
+      says:
+        /^\/etc\/config\.yaml: policy\.plugins\.macvlan\.master: "eth0" is not possible: it must/,
     },
     "an unknown key of interfaces": {
       argv: config,

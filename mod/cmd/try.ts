@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
@@ -12,9 +13,13 @@ import {
   spawnInPrivateNode,
 } from "../simulator/private_node.ts";
 import { driverOf } from "../simulator/scheduler.ts";
-import { CORES, runAgent } from "./agent_process.ts";
+import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
-import { onSignals, toStderr } from "./run.ts";
+import { runProgram } from "../cni/program.ts";
+import { grepAll } from "../inventory/sysfs.ts";
+import { prepareNode } from "./prepare_node.ts";
+import { onSignals } from "./run.ts";
+import { toStderr } from "./stderr.ts";
 import { parseRunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -26,6 +31,8 @@ interface TryOptions {
   readonly verbose: boolean;
   readonly driver?: string;
   readonly cniPath?: readonly string[];
+  /** The agent's configuration file. */
+  readonly config?: string;
 }
 
 const NODE = "node-1";
@@ -40,7 +47,8 @@ export async function tryFiles(argv: readonly string[]): Promise<number> {
   const options = parseTryOptions(argv);
   // Read first: bad input is refused before anything is made.
   const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file));
-  if (inPrivateNode()) return await tryInside(manifests, options);
+  const config = options.config === undefined ? "" : readFile(options.config);
+  if (inPrivateNode()) return await tryInside(manifests, options, config);
   const obstacle = await privateNodeObstacle();
   if (obstacle !== undefined) {
     toStderr(`network-dra try cannot make a simulated node: ${obstacle}\n`);
@@ -63,7 +71,11 @@ function selfArguments(): string[] {
   return Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
 }
 
-async function tryInside(manifests: readonly Manifest[], options: TryOptions): Promise<number> {
+async function tryInside(
+  manifests: readonly Manifest[],
+  options: TryOptions,
+  configText: string,
+): Promise<number> {
   const began = performance.now();
   const step = (line: string) => {
     const seconds = ((performance.now() - began) / 1000).toFixed(3);
@@ -88,13 +100,20 @@ async function tryInside(manifests: readonly Manifest[], options: TryOptions): P
     // Nobody asks the agent of a simulated node, and one on the machine may have the port.
     ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
-  ], { env: () => undefined, readFile, hostname: () => NODE, cores: CORES });
+    ...options.config === undefined ? [] : ["--config", options.config],
+  ], {
+    env: () => undefined,
+    readFile: () => configText,
+    hostname: () => NODE,
+    cores: availableParallelism(),
+  });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
+  await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
   void inputEnds().then(() => interrupted.abort());
-  const agent = runAgent(config, { log, signal: end.signal });
+  const agent = runAgent(config, { log, signal: end.signal, run: runProgram, read: grepAll });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {
     try {
@@ -234,6 +253,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
         "verbose": { type: "boolean", default: false },
         "driver-name": { type: "string" },
         "cni-path": { type: "string" },
+        "config": { type: "string" },
       },
     });
   } catch (error) {
@@ -246,6 +266,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
     output: checked("-o", values.output!, take.oneOf("yaml", "json")),
     keep: values.keep!,
     verbose: values.verbose!,
+    ...(values.config !== undefined && { config: values.config }),
     ...(values["driver-name"] !== undefined &&
       { driver: checked("--driver-name", values["driver-name"], take.driverName) }),
     ...(values["cni-path"] !== undefined &&

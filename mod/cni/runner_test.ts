@@ -259,6 +259,19 @@ Deno.test("del() without a namespace frees the lease itself: a plugin may leave 
   });
 });
 
+Deno.test("del() without a namespace frees the lease although the plugin is gone from the node", () => {
+  const network = { ...chain, plugins: [{ type: "gone", ipam: { type: "host-local" } }] };
+  return withPlugins(() => ({}), async (runner, calls) => {
+    assert.deepEqual(runner.missingPlugins(network), ["gone"]);
+    assert.deepEqual(runner.missingPlugins(chain), []);
+    await assert.rejects(
+      runner.del(network, { ...runtime, netns: "" }, undefined, never),
+      /type="gone" .* it is in none of the folders/,
+    );
+    assert.deepEqual(calls.map(({ plugin }) => plugin), ["host-local"]);
+  });
+});
+
 Deno.test("del() goes on after a plugin that fails, and names all that failed", () =>
   withPlugins(
     ({ plugin }) =>
@@ -295,6 +308,38 @@ Deno.test("check() runs from 0.4.0 on, unless the network turns it off", () =>
     ]);
     assert.deepEqual(calls[0]!.stdin.prevResult, result);
   }));
+
+Deno.test("inspect() tells what a plugin found from what it could not look at", async (t) => {
+  const error = (code: number) => failed(`{"code": ${code}, "msg": "no net1"}`);
+  const off = { ...chain, disableCheck: true };
+  const noIpam = { ...chain, plugins: [{ type: "first", ipam: { type: "gone" } }] };
+  const cases: Record<string, { state: string; answer?: () => unknown; network?: NetworkList }> = {
+    "all is well": { state: "intact" },
+    "an error of its own": { state: "lost", answer: () => error(100) },
+    "an error of no kind": { state: "lost", answer: () => error(999) },
+    "a container that it does not know": { state: "lost", answer: () => error(3) },
+    "try again later": { state: "unknown", answer: () => error(11) },
+    "a version that it does not speak": { state: "unknown", answer: () => error(1) },
+    "a configuration that it does not take": { state: "unknown", answer: () => error(7) },
+    "no error object": { state: "unknown", answer: () => failed("") },
+    "killed": { state: "unknown", answer: () => ({ ...failed(""), killed: "it was cancelled" }) },
+    "a delegate that is missing": { state: "unknown", answer: () => error(999), network: noIpam },
+    "a version without CHECK": { state: "uncheckable", network: { ...chain, cniVersion: "0.3.1" } },
+    "CHECK turned off": { state: "uncheckable", network: off },
+  };
+  for (const [name, { state, answer = () => ({}), network = chain }] of Object.entries(cases)) {
+    await t.step(
+      name,
+      () =>
+        withPlugins(answer as () => Record<string, unknown>, async (runner) => {
+          const result = { cniVersion: "1.0.0" };
+          const finding = await runner.inspect(network, runtime, result, never);
+          assert.equal(finding.state, state);
+          if ("cause" in finding) assert.match(finding.cause, /type="first" .* failed \(check\)/);
+        }),
+    );
+  }
+});
 
 Deno.test("gc() names what shall stay, from 1.1.0 on, unless the network turns it off", () =>
   withPlugins(() => ({}), async (runner, calls) => {

@@ -18,7 +18,7 @@ export async function removeDeadSockets({ kubeletDir, driver, log }: {
     [join(kubeletDir, "plugins", driver), new RegExp(`^dra(-${uid})?\\.sock$`)],
   ] as const;
   for (const [folder, pattern] of folders) {
-    for await (const { name } of Deno.readDir(folder)) {
+    for (const name of namesIn(folder)) {
       const path = join(folder, name);
       if (!pattern.test(name) || !await isDeadSocket(path)) continue;
       await Deno.remove(path).catch(() => {});
@@ -35,5 +35,15 @@ async function isDeadSocket(path: string): Promise<boolean> {
     return false;
   } catch (error) {
     return error instanceof Deno.errors.ConnectionRefused;
+  }
+}
+
+/** The folder may not be there before the kubelet's first start. */
+function namesIn(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
   }
 }

@@ -8,7 +8,6 @@ import { DRAResourceHealth as HealthV1Alpha1 } from "../../proto/gen/dra/health_
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import type { Clock, Log } from "../agent/ports.ts";
 import { GrpcServer } from "../grpc/server.ts";
-import { removeDeadSockets } from "./dead_sockets.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
@@ -97,7 +96,6 @@ export class DraPlugin {
   async start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
     await Deno.mkdir(dirname(this.#paths.service), { recursive: true, mode: 0o700 });
-    await removeDeadSockets(this.#options);
     // The kubelet calls as soon as it sees the registry socket.
     await this.#service.listen();
     await this.#registry.listen();

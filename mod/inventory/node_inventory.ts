@@ -1,19 +1,23 @@
-import type { Inventory, Log, NodeDevice } from "../agent/ports.ts";
+import type { Inventory, Log, NodeDevice, PolicyNode } from "../agent/ports.ts";
+import type { NodeAddress, NodeView } from "../claim/policy_checks.ts";
+import { useOf } from "./link_use.ts";
 import { devicesOf } from "./link_devices.ts";
 import type { Link } from "./link.ts";
-import { type InterfacePatterns, offeredLinks } from "./offered_links.ts";
+import { type InterfacePatterns, isOpenName, offeredLinks } from "./offered_links.ts";
 
 export interface NodeInventoryOptions {
   /** Reads the node's links; may reject. */
   readonly readLinks: (signal: AbortSignal) => Promise<Link[]>;
   /** The types of CNI plugins that the node can run. */
   readonly pluginTypes: () => string[];
+  /** The node's own addresses. */
+  readonly readAddresses: () => NodeAddress[];
   readonly patterns: InterfacePatterns;
   readonly log: Log;
 }
 
 /** The node's links and CNI plugins as devices. */
-export class NodeInventory implements Inventory {
+export class NodeInventory implements Inventory, PolicyNode {
   readonly #options: NodeInventoryOptions;
   /** As they were read last: a failure makes no device vanish. */
   #links: readonly Link[] = [];
@@ -36,5 +40,18 @@ export class NodeInventory implements Inventory {
       this.#problem = problem;
     }
     return devicesOf(offeredLinks(this.#links, patterns), pluginTypes());
+  }
+
+  view(): NodeView {
+    const { patterns, readAddresses } = this.#options;
+    const there = new Set(this.#links.map(({ name }) => name));
+    const offered = new Set(offeredLinks(this.#links, patterns).map(({ name }) => name));
+    const addresses = readAddresses();
+    return {
+      offers: (name) => offered.has(name),
+      taken: (name) => there.has(name) || !isOpenName(name, patterns),
+      needs: (name) => useOf(name, { links: this.#links, addresses }),
+      addresses,
+    };
   }
 }

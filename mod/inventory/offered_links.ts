@@ -1,3 +1,4 @@
+import { matchesAny } from "../claim/name_patterns.ts";
 import type { Link } from "./link.ts";
 
 /** Which interfaces are devices: patterns of names with `*` and `?`. */
@@ -30,10 +31,19 @@ export const OTHERS_INTERFACES: readonly string[] = [
   "ovn*",
   "ovs-*",
   "podman*",
+  "tunl*",
   "vethwe*",
   "virbr*",
+  "vxlan*",
   "weave*",
+  "wireguard*",
 ];
+
+/** Whether an interface of that name could be a device, were there one: the name is nobody else's. */
+export function isOpenName(name: string, { include, exclude = [] }: InterfacePatterns): boolean {
+  if (name === "lo" || matchesAny(name, exclude)) return false;
+  return include ? matchesAny(name, include) : !matchesAny(name, OTHERS_INTERFACES);
+}
 
 /** The links that become devices. */
 export function offeredLinks(
@@ -42,18 +52,11 @@ export function offeredLinks(
 ): Link[] {
   const byIndex = new Map(links.map((link) => [link.index, link]));
   const usual = (link: Link) =>
-    CARRIERS.includes(link.type) && !link.port && !matches(link.name, OTHERS_INTERFACES) &&
+    CARRIERS.includes(link.type) && !link.port && !matchesAny(link.name, OTHERS_INTERFACES) &&
     // The other end of a pod's interface has its peer in the pod's namespace.
     (link.type !== "veth" || byIndex.get(link.peer)?.peer === link.index);
   return links.filter((link) =>
-    link.type !== "loopback" && !matches(link.name, exclude) &&
-    (include ? matches(link.name, include) : usual(link))
+    link.type !== "loopback" && !matchesAny(link.name, exclude) &&
+    (include ? matchesAny(link.name, include) : usual(link))
   );
-}
-
-function matches(name: string, patterns: readonly string[]): boolean {
-  return patterns.some((pattern) => {
-    const literal = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&");
-    return new RegExp(`^${literal.replaceAll("*", ".*").replaceAll("?", ".")}$`).test(name);
-  });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Link } from "./link.ts";
-import { type InterfacePatterns, offeredLinks } from "./offered_links.ts";
+import { type InterfacePatterns, isOpenName, offeredLinks } from "./offered_links.ts";
 
 function aLink(name: string, index: number, more: Partial<Link> = {}): Link {
   const rest = { type: "physical", up: true, mtu: 1500, virtual: true, port: false };
@@ -40,4 +40,15 @@ Deno.test("offeredLinks() chooses what can carry attachments", async (t) => {
       assert.deepEqual(offeredLinks(NODE, patterns).map((link) => link.name), names);
     });
   }
+});
+
+Deno.test("isOpenName() knows names that are others'", () => {
+  const open = (name: string, patterns: InterfacePatterns = {}) => isOpenName(name, patterns);
+  for (const name of ["eth0", "br-lan", "bond0"]) assert.ok(open(name), name);
+  for (const name of ["lo", "cni0", "docker0", "br-0123456789ab", "vxlan.calico", "tunl0"]) {
+    assert.ok(!open(name), name);
+  }
+  assert.ok(!open("br-mgmt", { exclude: ["br-m*"] }));
+  assert.ok(open("cni0", { include: ["cni0"] }));
+  assert.ok(!open("eth0", { include: ["cni0"] }));
 });

@@ -2,6 +2,14 @@ import { join } from "node:path";
 import type { Link } from "./link.ts";
 import { LINK_FILES, linkOf, pciFolder } from "./sysfs_link.ts";
 
+/** Reads text files, those that can be read, by path. */
+export type ReadTexts = (
+  paths: readonly string[],
+  signal: AbortSignal,
+) => Promise<Map<string, string>>;
+
+const LINK = "sysfs";
+
 /** A link's folder in sysfs. */
 interface Folder {
   readonly name: string;
@@ -11,28 +19,26 @@ interface Folder {
 
 /** The node's links, from sysfs. */
 export class SysfsLinks {
-  readonly #sysfs: string;
   readonly #link: string;
+  readonly #readBy: ReadTexts;
   /** Whether Deno lets files be read there; otherwise a program reads them. */
   #open = true;
 
   /**
-   * @param sysfs where sysfs is mounted
-   * @param stateDir a folder of the agent's own, which exists
+   * @param stateDir has the link that {@link linkSysfs} made
+   * @param readBy reads files where Deno does not let them be read
    */
-  constructor({ sysfs, stateDir }: { readonly sysfs: string; readonly stateDir: string }) {
-    this.#sysfs = sysfs;
-    // Deno keeps what is named /sys from all but programs that may do everything. Through a link it
-    // lists folders and resolves paths there, but opens no file (measured on 2.9.3).
-    this.#link = join(stateDir, "sysfs");
+  constructor({ stateDir, readBy }: { readonly stateDir: string; readonly readBy: ReadTexts }) {
+    this.#link = join(stateDir, LINK);
+    this.#readBy = readBy;
   }
 
   /** @throws Error that says what to do */
   async read(signal: AbortSignal): Promise<Link[]> {
-    this.#makeLink();
     const folders = linkFolders(join(this.#link, "class/net"));
     const paths = folders.flatMap((folder) => [...filesOf(folder).values()]);
-    const texts = this.#open && this.#readAll(paths) || await grepAll(paths, signal);
+    const texts = this.#open && this.#readAll(paths) ||
+      await this.#readBy(paths, signal);
     return folders.flatMap((folder) => {
       const files: Record<string, string> = {};
       for (const [file, path] of filesOf(folder)) {
@@ -41,16 +47,6 @@ export class SysfsLinks {
       }
       return linkOf({ ...folder, files }) ?? [];
     });
-  }
-
-  #makeLink(): void {
-    try {
-      if (Deno.readLinkSync(this.#link) === this.#sysfs) return;
-      Deno.removeSync(this.#link);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-    Deno.symlinkSync(this.#sysfs, this.#link);
   }
 
   #readAll(paths: readonly string[]): Map<string, string> | undefined {
@@ -96,8 +92,29 @@ function filesOf({ path, entries }: Folder): Map<string, string> {
   return files;
 }
 
+/**
+ * Deno keeps what is named /sys from all but programs that may do everything. Through a link it lists
+ * folders and resolves paths there, but opens no file (measured on 2.9.3). Only who may read and
+ * write everywhere makes links.
+ *
+ * @param sysfs where sysfs is mounted
+ * @param stateDir a folder of the agent's own, which exists
+ */
+export function linkSysfs(
+  { sysfs, stateDir }: { readonly sysfs: string; readonly stateDir: string },
+): void {
+  const link = join(stateDir, LINK);
+  try {
+    if (Deno.readLinkSync(link) === sysfs) return;
+    Deno.removeSync(link);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  Deno.symlinkSync(sysfs, link);
+}
+
 /** Reads files by grep, which prints each line with its file. */
-async function grepAll(
+export async function grepAll(
   paths: readonly string[],
   signal: AbortSignal,
 ): Promise<Map<string, string>> {

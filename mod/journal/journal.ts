@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { AttachmentRecord, ClaimRecord, Journal, Log } from "../agent/ports.ts";
+import type { AttachmentRecord, ClaimRecord, Journal, Loaded, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
 
 const CLAIMS = "claims";
 const ATTACHMENTS = "attachments";
+/** Ends the name of a file that cannot be understood. */
+const ASIDE = ".corrupt";
 
 /**
  * The agent's records as files in its state folder: one small JSON file a record, which a person
@@ -23,13 +25,16 @@ export class FileJournal implements Journal {
     this.#log = log;
   }
 
-  async load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }> {
+  async load(): Promise<Loaded> {
     for (const kind of [CLAIMS, ATTACHMENTS]) {
       await Deno.mkdir(join(this.#folder, kind), { recursive: true, mode: 0o700 });
     }
+    const claims = await this.#loadAll(CLAIMS, parseClaimRecord);
+    const attachments = await this.#loadAll(ATTACHMENTS, parseAttachmentRecord);
     return {
-      claims: await this.#loadAll(CLAIMS, parseClaimRecord),
-      attachments: await this.#loadAll(ATTACHMENTS, parseAttachmentRecord),
+      claims: claims.records,
+      attachments: attachments.records,
+      unreadable: [...new Set(attachments.unreadable.map(claimUidOf))],
     };
   }
 
@@ -71,23 +76,33 @@ export class FileJournal implements Journal {
     }
   }
 
-  async #loadAll<T>(kind: string, parse: (json: unknown) => T): Promise<T[]> {
+  /** The records of a kind, and the names of files that cannot be understood. */
+  async #loadAll<T>(
+    kind: string,
+    parse: (json: unknown) => T,
+  ): Promise<{ records: T[]; unreadable: string[] }> {
     const records: T[] = [];
+    const unreadable: string[] = [];
     const folder = join(this.#folder, kind);
     for await (const { name } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (name.endsWith(".tmp")) {
-        // A write that a crash cut off: what it was to replace still stands.
-        await Deno.remove(path);
+        // A write that a crash cut off: what it was to replace still stands. A disk that takes
+        // nothing at the moment keeps it until the next start.
+        await Deno.remove(path).catch((error) => this.#say("cannot remove a file", path, error));
       } else if (name.endsWith(".json")) {
         try {
           records.push(parse(JSON.parse(await Deno.readTextFile(path))));
         } catch (error) {
+          unreadable.push(name);
           await this.#putAside(path, error);
         }
+      } else if (name.endsWith(ASIDE)) {
+        // Put aside at an earlier start, which may have come no further.
+        unreadable.push(name);
       }
     }
-    return records;
+    return { records, unreadable };
   }
 
   /** The records whose names begin so; those that go meanwhile or cannot be read are another's to see to. */
@@ -110,12 +125,20 @@ export class FileJournal implements Journal {
   }
 
   async #putAside(path: string, cause: unknown): Promise<void> {
-    const aside = `${path}.corrupt`;
-    await Deno.rename(path, aside);
+    const aside = `${path}${ASIDE}`;
+    try {
+      await Deno.rename(path, aside);
+    } catch (error) {
+      this.#say("cannot put a record aside", path, error);
+    }
     this.#log.error(
       "a record cannot be understood and was put aside: what it names may be left on the node",
       { file: aside, error: message(cause) },
     );
+  }
+
+  #say(what: string, file: string, error: unknown): void {
+    this.#log.warn(what, { file, error: message(error) });
   }
 }
 
@@ -130,6 +153,11 @@ function attachmentFile({ claim, sandbox, attachment }: AttachmentRecord): strin
   const key = JSON.stringify([claim.uid, request, pool, device, shareID ?? "", sandbox.id]);
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 32);
   return `${claimFile(claim.uid).slice(0, -".json".length)}.${hash}.json`;
+}
+
+/** The claim of an attachment's file, by the name that attachmentFile() gave it. */
+function claimUidOf(name: string): string {
+  return decodeURIComponent(name.split(".")[0]!);
 }
 
 function message(error: unknown): string {

@@ -43,11 +43,18 @@ Deno.test("FileJournal gives back after a restart what was put", () =>
     };
     const other = { ...attachmentRecord, sandbox: aSandbox("s2"), attached };
     await journal.putAttachment(other);
+    const lost: AttachmentRecord["lost"] = {
+      reason: "DeviceRemoved",
+      message: "Link not found",
+      since: "2026-01-02T00:00:00.000Z",
+    };
+    const third = { ...attachmentRecord, sandbox: aSandbox("s3"), attached, lost };
+    await journal.putAttachment(third);
     const { loaded } = await opened(folder, log);
     assert.deepEqual(loaded.claims, [claimRecord]);
     assert.deepEqual(
       loaded.attachments.toSorted((a, b) => a.sandbox.id.localeCompare(b.sandbox.id)),
-      [attachmentRecord, other],
+      [attachmentRecord, other, third],
     );
     assert.deepEqual(log.lines, []);
   }));
@@ -142,6 +149,19 @@ Deno.test("FileJournal puts a broken record aside, reports it and loads the rest
       }));
   }
 });
+
+Deno.test("FileJournal names the claim of an attachment whose record it cannot read", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.putAttachment(attachmentRecord);
+    const [file] = [...Deno.readDirSync(join(folder, "attachments"))];
+    await Deno.writeTextFile(join(folder, "attachments", file!.name), "");
+    const { loaded } = await opened(folder, log);
+    const expected = { claims: [], attachments: [], unreadable: [claim.uid] };
+    assert.deepEqual(loaded, expected);
+    // The agent may have died before it made anything of it.
+    assert.deepEqual((await opened(folder, log)).loaded, expected);
+  }));
 
 Deno.test("FileJournal ignores what a crash left half-written", () =>
   withFolder(async (folder, log) => {

@@ -20,6 +20,11 @@ const attachment = v.object({
     plugins: v.pipe(v.array(plugin), v.minLength(1)),
   }),
   capabilityArgs: v.record(v.string(), v.unknown()),
+  origin: v.optional(v.object({
+    from: v.picklist(["class", "claim"]),
+    path: text,
+    form: v.picklist(["list", "single", "name"]),
+  })),
 });
 const claimRecord = v.object({
   version: v.literal(RECORD_VERSION),

@@ -5,6 +5,9 @@ import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
 /** statfs type of the kernel's namespace files (linux/magic.h: NSFS_MAGIC). */
 const NSFS = 0x6e736673;
 
+const LINK = "own-netns";
+const OWN = "/proc/self/ns/net";
+
 interface Identity {
   readonly dev: number;
   readonly ino: number | null;
@@ -14,9 +17,10 @@ interface Identity {
 export class HostNamespaces implements Namespaces {
   readonly #own: Identity;
 
-  /** @param stateDir a folder of the agent's own, which exists */
+  /** @param stateDir has the link that {@link linkOwnNamespace} made */
   constructor(stateDir: string) {
-    this.#own = ownNamespace(stateDir);
+    const { dev, ino } = Deno.statSync(join(stateDir, LINK));
+    this.#own = { dev, ino };
   }
 
   classify(path: string): "pod" | "host" | "gone" {
@@ -51,19 +55,31 @@ export class HostNamespaces implements Namespaces {
 }
 
 /**
- * The namespace in which this process, and so every plugin it runs, lives. Deno opens /proc only to
- * programs that may do everything; a link that leads there is enough to learn its identity.
+ * Links to the namespace in which this process, and so every plugin it runs, lives. Deno opens /proc
+ * only to programs that may do everything; a link that leads there is enough to learn its identity.
+ * Only who may read and write everywhere makes links.
+ *
+ * @param stateDir a folder of the agent's own, which exists
  */
-function ownNamespace(stateDir: string): Identity {
-  const link = join(stateDir, "own-netns");
+export function linkOwnNamespace(stateDir: string): void {
+  const link = join(stateDir, LINK);
+  // A disk that takes nothing at the moment has it from an earlier start.
+  if (targetOf(link) === OWN) return;
   try {
     Deno.removeSync(link);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  Deno.symlinkSync("/proc/self/ns/net", link);
-  const { dev, ino } = Deno.statSync(link);
-  return { dev, ino };
+  Deno.symlinkSync(OWN, link);
+}
+
+/** Where a link leads; undefined where there is none. */
+function targetOf(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function isGone(error: unknown): boolean {

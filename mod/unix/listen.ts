@@ -1,4 +1,5 @@
-import { dirname, join } from "node:path";
+import { createHash } from "node:crypto";
+import { basename, dirname, join } from "node:path";
 
 /**
  * Listens at a path, in place of what stood there; only root may connect.
@@ -8,7 +9,8 @@ import { dirname, join } from "node:path";
  * that it listened at, at some time after a listener was closed: that must not be a successor's.
  */
 export function listenUnix(path: string): Deno.UnixListener {
-  const hidden = join(dirname(path), `.${crypto.randomUUID().slice(0, 8)}`);
+  const hidden = hiddenPath(path);
+  removeIfThere(hidden);
   const listener = Deno.listen({ transport: "unix", path: hidden });
   try {
     Deno.chmodSync(hidden, 0o600);
@@ -18,4 +20,19 @@ export function listenUnix(path: string): Deno.UnixListener {
     throw error;
   }
   return listener;
+}
+
+/** Where a socket is made before it appears at its path: a short name, for the kernel takes no long ones. */
+export function hiddenPath(path: string): string {
+  const hash = createHash("sha256").update(basename(path)).digest("hex");
+  return join(dirname(path), `.${hash.slice(0, 8)}`);
+}
+
+/** A process that was killed in between leaves it. */
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }

@@ -22,6 +22,7 @@ import {
 } from "../../mod/simulator/private_node.ts";
 import { AgentProcess, bundleArguments } from "../support/agent_process.ts";
 import { macvlan, storeClaim } from "../support/claims.ts";
+import { ATTACHED, measureRecovery } from "./recovery.ts";
 import { pairwise, percentile, time } from "./statistics.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -262,6 +263,14 @@ async function endurance(bench: Bench): Promise<void> {
   });
 }
 
+async function recovery(): Promise<void> {
+  const { serving, settled } = await measureRecovery();
+  report(`SIGKILL with ${ATTACHED} attached, from the start until all is in order`, ms(settled), {
+    baseline: `both sockets serve after ${ms(serving)}`,
+    goal: "under 5 s",
+  });
+}
+
 async function main(): Promise<number> {
   if (!inPrivateNode()) {
     const obstacle = await privateNodeObstacle();
@@ -302,6 +311,7 @@ async function main(): Promise<number> {
   await endurance(bench);
   await bench.agent.end();
   await bench.node.stop();
+  await recovery();
   console.log("| what | measured | beside | goal |\n|---|---|---|---|");
   for (const row of rows) {
     console.log(`| ${row.what} | ${row.measured} | ${row.baseline} | ${row.goal} |`);

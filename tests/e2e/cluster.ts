@@ -19,6 +19,9 @@ export const NODE = "node-1";
 /** As the cluster's users write it: it is pulled. */
 const USERS_IMAGE = "library/busybox";
 
+/** The cases' own plugins, which an administrator has to open to claims. */
+const WRAPPERS = ["bare", "flaky", "late", "slow", "sticky"] as const;
+
 /** Kubernetes of one node, in a private node, with the agent. */
 export class Cluster {
   readonly #folder: string;
@@ -151,13 +154,16 @@ export class Cluster {
     } = {},
   ): Promise<void> {
     const args = agentArguments().map((arg) => main && arg.endsWith("/main.ts") ? main : arg);
+    const config = join(this.#folder, "config.json");
+    const opened = Object.fromEntries(WRAPPERS.map((type) => [type, true]));
+    await Deno.writeTextFile(config, JSON.stringify({ policy: { plugins: opened } }));
     this.#agents.push(
       new AgentProcess([
         ...["--log-level", logLevel],
         ...["--node-name", NODE, "--driver-name", this.#driver, "--kubeconfig", this.#agentConfig],
         ...["--kubelet-dir", join(this.#folder, "kubelet")],
         ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
-        ...["--state-dir", join(this.#folder, "state")],
+        ...["--state-dir", join(this.#folder, "state"), "--config", config],
         ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
         ...podUid ? ["--pod-uid", podUid] : [],
       ], { args }),
@@ -227,7 +233,7 @@ export class Cluster {
 
   /** A plugin that runs a line of shell before the real plugin. */
   async wrapPlugin(
-    type: string,
+    type: typeof WRAPPERS[number],
     { around, before }: { readonly around: string; readonly before: string },
   ): Promise<void> {
     const real = join(this.containerd.cniPath, around);

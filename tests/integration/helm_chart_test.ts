@@ -35,6 +35,22 @@ chartTest("deploy/manifests is what the chart renders to by default", async (pro
   );
 });
 
+/** All that a policy can say. */
+const POLICY = {
+  trustClaims: false,
+  inline: true,
+  networks: ["lan-*"],
+  reservedNetworks: ["cbr0"],
+  refusedAddresses: ["10.96.0.0/12"],
+  capabilities: { mac: false },
+  plugins: {
+    portmap: true,
+    vlan: { vlanId: [7, { from: 100, to: 199 }], master: [{ allocated: true }] },
+  },
+  ipam: { dhcp: false },
+  namespaces: [{ names: ["infra-*"], trustClaims: true }],
+};
+
 chartTest("the chart takes every value to where it belongs", async (program) => {
   const yaml = await renderChart(program, {
     image: { repository: "registry.example/agent", tag: "v9", pullPolicy: "Always" },
@@ -50,7 +66,8 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     cniPath: "/opt/cni/bin:/usr/lib/cni",
     stateDir: "/data/state",
     cdiDir: "",
-    config: { cniTimeout: "1m" },
+    networkDir: "/etc/cni/networks",
+    config: { cniTimeout: "1m", policy: POLICY },
     deviceClasses: false,
     resources: { limits: { memory: "1Gi" } },
     priorityClassName: "first",
@@ -72,6 +89,8 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     cniPath: ["/opt/cni/bin", "/usr/lib/cni"],
     stateDir: "/data/state",
     cdiDir: "",
+    networkDir: "/etc/cni/networks",
+    policy: POLICY,
     cniTimeout: 60_000,
     sysfsDir: "/host/sys",
   });
@@ -83,6 +102,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     "/run/other",
     "/run/netns",
     "/data/state",
+    "/etc/cni/networks",
     "/opt/cni/bin",
     "/usr/lib/cni",
     "/var/lib/cni",
@@ -127,6 +147,11 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
     [{ tolerations: {} }, /'\/tolerations'.*want array/],
     [{ config: "cniTimeout: 1m" }, /'\/config'.*want object/],
+    [{ networkDir: "networks" }, /'\/networkDir'/],
+    [{ config: { policy: { trust: true } } }, /'\/config\/policy'.*'trust' not allowed/],
+    [{ config: { policy: { plugins: { tap: "no" } } } }, /'\/config\/policy\/plugins\/tap'/],
+    [{ config: { policy: { namespaces: [{ inline: false }] } } }, /missing property 'names'/],
+    [{ config: { networkDir: "/n" } }, /config\.networkDir.*set the value networkDir/],
     [{ config: { driverName: "a.b" } }, /config\.driverName.*set the value driverName/],
     [{ config: { logLevel: "info" } }, /config\.logLevel.*set the value log\.level/],
     [{ config: { nodeName: "n" } }, /config\.nodeName.*from node to node/],

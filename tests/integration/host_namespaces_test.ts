@@ -1,7 +1,7 @@
 /** The node's network namespaces as the kernel has them. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { HostNamespaces } from "../../mod/netns/host_namespaces.ts";
+import { HostNamespaces, linkOwnNamespace } from "../../mod/netns/host_namespaces.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 
 const NAME = "host-namespaces-test";
@@ -11,6 +11,7 @@ async function withNamespaces(
   body: (namespaces: HostNamespaces, folder: string) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
+  linkOwnNamespace(folder);
   try {
     await body(new HostNamespaces(folder), folder);
   } finally {

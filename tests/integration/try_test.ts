@@ -191,13 +191,10 @@ Deno.test("bad parameters: Prepare fails with claim, request, path and what is a
       claims: ["{config: {cniVersion: 3.0.0, name: lan, type: macvlan}}"],
       says: /parameters\.config\.cniVersion: "3\.0\.0" is not known; allowed are 0\.1\.0/,
     },
-    "a plugin that is missing": {
-      claims: ["{config: {cniVersion: 1.0.0, name: lan, type: nosuch}}"],
-      says: /plugin type="nosuch" name="lan" .* it is in none of the folders \//,
-    },
-    "a missing IPAM plugin": {
-      claims: ["{config: {cniVersion: 1.0.0, name: lan, type: macvlan, ipam: {type: nosuch}}}"],
-      says: /plugin type="nosuch"/,
+    "a plugin that is not for claims": {
+      claims: ["{config: {cniVersion: 1.0.0, name: lan, type: portmap}}"],
+      says:
+        /parameters\.config\.type: refused by policy: .* can change policy\.plugins\.portmap in/,
     },
     "a truth that YAML 1.1 sees": {
       claims: ["{config: {cniVersion: 1.0.0, name: off, type: macvlan}}"],
@@ -219,11 +216,37 @@ Deno.test("bad parameters: Prepare fails with claim, request, path and what is a
   }
 });
 
+/** The class, with the configuration of its administrator. */
+const classWith = (config: string) =>
+  CLASS.replace(
+    "spec: {}",
+    `spec: {config: [{opaque: {driver: dra.networking, parameters: {config: ${config}}}}]}`,
+  );
+const usesClass = `
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaim
+metadata: {name: a}
+spec: {devices: {requests: [{name: net, exactly: {deviceClassName: network-interface}}]}}
+---` + aPod("p", "a");
+
+Deno.test("a class's plugin that is missing: Prepare fails and says which", async () => {
+  const cases = {
+    "type: nosuch": /plugin type="nosuch" name="lan" .* it is in none of the folders \//,
+    "type: macvlan, ipam: {type: nosuch}": /plugin type="nosuch"/,
+  };
+  for (const [config, says] of Object.entries(cases)) {
+    const { code, stderr } = await tryYaml(
+      classWith(`{cniVersion: 1.0.0, name: lan, ${config}}`) + usesClass,
+    );
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, says);
+    assert.match(stderr, /torn down; nothing is left/);
+  }
+});
+
 Deno.test("a network that cannot be attached: the container is refused with the cause", async () => {
   const config = "{cniVersion: 1.0.0, name: lan, type: macvlan, master: nosuch0}";
-  const { code, stdout, stderr } = await tryYaml(
-    CLASS + aClaim("a", `{config: ${config}}`) + aPod("p", "a"),
-  );
+  const { code, stdout, stderr } = await tryYaml(classWith(config) + usesClass);
   assert.equal(code, 1);
   assert.match(
     stderr,
@@ -231,6 +254,24 @@ Deno.test("a network that cannot be attached: the container is refused with the 
   );
   assert.equal(parse(stdout).status.devices[0].conditions[0].reason, "NetworkInterfaceNotReady");
   assert.match(stderr, /torn down; nothing is left/);
+});
+
+Deno.test("--config: the files under the policy of a node", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const config = join(folder, "config.yaml");
+    await Deno.writeTextFile(config, "policy: {plugins: {macvlan: {master: [eth1]}}}");
+    const yaml = CLASS + aClaim("a", `{config: ${macvlan("lan", 1)}}`) + aPod("p", "a");
+    const { code, stderr } = await tryYaml(yaml, "--config", config);
+    assert.equal(code, 1);
+    assert.match(stderr, /config\.master: refused by policy: "eth0" is not among .*: "eth1"/);
+    await Deno.writeTextFile(config, "policy: {inline: perhaps}");
+    const wrong = await tryYaml(yaml, "--config", config);
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /config\.yaml: policy\.inline: "perhaps" is not possible/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("wrong usage: exit code 2, with the flag or the line and what it takes", async (t) => {

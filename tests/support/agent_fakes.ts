@@ -21,6 +21,8 @@ import type {
   Log,
   Metrics,
   Namespaces,
+  Networks,
+  PolicyNode,
   ResourceClaim,
   Result,
   RuntimeConfig,
@@ -180,11 +182,14 @@ export class FakeJournal implements Journal {
   readonly attachments = new Map<string, AttachmentRecord>();
   /** Called before each change; what it throws fails the change. */
   before: (change: string) => void | Promise<void> = () => {};
+  /** UIDs of claims that have a record which cannot be read. */
+  readonly unreadable: string[] = [];
 
   load() {
     return Promise.resolve({
       claims: [...this.claims.values()],
       attachments: [...this.attachments.values()],
+      unreadable: this.unreadable,
     });
   }
 
@@ -304,6 +309,35 @@ export class FakeDevices implements Devices {
 
   isGone(device: string) {
     return this.gone.has(device);
+  }
+}
+
+/** Publishes every interface, and has no address of its own. */
+export class FakeNode implements PolicyNode {
+  readonly kept = new Set<string>();
+
+  view() {
+    return {
+      offers: (name: string) => !this.kept.has(name),
+      taken: (name: string) => this.kept.has(name),
+      needs: () => undefined,
+      addresses: [],
+    };
+  }
+}
+
+export class FakeNetworks implements Networks {
+  readonly networks = new Map<string, NetworkList>();
+
+  read() {
+    return Promise.resolve({
+      names: [...this.networks.keys()],
+      networkOf: (name: string) => {
+        const network = this.networks.get(name);
+        if (network) return { network, file: `/networks/${name}.conflist` };
+        throw new Error(`there is no network ${JSON.stringify(name)}`);
+      },
+    });
   }
 }
 

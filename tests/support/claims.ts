@@ -60,7 +60,8 @@ export function storeClaim(
             device: network.device ?? `cni-${i}`,
           })),
           config: networks.map((network) => ({
-            source: "FromClaim",
+            // Claims may not use a test's own plugins; an administrator may.
+            source: (network.type ?? "macvlan") === "macvlan" ? "FromClaim" : "FromClass",
             requests: [network.name],
             opaque: {
               driver,

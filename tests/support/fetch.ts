@@ -3,9 +3,11 @@
  * reached. What cannot be had is said here; the tests that need it fail, or are skipped where they
  * say so themselves.
  */
+import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchHelmRender } from "./helm_render.ts";
+import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -16,6 +18,7 @@ export async function fetchParts(): Promise<void> {
     for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {
       await fetchContainerd(version, { progress });
     }
+    await fetchNft({ progress });
   } catch (error) {
     console.log(error instanceof Error ? error.message : String(error));
   }
@@ -26,6 +29,7 @@ export async function fetchParts(): Promise<void> {
     stdin: "null",
     stdout: "null",
   }).output();
+  await bundleAgent();
   for (const fetch of [fetchCnitool, fetchNriOracles, fetchHelmRender]) {
     const found = await fetch({ progress });
     if ("missing" in found) console.log(found.missing);

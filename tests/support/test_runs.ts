@@ -12,7 +12,13 @@ export async function denoTest(paths: readonly string[], options: {
   readonly report: string;
   readonly flags?: readonly string[];
 }): Promise<Count> {
-  const flags = ["--allow-all", "--no-check", "--quiet", ...options.flags ?? []];
+  const flags = [
+    "--allow-all",
+    "--unstable-worker-options",
+    "--no-check",
+    "--quiet",
+    ...options.flags ?? [],
+  ];
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["test", ...flags, `--junit-path=${options.report}`, ...paths],
     cwd: ROOT,

@@ -4,6 +4,7 @@
  * meanwhile.
  */
 import { Agent } from "../../../mod/agent/agent.ts";
+import { serveWarden } from "../../../mod/cmd/agent_worker.ts";
 import { run } from "../../../mod/cmd/run.ts";
 
 /** The runtime waits for 2 s; a little before that it is told to go on, as it would by itself. */
@@ -26,5 +27,9 @@ Agent.prototype.attach = async function (sandbox) {
   }
 };
 
-const [, ...flags] = Deno.args;
-Deno.exit(await run(flags));
+if ("WorkerGlobalScope" in globalThis) {
+  serveWarden(self as never);
+} else {
+  const [, ...flags] = Deno.args;
+  Deno.exit(await run(flags, import.meta.url));
+}

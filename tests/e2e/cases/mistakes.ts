@@ -38,9 +38,16 @@ export const MISTAKES: Readonly<Record<string, Case>> = {
     await space.assertNetwork(await space.running("waits", { limit: 120_000 }), { subnet: 1 });
   },
 
+  "a master that is not for claims": waits(
+    { config: { master: "lo" } },
+    /NetworkRefusedByPolicy: .*parameters\.config\.plugins\[0\]\.master: refused by policy/,
+  ),
+
   "a master that is not there": async (space) => {
+    // macvlan, open to claims with any master.
+    await space.cluster.wrapPlugin("bare", { around: "macvlan", before: "" });
     await space.apply(
-      claim("lan", [{ name: "lan", subnet: 1, config: { master: "late0" } }]),
+      claim("lan", [{ name: "lan", type: "bare", subnet: 1, config: { master: "late0" } }]),
       pod("waits", { claims: ["lan"] }),
     );
     await space.assertEvent(

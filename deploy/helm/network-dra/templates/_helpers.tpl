@@ -11,7 +11,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
 {{- define "network-dra.config" -}}
 {{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" }}
-{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "cniPath" "stateDir" "cdiDir" }}
+{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "cniPath" "stateDir" "cdiDir" "networkDir" }}
 {{- $_ := set $elsewhere . . }}
 {{- end }}
 {{- range $key, $_ := .Values.config }}
@@ -72,6 +72,9 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 - {name: state, path: {{ .Values.stateDir }}, type: DirectoryOrCreate}
 {{- with .Values.cdiDir }}
 - {name: cdi, path: {{ . }}, type: DirectoryOrCreate}
+{{- end }}
+{{- with .Values.networkDir }}
+- {name: networks, path: {{ . }}, type: Directory, readOnly: true}
 {{- end }}
 {{- range $i, $folder := splitList ":" .Values.cniPath }}
 - {name: cni-bin-{{ $i }}, path: {{ $folder }}, type: Directory, readOnly: true}

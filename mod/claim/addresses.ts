@@ -1,0 +1,50 @@
+import ipaddr from "ipaddr.js";
+
+/** Addresses of one family, both ends included. */
+export interface AddressRange {
+  readonly family: 4 | 6;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/**
+ * An address in the usual notation, as a range of one; undefined for anything else. An IPv4 address
+ * in the notation of IPv6 is one of IPv4, as plugins take it.
+ */
+export function parseAddress(text: string): AddressRange | undefined {
+  const isUsual = ipaddr.IPv4.isValidFourPartDecimal(text) ||
+    // One with a zone makes sense on one machine alone.
+    text.includes(":") && !text.includes("%") && ipaddr.IPv6.isValid(text);
+  if (!isUsual) return undefined;
+  const bytes = ipaddr.process(text).toByteArray();
+  const number = bytes.reduce((sum, byte) => sum << 8n | BigInt(byte), 0n);
+  return { family: bytes.length === 4 ? 4 : 6, first: number, last: number };
+}
+
+/** The network of a prefix such as 10.0.0.0/8; host bits may be set. Undefined for anything else. */
+export function parseNetwork(text: string): AddressRange | undefined {
+  const [, ip = "", digits = ""] = text.match(/^([^/]+)\/([0-9]{1,3})$/) ?? [];
+  const address = parseAddress(ip);
+  // IPv4 in the notation of IPv6 would count its bits from elsewhere.
+  if (!address || address.family === 4 && ip.includes(":")) return undefined;
+  const hostBits = (address.family === 4 ? 32 : 128) - Number(digits);
+  if (hostBits < 0) return undefined;
+  const host = (1n << BigInt(hostBits)) - 1n;
+  return { family: address.family, first: address.first & ~host, last: address.first | host };
+}
+
+export function overlap(a: AddressRange, b: AddressRange): boolean {
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
+/** Whether all addresses lie in one of the networks. */
+export function within(addresses: AddressRange, networks: readonly AddressRange[]): boolean {
+  return networks.some(({ family, first, last }) =>
+    family === addresses.family && first <= addresses.first && addresses.last <= last
+  );
+}
+
+/** The networks of prefixes that are known to be right. */
+export function networks(...prefixes: readonly string[]): AddressRange[] {
+  return prefixes.map((prefix) => parseNetwork(prefix)!);
+}

@@ -1,0 +1,184 @@
+import type { AddressRange } from "./addresses.ts";
+import { standsFor } from "./device_names.ts";
+import { show } from "./field.ts";
+import type { PluginConfig } from "./network_list.ts";
+
+/** What of the node decides whether a claim may name it. */
+export interface NodeView {
+  /** Whether the interface is one of the devices that the node publishes. */
+  readonly offers: (interfaceName: string) => boolean;
+  /** Whether the name is another interface's, or one that cluster networks and the like use. */
+  readonly taken: (interfaceName: string) => boolean;
+  /** Why the node needs an interface, or undefined: what the interface has that the node would lose. */
+  readonly needs: (interfaceName: string) => string | undefined;
+  /** The node's own, without those that hold on one link alone. */
+  readonly addresses: readonly NodeAddress[];
+}
+
+export interface NodeAddress {
+  readonly interfaceName: string;
+  readonly address: string;
+  /** Bits of the network. */
+  readonly prefix: number;
+}
+
+/** What a check may look at. */
+export interface Surroundings {
+  readonly node: NodeView;
+  /** The device that the scheduler gave to the claim. */
+  readonly device: string;
+  /** The plugin's whole configuration. */
+  readonly plugin: PluginConfig;
+  /** What the administrator refuses besides. */
+  readonly refusedAddresses: readonly AddressRange[];
+}
+
+/** Lets a field's value through. @throws Objection */
+export type Check = (value: unknown, path: string, around: Surroundings) => void;
+
+/** What is wrong with a value, and where. */
+export class Objection extends Error {
+  override readonly name = "Objection";
+  readonly path: string;
+
+  constructor(path: string, problem: string) {
+    super(problem);
+    this.path = path;
+  }
+}
+
+export const anyValue: Check = () => {};
+
+/** A field that is known and let through with no value. */
+export function closed(why: string): Check {
+  return (value, path) => {
+    throw new Objection(path, `${show(value)}: ${why}`);
+  };
+}
+
+export function oneOf(...values: readonly unknown[]): Check {
+  return (value, path) => {
+    if (values.includes(value)) return;
+    throw new Objection(path, `${show(value)} is not ${values.map(show).join(" or ")}`);
+  };
+}
+
+export const flag = oneOf(true, false);
+
+/** A field that must not be turned on. */
+export function off(why: string): Check {
+  return (value, path, around) => {
+    if (value === true) throw new Objection(path, `true: ${why}`);
+    oneOf(false)(value, path, around);
+  };
+}
+
+/** One of the values; of those that are refused it is said why. */
+export function mode(values: readonly string[], refused: Readonly<Record<string, string>>): Check {
+  return (value, path, around) => {
+    if (typeof value === "string" && Object.hasOwn(refused, value)) {
+      throw new Objection(path, `${show(value)}: ${refused[value]}`);
+    }
+    oneOf(...values)(value, path, around);
+  };
+}
+
+export function number(least: number, most: number): Check {
+  return (value, path) => {
+    const fits = Number.isSafeInteger(value) && (value as number) >= least &&
+      (value as number) <= most;
+    if (fits) return;
+    throw new Objection(path, `${show(value)} is no whole number from ${least} to ${most}`);
+  };
+}
+
+/** What IPv6 needs at least: a bridge takes over the smallest of its ports. Zero is the plugin's default. */
+export const mtu: Check = (value, path, around) => {
+  if (value !== 0) number(1280, 65_535)(value, path, around);
+};
+
+/** Addresses that nobody is given by a manufacturer: routers and machines keep theirs. */
+export const mac: Check = (value, path) => {
+  if (typeof value === "string" && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(value)) {
+    // The two lowest bits of the first byte: locally administered, and of one interface.
+    if ((parseInt(value, 16) & 3) === 2) return;
+  }
+  throw new Objection(
+    path,
+    `${show(value)} is no locally administered MAC address such as 02:00:5e:10:00:01; others ` +
+      "are those of machines and routers",
+  );
+};
+
+/** The interface of the node that a plugin builds on. Left out, plugins take that of the default route. */
+export const master: Check = (value, path, around) => {
+  const isName = typeof value === "string" && value !== "";
+  if (isName && (standsFor(around.device, value) || around.node.offers(value))) return;
+  throw new Objection(
+    path,
+    `the interface is ${show(value)}: it must be the allocated device's, or another that the ` +
+      "node publishes as a device",
+  );
+};
+
+/** Left out, the plugin takes cni0. */
+export const bridge: Check = (value, path, around) => {
+  const { node } = around;
+  if (typeof value !== "string" || !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(value)) {
+    throw new Objection(path, `the bridge is ${show(value)}: it must be named`);
+  }
+  if (standsFor(around.device, value)) return;
+  if (node.addresses.some(({ interfaceName }) => interfaceName === value)) {
+    throw new Objection(path, `${show(value)} is a bridge of the node's own: it has addresses`);
+  }
+  if (node.offers(value) || !node.taken(value)) return;
+  throw new Objection(
+    path,
+    `${show(value)} is another's: an interface that is not for claims, or a name that cluster ` +
+      "networks and container engines use",
+  );
+};
+
+/** An interface of the node that goes into the pod. */
+export const wholeInterface: Check = (value, path, around) => {
+  if (typeof value !== "string" || !standsFor(around.device, value)) {
+    const { device } = around;
+    throw new Objection(
+      path,
+      `${show(value)} is not the interface of the allocated device ${device}`,
+    );
+  }
+  const use = around.node.needs(value);
+  if (use !== undefined) throw new Objection(path, `the node would lose ${show(value)}: ${use}`);
+};
+
+/** Kernel settings that each network namespace has for itself. */
+const SYSCTL = /^net[./](core|ipv4|ipv6|unix)([./][A-Za-z0-9_:@-]+)+$/;
+
+/** Setting it makes the kernel load a module of that name. */
+const LOADS_MODULES = /[./]tcp_congestion_control$/;
+
+export const sysctls: Check = (value, path) => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Objection(path, `${show(value)} is no object`);
+  }
+  for (const [name, text] of Object.entries(value)) {
+    const at = `${path}[${JSON.stringify(name)}]`;
+    if (!SYSCTL.test(name)) {
+      throw new Objection(
+        at,
+        "only settings below net.core, net.ipv4, net.ipv6 and net.unix are the pod's own",
+      );
+    }
+    if (LOADS_MODULES.test(name)) throw new Objection(at, "the node would load a kernel module");
+    if (typeof text !== "string") throw new Objection(at, `${show(text)} is no text`);
+  }
+};
+
+/** Which capability arguments a plugin takes. */
+export const capabilities: Check = (value, path) => {
+  const names = Object.keys(value ?? {});
+  const other = names.find((name) => !["ips", "mac", "bandwidth", "portMappings"].includes(name));
+  if (other === undefined) return;
+  throw new Objection(`${path}[${JSON.stringify(other)}]`, "claims have no such argument");
+};

@@ -1,0 +1,224 @@
+import { networks } from "./addresses.ts";
+import type { Attachment, Origin } from "./attachment.ts";
+import { join, show } from "./field.ts";
+import { matchesAny } from "./name_patterns.ts";
+import type { PluginConfig } from "./network_list.ts";
+import { pluginPaths } from "./parameters.ts";
+import {
+  allows,
+  describeRule,
+  type FieldRule,
+  layersFor,
+  type PluginRule,
+  type Policy,
+  type PolicyLayer,
+  PolicyRefusal,
+  settingOf,
+} from "./policy.ts";
+import {
+  type BuiltinPlugin,
+  CAPABILITIES,
+  CLOSED_PLUGINS,
+  CLUSTER_NETWORKS,
+  COMMON,
+  IPAM,
+  PLUGINS,
+} from "./policy_builtin.ts";
+import { type Check, type NodeView, Objection, type Surroundings } from "./policy_checks.ts";
+
+export interface JudgeOptions {
+  readonly policy: Policy;
+  /** The claim's. */
+  readonly namespace: string;
+  readonly node: NodeView;
+  /** The administrator's networks on the node: no other may be called so. */
+  readonly networkNames: readonly string[];
+}
+
+/** What an attachment whose record does not tell is held to. */
+const UNKNOWN_ORIGIN: Origin = { from: "claim", path: "parameters", form: "list" };
+
+/**
+ * Lets a network through that the policy allows for claims; those of device classes are the
+ * administrator's own.
+ *
+ * Fields are let through by name: plugins read field names in any case and ignore what they do not
+ * know, so one that is not known here may be one that is, spelled otherwise.
+ *
+ * @throws PolicyRefusal that names the field, the rule, and what an administrator would change
+ */
+export function assertAllowed(asked: Attachment, options: JudgeOptions): void {
+  const { origin = UNKNOWN_ORIGIN, network, capabilityArgs } = asked;
+  if (origin.from === "class") return;
+  const layers = layersFor(options.policy, options.namespace);
+  if (settingOf(layers, "trustClaims").value) return;
+  const judge = new Judge({ ...asked, origin }, layers, options);
+  if (origin.form === "name") {
+    judge.name();
+  } else {
+    judge.inline();
+    const paths = pluginPaths(origin, network);
+    network.plugins.forEach((plugin, i) => judge.plugin(plugin, paths[i]!));
+  }
+  judge.capabilities(capabilityArgs, network.plugins);
+}
+
+class Judge {
+  readonly #asked: Attachment & { readonly origin: Origin };
+  readonly #layers: readonly PolicyLayer[];
+  readonly #options: JudgeOptions;
+
+  constructor(
+    asked: Attachment & { readonly origin: Origin },
+    layers: readonly PolicyLayer[],
+    options: JudgeOptions,
+  ) {
+    this.#asked = asked;
+    this.#layers = layers;
+    this.#options = options;
+  }
+
+  name(): void {
+    const { value: patterns = ["*"], rule } = settingOf(this.#layers, "networks");
+    const { origin, network } = this.#asked;
+    const { namespace } = this.#options;
+    if (matchesAny(network.name, patterns)) return;
+    const problem = `the network ${show(network.name)} is not open to claims of ${namespace}`;
+    throw new PolicyRefusal(join(origin.path, "networkName"), { problem, rule });
+  }
+
+  inline(): void {
+    const { origin: { path }, network: { name } } = this.#asked;
+    const { namespace } = this.#options;
+    const inline = settingOf(this.#layers, "inline");
+    const at = join(path, "config");
+    if (inline.value === false) {
+      const problem = `claims of ${namespace} may carry no configuration of their own, only name ` +
+        "a network of the administrator's (networkName) or use a device class that has one";
+      throw new PolicyRefusal(at, { problem, rule: inline.rule });
+    }
+    const reserved = settingOf(this.#layers, "reservedNetworks");
+    const isTaken = this.#options.networkNames.includes(name) ||
+      matchesAny(name, reserved.value ?? CLUSTER_NETWORKS);
+    if (!isTaken) return;
+    const problem = `${show(name)} is the name of another network of the node, whose addresses ` +
+      "it would share";
+    throw new PolicyRefusal(join(at, "name"), { problem, rule: reserved.rule });
+  }
+
+  plugin(plugin: PluginConfig, path: string): void {
+    const { type, ipam, ...fields } = plugin;
+    this.#fields(fields, { list: "plugins", type, path, plugin });
+    if (ipam === undefined || ipam === null) return;
+    const { type: ipamType, ...ipamFields } = ipam as Record<string, unknown>;
+    const at = join(path, "ipam");
+    if (typeof ipamType === "string" && ipamType !== "") {
+      this.#fields(ipamFields, { list: "ipam", type: ipamType, path: at, plugin });
+      return;
+    }
+    const [first] = Object.keys(ipamFields);
+    if (first === undefined) return;
+    const problem = "without a type it means nothing, or what another field's name says";
+    throw new PolicyRefusal(join(at, first), { problem, rule: "policy.ipam" });
+  }
+
+  capabilities(
+    args: Readonly<Record<string, unknown>>,
+    plugins: readonly PluginConfig[],
+  ): void {
+    const path = join(this.#asked.origin.path, "capabilities");
+    // Whose addresses are routed on the node.
+    const plugin = plugins.find(({ type }) => type === "ptp") ?? plugins[0]!;
+    for (const [name, value] of Object.entries(args)) {
+      const at = join(path, name);
+      const found = this.#layers.find(({ settings }) => has(settings.capabilities, name));
+      const rule = `${found?.at ?? "policy"}.capabilities.${name}`;
+      const given = found?.settings.capabilities?.[name];
+      this.#field(value, { path: at, rule, given, check: CAPABILITIES[name], plugin });
+    }
+  }
+
+  #fields(
+    fields: Readonly<Record<string, unknown>>,
+    { list, type, path, plugin }: {
+      readonly list: "plugins" | "ipam";
+      readonly type: string;
+      readonly path: string;
+      readonly plugin: PluginConfig;
+    },
+  ): void {
+    const said = this.#layers.flatMap(({ settings, at }): [PluginRule, string][] => {
+      const rules = settings[list];
+      const key = has(rules, type) ? type : has(rules, "*") ? "*" : undefined;
+      return key === undefined ? [] : [[rules![key]!, join(`${at}.${list}`, key)]];
+    });
+    const builtins = list === "plugins" ? PLUGINS : IPAM;
+    const builtin = has(builtins, type) ? builtins[type]! : undefined;
+    const [top] = said;
+    if (top?.[0] === false || !top && !builtin) {
+      const why = has(CLOSED_PLUGINS, type) ? `: ${CLOSED_PLUGINS[type]}` : "";
+      const what = list === "ipam" ? "IPAM plugin" : "plugin";
+      const problem = `claims may not use the ${what} ${show(type)}${why}`;
+      const rule = top?.[1] ?? join(`policy.${list}`, type);
+      throw new PolicyRefusal(join(path, "type"), { problem, rule });
+    }
+    const known: BuiltinPlugin = builtin ?? { fields: list === "plugins" ? COMMON : {} };
+    const needed = known.needed?.filter((key) => isNothing(fields[key])) ?? [];
+    for (const key of [...Object.keys(fields), ...needed]) {
+      const found = said.find(([rule]) => rule === true || rule !== false && has(rule, key));
+      this.#field(fields[key], {
+        path: join(path, key),
+        rule: join(found?.[1] ?? join(`policy.${list}`, type), key),
+        given: found && (found[0] === true || (found[0] as Record<string, FieldRule>)[key]),
+        check: has(known.fields, key) ? known.fields[key] : undefined,
+        plugin,
+      });
+    }
+  }
+
+  #field(
+    value: unknown,
+    { path, rule, given, check, plugin }: {
+      readonly path: string;
+      readonly rule: string;
+      /** What the administrator says of it. */
+      readonly given: FieldRule | undefined;
+      /** What is built in. */
+      readonly check: Check | undefined;
+      readonly plugin: PluginConfig;
+    },
+  ): void {
+    if (given !== undefined) {
+      if (allows(given, value, this.#asked.device)) return;
+      const problem = `${show(value)} is not among what is allowed: ${describeRule(given)}`;
+      throw new PolicyRefusal(path, { problem, rule });
+    }
+    if (!check) {
+      const problem = "no such field is known of this plugin, and plugins read names in any case";
+      throw new PolicyRefusal(path, { problem, rule });
+    }
+    const { value: refusedAddresses = [] } = settingOf(this.#layers, "refusedAddresses");
+    const { device } = this.#asked;
+    const around: Surroundings = {
+      node: this.#options.node,
+      device,
+      plugin,
+      refusedAddresses: networks(...refusedAddresses),
+    };
+    try {
+      check(value, path, around);
+    } catch (error) {
+      if (!(error instanceof Objection)) throw error;
+      throw new PolicyRefusal(error.path, { problem: error.message, rule });
+    }
+  }
+}
+
+/** Names come from claims: `constructor` is no plugin. */
+function has(object: object | undefined, key: string): boolean {
+  return object !== undefined && Object.hasOwn(object, key);
+}
+
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === "";
+}

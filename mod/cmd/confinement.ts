@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { socketPaths } from "../dra/plugin.ts";
+import { hiddenPath } from "../unix/listen.ts";
+import type { ApiAccess } from "./api_access.ts";
+import type { RunConfig } from "./run_config.ts";
+
+/** Where the runtimes keep the network namespaces of pods. */
+const NAMESPACES = ["/var/run/netns", "/run/netns"];
+
+/** Of Deno's permissions, those of the part of the agent that speaks with others. */
+export interface Confinement {
+  readonly read: string[];
+  readonly write: string[];
+  readonly net: string[];
+  readonly env: "inherit";
+  readonly sys: ("hostname" | "cpus" | "osRelease" | "statfs" | "networkInterfaces")[];
+  readonly run: false;
+  readonly ffi: false;
+  readonly import: false;
+}
+
+/**
+ * What the agent may do with these settings, and no more: the folders, sockets and hosts that they
+ * name. It runs nothing; plugins are run for it (see Warden).
+ *
+ * @param access what the API server's credentials name
+ * @param code folders of the agent's own code, where it is not in one file
+ */
+export function confinementOf(
+  config: RunConfig,
+  { access, code }: { readonly access: ApiAccess; readonly code: readonly string[] },
+): Confinement {
+  const { kubeletDir, driverName: driver, podUid, stateDir, cdiDir, nriSocket, listen } = config;
+  const sockets = Object.values(socketPaths({ kubeletDir, driver, podUid }));
+  const ours = [
+    stateDir,
+    ...cdiDir ? [cdiDir] : [],
+    join(kubeletDir, "plugins", driver),
+    join(kubeletDir, "plugins_registry"),
+  ];
+  return {
+    read: [
+      ...ours,
+      nriSocket,
+      // Is a plugin there? Is a namespace one?
+      ...config.cniPath,
+      ...NAMESPACES,
+      ...config.networkDir ? [config.networkDir] : [],
+      ...config.sysfsDir === "/sys" ? [] : [config.sysfsDir],
+      ...access.files,
+      ...code,
+    ],
+    // Deno takes connecting to a socket for writing to it.
+    write: [...ours, nriSocket],
+    net: [
+      access.host,
+      ...listen ? [hostAndPort(listen)] : [],
+      ...[...sockets, ...sockets.map(hiddenPath), nriSocket].map((path) => `unix:${path}`),
+    ],
+    env: "inherit",
+    sys: ["hostname", "cpus", "osRelease", "statfs", "networkInterfaces"],
+    run: false,
+    ffi: false,
+    import: false,
+  };
+}
+
+function hostAndPort({ hostname, port }: { readonly hostname: string; readonly port: number }) {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

@@ -1,0 +1,163 @@
+import { basename, dirname } from "node:path";
+import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.ts";
+import { runProgram } from "../cni/program.ts";
+import { grepAll } from "../inventory/sysfs.ts";
+import type { Confinement } from "./confinement.ts";
+import type { RunConfig } from "./run_config.ts";
+
+/** What the confined part asks the warden for. */
+export type Request =
+  | {
+    readonly kind: "run";
+    readonly id: number;
+    readonly path: string;
+    readonly options: Omit<ProgramOptions, "signal">;
+  }
+  | { readonly kind: "read"; readonly id: number; readonly paths: readonly string[] }
+  | { readonly kind: "abort"; readonly id: number }
+  | { readonly kind: "exit"; readonly code: number };
+
+/** What the warden tells the confined part. */
+export type Message =
+  | { readonly kind: "start"; readonly config: RunConfig }
+  | { readonly kind: "signal"; readonly name: string }
+  | { readonly kind: "ran"; readonly id: number; readonly outcome: ProgramOutcome }
+  | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
+  | { readonly kind: "failed"; readonly id: number; readonly error: string };
+
+/** The variables that plugins have: CNI's own, and the path by which they find programs. */
+const VARIABLE = /^(PATH|CNI_[A-Z]+)$/;
+
+/**
+ * Keeps the agent confined: everything that speaks with the kubelet, the runtime, the API server and
+ * the plugins' output runs in a worker that may touch only what its settings name and may run
+ * nothing. The warden runs plugins for it, and nothing else.
+ */
+export class Warden {
+  readonly #config: RunConfig;
+  readonly #worker: Worker;
+  readonly #running = new Map<number, AbortController>();
+  readonly #ended = Promise.withResolvers<number>();
+
+  /** @param code URL of the worker's module */
+  constructor(
+    config: RunConfig,
+    { code, confinement }: { readonly code: string; readonly confinement: Confinement },
+  ) {
+    this.#config = config;
+    this.#worker = new Worker(code, {
+      type: "module",
+      name: "agent",
+      deno: { permissions: confinement },
+    } as WorkerOptions);
+    this.#worker.onmessage = ({ data }) => void this.#answer(data as Request);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#ended.reject(new Error(event.message));
+    };
+    this.#tell({ kind: "start", config });
+  }
+
+  /** Its exit code. Rejects when it ended by an error that nobody caught. */
+  get ended(): Promise<number> {
+    return this.#ended.promise;
+  }
+
+  signal(name: string): void {
+    this.#tell({ kind: "signal", name });
+  }
+
+  #tell(message: Message): void {
+    this.#worker.postMessage(message);
+  }
+
+  async #answer(request: Request): Promise<void> {
+    if (request.kind === "exit") return this.#ended.resolve(request.code);
+    const { id } = request;
+    if (request.kind === "abort") return this.#running.get(id)?.abort();
+    const stop = new AbortController();
+    this.#running.set(id, stop);
+    try {
+      if (request.kind === "read") {
+        this.#assertSysfs(request.paths);
+        const texts = await grepAll(request.paths, stop.signal);
+        this.#tell({ kind: "texts", id, texts });
+      } else {
+        this.#assertPlugin(request);
+        const { path, options } = request;
+        const outcome = await runProgram(path, { ...options, signal: stop.signal });
+        this.#tell({ kind: "ran", id, outcome });
+      }
+    } catch (error) {
+      this.#tell({
+        kind: "failed",
+        id,
+        error: error instanceof Error ? error.message : `${error}`,
+      });
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  #assertPlugin({ path, options }: Request & { readonly kind: "run" }): void {
+    if (!this.#config.cniPath.includes(dirname(path)) || /^\.{1,2}$/.test(basename(path))) {
+      throw new Error(`${path} is no plugin of ${this.#config.cniPath.join(", ")}`);
+    }
+    const foreign = Object.keys(options.env).filter((name) => !VARIABLE.test(name));
+    if (foreign.length > 0) throw new Error(`plugins do not get ${foreign.join(", ")}`);
+  }
+
+  #assertSysfs(paths: readonly string[]): void {
+    const foreign = paths.find((path) =>
+      !/^\/sys\/devices\/[^\0]*$/.test(path) || /\.\./.test(path)
+    );
+    if (foreign !== undefined) throw new Error(`${foreign} is no device's file`);
+  }
+}
+
+/** Who asks the warden, from within the worker. */
+export class WardenClient {
+  readonly #post: (request: Request) => void;
+  readonly #waiting = new Map<number, Waiting>();
+  #ids = 0;
+
+  constructor(post: (request: Request) => void) {
+    this.#post = post;
+  }
+
+  /** As {@link runProgram}. */
+  readonly run: RunProgram = (path, { signal, ...options }) =>
+    this.#ask<ProgramOutcome>((id) => ({ kind: "run", id, path, options }), signal);
+
+  /** As {@link grepAll}. */
+  readonly read = (paths: readonly string[], signal: AbortSignal): Promise<Map<string, string>> =>
+    this.#ask((id) => ({ kind: "read", id, paths }), signal);
+
+  take(message: Message): void {
+    if (message.kind === "start" || message.kind === "signal") return;
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.kind === "failed") waiting?.reject(new Error(message.error));
+    else waiting?.resolve(message.kind === "ran" ? message.outcome : message.texts);
+  }
+
+  async #ask<T>(request: (id: number) => Request, signal: AbortSignal): Promise<T> {
+    const id = ++this.#ids;
+    const answer = Promise.withResolvers<T>();
+    this.#waiting.set(id, answer as Waiting);
+    const abort = () => this.#post({ kind: "abort", id });
+    this.#post(request(id));
+    signal.addEventListener("abort", abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      return await answer.promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+}
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}

@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import type { Log, Networks, NodeNetworks } from "../agent/ports.ts";
+import { show } from "../claim/field.ts";
+import { parseNetworkList } from "../claim/network_list.ts";
+import type { NamedNetwork } from "../claim/parameters.ts";
+
+/** What libcni reads as network configurations. */
+const ENDINGS = [".conf", ".conflist", ".json"];
+
+/** The administrator's networks: CNI configurations, one a file, in a folder of the node. */
+export class NetworkFiles implements Networks {
+  readonly #folder: string;
+  readonly #log: Log;
+  /** What was said of the files last. */
+  #said = "";
+
+  /** @param folder empty where there is none */
+  constructor(folder: string, { log }: { readonly log: Log }) {
+    this.#folder = folder;
+    this.#log = log;
+  }
+
+  /** Read anew each time: the administrator changes files as they like. */
+  async read(): Promise<NodeNetworks> {
+    const folder = this.#folder;
+    if (folder === "") {
+      return {
+        names: [],
+        networkOf: (name) => {
+          throw new Error(
+            `there is no network ${show(name)}: the agent of this node was started without ` +
+              "--network-dir, the folder of the administrator's networks",
+          );
+        },
+      };
+    }
+    const found = new Map<string, NamedNetwork>();
+    const problems: string[] = [];
+    for (const file of await this.#files(problems)) {
+      try {
+        const network = parseNetworkList(JSON.parse(await Deno.readTextFile(file)), "");
+        // As in libcni, the first of a name is meant.
+        if (!found.has(network.name)) found.set(network.name, { network, file });
+      } catch (error) {
+        problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    const said = problems.join("; ");
+    if (said !== "" && said !== this.#said) {
+      this.#log.warn("cannot read the administrator's networks", { error: said });
+    }
+    this.#said = said;
+    return {
+      names: [...found.keys()],
+      networkOf: (name) => {
+        const network = found.get(name);
+        if (network) return network;
+        // Whoever asks may be a tenant: what stands in the files is not theirs to know.
+        const broken = said === "" ? "" : ", some of which cannot be read (see the agent's log)";
+        throw new Error(`there is no network ${show(name)} in the files of ${folder}${broken}`);
+      },
+    };
+  }
+
+  async #files(problems: string[]): Promise<string[]> {
+    try {
+      const entries = await Array.fromAsync(Deno.readDir(this.#folder));
+      return entries.map(({ name }) => name)
+        .filter((name) => ENDINGS.some((ending) => name.endsWith(ending)))
+        .toSorted().map((name) => join(this.#folder, name));
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+      return [];
+    }
+  }
+}

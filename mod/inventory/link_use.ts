@@ -1,0 +1,22 @@
+import type { NodeAddress } from "../claim/policy_checks.ts";
+import type { Link } from "./link.ts";
+
+/** What the node has a link for, in words: its addresses, what stands on it, what it is a part of. */
+export function useOf(
+  name: string,
+  { links, addresses }: {
+    readonly links: readonly Link[];
+    readonly addresses: readonly NodeAddress[];
+  },
+): string | undefined {
+  const own = addresses.find(({ interfaceName }) => interfaceName === name);
+  if (own) return `the node has the address ${own.address} on it`;
+  const link = links.find((each) => each.name === name);
+  if (!link) return undefined;
+  if (link.port) return "it is a part of a bridge or a bond";
+  // A veth names its other end, on which it does not stand.
+  const upper = links.find(({ index, type, peer }) =>
+    type !== "veth" && peer === link.index && index !== link.index
+  );
+  return upper && `${upper.name} stands on it`;
+}

@@ -1,0 +1,181 @@
+/** What the agent may do once it is confined: each thing is tried from inside. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { confinementOf } from "../../mod/cmd/confinement.ts";
+import { parseRunConfig } from "../../mod/cmd/run_config.ts";
+import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
+import { SimulatedNode } from "../../mod/simulator/node.ts";
+import { AgentProcess } from "../support/agent_process.ts";
+
+const driver = "dra.networking";
+const POD_UID = "4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55";
+const [cniPath] = await fetchCniPlugins();
+
+/** Runs in the worker: evaluates what it is sent, and says what came of it. */
+const PROBE = `
+  self.onmessage = async ({ data }) => {
+    try {
+      await (0, eval)("(async () => {" + data + "})()");
+      self.postMessage("allowed");
+    } catch (error) {
+      const denied = /^Requires [a-z]+ access/.test(error.message) ||
+        error instanceof Deno.errors.NotCapable;
+      self.postMessage(denied ? "denied" : "allowed, and failed: " + error);
+    }
+  };
+`;
+
+/** Tries statements one after the other, each as the agent could. */
+class Inside implements Disposable {
+  readonly #worker: Worker;
+
+  constructor(permissions: unknown) {
+    this.#worker = new Worker(
+      `data:text/javascript,${encodeURIComponent(PROBE)}`,
+      { type: "module", deno: { permissions } } as WorkerOptions,
+    );
+  }
+
+  async try(statement: string): Promise<string> {
+    const answer = Promise.withResolvers<string>();
+    this.#worker.onmessage = ({ data }) => answer.resolve(data);
+    this.#worker.postMessage(statement);
+    return await answer.promise;
+  }
+
+  [Symbol.dispose](): void {
+    this.#worker.terminate();
+  }
+}
+
+const quote = (text: string) => JSON.stringify(text);
+
+Deno.test("the confined agent can do what it must, and nothing else", async (t) => {
+  const folder = await Deno.makeTempDir({ dir: "/run" });
+  const at = (...names: string[]) => join(folder, ...names);
+  for (const name of ["state", "cdi", `kubelet/plugins/${driver}`, "kubelet/plugins_registry"]) {
+    await Deno.mkdir(at(name), { recursive: true });
+  }
+  for (const name of ["token", "kubelet/config.yaml", "outside"]) {
+    await Deno.writeTextFile(at(name), "secret");
+  }
+  const others = ["other.sock", "containerd.sock", "nri.sock"].map((name) =>
+    Deno.listen({ transport: "unix", path: at(name) })
+  );
+  const config = parseRunConfig([
+    ...["--node-name", "node-1", "--pod-uid", POD_UID, "--listen", "127.0.0.1:9177"],
+    ...["--kubelet-dir", at("kubelet"), "--nri-socket", at("nri.sock")],
+    ...["--state-dir", at("state"), "--cdi-dir", at("cdi"), "--cni-path", cniPath!],
+  ], { env: () => undefined, readFile: () => "", hostname: () => "node-1", cores: 2 });
+  const access = { host: "127.0.0.1:6443", files: [at("token")] };
+  const read = (path: string) => `Deno.readTextFileSync(${quote(path)})`;
+  const write = (path: string) => `Deno.writeTextFileSync(${quote(path)}, "x")`;
+  const unix = (path: string) =>
+    `(await Deno.connect({ transport: "unix", path: ${quote(path)} })).close()`;
+  const connect = (port: number, hostname = "127.0.0.1") =>
+    `(await Deno.connect({ hostname: ${quote(hostname)}, port: ${port} })).close()`;
+  const allowed: Readonly<Record<string, string>> = {
+    "its records": write(at("state/record")),
+    "a CDI file": write(at("cdi/spec.json")),
+    "its credentials": read(at("token")),
+    "the plugins' folder": `Deno.readDirSync(${quote(cniPath!)})`,
+    "the pods' namespaces": 'try { Deno.statSync("/var/run/netns/x") } catch (error) { ' +
+      "if (!(error instanceof Deno.errors.NotFound)) throw error }",
+    "the runtime's NRI socket": unix(at("nri.sock")),
+    "its own address": 'Deno.listen({ hostname: "127.0.0.1", port: 9177 }).close()',
+  };
+  const denied: Readonly<Record<string, string>> = {
+    "any file": read("/etc/passwd"),
+    "a file beside its folders": read(at("outside")),
+    "a path that leads out of its folders": read(`${at("state")}/../outside`),
+    "the kubelet's settings": read(at("kubelet/config.yaml")),
+    "another driver's folder": `Deno.readDirSync(${quote(at("kubelet/plugins"))})`,
+    "the process's own secrets": read("/proc/self/environ"),
+    "the memory of the process": read("/proc/self/mem"),
+    "a kernel setting": write("/proc/sys/net/ipv4/ip_forward"),
+    "a device": read("/dev/sda"),
+    "a plugin": write(join(cniPath!, "macvlan")),
+    "a file of its credentials": write(at("token")),
+    "a link out of its folders": `Deno.symlinkSync("/etc/passwd", ${quote(at("state/link"))})`,
+    "a link, by Node's functions": `(await import("node:fs")).symlinkSync("/etc/passwd", ${
+      quote(at("state/link"))
+    })`,
+    "a second name of a file": `Deno.linkSync("/etc/passwd", ${quote(at("state/link"))})`,
+    "another program": 'new Deno.Command("/bin/true").outputSync()',
+    "a plugin, run": `new Deno.Command(${quote(join(cniPath!, "macvlan"))}).outputSync()`,
+    "a program, by Node's functions":
+      'if ((await import("node:child_process")).spawnSync("/bin/true").status !== 0) ' +
+      'throw new Deno.errors.NotCapable("")',
+    "a signal to another process": 'Deno.kill(1, "SIGCONT")',
+    "another unix socket": unix(at("other.sock")),
+    "the runtime's own socket": unix(at("containerd.sock")),
+    "a unix socket of its own choice": `Deno.listen({ transport: "unix", path: ${
+      quote(at("state/x.sock"))
+    } })`,
+    "another port of the API server's host": connect(22),
+    "another host": connect(443, "198.51.100.1"),
+    "another address to listen at": 'Deno.listen({ hostname: "127.0.0.1", port: 9178 })',
+    "all addresses": 'Deno.listen({ hostname: "0.0.0.0", port: 9177 })',
+    "a request to another host": 'await fetch("http://198.51.100.1/")',
+    "names": 'await Deno.resolveDns("example.com", "A")',
+    "a foreign library": 'Deno.dlopen("libc.so.6", {})',
+    "code from elsewhere": 'const url = "http://198.51.100.1/x.js"; await import(url)',
+    "the machine's memory": "Deno.systemMemoryInfo()",
+    "more permissions": "const { state } = await Deno.permissions.request({ name: 'run' }); " +
+      "if (state !== 'granted') throw new Deno.errors.NotCapable(state)",
+    "a worker with more permissions":
+      'new Worker("data:text/javascript,", { type: "module", deno: { permissions: { run: true } } })',
+  };
+  const probe = confinementOf(config, { access, code: [] });
+  try {
+    using inside = new Inside(probe);
+    for (const [what, statement] of Object.entries(allowed)) {
+      await t.step(`allowed: ${what}`, async () => {
+        assert.equal(await inside.try(statement), "allowed");
+      });
+    }
+    for (const [what, statement] of Object.entries(denied)) {
+      await t.step(`denied: ${what}`, async () => {
+        assert.equal(await inside.try(statement), "denied");
+      });
+    }
+    // What is denied is so by the confinement, not for another reason.
+    using free = new Inside("inherit");
+    for (
+      const what of [
+        "any file",
+        "another program",
+        "a program, by Node's functions",
+        "another unix socket",
+      ]
+    ) {
+      await t.step(`without confinement: ${what}`, async () => {
+        assert.equal(await free.try(denied[what]!), "allowed");
+      });
+    }
+  } finally {
+    for (const listener of others) listener.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the warden runs plugins for the agent, which ends with it", async () => {
+  const folder = await Deno.makeTempDir({ dir: "/run" });
+  const node = new SimulatedNode({ name: "node-1", folder, driver, step: () => {} });
+  await node.start();
+  const { paths } = node;
+  const agent = new AgentProcess([
+    ...["--node-name", "node-1", "--driver-name", driver, "--listen", ""],
+    ...["--kubelet-dir", paths.kubeletDir, "--nri-socket", paths.nriSocket],
+    ...["--state-dir", paths.stateDir, "--cdi-dir", paths.cdiDir],
+    ...["--kubeconfig", paths.kubeconfig, "--cni-path", cniPath!],
+  ]);
+  try {
+    await agent.ready();
+    assert.equal(await agent.end("SIGTERM"), 0);
+  } finally {
+    await agent.end("SIGKILL");
+    await node.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
