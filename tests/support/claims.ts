@@ -61,7 +61,9 @@ export function storeClaim(
           })),
           config: networks.map((network) => ({
             // Claims may not use a test's own plugins; an administrator may.
-            source: (network.type ?? "macvlan") === "macvlan" ? "FromClaim" : "FromClass",
+            source: (network.type ?? "macvlan") === "macvlan" && !network.chained
+              ? "FromClaim"
+              : "FromClass",
             requests: [network.name],
             opaque: {
               driver,
