@@ -46,6 +46,7 @@ class FileLock {
 
   take(): boolean {
     if (this.#file) return true;
+    this.#assertNoLink();
     const file = this.#open();
     if (file.tryLockSync(true)) this.#file = file;
     else file.close();
@@ -65,6 +66,17 @@ class FileLock {
   release(): void {
     this.#file?.close();
     this.#file = undefined;
+  }
+
+  /** One that was planted would have the agent make or hold a file elsewhere. */
+  #assertNoLink(): void {
+    try {
+      if (Deno.lstatSync(this.#path).isFile) return;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      throw error;
+    }
+    throw new Error(`${this.#path} is no file of its own: remove it`);
   }
 
   /** By another. */

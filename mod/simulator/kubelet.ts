@@ -60,7 +60,7 @@ export class SimulatedKubelet {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
-    for (const { client } of this.#drivers.values()) client.close();
+    for (const { client } of this.#drivers.values()) client.destroy();
     this.#drivers.clear();
   }
 
