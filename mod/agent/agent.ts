@@ -7,12 +7,13 @@ import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
-import { stateOf } from "./entry.ts";
+import { attachmentKey, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
 import type {
   AgentCounts,
+  AttachmentRecord,
   AttachmentState,
   CdiFiles,
   ClaimRecord,
@@ -50,6 +51,8 @@ const MOST_SANDBOXES = 4096;
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT = 40_000;
+/** How often it is looked whether the namespaces of sandboxes are there still, in milliseconds. */
+const NAMESPACES_INTERVAL = 5_000;
 
 export interface AgentPorts {
   readonly cni: Cni;
@@ -121,6 +124,8 @@ export class Agent {
   /** Resolves when the runtime has said for the first time which sandboxes live. */
   readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
+  /** UIDs of claims of which there may be attachments that the journal does not name. */
+  readonly #unreadable = new Set<string>();
 
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
@@ -136,7 +141,8 @@ export class Agent {
 
   /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
   async load(): Promise<void> {
-    const { claims, attachments } = await this.#ports.journal.load();
+    const { claims, attachments, unreadable } = await this.#ports.journal.load();
+    for (const uid of unreadable) this.#unreadable.add(uid);
     for (const record of claims) {
       this.#claims.restore(record);
       this.#unjudged.add(record.claim.uid);
@@ -147,10 +153,43 @@ export class Agent {
       network.restore(record);
       this.#sandboxes.update(network, record.claim.uid);
     }
+    await this.#rebuildClaims(attachments);
+    // The CDI files stand since the agent was there last.
+    this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
     });
+  }
+
+  /** A claim whose record cannot be read is what its attachments say: the kubelet prepares it once. */
+  async #rebuildClaims(attachments: readonly AttachmentRecord[]): Promise<void> {
+    const lost = attachments.filter(({ claim }) => !this.#claims.get(claim.uid));
+    for (const uid of new Set(lost.map(({ claim }) => claim.uid))) {
+      const own = lost.filter(({ claim }) => claim.uid === uid);
+      const [{ claim }] = own as [AttachmentRecord];
+      const pods = new Map(own.map(({ sandbox: { pod } }) => [pod.uid, pod]));
+      const wanted = new Map(own.map(({ attachment }) => [
+        attachmentKey(claim, attachment),
+        attachment,
+      ]));
+      const record: ClaimRecord = {
+        claim,
+        pods: [...pods.values()].map(({ name, uid }) => ({ name, uid })),
+        // Whether it is cannot be told; then it is asked for.
+        shareable: true,
+        attachments: [...wanted.values()],
+      };
+      this.#ports.log.warn(`rebuilt the record of ${describeClaim(claim)} from its attachments`);
+      await this.#claims.put(record).catch((error) => {
+        // The disk takes nothing at the moment; the attachments have it the next time too.
+        this.#ports.log.warn(`cannot write the record of ${describeClaim(claim)}`, {
+          error: messageOf(error),
+        });
+        this.#claims.restore(record);
+      });
+      this.#statuses.restored(claim);
+    }
   }
 
   /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
@@ -203,6 +242,13 @@ export class Agent {
 
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
   attach(sandbox: Sandbox): void {
+    // A pod gets a new sandbox when its old one is gone, of which the runtime may have said nothing.
+    const networks = this.#claims.ofPod(sandbox.pod.uid).flatMap(({ claim }) =>
+      this.#sandboxes.withClaim(claim.uid)
+    );
+    for (const { sandbox: { id, pod } } of networks) {
+      if (pod.uid === sandbox.pod.uid && id !== sandbox.id) this.#detachIfGone(id);
+    }
     this.#begin(sandbox, { started: false });
   }
 
@@ -274,7 +320,23 @@ export class Agent {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
     });
+    // All that may be attached is known now.
+    for (const uid of this.#unreadable) {
+      this.#unreadable.delete(uid);
+      const record = this.#claims.get(uid);
+      if (record) this.#statuses.changed(record.claim);
+    }
     this.#synchronized.resolve();
+  }
+
+  /**
+   * The runtime is not connected any more: until it has synchronized, containers that name a claim
+   * wait for the claim's CDI file. Also those of which all networks are there: their pod may get a
+   * new sandbox meanwhile, of which nobody tells. Returns at once.
+   */
+  disconnected(): void {
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    for (const { claim } of entries) void this.#marks.set(claim, false);
   }
 
   /**
@@ -296,6 +358,7 @@ export class Agent {
     };
     await Promise.all([
       this.#checkup.run(options, signal),
+      this.#watchNamespaces(signal),
       new StaleClaims(this.#ports, sources).run(signal),
       new Garbage(this.#ports, sources).run(options.gcNetworks, signal),
     ]);
@@ -372,9 +435,41 @@ export class Agent {
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may start whose network is not there.
-    const waiting = networks.flatMap(({ entries }) => entries).filter(({ attached }) => !attached);
-    await Promise.all(waiting.map(({ claim }) => this.#marks.set(claim, false)));
+    await Promise.all(this.#waiting().map((claim) => this.#marks.set(claim, false)));
     await this.#marks.close();
+  }
+
+  /** Claims that have networks which are not there yet. */
+  #waiting(): ClaimRef[] {
+    return this.#sandboxes.all().flatMap(({ entries }) => entries)
+      .filter(({ attached }) => !attached).map(({ claim }) => claim);
+  }
+
+  /**
+   * After a restart containerd tells nothing of the end of sandboxes that were there before
+   * (containerd#8426); their namespaces tell.
+   */
+  async #watchNamespaces(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#ports.clock.sleep(NAMESPACES_INTERVAL, signal).catch(() => {});
+      if (signal.aborted) return;
+      for (const { sandbox } of this.#sandboxes.all()) {
+        try {
+          this.#detachIfGone(sandbox.id);
+        } catch (error) {
+          const about = { sandbox: sandbox.id, error: messageOf(error) };
+          this.#ports.log.debug(`cannot tell whether ${describePod(sandbox.pod)} is gone`, about);
+        }
+      }
+    }
+  }
+
+  #detachIfGone(id: string): void {
+    const network = this.#sandboxes.get(id);
+    const { netns } = network?.sandbox ?? {};
+    if (!netns || network?.stopped || this.#ports.namespaces.classify(netns) !== "gone") return;
+    this.#ports.log.info(`sandbox ${id} is gone, and the container runtime said nothing of it`);
+    this.detach(id);
   }
 
   /** Refuses sandboxes that no runtime can mean. */
@@ -393,13 +488,14 @@ export class Agent {
 
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
     if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
+    const unreadable = new Set(this.#unreadable);
     const want = (record: ClaimRecord) => {
       const { claim, attachments } = record;
       assertSamePod(record, sandbox);
       this.#assertRoom(sandbox);
       const network = this.#network(sandbox);
       if (started) network.containersStarted();
-      network.want(claim, attachments);
+      network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
       this.#sandboxes.update(network, claim.uid);
       void this.#marks.set(claim, true);
     };
@@ -497,6 +593,8 @@ export class Agent {
     const record = this.#claims.get(claimUid);
     if (!record) return [];
     const entries = this.#sandboxes.entriesOf(claimUid);
+    // The status may be all that tells what is attached: it is not written over before it was read.
+    if (this.#unreadable.has(claimUid)) return undefined;
     if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }

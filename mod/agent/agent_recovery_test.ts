@@ -167,15 +167,82 @@ Deno.test("a result is recalled for its own sandbox, while CHECK finds it whole,
     await t.step(name, async () => {
       const left = await crashedWithoutResult();
       change(left);
-      const { agent, cni, events, stop } = setUp(left);
+      const { agent, cni, clock, events, stop } = setUp(left);
       await agent.load();
       await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
-      await settle();
+      await clock.advance(1_000);
       assert.deepEqual(cni.log.filter((call) => call !== "CHECK net1"), ["DEL net1", "ADD net1"]);
       assert.match(events.lines.join(), /^NetworkAttachedLate Pod\/p: containers started without/);
       await stop();
     });
   }
+});
+
+Deno.test("a CHECK that fails once takes nothing from running containers", async () => {
+  const left = await crashedWithoutResult();
+  let looks = 0;
+  left.cni.finding = () =>
+    ++looks === 1 ? { state: "lost", cause: "iptables is busy" } : { state: "intact" };
+  const { agent, cni, clock, stop } = setUp(left);
+  await agent.load();
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await clock.advance(1_000);
+  assert.deepEqual(cni.log, ["CHECK net1", "CHECK net1"]);
+  await stop();
+});
+
+Deno.test("of a record that cannot be read, running containers keep what the claim tells", async (t) => {
+  for (const started of [true, false]) {
+    await t.step(started ? "with containers" : "without containers: made anew", async () => {
+      const left = await crashedWithoutResult();
+      left.journal.attachments.clear();
+      left.journal.unreadable.push("uid-a");
+      const { agent, cni, clock, journal, cluster, stop } = setUp(left);
+      await agent.load();
+      await clock.advance(2_000);
+      const { applies } = cluster;
+      await agent.reconcile([aSandbox("s1", "p")], new Set(started ? ["s1"] : []));
+      await settle();
+      assert.deepEqual(cni.log, started ? ["CHECK net1"] : ["DEL net1", "ADD net1"]);
+      const [record] = [...journal.attachments.values()];
+      assert.ok(record?.attached);
+      await clock.advance(600);
+      assert.equal(cluster.applies, applies + 1);
+      agent.detach("s1");
+      await settle();
+      assert.equal(cni.log.at(-1), "DEL net1");
+      assert.equal(journal.attachments.size, 0);
+      await stop();
+    });
+  }
+});
+
+Deno.test("the record of a claim that cannot be read is rebuilt from its attachments", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate("s1");
+  await before.clock.advance(600);
+  await before.agent.close();
+  const written = before.journal.claims.get("uid-a")!;
+  before.journal.claims.clear();
+  const { agent, cni, cdi, clock, cluster, journal, stop } = setUp(before.world);
+  const { applies } = cluster;
+  await agent.load();
+  assert.deepEqual(journal.claims.get("uid-a"), { ...written, shareable: true });
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await clock.advance(600);
+  // Containers that are made anew still find their CDI device, and the claim is told of.
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.equal(cluster.applies, applies + 1);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  const unprepared = await agent.unprepare(
+    [{ namespace: "default", name: "a", uid: "uid-a" }],
+    never,
+  );
+  assert.deepEqual(unprepared.get("uid-a"), {});
+  assert.equal(journal.claims.size + journal.attachments.size, 0);
+  await stop();
 });
 
 Deno.test("while it cannot be told whether running containers have their network, it is left alone", async (t) => {
@@ -263,6 +330,35 @@ Deno.test("after a reboot: what was attached is detached without a namespace, an
   assert.deepEqual([...cni.attached], ["s3/net1"]);
   assert.deepEqual([...cdi.files], ["uid-a"]);
   await stop();
+});
+
+Deno.test("a sandbox that went without a word is detached", async (t) => {
+  for (const how of ["when its pod has a new one", "when its namespace is found gone"]) {
+    await t.step(how, async () => {
+      const { agent, cni, clock, namespaces, prepare, gate, stop } = setUp();
+      await prepare(aClaim("a"));
+      agent.attach(aSandbox("s1", "p"));
+      await gate("s1");
+      await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+      const end = new AbortController();
+      const upkeep = agent.upkeep({ interval: 0, repair: false, gcNetworks: [] }, end.signal);
+      await clock.advance(10_000);
+      assert.deepEqual(cni.log, ["ADD net1"]);
+      namespaces.gone.add(aSandbox("s1", "p").netns!);
+      if (how === "when its pod has a new one") {
+        agent.attach(aSandbox("s2", "p"));
+        await settle();
+        assert.deepEqual(cni.log.toSorted(), ["ADD net1", "ADD net1", "DEL net1"]);
+      } else {
+        await clock.advance(5_000);
+        assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+      }
+      assert.equal(cni.calls.find(({ command }) => command === "DEL")?.runtime.containerID, "s1");
+      end.abort();
+      await upkeep;
+      await stop();
+    });
+  }
 });
 
 Deno.test("a claim that the API server has no more is released, unless a sandbox uses it", async () => {

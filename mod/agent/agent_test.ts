@@ -76,6 +76,7 @@ function aClaim(name: string, options: ClaimOptions = {}) {
 interface SetUpOptions {
   readonly journal?: FakeJournal;
   readonly cni?: FakeCni;
+  readonly cdi?: FakeCdi;
   readonly policy?: Policy;
 }
 
@@ -85,7 +86,7 @@ function setUp(from: SetUpOptions = {}) {
     cluster: new FakeCluster(),
     journal: from.journal ?? new FakeJournal(),
     namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
+    cdi: from.cdi ?? new FakeCdi(),
     devices: new FakeDevices(),
     networks: new FakeNetworks(),
     node: new FakeNode(),
@@ -667,6 +668,41 @@ Deno.test("close() takes the CDI files of what is not attached, so that no conta
   assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
   await agent.close();
   assert.deepEqual([...cdi.files], ["uid-a"]);
+});
+
+Deno.test("while the runtime is not connected, the CDI files are away", async () => {
+  const { agent, prepare, gate, cni, cdi } = setUp();
+  await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  cni.during = () => {
+    throw new Error("no address left");
+  };
+  agent.attach(aSandbox("s2", "q"));
+  await settle();
+  agent.disconnected();
+  await settle();
+  assert.deepEqual([...cdi.files], []);
+  await agent.reconcile([aSandbox("s1", "p"), aSandbox("s2", "q")], new Set());
+  await settle();
+  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  await agent.close();
+});
+
+Deno.test("load() takes the CDI files that a crashed agent left, until the runtime has synchronized", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate(aSandbox("s1", "p"));
+  const { agent, cdi } = setUp(before);
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.load();
+  await settle();
+  assert.deepEqual([...cdi.files], []);
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await settle();
+  assert.deepEqual([...cdi.files], ["uid-a"]);
+  await agent.close();
 });
 
 Deno.test("status entries are written again after a restart, with the time of the attach", async () => {

@@ -170,9 +170,17 @@ export interface AttachmentRecord {
   readonly lost?: Lost;
 }
 
+/** What the journal holds. */
+export interface Loaded {
+  readonly claims: readonly ClaimRecord[];
+  readonly attachments: readonly AttachmentRecord[];
+  /** UIDs of claims of which a record of an attachment cannot be read. */
+  readonly unreadable: readonly string[];
+}
+
 /** Crash-safe records. Every method resolves when the change is durable. */
 export interface Journal {
-  load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
+  load(): Promise<Loaded>;
   /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
   look(podUid: string): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
   putClaim(record: ClaimRecord): Promise<void>;

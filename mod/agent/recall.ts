@@ -12,6 +12,9 @@ import type {
 } from "./ports.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
+/** What CHECK does not find is looked for again after this. */
+const SECOND_LOOK = 1_000;
+
 export interface RecallOptions {
   readonly cluster: Cluster;
   readonly cni: Cni;
@@ -54,7 +57,13 @@ export async function recallAttachment(
   );
   const result = written?.data;
   if (!written || !result || !isOf(result, runtime)) return undefined;
-  const finding = await limiter.run(() => cni.inspect(attachment.network, runtime, result, NEVER));
+  const inspect = () => limiter.run(() => cni.inspect(attachment.network, runtime, result, NEVER));
+  let finding = await inspect();
+  if (finding.state === "lost") {
+    // A plugin that failed once is no proof, and what is made anew is taken from containers first.
+    await clock.sleep(SECOND_LOOK);
+    finding = await inspect();
+  }
   if (finding.state === "unknown") throw unclear(finding.cause);
   if (finding.state === "lost") return undefined;
   const at = written.conditions?.find(({ status }) => status === "True")?.lastTransitionTime;

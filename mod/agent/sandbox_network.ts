@@ -127,8 +127,16 @@ export class SandboxNetwork {
     this.#started = true;
   }
 
-  /** Attaches, in the order given, those that are not attached yet. Returns at once. */
-  want(claim: ClaimRef, attachments: readonly Attachment[]): void {
+  /**
+   * Attaches, in the order given, those that are not attached yet. Returns at once.
+   *
+   * @param uncertain whether there may be some already of which nothing is known
+   */
+  want(
+    claim: ClaimRef,
+    attachments: readonly Attachment[],
+    { uncertain = false }: { readonly uncertain?: boolean } = {},
+  ): void {
     if (this.#stopped) return;
     for (const attachment of attachments) {
       const key = attachmentKey(claim, attachment);
@@ -140,7 +148,7 @@ export class SandboxNetwork {
           recorded: false,
           saved: false,
           repair: false,
-          uncertain: false,
+          uncertain,
           lateTold: false,
         });
       }
@@ -372,6 +380,11 @@ export class SandboxNetwork {
    * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
    */
   async #recall(entry: Entry): Promise<void> {
+    if (!entry.recorded) {
+      // Its record could not be read.
+      await this.#ports.journal.putAttachment(this.#record(entry));
+      entry.recorded = true;
+    }
     if (this.#started) {
       const runtime = this.#runtime(entry, this.#podNetns());
       entry.attached = await this.#ports.recall(this.#record(entry), runtime);

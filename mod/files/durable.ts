@@ -15,16 +15,30 @@ export async function writeDurably(
   // What only touches the file cache is done at once; what waits for the disk lets others go on.
   const file = createAnew(temporary, mode);
   try {
-    const bytes = new TextEncoder().encode(content);
-    for (let written = 0; written < bytes.length;) {
-      written += file.writeSync(bytes.subarray(written));
+    try {
+      const bytes = new TextEncoder().encode(content);
+      for (let written = 0; written < bytes.length;) {
+        written += file.writeSync(bytes.subarray(written));
+      }
+      await file.sync();
+    } finally {
+      file.close();
     }
-    await file.sync();
-  } finally {
-    file.close();
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    // On a full disk it would take the room that others need.
+    discard(temporary);
+    throw error;
   }
-  Deno.renameSync(temporary, path);
   await syncFolderOf(path);
+}
+
+function discard(path: string): void {
+  try {
+    removeIfThere(path);
+  } catch {
+    // What kept it from being written keeps it from being removed.
+  }
 }
 
 /** Not followed and not reused: a link planted there must not lead the write elsewhere. */

@@ -23,6 +23,15 @@ Deno.test("writeDurably() replaces the whole content and leaves nothing beside i
     assert.deepEqual(names(folder), ["record"]);
   }));
 
+Deno.test("writeDurably() that fails leaves nothing beside what stood there", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "record");
+    // Nothing can be renamed to a folder that holds something.
+    await Deno.mkdir(join(path, "x"), { recursive: true });
+    await assert.rejects(writeDurably(path, "x"));
+    assert.deepEqual(names(folder), ["record"]);
+  }));
+
 Deno.test("writeDurably() keeps what it writes to its owner", () =>
   inFolder(async (folder) => {
     const path = join(folder, "record");

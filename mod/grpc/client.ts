@@ -120,8 +120,9 @@ export class GrpcClient {
     }
   }
 
+  /** Ends the connection; calls that are under way fail. */
   close(): void {
-    void this.#session?.then((session) => session.close(), () => {});
+    void this.#session?.then((session) => session.destroy(), () => {});
     this.#session = undefined;
   }
 

@@ -62,6 +62,14 @@ Deno.test("GrpcClient.call() rejects when time is up, when it is cancelled, when
     await assert.rejects(nobody.call(getInfo, {}, { timeout: 5_000 }), { code: "UNAVAILABLE" });
   }));
 
+Deno.test("GrpcClient.close() fails the calls that are under way", () =>
+  withServer({ getInfo: () => {} }, async ({ client }) => {
+    const call = client.call(getInfo, {}, { timeout: 5_000 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    client.close();
+    await assert.rejects(call, { code: "UNAVAILABLE" });
+  }));
+
 Deno.test("GrpcClient connects anew when the connection was lost", () =>
   withServer({
     getInfo: (_: unknown, reply: Reply) => reply(null, { name: "first" }),

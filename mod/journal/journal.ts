@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { AttachmentRecord, ClaimRecord, Journal, Log } from "../agent/ports.ts";
+import type { AttachmentRecord, ClaimRecord, Journal, Loaded, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
@@ -9,6 +9,8 @@ const CLAIMS = "claims";
 const ATTACHMENTS = "attachments";
 /** A plugin's result is at most 1 MiB, and stands here with indentation. */
 const RECORD_LIMIT = 8 * 1024 * 1024;
+/** Ends the name of a file that cannot be understood. */
+const ASIDE = ".corrupt";
 
 /**
  * The agent's records as files in its state folder: one small JSON file a record, which a person
@@ -26,19 +28,22 @@ export class FileJournal implements Journal {
     this.#log = log;
   }
 
-  async load(): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }> {
+  async load(): Promise<Loaded> {
     for (const kind of [CLAIMS, ATTACHMENTS]) {
       await makeOwnFolder(join(this.#folder, kind));
     }
+    const claims = await this.#loadAll(CLAIMS, {
+      parse: parseClaimRecord,
+      fileOf: ({ claim }) => claimFile(claim.uid),
+    });
+    const attachments = await this.#loadAll(ATTACHMENTS, {
+      parse: parseAttachmentRecord,
+      fileOf: attachmentFile,
+    });
     return {
-      claims: await this.#loadAll(CLAIMS, {
-        parse: parseClaimRecord,
-        fileOf: ({ claim }) => claimFile(claim.uid),
-      }),
-      attachments: await this.#loadAll(ATTACHMENTS, {
-        parse: parseAttachmentRecord,
-        fileOf: attachmentFile,
-      }),
+      claims: claims.records,
+      attachments: attachments.records,
+      unreadable: [...new Set(attachments.unreadable.map(claimUidOf))],
     };
   }
 
@@ -80,20 +85,23 @@ export class FileJournal implements Journal {
     }
   }
 
+  /** The records of a kind, and the names of files that cannot be understood. */
   async #loadAll<T>(
     kind: string,
     { parse, fileOf }: {
       readonly parse: (json: unknown) => T;
       readonly fileOf: (record: T) => string;
     },
-  ): Promise<T[]> {
+  ): Promise<{ records: T[]; unreadable: string[] }> {
     const records: T[] = [];
+    const unreadable: string[] = [];
     const folder = join(this.#folder, kind);
     for await (const { name, isFile } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (name.endsWith(".tmp")) {
-        // A write that a crash cut off: what it was to replace still stands.
-        await Deno.remove(path).catch((error) => this.#sayLeft(path, error));
+        // A write that a crash cut off: what it was to replace still stands. A disk that takes
+        // nothing at the moment keeps it until the next start.
+        await Deno.remove(path).catch((error) => this.#say("cannot remove a file", path, error));
       } else if (name.endsWith(".json")) {
         try {
           // Neither a link, which may lead anywhere, nor a pipe, whose reader would wait for ever.
@@ -103,18 +111,15 @@ export class FileJournal implements Journal {
           if (fileOf(record) !== name) throw new Error(`its name must be ${fileOf(record)}`);
           records.push(record);
         } catch (error) {
+          unreadable.push(name);
           await this.#putAside(path, error);
         }
+      } else if (name.endsWith(ASIDE)) {
+        // Put aside at an earlier start, which may have come no further.
+        unreadable.push(name);
       }
     }
-    return records;
-  }
-
-  #sayLeft(path: string, cause: unknown): void {
-    this.#log.error("a file in the state folder is in the way and cannot be removed", {
-      file: path,
-      error: message(cause),
-    });
+    return { records, unreadable };
   }
 
   /** The records whose names begin so; those that go meanwhile or cannot be read are another's to see to. */
@@ -137,16 +142,20 @@ export class FileJournal implements Journal {
   }
 
   async #putAside(path: string, cause: unknown): Promise<void> {
-    const aside = `${path}.corrupt`;
+    const aside = `${path}${ASIDE}`;
     try {
       await Deno.rename(path, aside);
     } catch (error) {
-      this.#sayLeft(path, error);
+      this.#say("cannot put a record aside", path, error);
     }
     this.#log.error(
       "a record cannot be understood and was put aside: what it names may be left on the node",
       { file: aside, error: message(cause) },
     );
+  }
+
+  #say(what: string, file: string, error: unknown): void {
+    this.#log.warn(what, { file, error: message(error) });
   }
 }
 
@@ -168,6 +177,17 @@ function attachmentFile({ claim, sandbox, attachment }: AttachmentRecord): strin
   const key = JSON.stringify([claim.uid, request, pool, device, shareID ?? "", sandbox.id]);
   const hash = createHash("sha256").update(key).digest("hex").slice(0, 32);
   return `${claimFile(claim.uid).slice(0, -".json".length)}.${hash}.json`;
+}
+
+/** The claim of an attachment's file, by the name that attachmentFile() gave it. */
+function claimUidOf(name: string): string {
+  const uid = name.split(".")[0]!;
+  try {
+    return decodeURIComponent(uid);
+  } catch {
+    // A name that attachmentFile() does not give.
+    return uid;
+  }
 }
 
 function message(error: unknown): string {

@@ -6,6 +6,7 @@ import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
 const NSFS = 0x6e736673;
 
 const LINK = "own-netns";
+const OWN = "/proc/self/ns/net";
 
 interface Identity {
   readonly dev: number;
@@ -62,12 +63,23 @@ export class HostNamespaces implements Namespaces {
  */
 export function linkOwnNamespace(stateDir: string): void {
   const link = join(stateDir, LINK);
+  // A disk that takes nothing at the moment has it from an earlier start.
+  if (targetOf(link) === OWN) return;
   try {
     Deno.removeSync(link);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-  Deno.symlinkSync("/proc/self/ns/net", link);
+  Deno.symlinkSync(OWN, link);
+}
+
+/** Where a link leads; undefined where there is none. */
+function targetOf(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function isGone(error: unknown): boolean {

@@ -212,6 +212,22 @@ Deno.test("a handler that heeds the signal answers before the runtime's time is 
     assert.deepEqual(runtime.plugins, ["10-net"]);
   }));
 
+Deno.test("answers that are due come half a second before the runtime's time-out", () =>
+  withPlugin({ requestTimeout: 2000 }, async ({ runtime, recorder }) => {
+    let due = 0;
+    recorder.during = (_, signal) =>
+      new Promise((resolve) => {
+        const began = performance.now();
+        signal?.addEventListener("abort", () => {
+          due = performance.now() - began;
+          resolve();
+        });
+      });
+    await runtime.createContainer(aPod("a"), aContainer("c"));
+    // A timer on a busy machine is late, and never early.
+    assert.ok(due > 1400 && due < 1800, `${due} ms`);
+  }));
+
 Deno.test("a handler that does not end is answered for before the runtime's time is over", () =>
   withPlugin({ requestTimeout: 400 }, async ({ runtime, recorder }) => {
     recorder.during = () => new Promise(() => {});

@@ -26,8 +26,11 @@ import { Mux, PLUGIN_SERVICE, RUNTIME_SERVICE, type Socket } from "./mux.ts";
 const DEFAULT_REQUEST_TIMEOUT = 2000;
 /** Runtimes accept plugins one after the other, 5 s each at the most: one may wait for several. */
 const REGISTRATION_PATIENCE = 60_000;
-/** An answer that is due is given this much before the runtime would close the connection. */
-const MARGIN = 200;
+/**
+ * An answer that is due is given this much before the runtime would close the connection: on a node
+ * with much more work than cores, a timer can be some hundred milliseconds late.
+ */
+const MARGIN = 500;
 
 /** A time-out beyond this is none that a runtime can mean, and timers fire at once beyond 2³¹ ms. */
 const LONGEST_TIMEOUT = 3_600_000;

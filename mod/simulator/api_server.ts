@@ -34,9 +34,16 @@ export class SimulatedApiServer {
   fault: (request: Request) => Response | undefined | Promise<Response | undefined> = () =>
     undefined;
 
-  start(): void {
+  /** @param port where it listens; a free one unless told */
+  start({ port = 0 }: { readonly port?: number } = {}): void {
     this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      {
+        hostname: "127.0.0.1",
+        port,
+        onListen: () => {},
+        // A request that was cut off when the server was stopped.
+        onError: (error) => failure(500, "InternalError", String(error)),
+      },
       async (request) => await this.fault(request) ?? await this.#answer(request),
     );
   }

@@ -28,6 +28,8 @@ export interface NriRuntimeOptions {
   readonly dedicatedCalls?: boolean;
   /** How many pods or containers go into one part of a synchronization. */
   readonly partSize?: number;
+  /** A plugin was closed that gave no answer in time. */
+  readonly onLate?: (method: string) => void;
   /** What there is when a plugin registers. */
   readonly inventory?: () => { readonly pods: PodSandbox[]; readonly containers: Container[] };
 }
@@ -148,6 +150,7 @@ export class NriRuntime {
           const fatal = error instanceof TtrpcError &&
             (error.code === Code.DeadlineExceeded || error.code === Code.Unavailable);
           if (!fatal) throw error;
+          if (error.code === Code.DeadlineExceeded) this.#options.onLate?.(method);
           plugin.mux.close();
         }
       }

@@ -182,11 +182,14 @@ export class FakeJournal implements Journal {
   readonly attachments = new Map<string, AttachmentRecord>();
   /** Called before each change; what it throws fails the change. */
   before: (change: string) => void | Promise<void> = () => {};
+  /** UIDs of claims that have a record which cannot be read. */
+  readonly unreadable: string[] = [];
 
   load() {
     return Promise.resolve({
       claims: [...this.claims.values()],
       attachments: [...this.attachments.values()],
+      unreadable: this.unreadable,
     });
   }
 

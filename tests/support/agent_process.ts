@@ -50,6 +50,15 @@ export class AgentProcess {
     return this.#process.pid;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Resolves when it has ended: by which signal, or with which code. */
+  get done(): Promise<string> {
+    return this.#process.status.then(({ signal, code }) => signal ?? `code ${code}`);
+  }
+
   /** Resolves when the runtime and the kubelet know the agent. */
   async ready(): Promise<void> {
     await this.logged("ready");
@@ -69,7 +78,11 @@ export class AgentProcess {
 
   /** Ends it; the exit code. */
   async end(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number> {
-    if (!this.#ended) this.#process.kill(signal);
+    try {
+      if (!this.#ended) this.#process.kill(signal);
+    } catch {
+      // It ended by itself a moment ago.
+    }
     let late = false;
     const limit = setTimeout(() => {
       late = true;

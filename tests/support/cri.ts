@@ -54,6 +54,11 @@ export class Cri {
     await this.#call("removePodSandbox", { podSandboxId });
   }
 
+  /** Ends it where it runs. */
+  async removeContainer(containerId: string): Promise<void> {
+    await this.#call("removeContainer", { containerId });
+  }
+
   /** Creates and starts a container that waits. Its id. */
   async runContainer(
     podSandboxId: string,

@@ -3,6 +3,7 @@
  * reached. What cannot be had is said here; the tests that need it fail, or are skipped where they
  * say so themselves.
  */
+import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchHelmRender } from "./helm_render.ts";
@@ -28,6 +29,7 @@ export async function fetchParts(): Promise<void> {
     stdin: "null",
     stdout: "null",
   }).output();
+  await bundleAgent();
   for (const fetch of [fetchCnitool, fetchNriOracles, fetchHelmRender]) {
     const found = await fetch({ progress });
     if ("missing" in found) console.log(found.missing);

@@ -1,0 +1,40 @@
+import type { NetworkName } from "./schedule.ts";
+
+/** The bridge of the network `bridge`, which its plugin makes and leaves. */
+export const BRIDGE = "br-faults";
+
+/** The device of another driver that some claims have too. */
+export const OTHER = { driver: "other.example", device: "gpu-0" } as const;
+
+/** How many addresses the network `scarce` has. */
+export const SCARCE = 3;
+
+const pool = (n: number, more = {}) => ({
+  type: "host-local",
+  ranges: [[{ subnet: `10.10.${n}.0/24`, ...more }]],
+});
+
+/** The CNI configurations of the runs, one address range each. */
+export const CONFIGS: Readonly<Record<NetworkName, Record<string, unknown>>> = {
+  macvlan: list("1.0.0", "macvlan", [{ type: "macvlan", master: "eth0", ipam: pool(1) }]),
+  bridge: list("1.0.0", "bridge", [{ type: "bridge", bridge: BRIDGE, ipam: pool(2) }]),
+  ptp: list("0.4.0", "ptp", [{ type: "ptp", ipam: pool(3) }]),
+  old: list("0.3.1", "old", [{ type: "macvlan", master: "eth0", ipam: pool(4) }]),
+  chain: list("1.0.0", "chain", [
+    { type: "macvlan", master: "eth0", ipam: pool(5) },
+    { type: "tuning", allmulti: true },
+  ]),
+  current: list("1.1.0", "current", [{ type: "macvlan", master: "eth0", ipam: pool(6) }]),
+  scarce: list("1.0.0", "scarce", [{
+    type: "macvlan",
+    master: "eth0",
+    ipam: pool(7, { rangeStart: "10.10.7.10", rangeEnd: `10.10.7.${9 + SCARCE}` }),
+  }]),
+};
+
+/** The programs that they need. */
+export const PROGRAMS = ["macvlan", "bridge", "ptp", "tuning", "host-local"];
+
+function list(cniVersion: string, name: string, plugins: Record<string, unknown>[]) {
+  return { cniVersion, name, plugins };
+}

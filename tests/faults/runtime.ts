@@ -1,0 +1,264 @@
+import { create } from "@bufbuild/protobuf";
+import { join } from "node:path";
+import { NriRuntime } from "../../mod/simulator/nri_runtime.ts";
+import { ip } from "../../mod/simulator/private_node.ts";
+import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
+import type { Pod, Sandbox } from "./pods.ts";
+import type { End } from "./schedule.ts";
+import { uptime } from "./uptime.ts";
+
+/** A container runtime as the harness drives it. */
+export interface PodRuntime {
+  readonly nriSocket: string;
+  readonly cdiFolder: string;
+  /** Whether the agent is connected and synchronized. */
+  readonly connected: boolean;
+  /** Raised whenever a fault of the runtime ended the connection. */
+  readonly epoch: number;
+  /** When that was last (performance.now()). */
+  readonly lostAt: number;
+  /** Resolves when the runtime takes calls. */
+  readonly up: Promise<void>;
+  run(pod: Pod): Promise<Sandbox>;
+  /** Rejects with the refusal. */
+  createContainer(sandbox: Sandbox, name: string, cdiDevices: readonly string[]): Promise<void>;
+  /** How many operations that took. */
+  end(sandbox: Sandbox, how: End): Promise<number>;
+  /** The usual end of a sandbox that another replaces. */
+  stop(sandbox: Sandbox): Promise<void>;
+  /** A late stop of one that ended, and its removal. */
+  stopLate(sandbox: Sandbox): Promise<void>;
+  /** Stop and removal of a sandbox that never ran. */
+  stopUnknown(pod: Pod): Promise<void>;
+  dropConnection(): Promise<void>;
+  restart(away: number): Promise<void>;
+  /** All sandboxes are gone, as after a reboot. */
+  reboot(): Promise<void>;
+}
+
+/** The simulated one: NRI as runtimes speak it, and network namespaces. */
+export class SimulatedRuntime implements PodRuntime {
+  readonly nriSocket: string;
+  readonly cdiFolder: string;
+  readonly #nri: NriRuntime;
+  readonly #sandboxes = new Map<string, Sandbox>();
+  /** Resolves when the runtime is up. */
+  #up: Promise<void> = Promise.resolve();
+  #count = 0;
+  epoch = 0;
+  lostAt = -Infinity;
+
+  /** @param onLate is told that the agent was closed for it gave no answer in time */
+  constructor(folder: string, onLate: (method: string) => void) {
+    this.nriSocket = join(folder, "nri.sock");
+    this.cdiFolder = join(folder, "cdi");
+    this.#nri = new NriRuntime({
+      socketPath: this.nriSocket,
+      onLate: (method) => {
+        this.#lose();
+        onLate(method);
+      },
+      inventory: () => {
+        const known = [...this.#sandboxes.values()].filter(({ state }) => state !== "gone");
+        return {
+          pods: known.map(described),
+          containers: known.flatMap((sandbox) =>
+            sandbox.containers.map((name) => describedContainer(sandbox, name, []))
+          ),
+        };
+      },
+    });
+  }
+
+  start(): void {
+    this.#nri.start();
+  }
+
+  close(): void {
+    this.#nri.stop();
+  }
+
+  get connected(): boolean {
+    return this.#nri.plugins.length > 0;
+  }
+
+  get up(): Promise<void> {
+    return this.#up;
+  }
+
+  async run(pod: Pod): Promise<Sandbox> {
+    await this.#up;
+    const id = crypto.randomUUID().replaceAll("-", "");
+    const netns = `cni-${++this.#count}`;
+    const own = pod.life.course !== "hostNetwork";
+    if (own) await ip(["netns", "add", netns]);
+    const sandbox: Sandbox = {
+      id,
+      pod,
+      ...(own && { netns: `/run/netns/${netns}` }),
+      state: "running",
+      containers: [],
+      startedWithout: false,
+    };
+    this.#sandboxes.set(id, sandbox);
+    pod.sandboxes.push(sandbox);
+    await this.#nri.runPodSandbox(described(sandbox));
+    return sandbox;
+  }
+
+  async createContainer(
+    sandbox: Sandbox,
+    name: string,
+    cdiDevices: readonly string[],
+  ): Promise<void> {
+    await this.#up;
+    const { epoch } = this;
+    await this.#resolveCdi(cdiDevices);
+    await this.#nri.createContainer(
+      described(sandbox),
+      describedContainer(sandbox, name, cdiDevices),
+    );
+    if (this.epoch !== epoch) throw new Error("the container runtime went away");
+    if (sandbox.state !== "running") throw new Error("the sandbox is gone");
+    sandbox.containers.push(name);
+  }
+
+  async end(sandbox: Sandbox, how: End): Promise<number> {
+    await this.#up;
+    sandbox.endsSince = uptime();
+    switch (how) {
+      case "usual":
+        await this.#stop(sandbox);
+        await this.#remove(sandbox);
+        return 2;
+      case "stopTwice":
+        await this.#stop(sandbox);
+        await this.#nri.stopPodSandbox(described(sandbox));
+        await this.#remove(sandbox);
+        return 3;
+      case "removeWithoutStop":
+        await this.#deleteNamespace(sandbox);
+        await this.#remove(sandbox);
+        return 1;
+      case "namespaceFirst":
+        await this.#deleteNamespace(sandbox);
+        await this.#stop(sandbox);
+        await this.#remove(sandbox);
+        return 2;
+      case "unannounced":
+        this.#forget(sandbox);
+        await this.#deleteNamespace(sandbox);
+        return 0;
+    }
+  }
+
+  async stop(sandbox: Sandbox): Promise<void> {
+    await this.#up;
+    sandbox.endsSince = uptime();
+    await this.#stop(sandbox);
+  }
+
+  async stopLate(sandbox: Sandbox): Promise<void> {
+    await this.#up;
+    await this.#nri.stopPodSandbox(described(sandbox));
+    await this.#remove(sandbox);
+  }
+
+  async stopUnknown({ name, uid }: Pod): Promise<void> {
+    await this.#up;
+    const unknown = create(PodSandboxSchema, {
+      id: crypto.randomUUID().replaceAll("-", ""),
+      name,
+      uid,
+      namespace: "default",
+      linux: { namespaces: [{ type: "network", path: "/run/netns/never-made" }] },
+    });
+    await this.#nri.stopPodSandbox(unknown);
+    await this.#nri.removePodSandbox(unknown);
+  }
+
+  dropConnection(): Promise<void> {
+    this.#lose();
+    this.#nri.disconnect();
+    return Promise.resolve();
+  }
+
+  #lose(): void {
+    this.epoch++;
+    this.lostAt = performance.now();
+  }
+
+  async restart(away: number): Promise<void> {
+    const before = this.#up;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#up = promise;
+    await before;
+    this.#lose();
+    this.#nri.stop();
+    await new Promise((wake) => setTimeout(wake, away));
+    this.#nri.start();
+    resolve();
+  }
+
+  async reboot(): Promise<void> {
+    this.#lose();
+    for (const sandbox of this.#sandboxes.values()) {
+      sandbox.endsSince ??= uptime();
+      this.#forget(sandbox);
+      await this.#deleteNamespace(sandbox);
+    }
+  }
+
+  /** NRI is told while the namespace is there still. */
+  async #stop(sandbox: Sandbox): Promise<void> {
+    if (sandbox.state === "running") sandbox.state = "stopped";
+    await this.#nri.stopPodSandbox(described(sandbox));
+    await this.#deleteNamespace(sandbox);
+  }
+
+  async #remove(sandbox: Sandbox): Promise<void> {
+    this.#forget(sandbox);
+    await this.#nri.removePodSandbox(described(sandbox));
+  }
+
+  #forget(sandbox: Sandbox): void {
+    sandbox.state = "gone";
+    this.#sandboxes.delete(sandbox.id);
+  }
+
+  async #deleteNamespace({ netns }: Sandbox): Promise<void> {
+    if (!netns) return;
+    // A second stop, or a reboot in between, finds it gone.
+    await ip(["netns", "delete", netns.split("/").at(-1)!]).catch(() => {});
+  }
+
+  /** As a runtime does before it asks its plugins: a device that no spec file has is an error. */
+  async #resolveCdi(devices: readonly string[]): Promise<void> {
+    for (const device of devices) {
+      const [driver, uid] = device.split("/claim=");
+      const path = join(this.cdiFolder, `${driver}_${uid}.json`);
+      const found = await Deno.readTextFile(path).then(JSON.parse, () => undefined);
+      if (found?.devices[0].name === uid) continue;
+      throw new Error(`CDI device injection failed: unresolvable CDI devices ${device}`);
+    }
+  }
+}
+
+function described({ id, pod, netns }: Sandbox): PodSandbox {
+  return create(PodSandboxSchema, {
+    id,
+    name: pod.name,
+    uid: pod.uid,
+    namespace: "default",
+    linux: { namespaces: netns ? [{ type: "network", path: netns }] : [] },
+  });
+}
+
+function describedContainer(sandbox: Sandbox, name: string, cdiDevices: readonly string[]) {
+  return create(ContainerSchema, {
+    id: `${sandbox.id}-${name}`,
+    podSandboxId: sandbox.id,
+    name,
+    cdiDevices: cdiDevices.map((device) => ({ name: device })),
+  });
+}
