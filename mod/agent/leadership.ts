@@ -1,4 +1,5 @@
 import type { Clock, LeadLock, Log } from "./ports.ts";
+import { messageOf } from "./words.ts";
 
 /** How often a new agent looks whether the lead is free, in milliseconds: nothing is attached meanwhile. */
 const NEXT_INTERVAL = 50;
@@ -67,13 +68,23 @@ export class Leadership {
     while (!signal.aborted) {
       await clock.sleep(ready ? NEXT_INTERVAL : RESERVE_INTERVAL, signal).catch(() => {});
       if (signal.aborted) return;
-      const isNext = isReady && lock.standNext();
+      const isNext = isReady && this.#tried(() => lock.standNext());
       // Nobody takes the lead from who is next.
-      if ((isNext || !lock.nextStands()) && lock.take()) {
+      if (this.#tried(() => (isNext || !lock.nextStands()) && lock.take())) {
         lock.standDown();
         log.info("leading now");
         return;
       }
+    }
+  }
+
+  /** Where the locks cannot be looked at (no descriptor is left), they are looked at again later. */
+  #tried(look: () => boolean): boolean {
+    try {
+      return look();
+    } catch (error) {
+      this.#ports.log.debug("cannot look at the locks now", { error: messageOf(error) });
+      return false;
     }
   }
 
@@ -82,7 +93,7 @@ export class Leadership {
     const until = AbortSignal.any([signal, over.signal]);
     while (!until.aborted) {
       await clock.sleep(LEADER_INTERVAL, until).catch(() => {});
-      if (until.aborted || !lock.nextStands()) continue;
+      if (until.aborted || !this.#tried(() => lock.nextStands())) continue;
       log.info("another agent of this node is ready to lead; handing over");
       await clock.sleep(LAST_CALLS, until).catch(() => {});
       over.abort();
