@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.
   nri: ["agent/ports.ts", "claim", "ttrpc"],
-  dra: ["agent/ports.ts", "claim", "grpc"],
+  dra: ["agent/ports.ts", "claim", "files", "grpc"],
   cni: ["agent/ports.ts", "claim"],
   kube: ["agent/ports.ts", "claim"],
   journal: ["agent/ports.ts", "claim", "files"],
@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "claim",
     "cni",
     "dra",
+    "files",
     "inventory",
     "journal",
     "kube",
@@ -37,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "nri",
     "observe",
     "simulator",
+    "unix",
   ],
 };
 
@@ -116,4 +118,29 @@ Deno.test("nothing uses node:net, which closes the descriptors of unix sockets t
   for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
     assert.notEqual(target, "node:net", `${file} imports ${target}: use mod/unix`);
   }
+});
+
+/** Who runs programs, and which: CNI plugins, grep; the simulated node its namespaces. */
+const RUNS_PROGRAMS = [
+  "mod/cni/program.ts",
+  "mod/inventory/sysfs.ts",
+  "mod/simulator/debian_package.ts",
+  "mod/simulator/private_node.ts",
+];
+
+Deno.test("programs are run in few places, and no shell anywhere", async () => {
+  const running: string[] = [];
+  const files = [join(ROOT, "main.ts"), ...await Array.fromAsync(sources(join(ROOT, "mod")))];
+  for (const path of files) {
+    const file = relative(ROOT, path);
+    if (file.endsWith("_test.ts")) continue;
+    const text = await Deno.readTextFile(path);
+    if (/\bDeno\.(Command|run|spawn)\b/.test(text)) running.push(file);
+    assert.ok(
+      !/child_process|["'`/](ba|da|z|k|a)?sh["'`\s]|["']-c["']/.test(text),
+      `${file}: a shell`,
+    );
+    assert.ok(!/\beval\(|new Function\(|Deno\.dlopen/.test(text), `${file}: code from text`);
+  }
+  assert.deepEqual(running.sort(), RUNS_PROGRAMS);
 });

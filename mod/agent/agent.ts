@@ -1,4 +1,5 @@
 import type { ClaimRef } from "../claim/attachment.ts";
+import { IDENTITY } from "../claim/field.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import type { Policy } from "../claim/policy.ts";
 import { CdiMarks } from "./cdi_marks.ts";
@@ -41,6 +42,12 @@ import { SharedClaims } from "./shared_claims.ts";
 import { assertWholeDevices } from "./whole_devices.ts";
 import { StaleClaims } from "./stale_claims.ts";
 import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
+
+/**
+ * Sandboxes with networks at once: a node has hundreds of pods. A runtime that goes on to tell of new
+ * ones and never of their end is told that there are too many.
+ */
+const MOST_SANDBOXES = 4096;
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT = 40_000;
@@ -293,9 +300,18 @@ export class Agent {
       const known = this.#sandboxes.get(reported.id);
       // Some runtimes leave the namespace out here that they named at the start of the sandbox.
       const sandbox = reported.netns || !known ? reported : known.sandbox;
-      if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
-      living.add(sandbox.id);
-      this.#begin(sandbox, { started: started.has(sandbox.id) });
+      try {
+        if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
+        living.add(sandbox.id);
+        this.#begin(sandbox, { started: started.has(sandbox.id) });
+      } catch (error) {
+        // One pod that the runtime tells nonsense of must not keep the others from their networks.
+        living.add(sandbox.id);
+        this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
+          sandbox: sandbox.id,
+          error: messageOf(error),
+        });
+      }
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
     const used = this.#claims.all().filter(({ claim }) => this.#sandboxes.inUse(claim.uid));
@@ -449,10 +465,27 @@ export class Agent {
     this.detach(id);
   }
 
+  /** Refuses sandboxes that no runtime can mean. */
+  #assertRoom({ id }: Sandbox): void {
+    // Plugins would refuse it, at the DEL too, and the claim could not be unprepared.
+    if (!IDENTITY.test(id)) {
+      throw new Error(`${JSON.stringify(id.slice(0, 80))} is no id of a sandbox`);
+    }
+    if (!this.#sandboxes.get(id) && this.#sandboxes.size >= MOST_SANDBOXES) {
+      throw new Error(
+        `${MOST_SANDBOXES} sandboxes have networks already: the container runtime does not say ` +
+          "which of them have stopped",
+      );
+    }
+  }
+
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
     if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
     const unreadable = new Set(this.#unreadable);
-    const want = ({ claim, attachments }: ClaimRecord) => {
+    const want = (record: ClaimRecord) => {
+      const { claim, attachments } = record;
+      assertSamePod(record, sandbox);
+      this.#assertRoom(sandbox);
       const network = this.#network(sandbox);
       if (started) network.containersStarted();
       network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
@@ -605,6 +638,19 @@ export class Agent {
           "the agent's records of it are lost; create the pod anew",
     );
   }
+}
+
+/** The runtime and the API server must mean the same pod: its name goes to the plugins. */
+function assertSamePod({ claim, pods }: ClaimRecord, { pod }: Sandbox): void {
+  const known = pods.find(({ uid }) => uid === pod.uid);
+  if (known && known.name === pod.name && claim.namespace === pod.namespace) return;
+  const reserved = describePod({ ...pod, namespace: claim.namespace, name: known?.name ?? "?" });
+  throw new Error(
+    `the container runtime calls the pod ${pod.uid} ${
+      JSON.stringify(pod.name).slice(0, 300)
+    }, but ` +
+      `${describeClaim(claim)} is reserved for ${reserved}`,
+  );
 }
 
 function stillAttached(ref: ClaimRef, networks: readonly SandboxNetwork[]): string {

@@ -721,3 +721,83 @@ Deno.test("status entries are written again after a restart, with the time of th
   const condition = cluster.applied.get("uid-a")?.[0]?.conditions[0];
   assert.equal(condition?.lastTransitionTime, "2026-01-01T00:00:00.000Z");
 });
+
+Deno.test("a pod that the runtime calls by another name than the API server gets nothing", async () => {
+  const { agent, prepare, gate, cni } = setUp();
+  await prepare(aClaim("a"));
+  const sandbox = aSandbox("s", "p");
+  const says = /calls the pod uid-p ".*", but claim default\/a is reserved for pod default\/p/;
+  for (const wrong of [{ name: "q" }, { name: "p;K8S_POD_NAME=q" }, { namespace: "other" }]) {
+    const other = { ...sandbox, pod: { ...sandbox.pod, ...wrong } };
+    assert.throws(() => agent.attach(other), says);
+    await assert.rejects(gate(other), says);
+  }
+  await settle();
+  assert.deepEqual(cni.calls, []);
+  agent.attach(sandbox);
+  await gate(sandbox);
+  await agent.close();
+});
+
+Deno.test("a sandbox whose id no plugin would take gets nothing, and nothing is recorded of it", async () => {
+  const { agent, prepare, journal } = setUp();
+  await prepare(aClaim("a"));
+  for (const id of ["", "../x", "a b", "a;b", "\0", "x".repeat(300)]) {
+    assert.throws(() => agent.attach(aSandbox(id, "p")), /is no id of a sandbox/);
+  }
+  await settle();
+  assert.equal(journal.attachments.size, 0);
+  assert.deepEqual(await agent.unprepare([ref("a")], never), new Map([["uid-a", {}]]));
+  await agent.close();
+});
+
+Deno.test("reconcile() serves the other pods when the runtime tells nonsense of one", async () => {
+  const { agent, prepare, gate, namespaces, log, cni } = setUp();
+  await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }), aClaim("c", { pods: ["r"] }));
+  const [good, misnamed, unreadable] = [
+    aSandbox("one", "p"),
+    { ...aSandbox("two", "q"), pod: { namespace: "default", name: "not-q", uid: "uid-q" } },
+    aSandbox("three", "r"),
+  ];
+  const classify = namespaces.classify.bind(namespaces);
+  namespaces.classify = (path) => {
+    if (path === unreadable.netns) throw new Error("this path cannot be looked at");
+    return classify(path);
+  };
+  await agent.reconcile([misnamed, unreadable, good], new Set());
+  await gate(good);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  assert.equal(log.lines.filter((line) => line.startsWith("error cannot attach")).length, 2);
+  await agent.close();
+});
+
+Deno.test("a runtime that tells of sandboxes without end is stopped at 4096", async () => {
+  const { agent, prepare, cni } = setUp();
+  const never = Promise.withResolvers<void>();
+  cni.during = () => never.promise;
+  await prepare(aClaim("a"));
+  for (let i = 0; i < 4096; i++) agent.attach(aSandbox(`s${i}`, "p"));
+  assert.throws(
+    () => agent.attach(aSandbox("one-more", "p")),
+    /4096 sandboxes have networks already/,
+  );
+  agent.attach(aSandbox("s0", "p"));
+  assert.equal(agent.counts().attachments.attaching, 4096);
+  never.resolve();
+  await agent.close();
+});
+
+Deno.test("claims are read and checked sixteen at a time", async () => {
+  const { agent, store, cluster } = setUp();
+  let [running, most] = [0, 0];
+  cluster.during = async () => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    running--;
+  };
+  const claims = Array.from({ length: 100 }, (_, i) => store(aClaim(`c${i}`, { pods: [`p${i}`] })));
+  const answers = await Promise.all(claims.map((claim) => agent.prepare([claim], never)));
+  assert.ok(answers.every((answer) => [...answer.values()].every(({ error }) => !error)));
+  assert.equal(most, 16);
+  await agent.close();
+});

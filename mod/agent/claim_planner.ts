@@ -3,6 +3,7 @@ import { assignInterfaceNames } from "../claim/interface_names.ts";
 import { type ClaimPlan, planClaim } from "../claim/plan.ts";
 import { type Policy, refusalIn } from "../claim/policy.ts";
 import { assertAllowed } from "../claim/policy_judge.ts";
+import { Limiter } from "./limiter.ts";
 import type {
   ClaimRecord,
   Cluster,
@@ -18,6 +19,9 @@ import { describeClaim, messageOf } from "./words.ts";
 
 /** A claim as read and checked, before its interfaces are named in the pod. */
 export type Draft = ClaimPlan | { readonly error: string };
+
+/** Claims that are read and checked at once: each asks the API server, and plugins on the node. */
+const WIDTH = 16;
 
 export interface ClaimPlannerPorts {
   readonly cluster: Cluster;
@@ -37,6 +41,7 @@ export interface ClaimPlannerOptions {
 export class ClaimPlanner {
   readonly #ports: ClaimPlannerPorts;
   readonly #options: ClaimPlannerOptions;
+  readonly #limiter = new Limiter(WIDTH);
 
   constructor(ports: ClaimPlannerPorts, options: ClaimPlannerOptions) {
     this.#ports = ports;
@@ -44,8 +49,14 @@ export class ClaimPlanner {
   }
 
   /** Reads the claim from the API server and checks all that it asks for against this node. */
-  async read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+  read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    return this.#limiter.run(() => this.#read(ref, signal));
+  }
+
+  async #read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
     try {
+      // Whoever asked may have given up while others were read.
+      signal.throwIfAborted();
       const claim = await this.#ports.cluster.getClaim(ref, signal);
       if (!claim) {
         return { error: `${describeClaim(ref)} (UID ${ref.uid}) is gone from the API server` };

@@ -1,5 +1,8 @@
 import type { Sandbox } from "./ports.ts";
 
+/** A node has hundreds of pods; a runtime that tells of more and more has lost count. */
+const MOST = 16_384;
+
 /** The sandboxes of the node as the runtime has told of them, for an agent that comes to lead later. */
 export class Roster {
   #sandboxes = new Map<string, Sandbox>();
@@ -23,12 +26,16 @@ export class Roster {
     this.synchronized = true;
   }
 
+  /** @throws Error when there are too many: to forget one would be to detach it */
   runs(sandbox: Sandbox): void {
+    if (this.#sandboxes.size >= MOST && !this.#sandboxes.has(sandbox.id)) {
+      throw new Error(`the container runtime has told of ${MOST} sandboxes that have not stopped`);
+    }
     this.#sandboxes.set(sandbox.id, sandbox);
   }
 
   containerCreated(sandboxId: string): void {
-    this.#started.add(sandboxId);
+    if (this.#sandboxes.has(sandboxId)) this.#started.add(sandboxId);
   }
 
   stopped(sandboxId: string): void {

@@ -10,6 +10,9 @@ const RETRY: Backoff = { first: 200, most: 10_000 };
 /** Claims that are read at once. */
 const WIDTH = 8;
 
+/** Sandboxes that are remembered: a node has hundreds of pods. */
+const MOST_LOOKS = 4096;
+
 /**
  * Finds out which claims a new sandbox's pod shares with pods that came before it.
  *
@@ -38,6 +41,9 @@ export class SharedClaims {
     if (this.#looks.has(sandbox.id)) return;
     const candidates = this.#claims.maybeSharedWith(sandbox.pod);
     if (candidates.length === 0) return;
+    if (this.#looks.size >= MOST_LOOKS) {
+      throw new Error(`${MOST_LOOKS} sandboxes may share claims already, and none has stopped`);
+    }
     const stop = new AbortController();
     const look: Look = { stop, done: Promise.resolve(), waitsFor: undefined };
     look.done = this.#read(sandbox, { candidates, look, found });

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { CdiFiles } from "../agent/ports.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
+import { assertRealFolder } from "../files/own_folder.ts";
 
 /** The CDI specification version that has all we use, and that containerd 1.7 reads. */
 const CDI_VERSION = "0.5.0";
@@ -44,6 +45,7 @@ export class CdiSpecFiles implements CdiFiles {
     };
     const content = JSON.stringify(spec, null, 2) + "\n";
     try {
+      await assertRealFolder(this.#folder);
       await writeDurably(this.#path(claim.uid), content, { mode: 0o644 });
     } catch (error) {
       // The first spec file of the node, or someone cleared the folder away.
@@ -63,7 +65,8 @@ export class CdiSpecFiles implements CdiFiles {
     if (this.#folder === "") return [];
     const uids = new Set<string>();
     try {
-      for await (const { name } of Deno.readDir(this.#folder)) {
+      for await (const { name, isFile } of Deno.readDir(this.#folder)) {
+        if (!isFile) continue;
         // A write that a crash cut off counts too, so that remove() clears it away.
         const uid = name.match(/\.json(\.tmp)?$/) && this.#uidOf(name);
         if (uid) uids.add(uid);
@@ -77,7 +80,12 @@ export class CdiSpecFiles implements CdiFiles {
   #uidOf(name: string): string | undefined {
     const prefix = `${this.#driver}_`;
     if (!name.startsWith(prefix)) return undefined;
-    return decodeURIComponent(name.slice(prefix.length).replace(/\.json(\.tmp)?$/, ""));
+    try {
+      return decodeURIComponent(name.slice(prefix.length).replace(/\.json(\.tmp)?$/, ""));
+    } catch {
+      // A file that is not ours, whatever it is called.
+      return undefined;
+    }
   }
 
   /** No driver name holds "_", so that no driver's files look like another's. */

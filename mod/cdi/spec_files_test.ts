@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { join } from "node:path";
 import { CdiSpecFiles } from "./spec_files.ts";
 
@@ -67,3 +68,66 @@ Deno.test("CdiSpecFiles finds no files where there is no folder", async () => {
   assert.deepEqual(await files.list(), []);
   await files.remove(claim.uid);
 });
+
+Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
+  await t.step("in place of the folder", () =>
+    withFolder(async (folder) => {
+      await Deno.mkdir(join(folder, "elsewhere"));
+      await Deno.symlink(join(folder, "elsewhere"), join(folder, "cdi"));
+      const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
+      await assert.rejects(files.write(claim), /cdi is a symbolic link, which is not followed/);
+      assert.deepEqual([...Deno.readDirSync(join(folder, "elsewhere"))], []);
+    }));
+  for (const end of ["", ".tmp"]) {
+    await t.step(`in place of the file${end}`, () =>
+      withFolder(async (folder) => {
+        const target = join(folder, "target");
+        await Deno.writeTextFile(target, "untouched");
+        const path = join(folder, `dra.networking_${claim.uid}.json`);
+        await Deno.symlink(target, path + end);
+        const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+        await files.write(claim);
+        assert.equal(await Deno.readTextFile(target), "untouched");
+        assert.ok((await Deno.lstat(path)).isFile);
+      }));
+  }
+});
+
+Deno.test("CdiSpecFiles.list() passes over what it did not write", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+    await files.write(claim);
+    await Deno.writeTextFile(join(folder, "dra.networking_%zz.json"), "");
+    await Deno.mkdir(join(folder, "dra.networking_folder.json", "full"), { recursive: true });
+    await Deno.symlink("/etc/passwd", join(folder, "dra.networking_link.json"));
+    assert.deepEqual(await files.list(), [claim.uid]);
+  }));
+
+Deno.test("CdiSpecFiles cannot be led out of its folder by a UID", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
+    const part = fc.constantFrom(
+      "..",
+      ".",
+      "/",
+      "\\",
+      "\0",
+      "%2e",
+      "%2F",
+      "~",
+      "a",
+      "\n",
+      "_",
+      ".json",
+    );
+    const uids = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
+    await fc.assert(
+      fc.asyncProperty(uids, async (uid) => {
+        await files.write({ ...claim, uid });
+        await files.remove(uid);
+      }),
+      { numRuns: 200 },
+    );
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["cdi"]);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
+  }));

@@ -43,6 +43,23 @@ export function text(value: unknown, path: string): string {
   throw new FieldError(path, `must be a string that is not empty, not ${show(value)}${hint}`);
 }
 
+/** The name or the UID of an object: as long as a name may be, and of what names are made of. */
+export const IDENTITY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
+
+/** The name or the UID of an object, as the API server gives them: it goes into CNI_ARGS and file names. */
+export function identity(value: unknown, path: string): string {
+  const given = text(value, path);
+  if (IDENTITY.test(given)) return given;
+  throw new FieldError(path, `${show(given)} is not the name or UID of an object`);
+}
+
+/** What an allocation names: identities, with "/" between them. */
+export function allocated(value: unknown, path: string): string {
+  const given = text(value, path);
+  if (/^[A-Za-z0-9][A-Za-z0-9._/-]{0,252}$/.test(given)) return given;
+  throw new FieldError(path, `${show(given)} is not the name of something allocated`);
+}
+
 /** As the given reader reads it, or undefined where there is nothing. */
 export function optional<T>(
   read: (value: unknown, path: string) => T,
@@ -54,7 +71,7 @@ export function optional<T>(
 
 /** `path.key`, or `path["key"]` where the key is no plain word. */
 export function join(path: string, key: string): string {
-  const step = /^[A-Za-z0-9_-]+$/.test(key) ? key : `[${JSON.stringify(key)}]`;
+  const step = /^[A-Za-z0-9_-]{1,64}$/.test(key) ? key : `[${show(key)}]`;
   if (path === "" || step !== key) return path + step;
   return `${path}.${step}`;
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import fc from "fast-check";
 import { anAttachment } from "../../tests/support/agent_fakes.ts";
+import { FieldError } from "./field.ts";
 import { assignInterfaceNames, parseInterfaceName } from "./interface_names.ts";
 
 const ref = (name: string) => ({ namespace: "default", name, uid: name });
@@ -32,4 +34,33 @@ Deno.test("assignInterfaceNames() names both sides when one name was given twice
     /"eth1" is asked for twice in the pod: by claim default\/b request eth1 and by claim default\/a request eth1/;
   assert.throws(() => assignInterfaceNames(named("a", "eth1"), [named("b", "eth1")]), says);
   assert.throws(() => assignInterfaceNames(named("a", "eth1", "eth1"), []), /claim default\/a/);
+});
+
+Deno.test("no name that parseInterfaceName() takes leads out of a folder or into a second argument", () => {
+  const part = fc.constantFrom(
+    "..",
+    ".",
+    "/",
+    "\0",
+    " ",
+    "\n",
+    ":",
+    "eth0",
+    "é",
+    "%2f",
+    ";",
+    "=",
+    "-",
+  );
+  const names = fc.array(part, { maxLength: 8 }).map((parts) => parts.join(""));
+  fc.assert(fc.property(names, (name) => {
+    try {
+      parseInterfaceName(name, "name");
+    } catch (error) {
+      assert.ok(error instanceof FieldError);
+      return;
+    }
+    assert.equal(join("/sys/class/net", name), `/sys/class/net/${name}`);
+    assert.ok(!/[\0\s/:]/.test(name) && new TextEncoder().encode(name).length <= 15);
+  }));
 });

@@ -42,8 +42,14 @@ const LIST_KEYS = [
   "plugins",
 ];
 
-/** What libcni takes as the name of a network. */
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** What libcni takes as the name of a network, as long as a file's name may be: IPAM plugins make files of it. */
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+
+/** Longer chains than anyone has: each plugin is a process, for each operation. */
+const MOST_PLUGINS = 32;
+
+/** As long as a file's name may be, in bytes. */
+const LONGEST_TYPE = 255;
 
 /**
  * Reads a network configuration list; the configuration of a single plugin counts as a list of one.
@@ -62,7 +68,8 @@ export function parseNetworkList(value: unknown, path: string): NetworkList {
       join(path, "name"),
       `${
         show(name)
-      } must begin with a letter or digit and hold only letters, digits, "_", "." and "-"`,
+      } must begin with a letter or digit, hold only letters, digits, "_", "." and "-", and have ` +
+        "at most 255 characters",
     );
   }
   const cniVersion = version(fields, path);
@@ -80,6 +87,12 @@ export function parseNetworkList(value: unknown, path: string): NetworkList {
   const list = array(fields.plugins, join(path, "plugins"));
   if (list.length === 0) {
     throw new FieldError(join(path, "plugins"), "must name at least one plugin");
+  }
+  if (list.length > MOST_PLUGINS) {
+    throw new FieldError(
+      join(path, "plugins"),
+      `names ${list.length} plugins; at most ${MOST_PLUGINS} are possible`,
+    );
   }
   // Read for its type alone: plugins that stand in files are never loaded here.
   optional(flag, fields.loadOnlyInlinedPlugins, join(path, "loadOnlyInlinedPlugins"));
@@ -130,6 +143,9 @@ function pluginType(value: unknown, path: string): string {
   const type = text(value, path);
   if (type.includes("/") || type.includes("\0") || type === "." || type === "..") {
     throw new FieldError(path, `${show(type)} must be the name of a plugin's program, not a path`);
+  }
+  if (new TextEncoder().encode(type).length > LONGEST_TYPE) {
+    throw new FieldError(path, `${show(type)} is too long for the name of a program`);
   }
   return type;
 }

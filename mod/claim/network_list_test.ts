@@ -168,3 +168,17 @@ Deno.test("parseNetworkList() meets any input with a list or a FieldError", () =
     { numRuns: 2000 },
   );
 });
+
+Deno.test("parseNetworkList() bounds names and the length of a chain", () => {
+  const cases: Record<string, unknown> = {
+    "a long name": { name: "n".repeat(256), type: "x" },
+    "a long type": { name: "n", type: "x".repeat(256) },
+    "a long IPAM type": { name: "n", type: "x", ipam: { type: "é".repeat(128) } },
+    "many plugins": { name: "n", plugins: Array.from({ length: 33 }, () => ({ type: "x" })) },
+  };
+  for (const [name, given] of Object.entries(cases)) {
+    assert.throws(() => parseNetworkList(given, "config"), FieldError, name);
+  }
+  const most = { name: "n".repeat(255), plugins: Array(32).fill({ type: "x".repeat(255) }) };
+  assert.equal(parseNetworkList(most, "config").plugins.length, 32);
+});

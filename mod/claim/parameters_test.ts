@@ -197,3 +197,31 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
     });
   }
 });
+
+Deno.test("parseParameters() refuses what the journal could not give back as it was", async (t) => {
+  const nested = (depth: number) => JSON.parse("[".repeat(depth) + "]".repeat(depth));
+  const cases: Record<string, { given: unknown; says: RegExp }> = {
+    "__proto__ in a plugin": {
+      given: JSON.parse('{"config":{"name":"n","type":"x","__proto__":{"type":"y"}}}'),
+      says: /^p\.config\.__proto__: is not possible as a name$/,
+    },
+    "constructor in a list": {
+      given: { config: { ...config, plugins: [{ type: "x", a: [{ constructor: 1 }] }] } },
+      says: /^p\.config\.plugins\[0\]\.a\[0\]\.constructor: is not possible as a name$/,
+    },
+    "lists in lists": {
+      given: { config: { ...config, plugins: [{ type: "x", a: nested(5000) }] } },
+      says: /is nested too deeply: at most 32 levels are possible$/,
+    },
+  };
+  for (const [name, { given, says }] of Object.entries(cases)) {
+    await t.step(name, () => {
+      assert.throws(() => parseParameters(given, "p"), (error: Error) => {
+        assert.ok(error instanceof FieldError);
+        assert.match(error.message, says);
+        assert.ok(error.message.length < 500);
+        return true;
+      });
+    });
+  }
+});

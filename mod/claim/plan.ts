@@ -1,6 +1,17 @@
 import { type DeviceInterface, useInterface } from "./allocated_interface.ts";
 import type { Attachment, ClaimRef, Origin } from "./attachment.ts";
-import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
+import {
+  allocated,
+  array,
+  FieldError,
+  type Fields,
+  identity,
+  join,
+  object,
+  optional,
+  show,
+  text,
+} from "./field.ts";
 import { type NetworkOf, type Parameters, parseParameters } from "./parameters.ts";
 
 /** What a claim asks of this driver on this node. */
@@ -71,7 +82,7 @@ export function podsOf(claim: unknown): { name: string; uid: string }[] {
     const path = `status.reservedFor[${i}]`;
     const { resource, name, uid } = object(item, path);
     if (resource !== "pods") return [];
-    return [{ name: text(name, join(path, "name")), uid: text(uid, join(path, "uid")) }];
+    return [{ name: identity(name, join(path, "name")), uid: identity(uid, join(path, "uid")) }];
   });
 }
 
@@ -79,9 +90,9 @@ export function podsOf(claim: unknown): { name: string; uid: string }[] {
 export function claimRef(claim: unknown): ClaimRef {
   const metadata = object(object(claim, "the claim").metadata, "metadata");
   return {
-    namespace: text(metadata.namespace, "metadata.namespace"),
-    name: text(metadata.name, "metadata.name"),
-    uid: text(metadata.uid, "metadata.uid"),
+    namespace: identity(metadata.namespace, "metadata.namespace"),
+    name: identity(metadata.name, "metadata.name"),
+    uid: identity(metadata.uid, "metadata.uid"),
   };
 }
 
@@ -104,18 +115,18 @@ function attachments(devices: Fields, options: PlanOptions): Attachment[] {
     const path = `${ALLOCATION}.results[${i}]`;
     const result = object(item, path);
     if (result.driver !== driver) continue;
-    const request = text(result.request, join(path, "request"));
+    const request = allocated(result.request, join(path, "request"));
     try {
       if (result.adminAccess === true) {
         throw new FieldError(join(path, "adminAccess"), "this driver attaches nothing by it");
       }
       const { parameters, origin } = configs.for(request);
       const { ifName, network, pluginPaths, capabilityArgs } = parameters;
-      const device = text(result.device, join(path, "device"));
-      const shareID = optional(text, result.shareID, join(path, "shareID"));
+      const device = allocated(result.device, join(path, "device"));
+      const shareID = optional(allocated, result.shareID, join(path, "shareID"));
       planned.push({
         request,
-        pool: text(result.pool, join(path, "pool")),
+        pool: allocated(result.pool, join(path, "pool")),
         device,
         ...(shareID !== undefined && { shareID }),
         ifName: ifName ?? "",

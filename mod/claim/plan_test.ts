@@ -236,3 +236,29 @@ Deno.test("planClaim() gives the configuration the interface of the allocated de
     });
   }
 });
+
+Deno.test("planClaim() takes no names that could lead out of a folder or into CNI_ARGS", () => {
+  const names = [
+    "..",
+    "../x",
+    "a/b",
+    "a;K8S_POD_NAME=b",
+    "a=b",
+    "a b",
+    "a\0",
+    "\ud800",
+    "x".repeat(254),
+  ];
+  const good = aClaim([result("r")], [config("FromClaim", ["r"], parameters("n"))]);
+  for (const name of names) {
+    for (const key of ["namespace", "name", "uid"]) {
+      const claim = { ...good, metadata: { ...good.metadata, [key]: name } };
+      assert.throws(() => planClaim(claim, options), /is not the name or UID of an object/, name);
+    }
+    for (const key of ["name", "uid"]) {
+      const pod = { resource: "pods", name: "p", uid: "u", [key]: name };
+      const claim = { ...good, status: { ...good.status, reservedFor: [pod] } };
+      assert.throws(() => planClaim(claim, options), /is not the name or UID of an object/, name);
+    }
+  }
+});

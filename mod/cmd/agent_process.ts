@@ -2,7 +2,7 @@ import { Agent } from "../agent/agent.ts";
 import type { DeviceHealth } from "../agent/device_health.ts";
 import { Leadership } from "../agent/leadership.ts";
 import { NodeDevices } from "../agent/node_devices.ts";
-import type { Clock, Log, Sandbox } from "../agent/ports.ts";
+import type { Clock, Log } from "../agent/ports.ts";
 import { Seat } from "../agent/seat.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { NetworkFiles } from "../cni/network_files.ts";
@@ -21,13 +21,12 @@ import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
 import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
-import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { NriPlugin } from "../nri/plugin.ts";
 import { Loops } from "../observe/loops.ts";
 import { PrometheusMetrics } from "../observe/metrics.ts";
 import { Readiness, type Side } from "../observe/readiness.ts";
 import { describeAddress, serveObserved } from "../observe/server.ts";
-import type { PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
+import { nriHandlers } from "./nri_handlers.ts";
 import type { RunConfig } from "./run_config.ts";
 
 /** Plugins look up programs such as iptables by it; nothing else of the agent's environment reaches them. */
@@ -239,31 +238,6 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-}
-
-/** The runtime's events in the agent's words. */
-function nriHandlers(seat: Seat): NriHandlers {
-  return {
-    synchronize: (pods, containers) =>
-      seat.synchronize(
-        pods.map(toSandbox),
-        new Set(containers.map(({ podSandboxId }) => podSandboxId)),
-      ),
-    runPodSandbox: (pod) => seat.runPodSandbox(toSandbox(pod)),
-    stopPodSandbox: (pod) => seat.stopPodSandbox(pod.id),
-    removePodSandbox: (pod) => seat.stopPodSandbox(pod.id),
-    createContainer: (pod, container, signal) =>
-      seat.createContainer(toSandbox(pod), {
-        cdiDevices: container.cdiDevices.map(({ name }) => name),
-        signal,
-      }),
-  };
-}
-
-function toSandbox(pod: PodSandbox): Sandbox {
-  const { id, namespace, name, uid } = pod;
-  const netns = networkNamespace(pod);
-  return { id, pod: { namespace, name, uid }, ...(netns !== undefined && { netns }) };
 }
 
 async function* watchHealth(seat: Seat, signal: AbortSignal): AsyncGenerator<DeviceHealth[]> {

@@ -1,5 +1,6 @@
 import type { Log } from "../agent/ports.ts";
 import { removeDeadSockets } from "../dra/dead_sockets.ts";
+import { makeOwnFolder } from "../files/own_folder.ts";
 import { linkSysfs } from "../inventory/sysfs.ts";
 import { linkOwnNamespace } from "../netns/host_namespaces.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -10,7 +11,7 @@ import type { RunConfig } from "./run_config.ts";
  */
 export async function prepareNode(config: RunConfig, log: Log): Promise<void> {
   const { stateDir, sysfsDir: sysfs, kubeletDir, driverName: driver } = config;
-  await Deno.mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await makeOwnFolder(stateDir);
   linkOwnNamespace(stateDir);
   linkSysfs({ sysfs, stateDir });
   await removeDeadSockets({ kubeletDir, driver, log });

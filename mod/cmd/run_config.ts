@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
-import { parse as parseYaml } from "yaml";
 import type { InterfacePatterns } from "../inventory/offered_links.ts";
+import { join, show } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
+import { parseConfigYaml } from "./config_yaml.ts";
 import { readInterfacePatterns } from "./interface_patterns.ts";
 import { readPolicy } from "./policy_file.ts";
 import * as take from "./settings.ts";
@@ -275,7 +276,7 @@ export function parseRunConfig(argv: readonly string[], surroundings: Surroundin
       config[key] = setting.parse(text);
     } catch (error) {
       throw new UsageError(
-        `${source}: ${JSON.stringify(text)} is not possible; it takes ${(error as Error).message}`,
+        `${source}: ${show(text)} is not possible; it takes ${(error as Error).message}`,
       );
     }
   }
@@ -331,7 +332,7 @@ function readConfigFile(
 } {
   let content: unknown;
   try {
-    content = parseYaml(readFile(path), { version: "1.1", uniqueKeys: true }) ?? {};
+    content = parseConfigYaml(readFile(path)) ?? {};
   } catch (error) {
     throw new UsageError(`--config: ${path} cannot be read: ${(error as Error).message}`);
   }
@@ -341,12 +342,12 @@ function readConfigFile(
   const settings = new Map<string, string>();
   const { interfaces, policy, ...single } = content as Record<string, unknown>;
   for (const [key, value] of Object.entries(single)) {
-    if (!(key in SETTINGS)) {
+    if (!Object.hasOwn(SETTINGS, key)) {
       const known = [...Object.keys(SETTINGS), "interfaces", "policy"].join(", ");
-      throw new UsageError(`${path}: ${key} is not known; known are ${known}`);
+      throw new UsageError(`${path}: ${join("", key)} is not known; known are ${known}`);
     }
     if (!["string", "number", "boolean"].includes(typeof value)) {
-      throw new UsageError(`${path}: ${key}: ${JSON.stringify(value)} must be a single value`);
+      throw new UsageError(`${path}: ${key}: ${show(value)} must be a single value`);
     }
     settings.set(key, String(value));
   }

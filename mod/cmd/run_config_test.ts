@@ -243,3 +243,23 @@ Deno.test("the help names every flag and variable, and the tasks allow every var
     assert.ok(tasks.run.includes(name), `deno.json: tasks.run does not allow ${name}`);
   }
 });
+
+Deno.test("settings in the file that JavaScript gives meaning to are not known", () => {
+  for (const key of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
+    assert.throws(
+      () => parse(["--config", "/etc/config.yaml"], { file: `${key}: x` }),
+      /is not known; known are nodeName/,
+      key,
+    );
+  }
+});
+
+Deno.test("no path holds a NUL byte", () => {
+  for (const key of ["cniPath", "nriSocket", "stateDir", "cdiDir", "kubeletDir", "sysfsDir"]) {
+    assert.throws(
+      () => parse(["--config", "/etc/config.yaml"], { file: `${key}: "/a\\0b"` }),
+      /is not possible; it takes .*absolute path/,
+      key,
+    );
+  }
+});

@@ -41,8 +41,12 @@ export const podUid: Parse<string> = (text) => {
   throw new Error("a pod's UID, such as 4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55");
 };
 
+function isAbsolute(path: string): boolean {
+  return path.startsWith("/") && !path.includes("\0");
+}
+
 export const absolutePath: Parse<string> = (text) => {
-  if (text.startsWith("/") && !text.includes("\0")) return text;
+  if (isAbsolute(text)) return text;
   throw new Error("an absolute path");
 };
 
@@ -61,13 +65,13 @@ export const listenAddress: Parse<{ readonly hostname: string; readonly port: nu
 };
 
 export const socketPath: Parse<string> = (text) => {
-  if (text.startsWith("/") && new TextEncoder().encode(text).length <= 107) return text;
+  if (isAbsolute(text) && new TextEncoder().encode(text).length <= 107) return text;
   throw new Error("an absolute path of at most 107 bytes");
 };
 
 export const searchPath: Parse<readonly string[]> = (text) => {
   const folders = text.split(":");
-  if (folders.every((folder) => folder.startsWith("/"))) return folders;
+  if (folders.every(isAbsolute)) return folders;
   throw new Error("absolute paths, with ':' between them");
 };
 

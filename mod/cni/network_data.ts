@@ -4,6 +4,9 @@ import { toCurrent } from "./result.ts";
 
 /** What the API server takes in `networkData.ips`. */
 const IPS_LIMIT = 16;
+/** And in `interfaceName` and `hardwareAddress`, in bytes. */
+const NAME_LIMIT = 256;
+const MAC_LIMIT = 128;
 
 interface Interface {
   readonly name?: unknown;
@@ -33,10 +36,15 @@ export function networkData(
   const name = chosen?.link.name;
   const mac = chosen?.link.mac;
   return {
-    interfaceName: typeof name === "string" && name !== "" ? name : ifName,
-    ...(typeof mac === "string" && mac !== "" && { hardwareAddress: mac.toLowerCase() }),
+    interfaceName: fits(name, NAME_LIMIT) ? name : ifName,
+    ...(fits(mac, MAC_LIMIT) && { hardwareAddress: mac.toLowerCase() }),
     ips: addresses((Array.isArray(ips) ? ips : []) as Ip[], { all, chosen: chosen?.index }),
   };
+}
+
+function fits(value: unknown, most: number): value is string {
+  if (typeof value !== "string" || value === "") return false;
+  return new TextEncoder().encode(value.toLowerCase()).length <= most;
 }
 
 function addresses(

@@ -93,3 +93,11 @@ Deno.test("networkData() keeps to the 16 addresses that the API server takes", (
   const ips = Array.from({ length: 20 }, (_, i) => ({ address: `10.0.0.${i}/24` }));
   assert.equal(networkData({ cniVersion: "1.0.0", ips }, { ifName: "net1" }).ips?.length, 16);
 });
+
+Deno.test("networkData() leaves out names and addresses that the API server would refuse", () => {
+  const result = {
+    cniVersion: "1.0.0",
+    interfaces: [{ name: "n".repeat(257), mac: "0".repeat(129), sandbox: "/x" }],
+  };
+  assert.deepEqual(networkData(result, { ifName: "net1" }), { interfaceName: "net1", ips: [] });
+});

@@ -26,6 +26,8 @@ export function parseResult(json: unknown, version: string): CniResult {
     if (!Array.isArray(value)) throw new Error(`the result's ${list} is not a list`);
     value.forEach((item, i) => asObject(item, `the result's ${list}[${i}]`));
   }
+  // Kept as they came, and read again for each conversion: so they must be well formed now.
+  if (isOld(cniVersion)) fromOld({ ...fields, cniVersion });
   return { ...fields, cniVersion };
 }
 
@@ -87,7 +89,8 @@ function fromOld(result: CniResult): Fields {
     if (value === undefined || value === null) continue;
     const { ip, gateway, routes: own } = asObject(value, `the result's ip${family}`);
     ips.push({ version: family, address: ip, ...(gateway !== undefined && { gateway }) });
-    for (const route of asList(own)) {
+    for (const [i, item] of asList(own).entries()) {
+      const route = asObject(item, `the result's ip${family}.routes[${i}]`);
       // A route without a gateway of its own goes by that of its address.
       routes.push(
         route.gw === undefined && gateway !== undefined ? { ...route, gw: gateway } : route,

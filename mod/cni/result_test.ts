@@ -135,3 +135,14 @@ Deno.test("atLeast() compares versions by age", () => {
   assert.equal(atLeast("0.4.0", "0.4.0"), true);
   assert.equal(atLeast("1.1.0", "0.4.0"), true);
 });
+
+Deno.test("parseResult() refuses routes of old versions that are no objects", () => {
+  const result = {
+    cniVersion: "0.2.0",
+    ip4: { ip: "10.0.0.2/24", routes: [{ dst: "0.0.0.0/0" }, null] },
+  };
+  assert.throws(
+    () => parseResult(result, "0.2.0"),
+    /the result's ip4\.routes\[1\] is not an object/,
+  );
+});

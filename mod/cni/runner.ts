@@ -7,7 +7,7 @@ import type {
   ValidAttachment,
 } from "../agent/ports.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
-import { CniError, type Command } from "./error.ts";
+import { CniError, type Command, shortened } from "./error.ts";
 import { assertRuntimeConfig, environment, stdin } from "./invocation.ts";
 import { networkData } from "./network_data.ts";
 import type { PluginCall, Plugins } from "./plugins.ts";
@@ -225,6 +225,6 @@ async function all<T>(items: readonly T[], call: (item: T) => Promise<unknown>):
   }
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) {
-    throw new AggregateError(errors, errors.map(({ message }) => message).join("; "));
+    throw new AggregateError(errors, shortened(errors.map(({ message }) => message).join("; ")));
   }
 }

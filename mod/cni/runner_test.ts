@@ -505,3 +505,32 @@ Deno.test("types() names the programs of all folders once, and nothing else", as
     for (const folder of [one, two]) await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("what a plugin says at length is shortened, its beginning and its end stay", async (t) => {
+  const msg = `begins ${"x".repeat(100_000)} ends`;
+  const network = { ...chain, plugins: [{ type: "first" }, { type: "second" }] };
+  const fails = () => ({
+    code: 1,
+    stdout: new TextEncoder().encode(JSON.stringify({ code: 11, msg, details: msg })),
+    stderr: "",
+  });
+  const short = (error: Error) => {
+    assert.match(error.message, /begins x+/);
+    assert.match(error.message, /ends$/);
+    assert.ok(error.message.length < 5_000, `${error.message.length} characters`);
+    return true;
+  };
+  await t.step(
+    "one plugin",
+    () =>
+      withPlugins(fails, (runner) => assert.rejects(runner.add(network, runtime, never), short)),
+  );
+  await t.step(
+    "all plugins of a chain",
+    () =>
+      withPlugins(
+        fails,
+        (runner) => assert.rejects(runner.del(network, runtime, undefined, never), short),
+      ),
+  );
+});

@@ -11,6 +11,7 @@ import type {
   NodeUnprepareResourcesResponse,
 } from "../../proto/gen/dra/dra_v1_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
+import { IDENTITY, show } from "../claim/field.ts";
 
 /** A device that was prepared for a claim. */
 export interface PreparedDevice {
@@ -40,12 +41,19 @@ export interface DraHandlers {
   ): Promise<ReadonlyMap<string, { readonly error?: string }>>;
 }
 
+/** Claims of one call: those of one pod. */
+const MOST_CLAIMS = 256;
+/** Calls under way at once: more than pods start or end on a node at one time. */
+const MOST_CALLS = 1024;
+
 const NO_ANSWER = "the driver gave no answer for this claim";
 
 /** The DRAPlugin service. v1 and v1beta1 differ in a field that the other's encoder leaves out. */
 export function draService(handlers: DraHandlers): UntypedServiceImplementation {
+  const underWay = { calls: 0 };
   return {
     nodePrepareResources: unary<NodePrepareResourcesRequest, NodePrepareResourcesResponse>(
+      underWay,
       async ({ claims }, signal) => {
         const outcomes = await settled(claims, (refs) => handlers.prepare(refs, signal));
         return {
@@ -59,6 +67,7 @@ export function draService(handlers: DraHandlers): UntypedServiceImplementation 
       },
     ),
     nodeUnprepareResources: unary<NodeUnprepareResourcesRequest, NodeUnprepareResourcesResponse>(
+      underWay,
       async ({ claims }, signal) => {
         const outcomes = await settled(claims, (refs) => handlers.unprepare(refs, signal));
         return {
@@ -82,6 +91,33 @@ function toDevice({ requestNames, pool, device, cdiDeviceIds, shareID }: Prepare
   };
 }
 
+/** What a kubelet cannot mean: it would make files of any name, and any number of requests. */
+function assertClaims(claims: readonly ClaimRef[]): void {
+  if (claims.length > MOST_CLAIMS) {
+    throw new CallError(
+      status.INVALID_ARGUMENT,
+      `the call names ${claims.length} claims; at most ${MOST_CLAIMS} are possible`,
+    );
+  }
+  for (const { namespace, name, uid } of claims) {
+    const wrong = [namespace, name, uid].find((value) => !IDENTITY.test(value));
+    if (wrong === undefined) continue;
+    throw new CallError(
+      status.INVALID_ARGUMENT,
+      `${show(wrong)} is not the namespace, name or UID of a claim`,
+    );
+  }
+}
+
+/** A call that is answered with a status of its own. */
+class CallError extends Error {
+  override readonly name = "CallError";
+
+  constructor(readonly code: status, message: string) {
+    super(message);
+  }
+}
+
 function byUid<T>(claims: readonly ClaimRef[], make: (uid: string) => T): Record<string, T> {
   return Object.fromEntries(claims.map(({ uid }) => [uid, make(uid)]));
 }
@@ -101,16 +137,25 @@ async function settled<T>(
 }
 
 /** A unary method whose signal is aborted when the caller cancels or its deadline passes. */
-function unary<Request, Response>(
+function unary<Request extends { readonly claims: readonly ClaimRef[] }, Response>(
+  underWay: { calls: number },
   run: (request: Request, signal: AbortSignal) => Promise<Response>,
 ) {
   return async (call: ServerUnaryCall<Request, Response>, callback: sendUnaryData<Response>) => {
     const cancelled = new AbortController();
     call.on("cancelled", () => cancelled.abort(new Error("the kubelet cancelled the call")));
+    underWay.calls++;
     try {
+      if (underWay.calls > MOST_CALLS) {
+        throw new CallError(status.RESOURCE_EXHAUSTED, `${MOST_CALLS} calls are under way already`);
+      }
+      assertClaims(call.request.claims);
       callback(null, await run(call.request, cancelled.signal));
     } catch (error) {
-      callback({ code: status.INTERNAL, details: String(error) });
+      const code = error instanceof CallError ? error.code : status.INTERNAL;
+      callback({ code, details: error instanceof Error ? error.message : String(error) });
+    } finally {
+      underWay.calls--;
     }
   };
 }

@@ -35,7 +35,8 @@ export function healthService(
       try {
         for await (const devices of source.watchHealth(until)) {
           if (until.aborted) break;
-          stream.write(toResponse(devices));
+          // A kubelet that does not read gets the next list when it does.
+          if (!stream.write(toResponse(devices))) await drained(stream, until);
         }
       } catch (error) {
         if (!until.aborted) log.warn("the health stream broke", { error: String(error) });
@@ -55,4 +56,17 @@ function toResponse(devices: readonly DeviceHealth[]): NodeWatchResourcesRespons
       message,
     })),
   } as unknown as NodeWatchResourcesResponse;
+}
+
+function drained(stream: ServerWritableStream<unknown, unknown>, signal: AbortSignal) {
+  return new Promise<void>((resolve) => {
+    const done = () => {
+      stream.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    stream.once("drain", done);
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+  });
 }

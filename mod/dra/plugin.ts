@@ -7,6 +7,7 @@ import { DRAResourceHealth as HealthV1 } from "../../proto/gen/dra/health_v1_pb.
 import { DRAResourceHealth as HealthV1Alpha1 } from "../../proto/gen/dra/health_v1alpha1_pb.ts";
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
 import type { Clock, Log } from "../agent/ports.ts";
+import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
 import { GrpcServer } from "../grpc/server.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
@@ -14,6 +15,8 @@ import { registrationService } from "./registration_service.ts";
 
 /** What the kernel takes as the path of a unix socket, in bytes. */
 export const SOCKET_PATH_LIMIT = 107;
+/** A call names the claims of one pod, each in less than a kilobyte; in bytes. */
+const MESSAGE_LIMIT = 256 * 1024;
 /** How often it is looked whether the sockets are still there, in milliseconds. */
 const WATCH_INTERVAL = 2_000;
 
@@ -95,7 +98,7 @@ export class DraPlugin {
   /** Resolves when both sockets listen; waits for the kubelet's folder where it is not there yet. */
   async start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
-    await Deno.mkdir(dirname(this.#paths.service), { recursive: true, mode: 0o700 });
+    await this.#secureFolders();
     // The kubelet calls as soon as it sees the registry socket.
     await this.#service.listen();
     await this.#registry.listen();
@@ -116,6 +119,13 @@ export class DraPlugin {
     await this.#service.close();
   }
 
+  /** Whoever could lead them elsewhere would take the kubelet's calls. */
+  async #secureFolders(): Promise<void> {
+    await Deno.mkdir(dirname(this.#paths.registry), { recursive: true, mode: 0o700 });
+    await assertRealFolder(dirname(this.#paths.registry));
+    await makeOwnFolder(dirname(this.#paths.service));
+  }
+
   async #awaitFolder(folder: string): Promise<void> {
     const { clock, log } = this.#options;
     for (let said = false; !await exists(folder); said = true) {
@@ -134,7 +144,7 @@ export class DraPlugin {
         log.warn("a DRA socket was removed; making it again", { socket: server.path });
         if (server === this.#registry) onRegistered?.(false);
         try {
-          await Deno.mkdir(dirname(server.path), { recursive: true, mode: 0o700 });
+          await this.#secureFolders();
           await server.listen();
         } catch (error) {
           log.warn("cannot make the DRA socket again yet", {
@@ -169,7 +179,7 @@ class SocketServer {
     this.#server = undefined;
     await assertSocketOrNothing(this.path);
     const server = new GrpcServer(this.path, this.#services, {
-      "grpc.max_receive_message_length": 4 * 1024 * 1024,
+      "grpc.max_receive_message_length": MESSAGE_LIMIT,
     });
     this.#identity = await identity(this.path);
     this.#server = server;

@@ -302,3 +302,79 @@ Deno.test("a request with the kubelet's encoded :authority is answered", () =>
       client.close();
     }
   }));
+
+Deno.test("a call that no kubelet can mean is refused before the driver hears of it", async (t) => {
+  const one = claims[0]!;
+  const cases: Record<string, { claims: ClaimRef[]; says: RegExp }> = {
+    "a UID that leads elsewhere": {
+      claims: [{ ...one, uid: "../../x" }],
+      says: /INVALID_ARGUMENT: "\.\.\/\.\.\/x" is not the namespace, name or UID of a claim/,
+    },
+    "a UID longer than a file's name": {
+      claims: [{ ...one, uid: "x".repeat(300) }],
+      says: /INVALID_ARGUMENT: "x+…/,
+    },
+    "no name": { claims: [{ ...one, name: "" }], says: /INVALID_ARGUMENT: "" is not/ },
+    "a namespace with a NUL byte": {
+      claims: [{ ...one, namespace: "a\0b" }],
+      says: /INVALID_ARGUMENT/,
+    },
+    "more claims than a pod has": {
+      claims: Array.from({ length: 257 }, (_, i) => ({ ...one, uid: `u${i}` })),
+      says: /INVALID_ARGUMENT: the call names 257 claims; at most 256 are possible/,
+    },
+    "a message of a megabyte": {
+      claims: Array.from({ length: 5000 }, () => ({ ...one, name: "n".repeat(200) })),
+      says: /RESOURCE_EXHAUSTED/,
+    },
+  };
+  await withPlugin({}, async ({ kubelet, handlers }) => {
+    await kubelet.registered(driver);
+    for (const [name, { claims, says }] of Object.entries(cases)) {
+      await t.step(name, async () => {
+        await assert.rejects(kubelet.prepare(driver, claims), says);
+        await assert.rejects(kubelet.unprepare(driver, claims), says);
+      });
+    }
+    assert.deepEqual(handlers.batches, []);
+    assert.equal((await kubelet.prepare(driver, [one]))[one.uid]?.error, "");
+  });
+});
+
+Deno.test("a link in place of a socket's folder is refused", async (t) => {
+  for (const place of ["plugins", "registry"]) {
+    await t.step(place, async () => {
+      const kubeletDir = await Deno.makeTempDir();
+      const elsewhere = await Deno.makeTempDir({ dir: kubeletDir });
+      await Deno.mkdir(join(kubeletDir, "plugins"));
+      if (place === "plugins") {
+        await Deno.mkdir(join(kubeletDir, "plugins_registry"));
+        await Deno.symlink(elsewhere, join(kubeletDir, "plugins", driver));
+      } else {
+        await Deno.symlink(elsewhere, join(kubeletDir, "plugins_registry"));
+      }
+      const options = { driver, kubeletDir, log: new FakeLog(), clock };
+      const plugin = new DraPlugin(options, new FakeHandlers());
+      await assert.rejects(plugin.start(), /is a symbolic link, which is not followed/);
+      await plugin.stop();
+      assert.deepEqual([...Deno.readDirSync(elsewhere)], []);
+      await Deno.remove(kubeletDir, { recursive: true });
+    });
+  }
+});
+
+Deno.test("the driver's folder is closed to others, its sockets too", async () => {
+  const kubeletDir = await Deno.makeTempDir();
+  const { service, registry } = socketPaths({ kubeletDir, driver });
+  await Deno.mkdir(join(kubeletDir, "plugins_registry"));
+  await Deno.mkdir(join(kubeletDir, "plugins", driver), { recursive: true });
+  await Deno.chmod(join(kubeletDir, "plugins", driver), 0o777);
+  const options = { driver, kubeletDir, log: new FakeLog(), clock };
+  const plugin = new DraPlugin(options, new FakeHandlers());
+  await plugin.start();
+  const mode = async (path: string) => (await Deno.lstat(path)).mode! & 0o777;
+  assert.equal(await mode(join(kubeletDir, "plugins", driver)), 0o700);
+  assert.deepEqual([await mode(service), await mode(registry)], [0o600, 0o600]);
+  await plugin.stop();
+  await Deno.remove(kubeletDir, { recursive: true });
+});

@@ -9,6 +9,15 @@ import { serviceDefinition } from "./service.ts";
 import { listenUnix } from "../unix/listen.ts";
 import { unixStream } from "../unix/stream.ts";
 
+/** Connections at once: a kubelet has one or two. */
+const MOST_CONNECTIONS = 32;
+/** Calls at once on one connection. */
+const MOST_CALLS = 128;
+/** What one connection may hold of requests and answers that were not taken, in MiB. */
+const SESSION_MEMORY = 16;
+/** Between two tries to accept, when the process or the machine has no descriptor left, in milliseconds. */
+const ACCEPT_PAUSE = 100;
+
 /** How long running calls may take when the server closes, in milliseconds. */
 const GRACE = 60_000;
 
@@ -18,6 +27,7 @@ export class GrpcServer {
   readonly #listener: Deno.UnixListener;
   readonly #accepting: Promise<void>;
   #listening = true;
+  #connections = 0;
 
   /** Listens at once, in place of what stood at the path. @throws what Deno.listen throws */
   constructor(
@@ -25,7 +35,11 @@ export class GrpcServer {
     services: readonly (readonly [DescService, UntypedServiceImplementation])[],
     options: ServerOptions = {},
   ) {
-    this.#server = new Server(options);
+    this.#server = new Server({
+      "grpc.max_concurrent_streams": MOST_CALLS,
+      "grpc-node.max_session_memory": SESSION_MEMORY,
+      ...options,
+    });
     for (const [service, implementation] of services) {
       this.#server.addService(serviceDefinition(service), implementation);
     }
@@ -55,12 +69,21 @@ export class GrpcServer {
 
   async #accept(): Promise<void> {
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    try {
-      for await (const connection of this.#listener) {
-        injector.injectConnection(unixStream(connection));
+    while (this.#listening) {
+      try {
+        const connection = await this.#listener.accept();
+        if (this.#connections >= MOST_CONNECTIONS) {
+          connection.close();
+          continue;
+        }
+        this.#connections++;
+        const stream = unixStream(connection);
+        stream.once("close", () => this.#connections--);
+        injector.injectConnection(stream);
+      } catch {
+        // Closed from this side; or no descriptor is left, which must not end the agent.
+        if (this.#listening) await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE));
       }
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
     }
   }
 }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Clock, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
+import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
 
 /** Folder of the state folder in which requests and answers stand. */
 const FOLDER = "requests";
@@ -35,7 +36,7 @@ export async function requestForget(
   },
 ): Promise<ForgetAnswer | undefined> {
   const folder = join(stateDir, FOLDER);
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeOwnFolder(folder);
   const id = crypto.randomUUID();
   await writeDurably(join(folder, `${id}${REQUEST}`), JSON.stringify({ claim }) + "\n");
   const path = join(folder, `${id}${ANSWER}`);
@@ -112,9 +113,12 @@ async function removeOld(path: string, now: Date): Promise<void> {
   if (mtime && now.getTime() - mtime.getTime() > ANSWER_LIFE) await removeDurably(path);
 }
 
+/** Of files only: a link may lead anywhere, and who reads a pipe may wait for ever. */
 async function names(folder: string): Promise<string[]> {
   try {
-    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).toSorted();
+    await assertRealFolder(folder);
+    const entries = await Array.fromAsync(Deno.readDir(folder));
+    return entries.filter(({ isFile }) => isFile).map(({ name }) => name).toSorted();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw error;

@@ -2,12 +2,15 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { AttachmentRecord, ClaimRecord, Journal, Loaded, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
+import { makeOwnFolder } from "../files/own_folder.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
 
 const CLAIMS = "claims";
 const ATTACHMENTS = "attachments";
 /** Ends the name of a file that cannot be understood. */
 const ASIDE = ".corrupt";
+/** A plugin's result is at most 1 MiB, and stands here with indentation. */
+const RECORD_LIMIT = 8 * 1024 * 1024;
 
 /**
  * The agent's records as files in its state folder: one small JSON file a record, which a person
@@ -27,10 +30,16 @@ export class FileJournal implements Journal {
 
   async load(): Promise<Loaded> {
     for (const kind of [CLAIMS, ATTACHMENTS]) {
-      await Deno.mkdir(join(this.#folder, kind), { recursive: true, mode: 0o700 });
+      await makeOwnFolder(join(this.#folder, kind));
     }
-    const claims = await this.#loadAll(CLAIMS, parseClaimRecord);
-    const attachments = await this.#loadAll(ATTACHMENTS, parseAttachmentRecord);
+    const claims = await this.#loadAll(CLAIMS, {
+      parse: parseClaimRecord,
+      fileOf: ({ claim }) => claimFile(claim.uid),
+    });
+    const attachments = await this.#loadAll(ATTACHMENTS, {
+      parse: parseAttachmentRecord,
+      fileOf: attachmentFile,
+    });
     return {
       claims: claims.records,
       attachments: attachments.records,
@@ -79,12 +88,15 @@ export class FileJournal implements Journal {
   /** The records of a kind, and the names of files that cannot be understood. */
   async #loadAll<T>(
     kind: string,
-    parse: (json: unknown) => T,
+    { parse, fileOf }: {
+      readonly parse: (json: unknown) => T;
+      readonly fileOf: (record: T) => string;
+    },
   ): Promise<{ records: T[]; unreadable: string[] }> {
     const records: T[] = [];
     const unreadable: string[] = [];
     const folder = join(this.#folder, kind);
-    for await (const { name } of Deno.readDir(folder)) {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (name.endsWith(".tmp")) {
         // A write that a crash cut off: what it was to replace still stands. A disk that takes
@@ -92,7 +104,12 @@ export class FileJournal implements Journal {
         await Deno.remove(path).catch((error) => this.#say("cannot remove a file", path, error));
       } else if (name.endsWith(".json")) {
         try {
-          records.push(parse(JSON.parse(await Deno.readTextFile(path))));
+          // Neither a link, which may lead anywhere, nor a pipe, whose reader would wait for ever.
+          if (!isFile) throw new Error("it is no file of its own");
+          const record = parse(JSON.parse(await readSmall(path)));
+          // By another name it could neither be replaced nor removed.
+          if (fileOf(record) !== name) throw new Error(`its name must be ${fileOf(record)}`);
+          records.push(record);
         } catch (error) {
           unreadable.push(name);
           await this.#putAside(path, error);
@@ -110,10 +127,10 @@ export class FileJournal implements Journal {
     const records: T[] = [];
     const folder = join(this.#folder, kind);
     try {
-      for await (const { name } of Deno.readDir(folder)) {
-        if (!name.startsWith(prefix) || !name.endsWith(".json")) continue;
+      for await (const { name, isFile } of Deno.readDir(folder)) {
+        if (!isFile || !name.startsWith(prefix) || !name.endsWith(".json")) continue;
         try {
-          records.push(parse(JSON.parse(await Deno.readTextFile(join(folder, name)))));
+          records.push(parse(JSON.parse(await readSmall(join(folder, name)))));
         } catch {
           continue;
         }
@@ -140,6 +157,13 @@ export class FileJournal implements Journal {
   #say(what: string, file: string, error: unknown): void {
     this.#log.warn(what, { file, error: message(error) });
   }
+}
+
+/** @throws Error for a file that is longer than any record */
+async function readSmall(path: string): Promise<string> {
+  const { size } = await Deno.lstat(path);
+  if (size > RECORD_LIMIT) throw new Error(`it has ${size} bytes, more than any record`);
+  return await Deno.readTextFile(path);
 }
 
 /** UIDs are UUIDs; whatever else comes cannot lead out of the folder. */

@@ -102,7 +102,8 @@ Deno.test("FileJournal cannot be led out of its folder by a UID", () =>
     }
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assert.deepEqual(names, ["attachments", "claims"]);
-    assert.equal((await opened(folder, log)).loaded.claims.length, 6);
+    // Nor is such a UID, which no API server gave, taken up again.
+    assert.deepEqual((await opened(folder, log)).loaded, { claims: [], attachments: [] });
   }));
 
 Deno.test("FileJournal puts a broken record aside, reports it and loads the rest", async (t) => {
@@ -124,6 +125,29 @@ Deno.test("FileJournal puts a broken record aside, reports it and loads the rest
       content: JSON.stringify({ version: 1, ...claimRecord, claim: { namespace: "a", name: "b" } }),
       says: /claim\.uid/,
     },
+    "with an interface name that leads elsewhere": {
+      content: JSON.stringify({
+        version: 1,
+        ...claimRecord,
+        attachments: [anAttachment("../../x")],
+      }),
+      says: /attachments\.0\.ifName: is no name of an interface/,
+    },
+    "with a plugin that is a path": {
+      content: JSON.stringify({
+        version: 1,
+        ...claimRecord,
+        attachments: [anAttachment("net1", {
+          network: { cniVersion: "1.0.0", name: "n", plugins: [{ type: "../sh" }] },
+        })],
+      }),
+      says: /attachments\.0\.network\.plugins\.0\.type/,
+    },
+    "under a name that is not its own": {
+      content: JSON.stringify({ version: 1, ...claimRecord, claim: { ...claim, uid: "other" } }),
+      says: /its name must be other\.json/,
+    },
+    "longer than any record": { content: " ".repeat(9 * 1024 * 1024), says: /has 9437184 bytes/ },
   };
   for (const [name, { content, says }] of Object.entries(cases)) {
     await t.step(name, () =>
@@ -190,4 +214,55 @@ Deno.test("FileJournal does not follow a link planted at the temporary name", ()
     await Deno.symlink(target, join(folder, "claims", `${claim.uid}.json.tmp`));
     await journal.putClaim(claimRecord);
     assert.equal(await Deno.readTextFile(target), "untouched");
+  }));
+
+Deno.test("FileJournal refuses what is planted in its folders, and starts", async (t) => {
+  const plant: Record<string, (path: string, folder: string) => Promise<unknown>> = {
+    "a link": async (path, folder) => {
+      const target = join(folder, "elsewhere.json");
+      await Deno.writeTextFile(target, JSON.stringify({ version: 1, ...claimRecord }));
+      await Deno.symlink(target, path);
+    },
+    // Whoever opens it would wait for ever.
+    "a pipe": (path) => new Deno.Command("mkfifo", { args: [path] }).output(),
+    "a folder": (path) => Deno.mkdir(join(path, "full"), { recursive: true }),
+  };
+  for (const [name, put] of Object.entries(plant)) {
+    await t.step(`${name} in place of a record`, () =>
+      withFolder(async (folder, log) => {
+        await opened(folder, log);
+        await put(join(folder, "claims", `${claim.uid}.json`), folder);
+        assert.deepEqual((await opened(folder, log)).loaded.claims, []);
+        assert.match(log.lines.join(), /error a record cannot be understood and was put aside/);
+      }));
+  }
+  await t.step(
+    "a folder that is in the way of what is put aside",
+    () =>
+      withFolder(async (folder, log) => {
+        await opened(folder, log);
+        await Deno.writeTextFile(join(folder, "claims", "x.json"), "");
+        await Deno.mkdir(join(folder, "claims", "x.json.corrupt", "full"), { recursive: true });
+        await Deno.mkdir(join(folder, "claims", "y.json.tmp", "full"), { recursive: true });
+        assert.deepEqual((await opened(folder, log)).loaded.claims, []);
+        assert.match(log.lines.join(), /is in the way and cannot be removed/);
+      }),
+  );
+  for (const kind of ["claims", "attachments"]) {
+    await t.step(`a link in place of the folder ${kind}`, () =>
+      withFolder(async (folder, log) => {
+        const elsewhere = await Deno.makeTempDir({ dir: folder });
+        await Deno.symlink(elsewhere, join(folder, kind));
+        await assert.rejects(opened(folder, log), /is a symbolic link, which is not followed/);
+        assert.deepEqual([...Deno.readDirSync(elsewhere)], []);
+      }));
+  }
+});
+
+Deno.test("FileJournal closes folders that were open to others", () =>
+  withFolder(async (folder, log) => {
+    await Deno.mkdir(join(folder, "claims"));
+    await Deno.chmod(join(folder, "claims"), 0o777);
+    await opened(folder, log);
+    assert.equal((await Deno.stat(join(folder, "claims"))).mode! & 0o777, 0o700);
   }));

@@ -46,15 +46,37 @@ class FileLock {
 
   take(): boolean {
     if (this.#file) return true;
-    const file = Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    this.#assertNoLink();
+    const file = this.#open();
     if (file.tryLockSync(true)) this.#file = file;
     else file.close();
     return this.#file !== undefined;
   }
 
+  /** A disk that takes nothing at the moment has the file from an earlier start; that can be locked. */
+  #open(): Deno.FsFile {
+    try {
+      return Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EROFS") throw error;
+      return Deno.openSync(this.#path);
+    }
+  }
+
   release(): void {
     this.#file?.close();
     this.#file = undefined;
+  }
+
+  /** One that was planted would have the agent make or hold a file elsewhere. */
+  #assertNoLink(): void {
+    try {
+      if (Deno.lstatSync(this.#path).isFile) return;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
+      throw error;
+    }
+    throw new Error(`${this.#path} is no file of its own: remove it`);
   }
 
   /** By another. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { LeadLocks } from "./lead_locks.ts";
 
 Deno.test("one agent has the lead, and one stands next; both are free again when their agents go", async () => {
@@ -52,6 +53,18 @@ Deno.test("an agent that is killed has the lead no more", async () => {
     assert.equal(locks.take(), true);
   } finally {
     locks.release();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("LeadLocks makes no file by a link that was planted", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const elsewhere = join(folder, "elsewhere");
+    await Deno.symlink(elsewhere, join(folder, "lead.lock"));
+    assert.throws(() => new LeadLocks(folder).take(), /lead\.lock is no file of its own/);
+    await assert.rejects(Deno.lstat(elsewhere), Deno.errors.NotFound);
+  } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });

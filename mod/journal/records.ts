@@ -1,18 +1,25 @@
 import * as v from "valibot";
 import type { AttachmentRecord, ClaimRecord } from "../agent/ports.ts";
+import { IDENTITY } from "../claim/field.ts";
+import { parseInterfaceName } from "../claim/interface_names.ts";
 
 /** Raised when a record changes so that an earlier agent would misread it. */
 export const RECORD_VERSION = 1;
 
 const text = v.pipe(v.string(), v.minLength(1));
-const claim = v.object({ namespace: text, name: text, uid: text });
-const plugin = v.looseObject({ type: text });
+/** What goes into file names and to plugins is checked again: DEL could not be done with it otherwise. */
+const identity = v.pipe(v.string(), v.regex(IDENTITY));
+const ifName = v.pipe(v.string(), v.check(isInterfaceName, "is no name of an interface"));
+const claim = v.object({ namespace: identity, name: identity, uid: identity });
+const plugin = v.looseObject({
+  type: v.pipe(text, v.regex(/^[^/\0]+$/), v.notValue("."), v.notValue("..")),
+});
 const attachment = v.object({
   request: text,
   pool: text,
   device: text,
   shareID: v.optional(text),
-  ifName: text,
+  ifName,
   ifNameGiven: v.boolean(),
   network: v.looseObject({
     cniVersion: text,
@@ -29,7 +36,7 @@ const attachment = v.object({
 const claimRecord = v.object({
   version: v.literal(RECORD_VERSION),
   claim,
-  pods: v.array(v.object({ name: text, uid: text })),
+  pods: v.array(v.object({ name: identity, uid: identity })),
   shareable: v.boolean(),
   attachments: v.array(attachment),
 });
@@ -37,8 +44,8 @@ const attachmentRecord = v.object({
   version: v.literal(RECORD_VERSION),
   claim,
   sandbox: v.object({
-    id: text,
-    pod: v.object({ namespace: text, name: text, uid: text }),
+    id: identity,
+    pod: v.object({ namespace: identity, name: identity, uid: identity }),
     netns: v.optional(text),
   }),
   attachment,
@@ -57,6 +64,14 @@ const attachmentRecord = v.object({
     since: text,
   })),
 });
+
+function isInterfaceName(name: string): boolean {
+  try {
+    return parseInterfaceName(name, "") === name;
+  } catch {
+    return false;
+  }
+}
 
 /** Throws an Error that names the path of what is wrong. */
 export function parseClaimRecord(json: unknown): ClaimRecord {

@@ -15,6 +15,12 @@ export interface Socket {
 
 /** More than this waiting to be read on one connection means that nobody reads it. */
 const QUEUE_LIMIT = 64 * 1024 * 1024;
+/** What a piece costs besides its bytes, about: many empty ones must not go unnoticed. */
+const PIECE_COST = 64;
+/** More than this waiting to be written means that the other side does not read. */
+const WRITE_LIMIT = 16 * 1024 * 1024;
+/** What waits costs more than its bytes, about this much: short answers are many. */
+const WRITE_COST = 4096;
 const READ_SIZE = 64 * 1024;
 
 /** Several connections over one socket. Frames for connections that were not opened are dropped. */
@@ -22,7 +28,11 @@ export class Mux {
   readonly #socket: Socket;
   readonly #inboxes = new Map<number, Inbox>();
   #writing: Promise<void> = Promise.resolve();
+  /** Bytes that wait to be written. */
+  #unwritten = 0;
   #closed = false;
+  /** Gives up the write that is under way. */
+  #breakOff = () => {};
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -61,6 +71,7 @@ export class Mux {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
+    this.#breakOff();
     for (const inbox of this.#inboxes.values()) inbox.end();
   }
 
@@ -75,14 +86,26 @@ export class Mux {
   }
 
   #write(bytes: Uint8Array): Promise<void> {
+    const cost = bytes.length + WRITE_COST;
+    this.#unwritten += cost;
+    // The reading side then ends, and the session with it.
+    if (this.#unwritten > WRITE_LIMIT) this.close();
     const written = this.#writing.then(async () => {
-      if (this.#closed) throw new Error("the connection is closed");
       for (let offset = 0; offset < bytes.length;) {
-        offset += await this.#socket.write(bytes.subarray(offset));
+        if (this.#closed) throw new Error("the connection is closed");
+        offset += await this.#writeSome(bytes.subarray(offset));
       }
-    });
+    }).finally(() => this.#unwritten -= cost);
     this.#writing = written.catch(() => {});
     return written;
+  }
+
+  /** Closing the socket does not end a write that the other side keeps waiting, and all waits behind it. */
+  #writeSome(bytes: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#breakOff = () => reject(new Error("the connection is closed"));
+      this.#socket.write(bytes).then(resolve, reject);
+    });
   }
 }
 
@@ -95,7 +118,7 @@ class Inbox implements AsyncIterable<Uint8Array> {
 
   put(piece: Uint8Array): void {
     if (this.#ended) return;
-    this.#size += piece.length;
+    this.#size += piece.length + PIECE_COST;
     if (this.#size > QUEUE_LIMIT) throw new RangeError("a connection's queue is full");
     this.#pieces.push(piece);
     this.#wake?.();
@@ -110,7 +133,7 @@ class Inbox implements AsyncIterable<Uint8Array> {
     for (;;) {
       const piece = this.#pieces.shift();
       if (piece) {
-        this.#size -= piece.length;
+        this.#size -= piece.length + PIECE_COST;
         yield piece;
       } else if (this.#ended) {
         return;

@@ -2,6 +2,7 @@
  * The frames of NRI's multiplexer: `u32 connection | u32 length`, big-endian, then `length` bytes.
  * Pure: bytes in, frames out.
  */
+import { GrowingBuffer } from "../ttrpc/growing_buffer.ts";
 
 const HEADER_LENGTH = 8;
 
@@ -40,8 +41,7 @@ export function encodeMessage(connection: number, message: Uint8Array): Uint8Arr
 export class MuxDecoder {
   readonly #header = new Uint8Array(HEADER_LENGTH);
   #headerFilled = 0;
-  #payload: Uint8Array | undefined;
-  #payloadFilled = 0;
+  #payload: GrowingBuffer | undefined;
 
   /** @throws RangeError when a frame's length is beyond anything that is sent */
   push(bytes: Uint8Array): MuxFrame[] {
@@ -58,15 +58,11 @@ export class MuxDecoder {
         if (length > FRAME_LIMIT) {
           throw new RangeError(`a multiplexer frame announces ${length} bytes`);
         }
-        this.#payload = new Uint8Array(length);
-        this.#payloadFilled = 0;
+        this.#payload = new GrowingBuffer(length);
       } else {
-        const part = rest.subarray(0, this.#payload.length - this.#payloadFilled);
-        this.#payload.set(part, this.#payloadFilled);
-        this.#payloadFilled += part.length;
-        rest = rest.subarray(part.length);
+        rest = this.#payload.take(rest);
       }
-      if (this.#payloadFilled === this.#payload.length) frames.push(this.#finish());
+      if (this.#payload.complete) frames.push(this.#finish());
     }
     return frames;
   }
@@ -78,7 +74,7 @@ export class MuxDecoder {
 
   #finish(): MuxFrame {
     const connection = new DataView(this.#header.buffer).getUint32(0);
-    const payload = this.#payload!;
+    const payload = this.#payload!.bytes;
     this.#payload = undefined;
     this.#headerFilled = 0;
     return { connection, payload };

@@ -219,3 +219,30 @@ Deno.test("a connection that nobody reads does not take all memory", async () =>
   await rejected;
   assert.equal(socket.closed, true);
 });
+
+Deno.test("a flood of empty frames that nobody reads does not take all memory", async () => {
+  const socket = new FakeSocket();
+  const mux = new Mux(socket);
+  mux.open(1);
+  const rejected = assert.rejects(mux.run(), /queue is full/);
+  const empty = encodeMessage(1, new Uint8Array(0));
+  const many = new Uint8Array(empty.length * 8000);
+  for (let i = 0; i < 8000; i++) many.set(empty, i * empty.length);
+  for (let i = 0; i < 140; i++) socket.feed(many);
+  await rejected;
+  assert.equal(socket.closed, true);
+});
+
+Deno.test("a runtime that does not read what it asked for is left", async () => {
+  const socket = new FakeSocket();
+  socket.write = () => new Promise(() => {});
+  const mux = new Mux(socket);
+  const connection = mux.open(1);
+  const run = mux.run();
+  const answer = new Uint8Array(1024 * 1024);
+  for (let i = 0; i < 15; i++) void connection.write(answer).catch(() => {});
+  assert.equal(socket.closed, false);
+  for (let i = 0; i < 2; i++) void connection.write(answer).catch(() => {});
+  assert.equal(socket.closed, true);
+  await run;
+});

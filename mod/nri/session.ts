@@ -32,6 +32,11 @@ const REGISTRATION_PATIENCE = 60_000;
  */
 const MARGIN = 500;
 
+/** A time-out beyond this is none that a runtime can mean, and timers fire at once beyond 2³¹ ms. */
+const LONGEST_TIMEOUT = 3_600_000;
+/** What one synchronization may come to, in bytes: a node has hundreds of pods, of some 10 KB each. */
+const SYNCHRONIZE_LIMIT = 64 * 1024 * 1024;
+
 export interface SessionOptions {
   readonly name: string;
   readonly index: string;
@@ -91,6 +96,8 @@ class Session {
   /** What has come so far of a synchronization that comes in parts. */
   #pods: PodSandbox[] = [];
   #containers: Container[] = [];
+  /** The bytes that they came in. */
+  #size = 0;
   readonly #failed = Promise.withResolvers<never>();
   /** Rejects when the connection is of no use any more, whatever the runtime thinks of it. */
   readonly failed = this.#failed.promise;
@@ -124,7 +131,9 @@ class Session {
       ConfigureRequestSchema,
       payload,
     );
-    this.#requestTimeout = Number(requestTimeout) || DEFAULT_REQUEST_TIMEOUT;
+    this.#requestTimeout = requestTimeout > 0n
+      ? Math.min(Number(requestTimeout), LONGEST_TIMEOUT)
+      : DEFAULT_REQUEST_TIMEOUT;
     this.#options.log.info("the container runtime configured the NRI plugin", {
       runtime: `${runtimeName} ${runtimeVersion}`.trim(),
       requestTimeout: this.#requestTimeout,
@@ -136,12 +145,21 @@ class Session {
   }
 
   async #synchronize(payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const { pods, containers, more } = fromBinary(SynchronizeRequestSchema, payload);
-    this.#pods = this.#pods.concat(pods);
-    this.#containers = this.#containers.concat(containers);
+    this.#size += payload.length;
+    if (this.#size > SYNCHRONIZE_LIMIT) {
+      const error = new Error(`the runtime's inventory exceeds ${SYNCHRONIZE_LIMIT} bytes`);
+      this.#failed.reject(error);
+      throw error;
+    }
+    const { pods, containers, more } = fromBinary(SynchronizeRequestSchema, payload, {
+      // Most of a container is of no use here, and would be kept as it came.
+      readUnknownFields: false,
+    });
+    for (const pod of pods) this.#pods.push(pod);
+    for (const container of containers) this.#containers.push(container);
     if (!more) {
       const [allPods, allContainers] = [this.#pods, this.#containers];
-      [this.#pods, this.#containers] = [[], []];
+      [this.#pods, this.#containers, this.#size] = [[], [], 0];
       try {
         await this.#handle({
           event: "Synchronize",

@@ -2,6 +2,7 @@
  * ttrpc's frames (containerd/ttrpc, PROTOCOL.md): `u32 length | u32 stream | u8 type | u8 flags`,
  * big-endian, then `length` bytes. Pure: bytes in, frames out.
  */
+import { GrowingBuffer } from "./growing_buffer.ts";
 
 export const HEADER_LENGTH = 10;
 /** The most data a frame may carry, in bytes. */
@@ -47,17 +48,20 @@ export function encodeFrame(frame: Omit<Frame, "oversized">): Uint8Array {
 export class FrameDecoder {
   readonly #header = new Uint8Array(HEADER_LENGTH);
   #headerFilled = 0;
-  #frame: { streamId: number; type: number; flags: number; data: Uint8Array } | undefined;
-  #dataLength = 0;
-  #dataFilled = 0;
+  #frame: { readonly streamId: number; readonly type: number; readonly flags: number } | undefined;
+  #data = new GrowingBuffer(0);
+  /** Bytes of an oversized message that are yet to come. */
+  #toSkip = 0;
+  #oversized = false;
 
   push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = [];
     let rest = bytes;
-    while (rest.length > 0 || this.#complete()) {
+    while (rest.length > 0) {
       if (!this.#frame) rest = this.#takeHeader(rest);
-      else if (!this.#complete()) rest = this.#takeData(rest);
-      if (this.#complete()) frames.push(this.#finish());
+      else if (this.#oversized) rest = this.#skip(rest);
+      else rest = this.#data.take(rest);
+      if (this.#frame && this.#toSkip === 0 && this.#data.complete) frames.push(this.#finish());
     }
     return frames;
   }
@@ -73,36 +77,30 @@ export class FrameDecoder {
     this.#headerFilled += part.length;
     if (this.#headerFilled === HEADER_LENGTH) {
       const view = new DataView(this.#header.buffer);
-      this.#dataLength = view.getUint32(0);
-      this.#dataFilled = 0;
-      if (this.#dataLength > NONSENSE) {
-        throw new RangeError(`a ttrpc frame announces ${this.#dataLength} bytes`);
-      }
+      const length = view.getUint32(0);
+      if (length > NONSENSE) throw new RangeError(`a ttrpc frame announces ${length} bytes`);
+      this.#oversized = length > DATA_LIMIT;
+      this.#toSkip = this.#oversized ? length : 0;
+      this.#data = new GrowingBuffer(this.#oversized ? 0 : length);
       this.#frame = {
         streamId: view.getUint32(4),
         type: view.getUint8(8),
         flags: view.getUint8(9),
-        data: new Uint8Array(this.#dataLength > DATA_LIMIT ? 0 : this.#dataLength),
       };
     }
     return bytes.subarray(part.length);
   }
 
-  #takeData(bytes: Uint8Array): Uint8Array {
-    const part = bytes.subarray(0, this.#dataLength - this.#dataFilled);
-    if (this.#dataLength <= DATA_LIMIT) this.#frame!.data.set(part, this.#dataFilled);
-    this.#dataFilled += part.length;
+  #skip(bytes: Uint8Array): Uint8Array {
+    const part = bytes.subarray(0, this.#toSkip);
+    this.#toSkip -= part.length;
     return bytes.subarray(part.length);
   }
 
-  #complete(): boolean {
-    return this.#frame !== undefined && this.#dataFilled === this.#dataLength;
-  }
-
   #finish(): Frame {
-    const frame = this.#frame!;
+    const frame = { ...this.#frame!, data: this.#data.bytes };
     this.#frame = undefined;
     this.#headerFilled = 0;
-    return this.#dataLength > DATA_LIMIT ? { ...frame, oversized: true } : frame;
+    return this.#oversized ? { ...frame, oversized: true } : frame;
   }
 }

@@ -79,3 +79,14 @@ Deno.test("any bytes give frames or a RangeError", () => {
     { numRuns: 2000 },
   );
 });
+
+Deno.test("who announces megabytes is given no room for them until they come", () => {
+  const decoders = Array.from({ length: 200 }, () => new FrameDecoder());
+  const before = Deno.memoryUsage().external;
+  for (const decoder of decoders) {
+    assert.deepEqual(decoder.push(new Uint8Array([0, 0x40, 0, 0, 0, 0, 0, 1, 1, 0, 0xaa])), []);
+    assert.equal(decoder.midFrame, true);
+  }
+  const grown = Deno.memoryUsage().external - before;
+  assert.ok(grown < 20 * 1024 * 1024, `${grown} bytes were taken for 200 bytes`);
+});

@@ -7,6 +7,11 @@ import { encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
 /** Answers one call: payload in, payload out. A TtrpcError gives its code, another error Unknown. */
 export type Method = (payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
 
+/** Calls under way at once on one connection: runtimes ask one thing at a time, so more are a flood. */
+const MOST_CALLS = 64;
+/** The longest pause of timers, in milliseconds: beyond 2³¹ they fire at once. */
+const LONGEST_TIMEOUT = 3_600_000;
+
 /** Methods by `<service>/<method>`. */
 export type Methods = ReadonlyMap<string, Method>;
 
@@ -18,14 +23,23 @@ export async function serve(connection: ByteConnection, methods: Methods): Promi
   const decoder = new FrameDecoder();
   const ended = new AbortController();
   let lastStreamId = 0;
+  let calls = 0;
   try {
     for await (const bytes of connection.incoming) {
       for (const frame of decoder.push(bytes)) {
         if (frame.type !== FrameType.Request) continue;
         const error = refusal(frame, lastStreamId);
         lastStreamId = Math.max(lastStreamId, frame.streamId);
-        if (error) void respond(connection, frame.streamId, failure(error));
-        else void answer(connection, { frame, methods, ended: ended.signal });
+        if (error) {
+          void respond(connection, frame.streamId, failure(error));
+        } else if (calls >= MOST_CALLS) {
+          const busy = `${MOST_CALLS} calls are under way already`;
+          const refused = failure(new TtrpcError(Code.ResourceExhausted, busy));
+          void respond(connection, frame.streamId, refused);
+        } else {
+          calls++;
+          void answer(connection, { frame, methods, ended: ended.signal }).finally(() => calls--);
+        }
       }
     }
   } finally {
@@ -75,7 +89,7 @@ async function respondTo(
     throw new TtrpcError(Code.Unimplemented, `${service}/${method} is not implemented`);
   }
   const result = await withTimeout(
-    Number(timeoutNano) / 1e6,
+    Math.min(Number(timeoutNano) / 1e6, LONGEST_TIMEOUT),
     ended,
     (signal) => run(payload, signal),
   );

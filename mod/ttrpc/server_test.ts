@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { RequestSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { RequestSchema, ResponseSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts";
 import { TtrpcClient } from "./client.ts";
 import type { ByteConnection } from "./connection.ts";
 import { TtrpcError } from "./error.ts";
-import { encodeFrame, HEADER_LENGTH } from "./frame.ts";
+import { encodeFrame, FrameDecoder, HEADER_LENGTH } from "./frame.ts";
 import { type Method, serve } from "./server.ts";
 
 /** Two ends of a connection in memory. */
@@ -159,4 +159,53 @@ Deno.test("requests that are not acceptable are refused, and the connection stay
       await served;
     });
   }
+});
+
+Deno.test("a time-out beyond what timers can keep is no time-out of a millisecond", async () => {
+  const [near, far] = pair();
+  const slow: Method = (payload) =>
+    new Promise((resolve) => setTimeout(() => resolve(payload), 30));
+  const served = serve(far, new Map([["s/slow", slow]]));
+  const request = create(RequestSchema, {
+    service: "s",
+    method: "slow",
+    payload: text("late"),
+    timeoutNano: 2n ** 63n - 1n,
+  });
+  const data = toBinary(RequestSchema, request);
+  await near.write(encodeFrame({ streamId: 1, type: 1, flags: 0, data }));
+  const { value } = await near.incoming.getReader().read();
+  const [frame] = new FrameDecoder().push(value!);
+  const { status, payload } = fromBinary(ResponseSchema, frame!.data);
+  assert.deepEqual([status, payload], [undefined, text("late")]);
+  await near.close();
+  await served;
+});
+
+Deno.test("of a flood of calls most are refused at once, and memory is not asked for each", async () => {
+  let running = 0;
+  let most = 0;
+  const gate = Promise.withResolvers<void>();
+  const { client, raw, served } = setUp({
+    "s/slow": async (payload) => {
+      most = Math.max(most, ++running);
+      await gate.promise;
+      running--;
+      return payload;
+    },
+  });
+  const calls = Array.from({ length: 1000 }, () => {
+    return client.call(["s", "slow"], text("x"), { timeout: 10_000 }).then(
+      () => 0,
+      (error) => error.code,
+    );
+  });
+  while (most < 64) await new Promise((resolve) => setTimeout(resolve, 1));
+  setTimeout(() => gate.resolve(), 50);
+  const codes = await Promise.all(calls);
+  assert.equal(most, 64);
+  assert.equal(codes.filter((code) => code === 8).length, 1000 - 64);
+  assert.deepEqual(await client.call(["s", "slow"], text("after"), options), text("after"));
+  await raw.close();
+  await served;
 });

@@ -61,7 +61,7 @@ async function withContainer(
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const node = new SimulatedNode({ name: "node-1", folder, driver: DRIVER, step: () => {} });
   await node.start();
-  for (const path of ["kubelet/plugins", "state", "cdi", "config", "leases"]) {
+  for (const path of [`kubelet/plugins/${DRIVER}`, "state", "cdi", "config", "leases"]) {
     await Deno.mkdir(join(folder, path), { recursive: true });
   }
   for (const path of ["/run/netns", "/run/cni"]) {

@@ -22,7 +22,9 @@ Deno.test("the manifests hold these objects and no others", () => {
   );
   assert.deepEqual(objects.sort(), [
     "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy network-dra",
+    "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy network-dra-events",
     "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding network-dra",
+    "admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding network-dra-events",
     "apps/v1 DaemonSet kube-system/network-dra",
     "rbac.authorization.k8s.io/v1 ClusterRole network-dra",
     "rbac.authorization.k8s.io/v1 ClusterRoleBinding network-dra",
@@ -76,14 +78,15 @@ Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
 
 Deno.test("the DaemonSet mounts what the agent uses, folders at the same path inside", () => {
   const { pod, agent } = agentPod(MANIFESTS);
-  const { kubeletDir, nriSocket, cniPath, stateDir, cdiDir, sysfsDir } = configOf(
+  const { kubeletDir, driverName, nriSocket, cniPath, stateDir, cdiDir, sysfsDir } = configOf(
     agent.args,
     configFile(MANIFESTS),
   );
   const mounts = new Map(agent.volumeMounts.map((mount) => [mount.mountPath, mount]));
   for (
     const [folder, readOnly] of [
-      [join(kubeletDir, "plugins"), false],
+      // Not those of other drivers.
+      [join(kubeletDir, "plugins", driverName), false],
       [join(kubeletDir, "plugins_registry"), false],
       [join(nriSocket, ".."), true],
       ["/var/run/netns", true],

@@ -97,7 +97,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
   assert.deepEqual(agent.readinessProbe.httpGet, { host: "::1", port: 9000, path: "/readyz" });
   assert.equal(agent.image, "registry.example/agent:v9");
   assert.deepEqual(agent.volumeMounts.map(({ mountPath }) => mountPath), [
-    "/data/kubelet/plugins",
+    "/data/kubelet/plugins/nets.example",
     "/data/kubelet/plugins_registry",
     "/run/other",
     "/run/netns",

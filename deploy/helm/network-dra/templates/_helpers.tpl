@@ -63,7 +63,7 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 */}}
 {{- define "network-dra.folders" -}}
 # Ours to fill, the kubelet's to read.
-- {name: kubelet-plugins, path: {{ .Values.kubeletDir }}/plugins, type: Directory}
+- {name: kubelet-plugin, path: {{ .Values.kubeletDir }}/plugins/{{ .Values.driverName }}, type: DirectoryOrCreate}
 - {name: kubelet-registry, path: {{ .Values.kubeletDir }}/plugins_registry, type: Directory}
 - {name: nri, path: {{ dir .Values.nriSocket }}, type: Directory, readOnly: true}
 # Namespaces come and go while the agent runs: those mounted later must appear inside, and those

@@ -1,0 +1,83 @@
+/** docs/dependencies.md from the lock file (`deno task dependencies`). */
+import { type Package, readPackages } from "./packages.ts";
+
+const FILE = new URL("../../docs/dependencies.md", import.meta.url);
+
+/** Why each direct dependency is there. */
+const WHY: Readonly<Record<string, string>> = {
+  "@bufbuild/buf": "compiles the `.proto` files (`deno task gen`)",
+  "@bufbuild/protobuf": "protobuf messages of NRI, ttrpc and DRA",
+  "@bufbuild/protoc-gen-es": "generates `proto/gen` (`deno task gen`)",
+  "@grpc/grpc-js": "the gRPC server that the kubelet calls",
+  "@kubernetes/client-node": "kubeconfig and ServiceAccount credentials; nothing else of it",
+  "@logtape/logtape": "logging",
+  "fast-check": "property tests",
+  "ipaddr.js": "addresses in their canonical form",
+  "prom-client": "metrics in Prometheus' format",
+  "valibot": "checks the journal's records",
+  "yaml": "the configuration file, and the files of `try`",
+};
+
+/** The document as it must be. */
+export async function dependenciesDocument(): Promise<string> {
+  const packages = await readPackages();
+  const users = usersOf(packages);
+  const row = (each: Package) => {
+    const id = `${each.name}@${each.version}`;
+    const why = each.direct ? WHY[each.name] : `needed by ${users.get(id)!.join(", ")}`;
+    if (!why) throw new Error(`deploy/supply/document.ts: say why ${each.name} is there`);
+    return `| \`${each.name}\` | ${each.version} | ${each.licence} | ${why} |`;
+  };
+  const table = (chosen: readonly Package[]) =>
+    ["| package | version | licence | why |", "| --- | --- | --- | --- |", ...chosen.map(row)]
+      .join("\n");
+  const shipped = packages.filter((each) => each.shipped);
+  const others = packages.filter((each) => !each.shipped);
+  const scripts = packages.filter((each) => each.installScript).map(({ name }) => `\`${name}\``);
+  return `# Dependencies
+
+Made from \`deno.lock\` by \`deno task dependencies\`; a test holds it to that. Every package comes from
+npm in one exact version, whose SHA-512 \`deno.lock\` holds; \`deno.json\` keeps the lock file frozen, so
+that nothing is resolved anew unless someone asks for it (\`--frozen=false\`). Deno runs no install
+scripts; of these packages, ${
+    scripts.join(" and ")
+  } have one. \`deno task sbom\` writes the same as an
+SBOM (CycloneDX 1.6) to \`dist/network-dra.cdx.json\`.
+
+Besides, the executable holds Deno ${Deno.version.deno} (MIT), with V8.
+
+## In the executable
+
+${shipped.length} packages, of which the bundler takes the code that is used.
+
+${table(shipped.filter(({ direct }) => direct))}
+
+and, through them:
+
+${table(shipped.filter(({ direct }) => !direct))}
+
+## Not in the executable
+
+${others.length} packages: tools, tests, and what the packages above name but what is not used of them.
+
+${table(others.filter(({ direct }) => direct))}
+
+and, through these and those above:
+
+${table(others.filter(({ direct }) => !direct))}
+`;
+}
+
+function usersOf(packages: readonly Package[]): Map<string, string[]> {
+  const users = new Map<string, string[]>();
+  for (const { name, dependencies } of packages) {
+    for (const id of dependencies) users.set(id, [...users.get(id) ?? [], `\`${name}\``]);
+  }
+  return users;
+}
+
+if (import.meta.main) {
+  await Deno.writeTextFile(FILE, await dependenciesDocument());
+  // Tables are laid out as everything else is.
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", FILE.pathname] }).output();
+}

@@ -1,0 +1,79 @@
+/** The software bill of materials (`deno task sbom`): CycloneDX 1.6, in JSON. */
+import { Buffer } from "node:buffer";
+import config from "../../deno.json" with { type: "json" };
+import { type Package, readPackages } from "./packages.ts";
+
+const FILE = new URL("../../dist/network-dra.cdx.json", import.meta.url);
+const ROOT_REF = `network-dra@${config.version}`;
+const RUNTIME = { name: "deno", licence: "MIT" };
+
+/** The same for the same lock file: neither time nor random number is in it. */
+export async function makeSbom() {
+  const packages = await readPackages();
+  const runtime = `${RUNTIME.name}@${Deno.version.deno}`;
+  return {
+    $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
+    bomFormat: "CycloneDX",
+    specVersion: "1.6",
+    version: 1,
+    metadata: {
+      component: {
+        "type": "application",
+        "bom-ref": ROOT_REF,
+        "name": "network-dra",
+        "version": config.version,
+        "licenses": [{ license: { id: config.license } }],
+      },
+    },
+    components: [
+      {
+        "type": "platform",
+        "bom-ref": runtime,
+        "name": RUNTIME.name,
+        "version": Deno.version.deno,
+        "scope": "required",
+        "licenses": [{ license: { id: RUNTIME.licence } }],
+        "purl": `pkg:generic/${runtime}`,
+      },
+      ...packages.map(component),
+    ],
+    dependencies: [
+      {
+        ref: ROOT_REF,
+        dependsOn: [runtime, ...packages.filter(({ direct }) => direct).map(refOf)],
+      },
+      { ref: runtime, dependsOn: [] },
+      ...packages.map((each) => ({
+        ref: refOf(each),
+        dependsOn: [...new Set(each.dependencies)].toSorted(),
+      })),
+    ],
+  };
+}
+
+function refOf({ name, version }: Package): string {
+  return `${name}@${version}`;
+}
+
+function component(each: Package) {
+  const [algorithm, digest = ""] = each.integrity.split("-");
+  if (algorithm !== "sha512") throw new Error(`${each.name}: a digest by ${algorithm}`);
+  const isOne = /^[A-Za-z0-9.+-]+$/.test(each.licence);
+  return {
+    "type": "library",
+    "bom-ref": refOf(each),
+    "name": each.name,
+    "version": each.version,
+    // What is not in the executable served to build or to test it.
+    "scope": each.shipped ? "required" : "excluded",
+    "hashes": [{ alg: "SHA-512", content: Buffer.from(digest, "base64").toString("hex") }],
+    "licenses": isOne ? [{ license: { id: each.licence } }] : [{ expression: each.licence }],
+    "purl": `pkg:npm/${each.name.replace("@", "%40")}@${each.version}`,
+  };
+}
+
+if (import.meta.main) {
+  await Deno.mkdir(new URL(".", FILE), { recursive: true });
+  await Deno.writeTextFile(FILE, JSON.stringify(await makeSbom(), null, 2) + "\n");
+  console.log(`wrote ${FILE.pathname}`);
+}

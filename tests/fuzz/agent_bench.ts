@@ -1,0 +1,78 @@
+/** An agent whose ports are fakes, for input that comes through its hooks. */
+import { Agent } from "../../mod/agent/agent.ts";
+import { Seat } from "../../mod/agent/seat.ts";
+import {
+  anAttachment,
+  FakeCdi,
+  FakeClock,
+  FakeCluster,
+  FakeCni,
+  FakeDevices,
+  FakeEvents,
+  FakeJournal,
+  FakeLog,
+  FakeMetrics,
+  FakeNamespaces,
+  FakeNetworks,
+  FakeNode,
+} from "../support/agent_fakes.ts";
+import { holds, staysInside } from "./target.ts";
+
+export const DRIVER = "dra.networking";
+
+export interface AgentBench {
+  readonly agent: Agent;
+  readonly seat: Seat;
+  readonly cni: FakeCni;
+  readonly journal: FakeJournal;
+  readonly cluster: FakeCluster;
+  readonly log: FakeLog;
+}
+
+/** With the claim of pod `uid-p`, which is prepared. */
+export async function agentBench(): Promise<AgentBench> {
+  const [cni, journal, cluster, log] = [
+    new FakeCni(),
+    new FakeJournal(),
+    new FakeCluster(),
+    new FakeLog(),
+  ];
+  journal.claims.set("uid-a", {
+    claim: { namespace: "default", name: "a", uid: "uid-a" },
+    pods: [{ name: "p", uid: "uid-p" }],
+    shareable: true,
+    attachments: [anAttachment("net1")],
+  });
+  const [cdi, clock] = [new FakeCdi(), new FakeClock()];
+  const agent = new Agent({
+    cni,
+    journal,
+    cluster,
+    log,
+    namespaces: new FakeNamespaces(),
+    cdi,
+    devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
+    clock,
+    metrics: new FakeMetrics(),
+    events: new FakeEvents(),
+  }, { driver: DRIVER, concurrency: 2, policy: {} });
+  await agent.load();
+  const seat = new Seat({ journal, cdi, clock });
+  await seat.take(agent);
+  return { agent, seat, cni, journal, cluster, log };
+}
+
+/** What must hold whatever was sent. */
+export function assertBench({ cni, log }: AgentBench): void {
+  holds(cni.overlaps.length === 0, `operations of one container overlap: ${cni.overlaps}`);
+  for (const { runtime } of cni.calls) {
+    for (const [key, value] of runtime.args) {
+      holds(!/[;=\0\n]/.test(value), `CNI_ARGS: ${key} is ${JSON.stringify(value)}`);
+    }
+  }
+  for (const line of log.lines) staysInside(line);
+  const longest = Math.max(0, ...log.lines.map(({ length }) => length));
+  holds(longest < 16 * 1024, `a line of the log has ${longest} characters`);
+}
