@@ -16,9 +16,8 @@ import { traces } from "./support/traces.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const INTEGRATION = join(ROOT, "tests/integration");
-const UNIT = ["mod", "tests/architecture_test.ts", "tests/faults", "tests/fuzz"].map((path) =>
-  join(ROOT, path)
-);
+const UNIT = ["mod", "tests/architecture_test.ts", "tests/faults", "tests/fuzz"]
+  .map((path) => join(ROOT, path));
 /** Says to the inner run where its report goes. */
 const REPORT = "NETWORK_DRA_TEST_REPORT";
 

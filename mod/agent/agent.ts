@@ -453,7 +453,14 @@ export class Agent {
     while (!signal.aborted) {
       await this.#ports.clock.sleep(NAMESPACES_INTERVAL, signal).catch(() => {});
       if (signal.aborted) return;
-      for (const { sandbox: { id } } of this.#sandboxes.all()) this.#detachIfGone(id);
+      for (const { sandbox } of this.#sandboxes.all()) {
+        try {
+          this.#detachIfGone(sandbox.id);
+        } catch (error) {
+          const about = { sandbox: sandbox.id, error: messageOf(error) };
+          this.#ports.log.debug(`cannot tell whether ${describePod(sandbox.pod)} is gone`, about);
+        }
+      }
     }
   }
 

@@ -1,9 +1,12 @@
 import type { Clock, LeadLock, Log } from "./ports.ts";
+import { messageOf } from "./words.ts";
 
 /** How often a new agent looks whether the lead is free, in milliseconds: nothing is attached meanwhile. */
 const NEXT_INTERVAL = 50;
 /** How often the leader looks whether another agent is ready to lead. */
 const LEADER_INTERVAL = 250;
+/** Calls that the kubelet made before it knew the new agent are answered yet, in milliseconds. */
+const LAST_CALLS = 1_500;
 /** How often one that handed over looks: it leads again only if its successor ends. */
 const RESERVE_INTERVAL = 1_000;
 
@@ -65,13 +68,23 @@ export class Leadership {
     while (!signal.aborted) {
       await clock.sleep(ready ? NEXT_INTERVAL : RESERVE_INTERVAL, signal).catch(() => {});
       if (signal.aborted) return;
-      const isNext = isReady && lock.standNext();
+      const isNext = isReady && this.#tried(() => lock.standNext());
       // Nobody takes the lead from who is next.
-      if ((isNext || !lock.nextStands()) && lock.take()) {
+      if (this.#tried(() => (isNext || !lock.nextStands()) && lock.take())) {
         lock.standDown();
         log.info("leading now");
         return;
       }
+    }
+  }
+
+  /** Where the locks cannot be looked at (no descriptor is left), they are looked at again later. */
+  #tried(look: () => boolean): boolean {
+    try {
+      return look();
+    } catch (error) {
+      this.#ports.log.debug("cannot look at the locks now", { error: messageOf(error) });
+      return false;
     }
   }
 
@@ -80,8 +93,9 @@ export class Leadership {
     const until = AbortSignal.any([signal, over.signal]);
     while (!until.aborted) {
       await clock.sleep(LEADER_INTERVAL, until).catch(() => {});
-      if (until.aborted || !lock.nextStands()) continue;
+      if (until.aborted || !this.#tried(() => lock.nextStands())) continue;
       log.info("another agent of this node is ready to lead; handing over");
+      await clock.sleep(LAST_CALLS, until).catch(() => {});
       over.abort();
     }
   }

@@ -7,10 +7,10 @@ import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./recor
 
 const CLAIMS = "claims";
 const ATTACHMENTS = "attachments";
-/** Ends the name of a file that cannot be understood. */
-const ASIDE = ".corrupt";
 /** A plugin's result is at most 1 MiB, and stands here with indentation. */
 const RECORD_LIMIT = 8 * 1024 * 1024;
+/** Ends the name of a file that cannot be understood. */
+const ASIDE = ".corrupt";
 
 /**
  * The agent's records as files in its state folder: one small JSON file a record, which a person
@@ -181,7 +181,13 @@ function attachmentFile({ claim, sandbox, attachment }: AttachmentRecord): strin
 
 /** The claim of an attachment's file, by the name that attachmentFile() gave it. */
 function claimUidOf(name: string): string {
-  return decodeURIComponent(name.split(".")[0]!);
+  const uid = name.split(".")[0]!;
+  try {
+    return decodeURIComponent(uid);
+  } catch {
+    // A name that attachmentFile() does not give.
+    return uid;
+  }
 }
 
 function message(error: unknown): string {

@@ -103,7 +103,8 @@ Deno.test("FileJournal cannot be led out of its folder by a UID", () =>
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assert.deepEqual(names, ["attachments", "claims"]);
     // Nor is such a UID, which no API server gave, taken up again.
-    assert.deepEqual((await opened(folder, log)).loaded, { claims: [], attachments: [] });
+    const { claims, attachments } = (await opened(folder, log)).loaded;
+    assert.deepEqual([claims, attachments], [[], []]);
   }));
 
 Deno.test("FileJournal puts a broken record aside, reports it and loads the rest", async (t) => {
@@ -245,7 +246,8 @@ Deno.test("FileJournal refuses what is planted in its folders, and starts", asyn
         await Deno.mkdir(join(folder, "claims", "x.json.corrupt", "full"), { recursive: true });
         await Deno.mkdir(join(folder, "claims", "y.json.tmp", "full"), { recursive: true });
         assert.deepEqual((await opened(folder, log)).loaded.claims, []);
-        assert.match(log.lines.join(), /is in the way and cannot be removed/);
+        assert.match(log.lines.join(), /warn cannot remove a file/);
+        assert.match(log.lines.join(), /warn cannot put a record aside/);
       }),
   );
   for (const kind of ["claims", "attachments"]) {
@@ -265,4 +267,14 @@ Deno.test("FileJournal closes folders that were open to others", () =>
     await Deno.chmod(join(folder, "claims"), 0o777);
     await opened(folder, log);
     assert.equal((await Deno.stat(join(folder, "claims"))).mode! & 0o777, 0o700);
+  }));
+
+Deno.test("FileJournal starts beside files whose names it would not give", () =>
+  withFolder(async (folder, log) => {
+    await opened(folder, log);
+    for (const name of ["%zz.json", "%.corrupt", ".json", "..json"]) {
+      await Deno.writeTextFile(join(folder, "attachments", name), "{");
+    }
+    assert.deepEqual((await opened(folder, log)).loaded.attachments, []);
+    assert.deepEqual((await opened(folder, log)).loaded.attachments, []);
   }));

@@ -160,7 +160,10 @@ async function damageRecord(world: World, choice: number): Promise<void> {
   const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
     .filter((name) => name.endsWith(".json") && staying.has(name.split(".")[0]!)).toSorted();
   const name = files[Math.floor(choice * files.length)];
-  if (name === undefined) return;
+  // One of a claim: of what nothing is left, nothing can be known.
+  const claim = name?.split(".")[0] ?? "";
+  if (name === undefined || world.damaged.has(claim)) return;
+  world.damaged.add(claim);
   const path = join(folder, name);
   const text = await Deno.readTextFile(path);
   const damages = [

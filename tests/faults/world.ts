@@ -58,6 +58,8 @@ export class World {
   apiFaults!: ApiFaults;
   /** Every sandbox that there was since pods were last looked at, by id. */
   readonly sandboxes = new Map<string, Sandbox>();
+  /** UIDs of claims of which a record was damaged. */
+  readonly damaged = new Set<string>();
   /** The round that is played. */
   round: Round | undefined;
   readonly #options: WorldOptions;

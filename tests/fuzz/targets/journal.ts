@@ -27,7 +27,17 @@ interface Record {
   readonly text: string;
 }
 
-const NAMES = ["a.json", "uid-a.json", ".json", "__proto__.json", "..json", "a.json.tmp", "a"];
+const NAMES = [
+  "a.json",
+  "uid-a.json",
+  ".json",
+  "__proto__.json",
+  "..json",
+  "a.json.tmp",
+  "%zz.json",
+  "a.corrupt",
+  "a",
+];
 const never = new AbortController().signal;
 
 /** Records as an agent may find them at its start, and what it does with them then. */
