@@ -5,6 +5,8 @@ import { messageOf } from "./words.ts";
 const NEXT_INTERVAL = 50;
 /** How often the leader looks whether another agent is ready to lead. */
 const LEADER_INTERVAL = 250;
+/** Calls that the kubelet made before it knew the new agent are answered yet, in milliseconds. */
+const LAST_CALLS = 1_500;
 /** How often one that handed over looks: it leads again only if its successor ends. */
 const RESERVE_INTERVAL = 1_000;
 
@@ -93,6 +95,7 @@ export class Leadership {
       await clock.sleep(LEADER_INTERVAL, until).catch(() => {});
       if (until.aborted || !this.#tried(() => lock.nextStands())) continue;
       log.info("another agent of this node is ready to lead; handing over");
+      await clock.sleep(LAST_CALLS, until).catch(() => {});
       over.abort();
     }
   }

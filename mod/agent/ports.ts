@@ -182,7 +182,7 @@ export interface Loaded {
 export interface Journal {
   load(): Promise<Loaded>;
   /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
-  look(podUid: string): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }>;
+  look(podUid: string): Promise<Pick<Loaded, "claims" | "attachments">>;
   putClaim(record: ClaimRecord): Promise<void>;
   removeClaim(uid: string): Promise<void>;
   putAttachment(record: AttachmentRecord): Promise<void>;

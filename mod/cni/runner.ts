@@ -113,7 +113,8 @@ export class CniRunner implements Cni {
     assertRuntimeConfig(runtime);
     const given = inVersionOf(network, prevResult);
     for (const plugin of network.plugins) {
-      await this.#call({ command: "CHECK", network, plugin, runtime, signal }, given);
+      const result = plugin.type === "bridge" ? withoutBridgeAddress(given) : given;
+      await this.#call({ command: "CHECK", network, plugin, runtime, signal }, result);
     }
   }
 
@@ -227,4 +228,16 @@ async function all<T>(items: readonly T[], call: (item: T) => Promise<unknown>):
   if (errors.length > 1) {
     throw new AggregateError(errors, shortened(errors.map(({ message }) => message).join("; ")));
   }
+}
+
+/**
+ * A bridge has the lowest hardware address of its ports, another one whenever a pod comes or goes;
+ * the plugin `bridge` compares it with that of the ADD and would find other pods damaged. What the
+ * result leaves out it does not compare.
+ */
+function withoutBridgeAddress(result: CniResult | undefined): CniResult | undefined {
+  const [bridge, ...others] = (result?.interfaces ?? []) as Record<string, unknown>[];
+  if (!result || !bridge || bridge.sandbox) return result;
+  const { mac: _, ...rest } = bridge;
+  return { ...result, interfaces: [rest, ...others] };
 }

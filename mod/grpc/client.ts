@@ -120,8 +120,14 @@ export class GrpcClient {
     }
   }
 
-  /** Ends the connection; calls that are under way fail. */
+  /** Calls that are under way come to their end; then the connection does. */
   close(): void {
+    void this.#session?.then((session) => session.close(), () => {});
+    this.#session = undefined;
+  }
+
+  /** Ends the connection; calls that are under way fail. */
+  destroy(): void {
     void this.#session?.then((session) => session.destroy(), () => {});
     this.#session = undefined;
   }

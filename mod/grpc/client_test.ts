@@ -62,11 +62,11 @@ Deno.test("GrpcClient.call() rejects when time is up, when it is cancelled, when
     await assert.rejects(nobody.call(getInfo, {}, { timeout: 5_000 }), { code: "UNAVAILABLE" });
   }));
 
-Deno.test("GrpcClient.close() fails the calls that are under way", () =>
+Deno.test("GrpcClient.destroy() fails the calls that are under way", () =>
   withServer({ getInfo: () => {} }, async ({ client }) => {
     const call = client.call(getInfo, {}, { timeout: 5_000 });
     await new Promise((resolve) => setTimeout(resolve, 50));
-    client.close();
+    client.destroy();
     await assert.rejects(call, { code: "UNAVAILABLE" });
   }));
 

@@ -47,10 +47,20 @@ class FileLock {
   take(): boolean {
     if (this.#file) return true;
     this.#assertNoLink();
-    const file = Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    const file = this.#open();
     if (file.tryLockSync(true)) this.#file = file;
     else file.close();
     return this.#file !== undefined;
+  }
+
+  /** A disk that takes nothing at the moment has the file from an earlier start; that can be locked. */
+  #open(): Deno.FsFile {
+    try {
+      return Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EROFS") throw error;
+      return Deno.openSync(this.#path);
+    }
   }
 
   release(): void {

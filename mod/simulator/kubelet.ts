@@ -24,6 +24,7 @@ const SERVICES = { "v1.DRAPlugin": DRAPluginV1, "v1beta1.DRAPlugin": DRAPluginV1
 type Version = keyof typeof SERVICES;
 
 interface Driver {
+  readonly name: string;
   readonly version: Version;
   readonly client: GrpcClient;
   readonly supportedVersions: readonly string[];
@@ -42,6 +43,7 @@ export interface SimulatedKubeletOptions {
 export class SimulatedKubelet {
   readonly #registry: string;
   readonly #versions: readonly Version[];
+  /** By the name of their registry socket, in the order in which they registered. */
   readonly #drivers = new Map<string, Driver>();
   readonly #seen = new Map<string, string>();
   readonly #stop = new AbortController();
@@ -60,13 +62,13 @@ export class SimulatedKubelet {
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
-    for (const { client } of this.#drivers.values()) client.close();
+    for (const { client } of this.#drivers.values()) client.destroy();
     this.#drivers.clear();
   }
 
   /** Resolves when the driver is registered. */
   async registered(driver: string, signal?: AbortSignal): Promise<void> {
-    while (!this.#drivers.has(driver)) {
+    while (!this.#newest(driver)) {
       signal?.throwIfAborted();
       await new Promise((resolve) => setTimeout(resolve, POLL));
     }
@@ -106,8 +108,13 @@ export class SimulatedKubelet {
     return client.stream(DRAResourceHealth.method.nodeWatchResources, {}, signal);
   }
 
+  /** Of several instances of a driver the one that registered last is called. */
+  #newest(name: string): Driver | undefined {
+    return [...this.#drivers.values()].findLast((driver) => driver.name === name);
+  }
+
   #driver(name: string): Driver {
-    const driver = this.#drivers.get(name);
+    const driver = this.#newest(name);
     if (!driver) throw new Error(`DRA driver ${name} is not registered`);
     return driver;
   }
@@ -120,14 +127,24 @@ export class SimulatedKubelet {
         found.add(name);
         const identity = await identityOf(join(this.#registry, name));
         if (identity === undefined || this.#seen.get(name) === identity) continue;
-        if (await this.#register(join(this.#registry, name))) this.#seen.set(name, identity);
+        if (await this.#register(name)) this.#seen.set(name, identity);
       }
-      for (const name of this.#seen.keys()) if (!found.has(name)) this.#seen.delete(name);
+      for (const name of this.#seen.keys()) {
+        if (found.has(name)) continue;
+        this.#seen.delete(name);
+        this.#forget(name);
+      }
       await new Promise((resolve) => setTimeout(resolve, POLL));
     }
   }
 
-  async #register(path: string): Promise<boolean> {
+  #forget(socket: string): void {
+    this.#drivers.get(socket)?.client.close();
+    this.#drivers.delete(socket);
+  }
+
+  async #register(socket: string): Promise<boolean> {
+    const path = join(this.#registry, socket);
     // The kubelet's authority is the path of the socket, encoded.
     const client = new GrpcClient(path, {
       authority: encodeURIComponent(path),
@@ -139,8 +156,9 @@ export class SimulatedKubelet {
       );
       // Known before it is told so: the driver may be called from then on.
       if (version) {
-        this.#drivers.get(info.name)?.client.close();
-        this.#drivers.set(info.name, {
+        this.#forget(socket);
+        this.#drivers.set(socket, {
+          name: info.name,
           version,
           client: new GrpcClient(info.endpoint),
           supportedVersions: info.supportedVersions,

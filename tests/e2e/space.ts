@@ -36,13 +36,13 @@ export class Space {
     await until("the namespace can be used", () => space.get("ServiceAccount", "default"));
     try {
       await body(space);
-      await space.clear();
+      await space.#close();
       await cluster.assertNothingLeft();
-    } catch (error) {
-      console.error(await space.#explain(from));
+    } catch (cause) {
+      const explanation = await space.#explain(from);
       // What cannot be cleared says less than why the case failed.
-      await space.clear().catch((problem) => console.error(problem.message));
-      throw error;
+      await space.#close().catch(() => {});
+      throw new Error(`what was to be seen:\n${explanation}`, { cause });
     }
   }
 
@@ -203,7 +203,7 @@ export class Space {
     );
   }
 
-  /** Deletes all that is in it, and waits until it is gone. */
+  /** Deletes the pods and claims in it, and waits until they are gone. */
   async clear(): Promise<void> {
     const { cluster: { api }, namespace } = this;
     for (const kind of MAKERS) {
@@ -226,6 +226,11 @@ export class Space {
       const [pods, claims] = await Promise.all([this.list("Pod"), this.list("ResourceClaim")]);
       return pods.length + claims.length === 0 || undefined;
     }, { explain: async () => JSON.stringify(await this.list("Pod"), null, 1) });
+  }
+
+  async #close(): Promise<void> {
+    await this.clear();
+    const { api } = this.cluster;
     for (const name of this.#classes) await api.delete({ kind: "DeviceClass", name });
     await api.delete({ kind: "Namespace", name: this.namespace });
   }

@@ -7,9 +7,9 @@ import { Agent } from "../../mod/agent/agent.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
+import { runUnconfined } from "../support/unconfined_agent.ts";
 import type { Control } from "./control.ts";
 import { OTHER } from "./networks.ts";
-import { runUnconfined } from "../support/unconfined_agent.ts";
 import type { CrashPoint } from "./schedule.ts";
 
 const [controlPath, ...flags] = Deno.args;

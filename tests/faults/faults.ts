@@ -54,36 +54,14 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
     release?.();
   },
   diskFull: async (world, { lasts }) => {
-    const path = join(world.paths.state, `filler-${crypto.randomUUID()}`);
-    const file = await Deno.open(path, { write: true, create: true }).catch(() => undefined);
-    // It is full, or read-only, already.
-    if (!file) return;
-    try {
-      for (let size = 65536; size >= 1;) {
-        try {
-          file.writeSync(new Uint8Array(size));
-        } catch {
-          size = Math.floor(size / 2);
-        }
-      }
-    } finally {
-      file.close();
-    }
+    const fillers = await Promise.all(world.recordFolders.map(fill));
     await pause(lasts);
-    await remove(path);
+    for (const filler of fillers) await remove(filler);
   },
   diskReadOnly: async (world, { lasts }) => {
-    // Refused while something is written just now.
-    for (let tries = 0; tries < 50; tries++) {
-      try {
-        await mount(["-o", "remount,ro", world.paths.state]);
-        break;
-      } catch {
-        await pause(10);
-      }
-    }
+    for (const folder of world.recordFolders) await remount(folder, "ro");
     await pause(lasts);
-    await mount(["-o", "remount,rw", world.paths.state]);
+    for (const folder of world.recordFolders) await remount(folder, "rw");
   },
   recordDamaged: (world, { lasts, choice }) =>
     world.agent.restart("SIGKILL", {
@@ -113,12 +91,39 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
   },
 };
 
+/** Writes until nothing more goes; the path of what it wrote. */
+async function fill(folder: string): Promise<string> {
+  const path = join(folder, `filler-${crypto.randomUUID()}`);
+  const file = await Deno.open(path, { write: true, create: true }).catch(() => undefined);
+  for (let size = 65536; file && size >= 1;) {
+    try {
+      file.writeSync(new Uint8Array(size));
+    } catch {
+      size = Math.floor(size / 2);
+    }
+  }
+  file?.close();
+  return path;
+}
+
+/** Refused while something is written just now. */
+async function remount(folder: string, mode: "ro" | "rw"): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    try {
+      return await mount(["-o", `remount,${mode}`, folder]);
+    } catch {
+      await pause(10);
+    }
+  }
+}
+
 /** Also where the disk is read-only at first. */
 async function remove(path: string): Promise<void> {
   for (let tries = 0;; tries++) {
     try {
       return await Deno.remove(path);
     } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return;
       if (tries === 100) throw error;
       await pause(50);
     }
@@ -155,7 +160,10 @@ async function damageRecord(world: World, choice: number): Promise<void> {
   const files = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name)
     .filter((name) => name.endsWith(".json") && staying.has(name.split(".")[0]!)).toSorted();
   const name = files[Math.floor(choice * files.length)];
-  if (name === undefined) return;
+  // One of a claim: of what nothing is left, nothing can be known.
+  const claim = name?.split(".")[0] ?? "";
+  if (name === undefined || world.damaged.has(claim)) return;
+  world.damaged.add(claim);
   const path = join(folder, name);
   const text = await Deno.readTextFile(path);
   const damages = [

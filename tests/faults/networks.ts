@@ -22,7 +22,7 @@ export const CONFIGS: Readonly<Record<NetworkName, Record<string, unknown>>> = {
   old: list("0.3.1", "old", [{ type: "macvlan", master: "eth0", ipam: pool(4) }]),
   chain: list("1.0.0", "chain", [
     { type: "macvlan", master: "eth0", ipam: pool(5) },
-    { type: "tuning", allmulti: true },
+    { type: "tuning", mtu: 1400 },
   ]),
   current: list("1.1.0", "current", [{ type: "macvlan", master: "eth0", ipam: pool(6) }]),
   scarce: list("1.0.0", "scarce", [{

@@ -52,7 +52,7 @@ async function playSimulated(record: Record, options: PlayOptions): Promise<void
       else record.violation("gate", what);
     });
     runtime.start();
-    const world = await worldOf(runtime, { ...options, folder, record });
+    const world = await worldOf(runtime, { ...options, folder, record, machine });
     await playRounds(world, { ...options, until: options.ops });
     runtime.close();
     machine.close();
@@ -62,13 +62,14 @@ async function playSimulated(record: Record, options: PlayOptions): Promise<void
 async function playContainerd(record: Record, options: PlayOptions): Promise<void> {
   options.write(`${record.operations} operations done; now with containerd`);
   await withFolder(async (folder) => {
+    const machine = new Machine();
     const started: { world?: World } = {};
     const runtime = await ContainerdRuntime.start({
       folder: join(folder, "ctd"),
       version: "2.1",
       isConnected: () => started.world?.agent?.synchronized ?? false,
     });
-    const world = started.world = await worldOf(runtime, { ...options, folder, record });
+    const world = started.world = await worldOf(runtime, { ...options, folder, record, machine });
     await playRounds(world, {
       ...options,
       until: record.operations + (options.containerdOps ?? 0),
@@ -76,6 +77,7 @@ async function playContainerd(record: Record, options: PlayOptions): Promise<voi
       without: SIMULATED_ONLY,
     });
     await runtime.close();
+    machine.close();
   });
 }
 
@@ -87,13 +89,14 @@ async function withFolder(body: (folder: string) => Promise<void>): Promise<void
 
 async function worldOf(
   runtime: PodRuntime,
-  { folder, record, sabotage, logs }: PlayOptions & {
+  { folder, record, machine, sabotage, logs }: PlayOptions & {
     readonly folder: string;
     readonly record: Record;
+    readonly machine: Machine;
   },
 ): Promise<World> {
   const [cniPath] = await fetchCniPlugins();
-  return new World({ folder, runtime, cniPath: cniPath!, record, sabotage, logs });
+  return new World({ folder, runtime, cniPath: cniPath!, record, machine, sabotage, logs });
 }
 
 async function playRounds(

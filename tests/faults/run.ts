@@ -15,45 +15,43 @@ import { fetchContainerd } from "../support/containerd.ts";
 import { bundleAgent } from "./agent.ts";
 import { SABOTAGES } from "./control.ts";
 import { play, type PlayOptions } from "./play.ts";
-import { recoveryTime } from "./recovery_time.ts";
 import { summary } from "./summary.ts";
 
 const USAGE =
-  `usage: deno task faults [--ops N] [--containerd N] [--seed S] [--sabotage HOW] [--logs FOLDER]
-       deno task faults --recovery N
+  `usage: deno task faults [--ops N] [--containerd N] [--minutes M] [--seed S] [--sabotage HOW] [--logs FOLDER]
 
   --ops N          scheduled operations at least (500)
   --containerd N   so many more with a real containerd (0)
+  --minutes M      ends the run when so many are over
   --seed S         the schedule's seed; without it one is made up and said
   --sabotage HOW   breaks the agent on purpose: ${SABOTAGES.join(", ")}
-  --logs FOLDER    keeps the agents' logs, and what happened, there
-  --recovery N     says instead how long an agent takes that was killed with N attachments`;
+  --logs FOLDER    keeps the agents' logs, and what happened, there`;
 
-interface Options extends Omit<PlayOptions, "write"> {
-  readonly recovery: number;
-}
-
-function readOptions(): Options {
+function readOptions(): Omit<PlayOptions, "write"> {
   const { values } = parseArgs({
     args: Deno.args,
     options: {
       ops: { type: "string", default: "500" },
       containerd: { type: "string", default: "0" },
+      minutes: { type: "string", default: "Infinity" },
       seed: { type: "string" },
       sabotage: { type: "string" },
       logs: { type: "string" },
-      recovery: { type: "string", default: "0" },
     },
   });
   const [ops, containerdOps] = [Number(values.ops), Number(values.containerd)];
-  const recovery = Number(values.recovery);
   const seed = Number(values.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const sabotage = SABOTAGES.find((each) => each === values.sabotage);
   const known = values.sabotage === undefined || sabotage !== undefined;
-  if (![ops, containerdOps, seed, recovery].every(Number.isInteger) || !known) {
+  if (
+    ![ops, containerdOps, seed].every(Number.isInteger) || !known ||
+    Number.isNaN(Number(values.minutes))
+  ) {
     throw new Error(USAGE);
   }
-  return { ops, containerdOps, seed, sabotage, logs: values.logs, recovery };
+  const end = performance.now() + Number(values.minutes) * 60_000;
+  const enough = () => performance.now() > end;
+  return { enough, ops, containerdOps, seed, sabotage, logs: values.logs };
 }
 
 async function main(): Promise<number> {
@@ -61,10 +59,6 @@ async function main(): Promise<number> {
   if (inPrivateNode()) {
     void endWithInput();
     await furnishPrivateNode();
-    if (options.recovery > 0) {
-      console.log(await recoveryTime(options.recovery));
-      return 0;
-    }
     const record = await play({ ...options, write: (line) => console.log(line) });
     console.log(summary(record, options.seed));
     return record.violations === 0 ? 0 : 1;

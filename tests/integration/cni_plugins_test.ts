@@ -169,6 +169,17 @@ Deno.test("CHECK finds an interface that was lost", () =>
     await pod.del(list, result);
   }));
 
+Deno.test("CHECK finds nothing wrong with a bridge that took another hardware address", () =>
+  withPod(async (pod) => {
+    const list = network({ type: "bridge", bridge: "br-mac", ipam: hostLocal("10.28.0.0/24") });
+    const { result } = await pod.add(list);
+    await ip(["link", "set", "br-mac", "address", "02:00:00:00:00:01"]);
+    await pod.runner.check(list, pod.runtime(), result, never);
+    await ip(["link", "delete", "br-mac"]);
+    await assert.rejects(pod.runner.check(list, pod.runtime(), result, never), /failed \(check\)/);
+    await pod.del(list, result);
+  }));
+
 Deno.test("a missing master: the plugin's code and words", () =>
   withPod(async (pod) => {
     const list = network(macvlan({ master: "nosuch0" }));

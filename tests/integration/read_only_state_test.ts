@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { FileJournal } from "../../mod/journal/journal.ts";
-import { HostNamespaces } from "../../mod/netns/host_namespaces.ts";
+import { HostNamespaces, linkOwnNamespace } from "../../mod/netns/host_namespaces.ts";
 import { anAttachment, aSandbox, FakeLog } from "../support/agent_fakes.ts";
 
 async function run(program: string, ...args: string[]): Promise<void> {
@@ -17,7 +17,7 @@ Deno.test("an agent starts from what a read-only state folder holds", async () =
     const log = new FakeLog();
     const journal = new FileJournal(folder, { log });
     await journal.load();
-    new HostNamespaces(folder);
+    linkOwnNamespace(folder);
     const claim = { namespace: "default", name: "a", uid: "uid-a" };
     const record = { claim, sandbox: aSandbox("s1"), attachment: anAttachment("net1") };
     await journal.putAttachment(record);
@@ -26,6 +26,7 @@ Deno.test("an agent starts from what a read-only state folder holds", async () =
     await Deno.writeTextFile(join(attachments, "uid-b.x.json.tmp"), "{");
     await Deno.writeTextFile(join(attachments, "uid-c.x.json"), "{");
     await run("mount", "-o", "remount,ro", folder);
+    linkOwnNamespace(folder);
     assert.equal(new HostNamespaces(folder).classify(join(folder, "own-netns")), "host");
     assert.deepEqual(await new FileJournal(folder, { log }).load(), {
       claims: [],

@@ -60,8 +60,7 @@ export function storeClaim(
             device: network.device ?? `cni-${i}`,
           })),
           config: networks.map((network) => ({
-            // Claims may not use a test's own plugins; an administrator may.
-            source: (network.type ?? "macvlan") === "macvlan" ? "FromClaim" : "FromClass",
+            source: isOpen(network) ? "FromClaim" : "FromClass",
             requests: [network.name],
             opaque: {
               driver,
@@ -77,6 +76,11 @@ export function storeClaim(
     },
   });
   return { namespace: "default", name, uid: stored.metadata.uid };
+}
+
+/** Whether claims may ask for it: a test's own plugins, and fields that are macvlan's, are an administrator's. */
+function isOpen({ type = "macvlan", chained = [] }: NetworkOptions): boolean {
+  return type === "macvlan" && chained.every((plugin) => plugin.type === "tuning");
 }
 
 /** `<device> <Ready's status> <addresses>` for each entry of status.devices. */

@@ -32,7 +32,7 @@ export class Cri {
   }
 
   close(): void {
-    this.#client.close();
+    this.#client.destroy();
   }
 
   async version(): Promise<string> {
