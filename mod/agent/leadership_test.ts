@@ -9,6 +9,8 @@ class Node {
   readonly log = new FakeLog();
   /** Who leads, and who did before. */
   readonly history: string[] = [];
+  /** Whether the locks cannot be looked at. */
+  lookFails = false;
   #leader: Agent | undefined;
   #next: Agent | undefined;
 
@@ -26,7 +28,10 @@ class Node {
       standDown: () => {
         if (this.#next === agent) this.#next = undefined;
       },
-      nextStands: () => this.#next !== undefined && this.#next !== agent,
+      nextStands: () => {
+        if (this.lookFails) throw new Error("Too many open files (os error 24)");
+        return this.#next !== undefined && this.#next !== agent;
+      },
     };
   }
 }
@@ -129,4 +134,20 @@ Deno.test("a term that fails frees the lead and ends the agent", async () => {
   await failed;
   assert.equal(node.history.at(-1), "next leads");
   await next.end();
+});
+
+Deno.test("an agent keeps the lead, or stands by, while the locks cannot be looked at", async () => {
+  const node = new Node();
+  const first = node.agent("first");
+  await node.clock.advance(4_000);
+  node.lookFails = true;
+  const second = node.agent("second");
+  await node.clock.advance(2_000);
+  assert.deepEqual(node.history, ["first leads"]);
+  node.lookFails = false;
+  await node.clock.advance(4_000);
+  assert.deepEqual(node.history, ["first leads", "first has ended its term", "second leads"]);
+  // Nobody waits for a clock that stands.
+  node.lookFails = false;
+  await Promise.all([first.end(), second.end()]);
 });

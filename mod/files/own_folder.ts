@@ -11,8 +11,9 @@ export async function makeOwnFolder(
 ): Promise<void> {
   await Deno.mkdir(path, { recursive: true, mode });
   await assertRealFolder(path);
-  // One that was there may be open to others.
-  await Deno.chmod(path, mode);
+  // One that was there may be open to others. A disk that takes nothing at the moment is left alone.
+  const { mode: present } = await Deno.lstat(path);
+  if (present === null || (present & 0o7777) !== mode) await Deno.chmod(path, mode);
 }
 
 /** @throws Error where the path leads to no folder, or to one by a link */

@@ -11,7 +11,7 @@ export interface NriPluginOptions {
   readonly index: string;
   readonly log: Log;
   readonly clock: Clock;
-  /** Whether the runtime has told all there is, and that was dealt with. */
+  /** Called when it changes: whether the runtime has told all there is, and that was dealt with. */
   readonly onState?: (synchronized: boolean) => void;
   /** An event was dealt with, well or not, in so many seconds. */
   readonly onHandled?: (event: NriEvent, seconds: number) => void;
@@ -45,6 +45,11 @@ export class NriPlugin {
     const { socketPath: path, log, clock, onState } = this.#options;
     let failures = 0;
     let lastProblem = "";
+    let synchronized = false;
+    const setState = (state: boolean) => {
+      if (state !== synchronized) onState?.(state);
+      synchronized = state;
+    };
     while (!signal.aborted) {
       let problem = "the container runtime closed the connection";
       try {
@@ -56,13 +61,13 @@ export class NriPlugin {
             failures = 0;
             lastProblem = "";
             log.info("the NRI plugin is synchronized", { socket: path });
-            onState?.(true);
+            setState(true);
           },
         });
       } catch (error) {
         problem = explain(error);
       }
-      onState?.(false);
+      setState(false);
       if (signal.aborted) break;
       // The same problem again and again is said once.
       log[problem === lastProblem ? "debug" : "warn"](
