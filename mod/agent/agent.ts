@@ -49,6 +49,9 @@ import { describeAttachment, describeClaim, describePod, messageOf } from "./wor
  */
 const MOST_SANDBOXES = 4096;
 
+/** Plugins work for some 10 ms; one that takes this long waits for an answer, as from a DHCP server. */
+const WAITING_AFTER = 100;
+
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT = 40_000;
 /** How often it is looked whether the namespaces of sandboxes are there still, in milliseconds. */
@@ -130,7 +133,11 @@ export class Agent {
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#limiter = new Limiter(options.concurrency);
+    this.#limiter = new Limiter(options.concurrency, {
+      clock: ports.clock,
+      after: WAITING_AFTER,
+      most: 15 * options.concurrency,
+    });
     this.#claims = new PreparedClaims(ports.journal);
     this.#planner = new ClaimPlanner(ports, options);
     this.#shared = new SharedClaims(ports, this.#claims);

@@ -1,27 +1,65 @@
+import type { Clock } from "./ports.ts";
+
+/** When a task only waits for something, as for an answer on a network. */
+export interface Waiting {
+  readonly clock: Clock;
+  /** It does if it still runs after this, in milliseconds. */
+  readonly after: number;
+  /** As many at once give their places to others. */
+  readonly most: number;
+}
+
 /** Lets at most `width` tasks run at once; the others wait in the order they came. */
 export class Limiter {
   readonly #width: number;
+  readonly #waiting: Waiting | undefined;
+  /** Tasks that run without a place. */
+  #placeless = 0;
   readonly #queue: (() => void)[] = [];
   #running = 0;
   readonly #patient: (() => void)[] = [];
   #patientRuns = false;
 
-  constructor(width: number) {
+  /** @param waiting tasks that only wait do not keep others, who would use the cores, from running */
+  constructor(width: number, waiting?: Waiting) {
     this.#width = width;
+    this.#waiting = waiting;
   }
 
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#running < this.#width) this.#running++;
     else await new Promise<void>((resolve) => this.#queue.push(resolve));
+    const ended = new AbortController();
+    let placeless = false;
+    void this.#waits(ended.signal).then((waits) => {
+      if (!waits) return;
+      placeless = true;
+      this.#placeless++;
+      this.#givePlace();
+    });
     try {
       return await task();
     } finally {
-      // The place goes to the next in line as it is, so nobody can slip in between.
-      const next = this.#queue.shift();
-      if (next) next();
-      else this.#running--;
+      ended.abort();
+      if (placeless) this.#placeless--;
+      else this.#givePlace();
       this.#letPatientIn();
     }
+  }
+
+  /** Whether a task turns out to be one that only waits, and may give its place away. */
+  async #waits(ended: AbortSignal): Promise<boolean> {
+    if (!this.#waiting) return false;
+    const { clock, after, most } = this.#waiting;
+    await clock.sleep(after, ended).catch(() => {});
+    return !ended.aborted && this.#placeless < most;
+  }
+
+  /** It goes to the next in line as it is, so nobody can slip in between. */
+  #givePlace(): void {
+    const next = this.#queue.shift();
+    if (next) next();
+    else this.#running--;
   }
 
   /**

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { settle } from "../../tests/support/agent_fakes.ts";
+import { FakeClock, settle } from "../../tests/support/agent_fakes.ts";
 import { Limiter } from "./limiter.ts";
 
 Deno.test("Limiter.run() runs at most its width at once, in the order they came", async () => {
@@ -63,4 +63,33 @@ Deno.test("Limiter.run() hands on a task's failure, and its place", async () => 
   const limiter = new Limiter(1);
   await assert.rejects(limiter.run(() => Promise.reject(new Error("no"))), /no/);
   assert.equal(await limiter.run(() => Promise.resolve("next")), "next");
+});
+
+Deno.test("Limiter.run() lets others run beside tasks that only wait, up to so many", async () => {
+  const clock = new FakeClock();
+  const limiter = new Limiter(2, { clock, after: 100, most: 3 });
+  const begun: number[] = [];
+  const ends = Array.from({ length: 8 }, () => Promise.withResolvers<void>());
+  const all = ends.map(({ promise }, i) =>
+    limiter.run(() => {
+      begun.push(i);
+      return promise;
+    })
+  );
+  await clock.advance(99);
+  assert.equal(begun.length, 2);
+  await clock.advance(1);
+  assert.equal(begun.length, 4);
+  await clock.advance(1_000);
+  assert.equal(begun.length, 5, "three wait, and two have places");
+  ends[0]!.resolve();
+  await settle();
+  assert.equal(begun.length, 5, "it had no place to give");
+  ends[3]!.resolve();
+  await settle();
+  assert.equal(begun.length, 6);
+  ends.forEach(({ resolve }) => resolve());
+  await Promise.all(all);
+  assert.deepEqual(begun, [0, 1, 2, 3, 4, 5, 6, 7]);
+  await limiter.run(() => Promise.resolve());
 });

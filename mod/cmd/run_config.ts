@@ -152,7 +152,7 @@ const SETTINGS: Settings = {
     flag: "concurrency",
     env: "NETWORK_DRA_CONCURRENCY",
     takes: "NUMBER",
-    help: "CNI operations at once; default: twice the number of cores",
+    help: "CNI operations at once that have not begun to wait; default: twice the number of cores",
     parse: take.wholeNumber({ least: 1, most: 1024 }),
   },
   attachmentsPerInterface: {
