@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { socketPaths } from "../dra/plugin.ts";
+import { socketPaths } from "../dra/socket_paths.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
 import type { RunConfig } from "./run_config.ts";

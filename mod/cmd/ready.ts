@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { socketPaths } from "../dra/plugin.ts";
+import { socketPaths } from "../dra/socket_paths.ts";
 import { parseRunConfig } from "./run_config.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import type { DescService } from "@bufbuild/protobuf";
 import { DRAPlugin as DRAPluginV1 } from "../../proto/gen/dra/dra_v1_pb.ts";
 import { DRAPlugin as DRAPluginV1Beta1 } from "../../proto/gen/dra/dra_v1beta1_pb.ts";
@@ -12,6 +12,7 @@ import { GrpcServer } from "../grpc/server.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";
 import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
+import { socketPaths } from "./socket_paths.ts";
 
 /** What the kernel takes as the path of a unix socket, in bytes. */
 export const SOCKET_PATH_LIMIT = 107;
@@ -30,19 +31,6 @@ export interface DraPluginOptions {
   readonly clock: Clock;
   /** The kubelet said whether it took the plugin; false too when it forgets it, for the registry socket is gone. */
   readonly onRegistered?: (registered: boolean) => void;
-}
-
-/** Where the sockets of a driver are. */
-export function socketPaths({ kubeletDir, driver, podUid }: {
-  readonly kubeletDir: string;
-  readonly driver: string;
-  readonly podUid?: string;
-}): { readonly service: string; readonly registry: string } {
-  const infix = podUid ? `-${podUid}` : "";
-  return {
-    service: join(kubeletDir, "plugins", driver, `dra${infix}.sock`),
-    registry: join(kubeletDir, "plugins_registry", `${driver}${infix}-reg.sock`),
-  };
 }
 
 /**

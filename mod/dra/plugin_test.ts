@@ -7,7 +7,8 @@ import { GrpcClient } from "../grpc/client.ts";
 import { SimulatedKubelet, type SimulatedKubeletOptions } from "../simulator/kubelet.ts";
 import type { DraHandlers, PrepareOutcome } from "./dra_service.ts";
 import type { DeviceHealth, HealthSource } from "./health_service.ts";
-import { DraPlugin, socketPaths } from "./plugin.ts";
+import { DraPlugin } from "./plugin.ts";
+import { socketPaths } from "./socket_paths.ts";
 
 const driver = "dra.networking";
 const claims = ["a", "b"].map((name) => ({ namespace: "default", name, uid: `uid-${name}` }));

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { socketPaths } from "../../mod/dra/plugin.ts";
+import { socketPaths } from "../../mod/dra/socket_paths.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { BRIDGE, PROGRAMS } from "./networks.ts";
 import type { Misbehaviour } from "./plugins.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DRAPlugin } from "../../proto/gen/dra/dra_v1_pb.ts";
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
-import { socketPaths } from "../../mod/dra/plugin.ts";
+import { socketPaths } from "../../mod/dra/socket_paths.ts";
 import { GrpcClient } from "../../mod/grpc/client.ts";
 
 const CALLS = 10_000;

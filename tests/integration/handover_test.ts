@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
-import { socketPaths } from "../../mod/dra/plugin.ts";
+import { socketPaths } from "../../mod/dra/socket_paths.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";

@@ -12,7 +12,7 @@ import { DRAResourceHealth } from "../../proto/gen/dra/health_v1_pb.ts";
 import { SynchronizeRequestSchema } from "../../proto/gen/nri/nri_pb.ts";
 import { RequestSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts";
 import { GrpcClient } from "../../mod/grpc/client.ts";
-import { socketPaths } from "../../mod/dra/plugin.ts";
+import { socketPaths } from "../../mod/dra/socket_paths.ts";
 import { encodeMessage } from "../../mod/nri/mux_frame.ts";
 import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
