@@ -35,4 +35,5 @@ export function serveWarden(
       warden.take(message);
     }
   };
+  self.postMessage({ kind: "here" });
 }

@@ -7,6 +7,8 @@ import type { RunConfig } from "./run_config.ts";
 
 /** What the confined part asks the warden for. */
 export type Request =
+  /** It listens: what it was told before it did is lost. */
+  | { readonly kind: "here" }
   | {
     readonly kind: "run";
     readonly id: number;
@@ -38,6 +40,8 @@ export class Warden {
   readonly #worker: Worker;
   readonly #running = new Map<number, AbortController>();
   readonly #ended = Promise.withResolvers<number>();
+  /** What the worker shall be told as soon as it listens; undefined from then on. */
+  #untold: Message[] | undefined = [];
 
   /** @param code URL of the worker's module */
   constructor(
@@ -68,10 +72,18 @@ export class Warden {
   }
 
   #tell(message: Message): void {
-    this.#worker.postMessage(message);
+    if (this.#untold) this.#untold.push(message);
+    else this.#worker.postMessage(message);
+  }
+
+  #tellAll(): void {
+    const untold = this.#untold ?? [];
+    this.#untold = undefined;
+    for (const message of untold) this.#tell(message);
   }
 
   async #answer(request: Request): Promise<void> {
+    if (request.kind === "here") return this.#tellAll();
     if (request.kind === "exit") return this.#ended.resolve(request.code);
     const { id } = request;
     if (request.kind === "abort") return this.#running.get(id)?.abort();
