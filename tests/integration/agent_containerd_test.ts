@@ -368,13 +368,17 @@ const CASES: Readonly<Record<string, Case>> = {
     const { cri } = node.containerd;
     const pod = aPod("host", { hostNetwork: true });
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
-    const before = await ip(["-o", "link"]);
+    // Not their state: the bridge of the cluster's network loses its carrier after its last pod.
+    const links = async () =>
+      (JSON.parse(await ip(["-j", "link"])) as { ifname: string; address: string; mtu: number }[])
+        .map(({ ifname, address, mtu }) => ({ ifname, address, mtu }));
+    const before = await links();
     const sandbox = await cri.runPodSandbox(pod);
     await assert.rejects(
       cri.runContainer(sandbox, pod),
       /pod default\/host uses the host's network/,
     );
-    assert.equal(await ip(["-o", "link"]), before);
+    assert.deepEqual(await links(), before);
     await node.remove(sandbox, claim);
     await node.assertNothingLeft();
   },
