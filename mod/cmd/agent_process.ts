@@ -161,7 +161,8 @@ export async function runAgent(
     onRegistered: (registered) => setSide("kubelet", registered),
   }, {
     prepare: (claims, until) => seat.prepare(claims, until),
-    unprepare: (claims, until) => seat.unprepare(claims, until),
+    // What takes long must not keep the next agent from leading.
+    unprepare: (claims, until) => seat.unprepare(claims, AbortSignal.any([until, signal])),
     watchHealth: (until) => watchHealth(seat, until),
   });
   const observeEnd = new AbortController();
@@ -198,12 +199,13 @@ export async function runAgent(
       await agent.close();
     }
   };
+  const leadEnd = new AbortController();
   const leadership = new Leadership({ lock: new LeadLocks(config.stateDir), clock, log }).run(
     term,
     {
       // Sockets of one name for all would be taken from the agent that leads.
       ready: config.podUid ? ready.promise : NEVER,
-      signal,
+      signal: leadEnd.signal,
     },
   );
   const ended = aborted(signal);
@@ -214,12 +216,15 @@ export async function runAgent(
     if (!signal.aborted) await Promise.race([dra.start(), ended, leadership]);
     loops.watch("kubelet", dra.watching);
     served.resolve();
-    await Promise.all([leadership, ended]);
+    await Promise.race([leadership, ended]);
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);
     seat.close();
+    // It leads until no call can come any more.
     await dra.stop();
+    leadEnd.abort(new Error("the agent stops"));
+    await Promise.allSettled([leadership]);
     nriEnd.abort(new Error("the agent stops"));
     await nri;
     await events.close();
