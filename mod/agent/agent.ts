@@ -2,6 +2,7 @@ import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY } from "../claim/field.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import type { Policy } from "../claim/policy.ts";
+import { aborted } from "./aborted.ts";
 import { CdiMarks } from "./cdi_marks.ts";
 import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
@@ -351,11 +352,7 @@ export class Agent {
    * what is attached is still there, whether claims are, and GC.
    */
   async upkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
-    await Promise.race([this.#synchronized.promise, aborted]);
+    await Promise.race([this.#synchronized.promise, aborted(signal)]);
     const sources = {
       sandboxes: this.#sandboxes,
       claims: this.#claims,

@@ -1,3 +1,4 @@
+import { aborted } from "../agent/aborted.ts";
 import { Agent } from "../agent/agent.ts";
 import type { DeviceHealth } from "../agent/device_health.ts";
 import { Leadership } from "../agent/leadership.ts";
@@ -237,13 +238,6 @@ export async function runAgent(
 
 /** An agent whose sockets have no name of their own takes the lead from nobody. */
 const NEVER = new Promise<void>(() => {});
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
 
 async function* watchHealth(seat: Seat, signal: AbortSignal): AsyncGenerator<DeviceHealth[]> {
   while (!signal.aborted) {

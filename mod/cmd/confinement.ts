@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { socketPaths } from "../dra/socket_paths.ts";
+import { describeAddress } from "../observe/server.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -54,7 +55,7 @@ export function confinementOf(
     write: [...ours, nriSocket],
     net: [
       access.host,
-      ...listen ? [hostAndPort(listen)] : [],
+      ...listen ? [describeAddress(listen)] : [],
       ...[...sockets, ...sockets.map(hiddenPath), nriSocket].map((path) => `unix:${path}`),
     ],
     env: "inherit",
@@ -63,8 +64,4 @@ export function confinementOf(
     ffi: false,
     import: false,
   };
-}
-
-function hostAndPort({ hostname, port }: { readonly hostname: string; readonly port: number }) {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

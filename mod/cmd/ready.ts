@@ -1,6 +1,6 @@
-import { availableParallelism } from "node:os";
 import { socketPaths } from "../dra/socket_paths.ts";
 import { parseRunConfig } from "./run_config.ts";
+import { thisProcess } from "./this_process.ts";
 
 /**
  * `network-dra ready`: whether the agent that was started with the same flags serves the kubelet,
@@ -9,12 +9,7 @@ import { parseRunConfig } from "./run_config.ts";
  * Its port cannot tell: two agents of a node share it, and the one before may have it.
  */
 export async function ready(argv: readonly string[]): Promise<number> {
-  const config = parseRunConfig(argv, {
-    env: (name) => Deno.env.get(name),
-    readFile: (path) => Deno.readTextFileSync(path),
-    hostname: () => Deno.hostname(),
-    cores: availableParallelism(),
-  });
+  const config = parseRunConfig(argv, thisProcess);
   const path = socketPaths({ ...config, driver: config.driverName }).service;
   try {
     (await Deno.connect({ transport: "unix", path })).close();

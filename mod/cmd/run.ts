@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { apiAccess } from "./api_access.ts";
@@ -6,6 +5,7 @@ import { confinementOf } from "./confinement.ts";
 import { openLog } from "./logging.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { parseRunConfig } from "./run_config.ts";
+import { thisProcess } from "./this_process.ts";
 import { toStderr } from "./stderr.ts";
 import { Warden } from "./warden.ts";
 
@@ -15,20 +15,12 @@ import { Warden } from "./warden.ts";
  * @param code URL of the module that serves the warden when it is run as a worker
  */
 export async function run(argv: readonly string[], code: string): Promise<number> {
-  const config = parseRunConfig(argv, {
-    env: (name) => Deno.env.get(name),
-    readFile: (path) => Deno.readTextFileSync(path),
-    hostname: () => Deno.hostname(),
-    cores: availableParallelism(),
-  });
+  const config = parseRunConfig(argv, thisProcess);
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   let release = () => {};
   try {
     await prepareNode(config, log);
-    const access = apiAccess(config.kubeconfig, {
-      env: (name) => Deno.env.get(name),
-      readFile: (path) => Deno.readTextFileSync(path),
-    });
+    const access = apiAccess(config.kubeconfig, thisProcess);
     const confinement = confinementOf(config, { access, code: codeFolders(code) });
     const warden = new Warden(config, { code, confinement });
     release = onSignals((name) => warden.signal(name));

@@ -1,7 +1,7 @@
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
+import { aborted } from "../agent/aborted.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
 import { type Manifest, parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
@@ -20,6 +20,7 @@ import { grepAll } from "../inventory/sysfs.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
 import { toStderr } from "./stderr.ts";
+import { thisProcess } from "./this_process.ts";
 import { parseRunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
@@ -105,7 +106,7 @@ async function tryInside(
     env: () => undefined,
     readFile: () => configText,
     hostname: () => NODE,
-    cores: availableParallelism(),
+    cores: thisProcess.cores,
   });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   await prepareNode(config, log);
@@ -224,13 +225,6 @@ async function names(folder: string): Promise<string[]> {
 async function inputEnds(): Promise<void> {
   const buffer = new Uint8Array(64);
   while (await Deno.stdin.read(buffer) !== null);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 function readFile(path: string): string {

@@ -1,22 +1,17 @@
 /** `network-dra run` in this thread, with all that the process may do: for tests that reach inside. */
-import { availableParallelism } from "node:os";
 import { runProgram } from "../../mod/cni/program.ts";
 import { runAgent } from "../../mod/cmd/agent_process.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
 import { onSignals } from "../../mod/cmd/run.ts";
 import { parseRunConfig } from "../../mod/cmd/run_config.ts";
+import { thisProcess } from "../../mod/cmd/this_process.ts";
 import { toStderr } from "../../mod/cmd/stderr.ts";
 import { grepAll } from "../../mod/inventory/sysfs.ts";
 
 /** Gives the exit code. */
 export async function runUnconfined(argv: readonly string[]): Promise<number> {
-  const config = parseRunConfig(argv, {
-    env: (name) => Deno.env.get(name),
-    readFile: (path) => Deno.readTextFileSync(path),
-    hostname: () => Deno.hostname(),
-    cores: availableParallelism(),
-  });
+  const config = parseRunConfig(argv, thisProcess);
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   const end = new AbortController();
   const release = onSignals((name) => end.abort(new Error(name)));
