@@ -5,7 +5,7 @@ import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/** Where the runtimes keep the network namespaces of pods. */
+/** The same folder; runtimes say one or the other. */
 const NAMESPACES = ["/var/run/netns", "/run/netns"];
 
 /** Of Deno's permissions, those of the part of the agent that speaks with others. */
@@ -45,7 +45,7 @@ export function confinementOf(
       nriSocket,
       // Is a plugin there? Is a namespace one?
       ...config.cniPath,
-      ...NAMESPACES,
+      ...NAMESPACES.includes(config.netnsDir) ? NAMESPACES : [config.netnsDir],
       ...config.networkDir ? [config.networkDir] : [],
       ...config.sysfsDir === "/sys" ? [] : [config.sysfsDir],
       ...access.files,

@@ -17,6 +17,8 @@ export interface RunConfig {
   readonly driverName: string;
   readonly kubeletDir: string;
   readonly nriSocket: string;
+  /** Where the container runtime keeps the network namespaces of pods. */
+  readonly netnsDir: string;
   readonly pluginName: string;
   readonly pluginIndex: string;
   readonly cniPath: readonly string[];
@@ -91,6 +93,14 @@ const SETTINGS: Settings = {
     help: "the container runtime's NRI socket",
     fallback: "/var/run/nri/nri.sock",
     parse: take.socketPath,
+  },
+  netnsDir: {
+    flag: "netns-dir",
+    env: "NETWORK_DRA_NETNS_DIR",
+    takes: "PATH",
+    help: "where the container runtime keeps the network namespaces of pods",
+    fallback: "/var/run/netns",
+    parse: take.absolutePath,
   },
   pluginName: {
     flag: "plugin-name",

@@ -23,6 +23,7 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     driverName: "dra.networking",
     kubeletDir: "/var/lib/kubelet",
     nriSocket: "/var/run/nri/nri.sock",
+    netnsDir: "/var/run/netns",
     pluginName: "network-dra",
     pluginIndex: "53",
     cniPath: ["/opt/cni/bin"],

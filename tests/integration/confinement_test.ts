@@ -126,6 +126,11 @@ Deno.test("the confined agent can do what it must, and nothing else", async (t) 
     "a worker with more permissions":
       'new Worker("data:text/javascript,", { type: "module", deno: { permissions: { run: true } } })',
   };
+  await t.step("another folder of namespaces is one that the settings name", () => {
+    const elsewhere = confinementOf({ ...config, netnsDir: "/data/netns" }, { access, code: [] });
+    assert.ok(elsewhere.read.includes("/data/netns"));
+    assert.ok(!elsewhere.read.includes("/run/netns"));
+  });
   const probe = confinementOf(config, { access, code: [] });
   try {
     using inside = new Inside(probe);

@@ -11,7 +11,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
 {{- define "network-dra.config" -}}
 {{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" }}
-{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "cniPath" "stateDir" "cdiDir" "networkDir" }}
+{{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "netnsDir" "cniPath" "stateDir" "cdiDir" "networkDir" }}
 {{- $_ := set $elsewhere . . }}
 {{- end }}
 {{- range $key, $_ := .Values.config }}
