@@ -1,21 +1,6 @@
 /** What the agent makes of what it finds after a crash, and does of its own accord. */
 import assert from "node:assert/strict";
-import {
-  aSandbox,
-  FakeCdi,
-  FakeClock,
-  FakeCluster,
-  FakeCni,
-  FakeDevices,
-  FakeEvents,
-  FakeJournal,
-  FakeLog,
-  FakeMetrics,
-  FakeNamespaces,
-  FakeNetworks,
-  FakeNode,
-  settle,
-} from "../../tests/support/agent_fakes.ts";
+import { aSandbox, fakePorts, settle } from "../../tests/support/agent_fakes.ts";
 import { Agent, type UpkeepOptions } from "./agent.ts";
 import type { DeviceStatus } from "./ports.ts";
 
@@ -51,27 +36,13 @@ type World = ReturnType<typeof world>;
 
 /** What survives the agent. */
 function world() {
-  return {
-    cni: new FakeCni(),
-    cluster: new FakeCluster(),
-    journal: new FakeJournal(),
-    namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
-    clock: new FakeClock(),
-    devices: new FakeDevices(),
-    networks: new FakeNetworks(),
-    node: new FakeNode(),
-  };
+  const { cni, cluster, journal, namespaces, cdi, clock, devices, networks, node } = fakePorts();
+  return { cni, cluster, journal, namespaces, cdi, clock, devices, networks, node };
 }
 
 /** An agent in a world, which may be that of one before it. */
 function setUp(from: World = world()) {
-  const ports = {
-    ...from,
-    log: new FakeLog(),
-    metrics: new FakeMetrics(),
-    events: new FakeEvents(),
-  };
+  const ports = { ...fakePorts(), ...from };
   const agent = new Agent(ports, { driver, concurrency: 4, policy: { trustClaims: true } });
   const prepare = async (...claims: ReturnType<typeof aClaim>[]) => {
     for (const claim of claims) {

@@ -2,18 +2,10 @@ import assert from "node:assert/strict";
 import {
   aSandbox,
   type CniCall,
-  FakeCdi,
-  FakeClock,
-  FakeCluster,
-  FakeCni,
-  FakeDevices,
-  FakeEvents,
-  FakeJournal,
-  FakeLog,
-  FakeMetrics,
-  FakeNamespaces,
-  FakeNetworks,
-  FakeNode,
+  type FakeCdi,
+  type FakeCni,
+  type FakeJournal,
+  fakePorts,
   settle,
 } from "../../tests/support/agent_fakes.ts";
 import type { Policy } from "../claim/policy.ts";
@@ -81,19 +73,12 @@ interface SetUpOptions {
 }
 
 function setUp(from: SetUpOptions = {}) {
+  const fresh = fakePorts();
   const ports = {
-    cni: from.cni ?? new FakeCni(),
-    cluster: new FakeCluster(),
-    journal: from.journal ?? new FakeJournal(),
-    namespaces: new FakeNamespaces(),
-    cdi: from.cdi ?? new FakeCdi(),
-    devices: new FakeDevices(),
-    networks: new FakeNetworks(),
-    node: new FakeNode(),
-    clock: new FakeClock(),
-    log: new FakeLog(),
-    metrics: new FakeMetrics(),
-    events: new FakeEvents(),
+    ...fresh,
+    cni: from.cni ?? fresh.cni,
+    journal: from.journal ?? fresh.journal,
+    cdi: from.cdi ?? fresh.cdi,
   };
   const agent = new Agent(ports, {
     driver,

@@ -1,20 +1,7 @@
 /** Thousands of claims on one node: what all of them cost grows with their number, not with its square. */
 import assert from "node:assert/strict";
 import process from "node:process";
-import {
-  aSandbox,
-  FakeCdi,
-  FakeCluster,
-  FakeCni,
-  FakeDevices,
-  FakeEvents,
-  FakeJournal,
-  FakeLog,
-  FakeMetrics,
-  FakeNamespaces,
-  FakeNetworks,
-  FakeNode,
-} from "../../tests/support/agent_fakes.ts";
+import { aSandbox, fakePorts } from "../../tests/support/agent_fakes.ts";
 import { Agent } from "./agent.ts";
 import type { Clock } from "./ports.ts";
 
@@ -55,20 +42,7 @@ function aClaim(i: number) {
 
 /** The whole life of so many claims; the processor's time for it in milliseconds. */
 async function life(count: number): Promise<number> {
-  const ports = {
-    cni: new FakeCni(),
-    cluster: new FakeCluster(),
-    journal: new FakeJournal(),
-    namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
-    devices: new FakeDevices(),
-    networks: new FakeNetworks(),
-    node: new FakeNode(),
-    clock,
-    log: new FakeLog(),
-    metrics: new FakeMetrics(),
-    events: new FakeEvents(),
-  };
+  const ports = { ...fakePorts(), clock };
   const claims = Array.from({ length: count }, (_, i) => aClaim(i));
   for (const claim of claims) ports.cluster.claims.set(`default/${claim.metadata.name}`, claim);
   const refs = claims.map(({ metadata: { namespace, name, uid } }) => ({ namespace, name, uid }));
@@ -123,21 +97,8 @@ Deno.test("what thousands of claims cost is linear in their number", async () =>
 });
 
 Deno.test("pods of a namespace with many claims that could be theirs: a burst reads each claim once or twice", async () => {
-  const cluster = new FakeCluster();
-  const ports = {
-    cni: new FakeCni(),
-    cluster,
-    journal: new FakeJournal(),
-    namespaces: new FakeNamespaces(),
-    cdi: new FakeCdi(),
-    devices: new FakeDevices(),
-    networks: new FakeNetworks(),
-    node: new FakeNode(),
-    clock,
-    log: new FakeLog(),
-    metrics: new FakeMetrics(),
-    events: new FakeEvents(),
-  };
+  const ports = { ...fakePorts(), clock };
+  const { cluster } = ports;
   const agent = new Agent(ports, { driver, concurrency: 4, policy: { trustClaims: true } });
   const count = 200;
   for (let i = 0; i < count; i++) {

@@ -3,18 +3,11 @@ import { Agent } from "../../mod/agent/agent.ts";
 import { Seat } from "../../mod/agent/seat.ts";
 import {
   anAttachment,
-  FakeCdi,
-  FakeClock,
-  FakeCluster,
-  FakeCni,
-  FakeDevices,
-  FakeEvents,
-  FakeJournal,
-  FakeLog,
-  FakeMetrics,
-  FakeNamespaces,
-  FakeNetworks,
-  FakeNode,
+  type FakeCluster,
+  type FakeCni,
+  type FakeJournal,
+  type FakeLog,
+  fakePorts,
 } from "../support/agent_fakes.ts";
 import { holds, staysInside } from "./target.ts";
 
@@ -31,35 +24,17 @@ export interface AgentBench {
 
 /** With the claim of pod `uid-p`, which is prepared. */
 export async function agentBench(): Promise<AgentBench> {
-  const [cni, journal, cluster, log] = [
-    new FakeCni(),
-    new FakeJournal(),
-    new FakeCluster(),
-    new FakeLog(),
-  ];
+  const ports = fakePorts();
+  const { cni, journal, cluster, log } = ports;
   journal.claims.set("uid-a", {
     claim: { namespace: "default", name: "a", uid: "uid-a" },
     pods: [{ name: "p", uid: "uid-p" }],
     shareable: true,
     attachments: [anAttachment("net1")],
   });
-  const [cdi, clock] = [new FakeCdi(), new FakeClock()];
-  const agent = new Agent({
-    cni,
-    journal,
-    cluster,
-    log,
-    namespaces: new FakeNamespaces(),
-    cdi,
-    devices: new FakeDevices(),
-    networks: new FakeNetworks(),
-    node: new FakeNode(),
-    clock,
-    metrics: new FakeMetrics(),
-    events: new FakeEvents(),
-  }, { driver: DRIVER, concurrency: 2, policy: {} });
+  const agent = new Agent(ports, { driver: DRIVER, concurrency: 2, policy: {} });
   await agent.load();
-  const seat = new Seat({ journal, cdi, clock });
+  const seat = new Seat(ports);
   await seat.take(agent);
   return { agent, seat, cni, journal, cluster, log };
 }

@@ -19,6 +19,7 @@ import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
 import { encodeFrame } from "../../mod/ttrpc/frame.ts";
 import { unixStream } from "../../mod/unix/stream.ts";
+import { concat } from "../fuzz/mutate_bytes.ts";
 import { agentArguments, AgentProcess } from "../support/agent_process.ts";
 import { MemoryWatch, unixSockets } from "../support/agent_memory.ts";
 import { storeClaim } from "../support/claims.ts";
@@ -116,16 +117,6 @@ function request(streamId: number, method: string, payload: Uint8Array): Uint8Ar
   return encodeMessage(1, encodeFrame({ streamId, type: 1, flags: 0, data }));
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
 /** Undefined, after so many milliseconds. */
 async function late(ms: number): Promise<undefined> {
   await pause(ms);
@@ -186,7 +177,7 @@ async function misbehavingRuntime(t: Deno.TestContext) {
       const connection = await runtime.synchronized();
       connection.stopReading();
       const many = (i: number) =>
-        concat(Array.from({ length: 1000 }, (_, j) => {
+        concat(...Array.from({ length: 1000 }, (_, j) => {
           return request(2 * (1000 * i + j) + 1001, "NoSuchMethod", new Uint8Array(0));
         }));
       void flood(connection, many);

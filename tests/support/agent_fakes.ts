@@ -379,6 +379,24 @@ export class FakeEvents implements Events {
   }
 }
 
+/** One of each, for an agent. */
+export function fakePorts() {
+  return {
+    cni: new FakeCni(),
+    cluster: new FakeCluster(),
+    journal: new FakeJournal(),
+    namespaces: new FakeNamespaces(),
+    cdi: new FakeCdi(),
+    devices: new FakeDevices(),
+    networks: new FakeNetworks(),
+    node: new FakeNode(),
+    clock: new FakeClock(),
+    log: new FakeLog(),
+    metrics: new FakeMetrics(),
+    events: new FakeEvents(),
+  };
+}
+
 export function aSandbox(id: string, pod = id): Sandbox {
   return {
     id,
