@@ -71,7 +71,7 @@ export class NriRuntime {
   stop(): void {
     this.#listener?.close();
     this.#listener = undefined;
-    for (const mux of this.#muxes) mux.close();
+    this.disconnect();
     try {
       Deno.removeSync(this.#options.socketPath);
     } catch (error) {
@@ -79,9 +79,9 @@ export class NriRuntime {
     }
   }
 
-  /** Closes the connections of all plugins, as a runtime does that lost patience. */
+  /** Closes the connections of all plugins, as a runtime does that lost patience; also half-made ones. */
   disconnect(): void {
-    for (const { mux } of this.#plugins) mux.close();
+    for (const mux of this.#muxes) mux.close();
   }
 
   /** The names of the plugins that are synchronized, with their indices: `53-network-dra`. */
