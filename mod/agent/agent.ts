@@ -3,12 +3,12 @@ import { IDENTITY } from "../claim/field.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import type { Policy } from "../claim/policy.ts";
 import { aborted } from "./aborted.ts";
-import { CdiMarks } from "./cdi_marks.ts";
+import { CdiMarks, type Mark } from "./cdi_marks.ts";
 import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
-import { attachmentKey, stateOf } from "./entry.ts";
+import { attachmentKey, isReady, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
@@ -130,6 +130,8 @@ export class Agent {
   readonly #sandboxes = new Sandboxes();
   /** UIDs of claims of which there may be attachments that the journal does not name. */
   readonly #unreadable = new Set<string>();
+  /** Whether sandboxes may come of which the runtime cannot tell the agent. */
+  #away = false;
 
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
@@ -290,9 +292,7 @@ export class Agent {
     if (!network) return;
     const claims = new Map(network.entries.map(({ claim }) => [claim.uid, claim]));
     network.stop();
-    for (const claim of claims.values()) {
-      if (!this.#sandboxes.inUse(claim.uid)) void this.#marks.set(claim, false);
-    }
+    for (const claim of claims.values()) void this.#mark(claim);
   }
 
   /**
@@ -322,6 +322,9 @@ export class Agent {
       }
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
+    // Not before: what ended meanwhile must not speak for what took its place.
+    this.#away = false;
+    this.#markAll();
     const used = this.#claims.all().filter(({ claim }) => this.#sandboxes.inUse(claim.uid));
     await this.#marks.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
     this.#ports.log.info("synchronized with the container runtime", {
@@ -338,13 +341,13 @@ export class Agent {
   }
 
   /**
-   * The runtime is not connected any more: until it has synchronized, containers that name a claim
-   * wait for the claim's CDI file. Also those of which all networks are there: their pod may get a
-   * new sandbox meanwhile, of which nobody tells. Returns at once.
+   * The runtime is not connected any more: until it has synchronized, no container that names a claim
+   * is created. Not in pods either of which all networks are there: they may get a new sandbox
+   * meanwhile, of which nobody tells. Returns at once.
    */
   disconnected(): void {
-    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
-    for (const { claim } of entries) void this.#marks.set(claim, false);
+    this.#away = true;
+    this.#markAll();
   }
 
   /**
@@ -438,15 +441,41 @@ export class Agent {
     await this.#statuses.close();
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
-    // Until the agent is back, no container may start whose network is not there.
-    await Promise.all(this.#waiting().map((claim) => this.#marks.set(claim, false)));
+    // Until the agent is back, no container may be created whose network is not there.
+    for (const { attached, claim } of networks.flatMap(({ entries }) => entries)) {
+      if (!attached) void this.#marks.set(claim, this.#markOf(claim.uid, { away: true }));
+    }
     await this.#marks.close();
   }
 
-  /** Claims that have networks which are not there yet. */
-  #waiting(): ClaimRef[] {
-    return this.#sandboxes.all().flatMap(({ entries }) => entries)
-      .filter(({ attached }) => !attached).map(({ claim }) => claim);
+  #markAll(): void {
+    const claims = this.#sandboxes.all().flatMap(({ entries }) => entries).map(({ claim }) =>
+      claim
+    );
+    for (const claim of new Map(claims.map((claim) => [claim.uid, claim])).values()) {
+      void this.#mark(claim);
+    }
+  }
+
+  /** To be called when something changed of which containers that name the claim may be in need. */
+  #mark(claim: ClaimRef): Promise<void> {
+    return this.#marks.set(claim, this.#markOf(claim.uid));
+  }
+
+  /**
+   * Containers start as soon as one of the pods that use the claim has all its networks: a runtime
+   * knows claims, and no pods. What is lost or written anew afterwards keeps none waiting.
+   */
+  #markOf(claimUid: string, { away = this.#away } = {}): Mark {
+    const pods = new Map<string, boolean>();
+    for (const { stopped, sandbox: { pod }, entries } of this.#sandboxes.withClaim(claimUid)) {
+      const wanted = entries.filter(({ claim, wanted }) => wanted && claim.uid === claimUid);
+      // A pod's old sandbox does not speak for its new one, which comes after it.
+      if (!stopped && wanted.length > 0) pods.set(pod.uid, wanted.every(isReady));
+    }
+    const passes = [...pods.values()].includes(true);
+    if (passes) return away ? "drain" : "pass";
+    return away || pods.size === 0 ? "none" : "wait";
   }
 
   /**
@@ -501,7 +530,7 @@ export class Agent {
       if (started) network.containersStarted();
       network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
       this.#sandboxes.update(network, claim.uid);
-      void this.#marks.set(claim, true);
+      void this.#mark(claim);
     };
     for (const record of this.#claims.ofPod(sandbox.pod.uid)) want(record);
     this.#shared.look(sandbox, want);
@@ -516,8 +545,11 @@ export class Agent {
   ): Promise<void> {
     if (!this.#sandboxes.get(sandbox.id)) this.attach(sandbox);
     await this.#shared.known(sandbox, signal);
-    for (const id of cdiDevices) this.#assertPrepared(sandbox, id);
-    await this.#sandboxes.get(sandbox.id)?.ready(signal);
+    const named = cdiDevices.flatMap((id) => this.#assertPrepared(sandbox, id) ?? []);
+    const network = this.#sandboxes.get(sandbox.id);
+    if (!network) return;
+    await network.ready(signal);
+    for (const claim of named) await this.#marks.passes(claim, signal);
   }
 
   async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {
@@ -528,6 +560,7 @@ export class Agent {
     const until = AbortSignal.any([signal, over.signal]);
     const networks = this.#sandboxes.withClaim(ref.uid);
     for (const network of networks) network.release(ref.uid);
+    void this.#mark(ref);
     try {
       await Promise.all(networks.map((network) => network.released(ref.uid, until)));
     } catch (error) {
@@ -537,7 +570,7 @@ export class Agent {
       timer.abort();
     }
     this.#statuses.forget(ref.uid);
-    await this.#marks.set(ref, false);
+    await this.#mark(ref);
     await this.#claims.remove(ref.uid);
     this.#unjudged.delete(ref.uid);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
@@ -583,9 +616,10 @@ export class Agent {
           driver: this.#options.driver,
           runtime,
         }),
-    }, (uid) => {
-      this.#sandboxes.update(network, uid);
-      const record = this.#claims.get(uid);
+    }, (claim) => {
+      this.#sandboxes.update(network, claim.uid);
+      void this.#mark(claim);
+      const record = this.#claims.get(claim.uid);
       if (record) this.#statuses.changed(record.claim);
     });
     this.#sandboxes.add(network);
@@ -639,9 +673,12 @@ export class Agent {
     return record;
   }
 
-  #assertPrepared({ pod }: Sandbox, cdiDevice: string): void {
+  /** The claim that a CDI device stands for; undefined when it is another driver's. */
+  #assertPrepared({ pod }: Sandbox, cdiDevice: string): ClaimRef | undefined {
     const uid = this.#ports.cdi.claimUid(cdiDevice);
-    if (!uid || this.#claims.ofPod(pod.uid).some(({ claim }) => claim.uid === uid)) return;
+    if (!uid) return undefined;
+    const record = this.#claims.ofPod(pod.uid).find(({ claim }) => claim.uid === uid);
+    if (record) return record.claim;
     throw new Error(
       this.#claims.get(uid)
         ? `the claim ${uid} is not reserved for ${describePod(pod)}`

@@ -204,7 +204,7 @@ Deno.test("the record of a claim that cannot be read is rebuilt from its attachm
   await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
   await clock.advance(600);
   // Containers that are made anew still find their CDI device, and the claim is told of.
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   assert.equal(cluster.applies, applies + 1);
   assert.deepEqual(cni.log, ["ADD net1"]);
   const unprepared = await agent.unprepare(
@@ -285,7 +285,8 @@ Deno.test("after a reboot: what was attached is detached without a namespace, an
   await before.agent.close();
   before.cni.calls.length = 0;
   before.namespaces.gone.add("/var/run/netns/s1").add("/var/run/netns/s2");
-  before.cdi.files.clear();
+  before.cdi.specs.clear();
+  before.cdi.attached.clear();
   const { agent, cni, gate, cdi, journal, stop } = setUp(before.world);
   await agent.load();
   // Some runtimes still list sandboxes that ended with the node.
@@ -299,7 +300,7 @@ Deno.test("after a reboot: what was attached is detached without a namespace, an
   agent.attach(aSandbox("s3", "p"));
   await gate("s3");
   assert.deepEqual([...cni.attached], ["s3/net1"]);
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   await stop();
 });
 
@@ -363,7 +364,7 @@ Deno.test("a claim that the API server has no more is released, unless a sandbox
   agent.detach("s2");
   await clock.advance(310_000);
   assert.deepEqual([...journal.claims.keys()], ["uid-there"]);
-  assert.equal(cdi.files.size, 0);
+  assert.equal(cdi.shown.length, 0);
   await stop(running);
 });
 
@@ -471,7 +472,7 @@ Deno.test("forget() lets go what cannot be detached, and says what may be left",
     /^forgot claim default\/a \(UID uid-a\)\ngave up detaching network "network-a" .*no DHCP daemon$/,
   );
   assert.deepEqual((await waiting).get("uid-a"), {});
-  assert.equal(journal.claims.size + journal.attachments.size + cdi.files.size, 0);
+  assert.equal(journal.claims.size + journal.attachments.size + cdi.shown.length, 0);
   assert.ok(metrics.counted.includes("forgotten asked"));
   assert.deepEqual((await agent.unprepare([ref("a")], never)).get("uid-a"), {});
   await stop();

@@ -341,7 +341,7 @@ Deno.test("a pod goes its whole way: attached, let in, shown, detached, forgotte
   assert.deepEqual(cni.log, []);
   await gate(aSandbox("s1", "p"), ["test/claim=uid-a"]);
   assert.deepEqual([...cni.attached], ["s1/net1"]);
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   await clock.advance(600);
   assert.deepEqual(cluster.applied.get("uid-a"), [{
     driver,
@@ -360,7 +360,7 @@ Deno.test("a pod goes its whole way: attached, let in, shown, detached, forgotte
   agent.detach("s1");
   assert.deepEqual(await agent.unprepare([ref("a")], never), new Map([["uid-a", {}]]));
   assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
-  assert.equal(journal.claims.size + journal.attachments.size + cdi.files.size, 0);
+  assert.equal(journal.claims.size + journal.attachments.size + cdi.shown.length, 0);
   await clock.advance(600);
   assert.deepEqual(cluster.applied.get("uid-a"), []);
 });
@@ -453,19 +453,83 @@ Deno.test("the sandbox of a pod that was made anew is attached; a late stop of t
   assert.deepEqual([...cni.attached], ["s2/net1"]);
 });
 
-Deno.test("the CDI file is there as long as one sandbox of the claim lives", async () => {
-  const { agent, prepare, cdi } = setUp();
+Deno.test("the CDI files are there as long as one sandbox of the claim lives", async () => {
+  const { agent, prepare, cdi, cni } = setUp();
   await prepare(aClaim("a"));
   await settle();
-  assert.deepEqual([...cdi.files], []);
+  assert.deepEqual(cdi.shown, []);
+  const attach = Promise.withResolvers<void>();
+  cni.during = ({ command }) => command === "ADD" ? attach.promise : undefined;
   agent.attach(aSandbox("s1", "p"));
   agent.attach(aSandbox("s2", "p"));
   agent.detach("s1");
   await settle();
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a"]);
+  attach.resolve();
+  await settle();
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   agent.detach("s2");
   await settle();
-  assert.deepEqual([...cdi.files], []);
+  assert.deepEqual(cdi.shown, []);
+});
+
+Deno.test("containers that name a claim start once its networks are on record", async () => {
+  const { agent, prepare, gate, cdi, journal } = setUp();
+  await prepare(aClaim("a", { requests: { x: "", y: "" } }));
+  const puts = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let results = 0;
+  journal.before = (change) => change === "putResult" ? puts[results++]!.promise : undefined;
+  agent.attach(aSandbox("s1", "p"));
+  const letIn = gate(aSandbox("s1", "p"), ["test/claim=uid-a"]);
+  puts[0]!.resolve();
+  await settle();
+  assert.deepEqual(cdi.shown, ["uid-a"], "one of two");
+  puts[1]!.resolve();
+  await letIn;
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
+});
+
+Deno.test("gate() waits for the CDI file without which the container would not start", async () => {
+  const { agent, prepare, cdi, clock } = setUp();
+  await prepare(aClaim("a"));
+  let full = true;
+  cdi.before = (change) => {
+    if (change === "allowStart" && full) throw new Error("cannot write a.attached: no space left");
+  };
+  agent.attach(aSandbox("s1", "p"));
+  const due = new AbortController();
+  const options = { cdiDevices: ["test/claim=uid-a"], signal: due.signal };
+  const refused = assert.rejects(
+    agent.gate(aSandbox("s1", "p"), options),
+    /containers that name claim default\/a cannot start yet: cannot write a\.attached: no space left/,
+  );
+  await clock.advance(1_000);
+  due.abort();
+  await refused;
+  // One that names no claim mounts nothing.
+  await agent.gate(aSandbox("s1", "p"), { cdiDevices: [], signal: never });
+  full = false;
+  const later = agent.gate(aSandbox("s1", "p"), { ...options, signal: never });
+  await clock.advance(10_000);
+  await later;
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
+});
+
+Deno.test("containers of a shared claim start as long as one of its pods has its networks", async () => {
+  const { agent, prepare, gate, cni, cdi } = setUp();
+  await prepare(aClaim("a", { pods: ["p", "q"], fromTemplate: false }));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"), ["test/claim=uid-a"]);
+  cni.during = ({ command }) => {
+    if (command === "ADD") throw new Error("no address left");
+  };
+  agent.attach(aSandbox("s2", "q"));
+  await settle();
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
+  agent.detach("s1");
+  await settle();
+  assert.deepEqual(cdi.shown, ["uid-a"]);
+  await agent.close();
 });
 
 Deno.test("unprepare() waits for DEL, and says what it waits for before the kubelet gives up", async () => {
@@ -634,10 +698,11 @@ Deno.test("reconcile() does not forget claims whose sandbox is yet to come", asy
 Deno.test("reconcile() removes CDI files that no sandbox needs and writes those that are missing", async () => {
   const { agent, prepare, cdi } = setUp();
   await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
-  cdi.files.add("uid-b").add("uid-unknown");
+  cdi.specs.add("uid-b").add("uid-unknown");
+  cdi.attached.add("uid-b").add("uid-half");
   await agent.reconcile([aSandbox("s1", "p")], new Set());
   await settle();
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
 });
 
 Deno.test("close() takes the CDI files of what is not attached, so that no container starts without", async () => {
@@ -650,12 +715,12 @@ Deno.test("close() takes the CDI files of what is not attached, so that no conta
   };
   agent.attach(aSandbox("s2", "q"));
   await settle();
-  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  assert.deepEqual(cdi.shown, ["uid-a+", "uid-b"]);
   await agent.close();
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
 });
 
-Deno.test("while the runtime is not connected, the CDI files are away", async () => {
+Deno.test("while the runtime is not connected, no container that names a claim is created", async () => {
   const { agent, prepare, gate, cni, cdi } = setUp();
   await prepare(aClaim("a"), aClaim("b", { pods: ["q"] }));
   agent.attach(aSandbox("s1", "p"));
@@ -667,26 +732,46 @@ Deno.test("while the runtime is not connected, the CDI files are away", async ()
   await settle();
   agent.disconnected();
   await settle();
-  assert.deepEqual([...cdi.files], []);
+  // One that was created before the connection was lost starts.
+  assert.deepEqual(cdi.shown, ["(uid-a)+"]);
   await agent.reconcile([aSandbox("s1", "p"), aSandbox("s2", "q")], new Set());
   await settle();
-  assert.deepEqual([...cdi.files].toSorted(), ["uid-a", "uid-b"]);
+  assert.deepEqual(cdi.shown, ["uid-a+", "uid-b"]);
   await agent.close();
 });
 
-Deno.test("load() takes the CDI files that a crashed agent left, until the runtime has synchronized", async () => {
+Deno.test("a sandbox that took another's place while the runtime was not connected waits", async () => {
+  const { agent, prepare, gate, cni, cdi } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  agent.disconnected();
+  await settle();
+  cni.during = ({ command }) => {
+    if (command === "ADD") throw new Error("no address left");
+  };
+  const changes: string[] = [];
+  cdi.before = (change) => void changes.push(change);
+  await agent.reconcile([aSandbox("s2", "p")], new Set());
+  await settle();
+  assert.deepEqual(changes, ["refuseStart", "allowCreate"]);
+  assert.deepEqual(cdi.shown, ["uid-a"]);
+  await agent.close();
+});
+
+Deno.test("load() takes the CDI specs that a crashed agent left, until the runtime has synchronized", async () => {
   const before = setUp();
   await before.prepare(aClaim("a"));
   before.agent.attach(aSandbox("s1", "p"));
   await before.gate(aSandbox("s1", "p"));
   const { agent, cdi } = setUp(before);
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   await agent.load();
   await settle();
-  assert.deepEqual([...cdi.files], []);
+  assert.deepEqual(cdi.shown, ["(uid-a)+"]);
   await agent.reconcile([aSandbox("s1", "p")], new Set());
   await settle();
-  assert.deepEqual([...cdi.files], ["uid-a"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   await agent.close();
 });
 

@@ -1,64 +1,108 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
+import { Changes } from "./changes.ts";
 import type { CdiFiles, Clock, Log } from "./ports.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
 const RETRY: Backoff = { first: 100, most: 10_000 };
 
 /**
- * Brings the CDI spec file of each claim to what is wanted: there while a sandbox that uses the
- * claim lives. Without it no container that names the claim is created, with or without the agent.
+ * What becomes of containers that name a claim, with or without the agent:
+ * - none: they are not created;
+ * - wait: they are created, for the runtime asks the agent only then, and do not start;
+ * - pass: they are created, and start;
+ * - drain: none is created; those that were created before go on as they would have.
  */
+export type Mark = "none" | "wait" | "pass" | "drain";
+
+interface Wish {
+  readonly claim: ClaimRef;
+  readonly mark: Mark;
+  done: Promise<void>;
+  /** Whether the files say so. */
+  reached: boolean;
+  /** Why they do not yet. */
+  failure?: string;
+}
+
+/** Brings the CDI files of each claim to what is wanted. */
 export class CdiMarks {
   readonly #ports: { readonly files: CdiFiles; readonly clock: Clock; readonly log: Log };
   readonly #stop = new AbortController();
-  readonly #wanted = new Map<string, { claim: ClaimRef; there: boolean; done: Promise<void> }>();
+  readonly #wishes = new Map<string, Wish>();
+  readonly #changes = new Changes();
 
   constructor(ports: { readonly files: CdiFiles; readonly clock: Clock; readonly log: Log }) {
     this.#ports = ports;
   }
 
-  /** Returns a promise of the file being there, or not; nobody needs to wait for it. */
-  set(claim: ClaimRef, there: boolean): Promise<void> {
-    const before = this.#wanted.get(claim.uid);
-    if (before?.there === there) return before.done;
-    const mark = { claim, there, done: Promise.resolve() };
-    mark.done = (before?.done ?? Promise.resolve()).then(() => this.#bring(mark));
-    this.#wanted.set(claim.uid, mark);
-    return mark.done;
+  /** Returns a promise of the files being so, or of a later wish; nobody needs to wait for it. */
+  set(claim: ClaimRef, mark: Mark): Promise<void> {
+    const before = this.#wishes.get(claim.uid);
+    if (before?.mark === mark) return before.done;
+    const wish: Wish = { claim, mark, done: Promise.resolve(), reached: false };
+    wish.done = (before?.done ?? Promise.resolve()).then(() => this.#bring(wish, before));
+    this.#wishes.set(claim.uid, wish);
+    this.#changes.notify();
+    return wish.done;
+  }
+
+  /**
+   * Resolves when containers that name the claim start. Rejects when they still do not as the signal
+   * is aborted, with the file that could not be written where that is why.
+   */
+  async passes(claim: ClaimRef, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const wish = this.#wishes.get(claim.uid);
+      if (wish?.mark === "pass" && wish.reached) return;
+      try {
+        await this.#changes.next(signal);
+      } catch {
+        const failure = this.#wishes.get(claim.uid)?.failure;
+        throw new Error(
+          `containers that name ${describeClaim(claim)} cannot start yet: ` +
+            (failure ?? "the agent has not come to allow it"),
+        );
+      }
+    }
   }
 
   /** Removes the files of claims that are not among those named: left by an earlier run. */
   async removeOthers(claimUids: ReadonlySet<string>): Promise<void> {
     const { files, log } = this.#ports;
     for (const uid of await files.list()) {
-      if (claimUids.has(uid)) continue;
-      await files.remove(uid);
-      log.info(`removed the CDI file of claim ${uid}, which no sandbox uses`);
+      // A claim may have come into use meanwhile.
+      if (claimUids.has(uid) || this.#wishes.has(uid)) continue;
+      await files.refuseCreate(uid);
+      await files.refuseStart(uid);
+      log.info(`removed the CDI files of claim ${uid}, which no sandbox uses`);
     }
   }
 
   async close(): Promise<void> {
     this.#stop.abort(new Error("the agent stops"));
-    await Promise.all([...this.#wanted.values()].map(({ done }) => done));
+    await Promise.all([...this.#wishes.values()].map(({ done }) => done));
   }
 
-  async #bring(mark: { readonly claim: ClaimRef; readonly there: boolean }): Promise<void> {
-    const { files, clock, log } = this.#ports;
+  async #bring(wish: Wish, before: Wish | undefined): Promise<void> {
+    const { clock, log } = this.#ports;
+    const { claim, mark } = wish;
     for (let failures = 1;; failures++) {
       // A later wish has replaced this one.
-      const latest = this.#wanted.get(mark.claim.uid) === mark;
-      if (!latest) return;
+      if (this.#wishes.get(claim.uid) !== wish) return;
       try {
-        await (mark.there ? files.write(mark.claim) : files.remove(mark.claim.uid));
-        const unchanged = this.#wanted.get(mark.claim.uid) === mark;
-        if (!mark.there && unchanged) this.#wanted.delete(mark.claim.uid);
+        await this.#apply(wish, before);
+        wish.reached = true;
+        if (mark === "none" && this.#wishes.get(claim.uid) === wish) {
+          this.#wishes.delete(claim.uid);
+        }
+        this.#changes.notify();
         return;
       } catch (error) {
-        const verb = mark.there ? "write" : "remove";
+        wish.failure = messageOf(error);
         log[failures === 1 ? "warn" : "debug"](
-          `cannot ${verb} the CDI file of ${describeClaim(mark.claim)} yet`,
-          { error: messageOf(error) },
+          `cannot bring the CDI files of ${describeClaim(claim)} in line yet`,
+          { error: wish.failure },
         );
         try {
           await clock.sleep(pauseAfter(failures, RETRY), this.#stop.signal);
@@ -66,6 +110,25 @@ export class CdiMarks {
           return;
         }
       }
+    }
+  }
+
+  /** In such an order that a death of the agent in between leaves containers waiting. */
+  async #apply({ claim, mark }: Wish, before: Wish | undefined): Promise<void> {
+    const { files } = this.#ports;
+    switch (mark) {
+      case "none":
+        await files.refuseCreate(claim.uid);
+        return await files.refuseStart(claim.uid);
+      case "wait":
+        await files.refuseStart(claim.uid);
+        return await files.allowCreate(claim);
+      case "pass":
+        // Containers wait for this one: what the runtime has read is not written again.
+        if (before?.mark !== "wait" || !before.reached) await files.allowCreate(claim);
+        return await files.allowStart(claim.uid);
+      case "drain":
+        return await files.refuseCreate(claim.uid);
     }
   }
 }

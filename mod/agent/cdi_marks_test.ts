@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeCdi, FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
-import { CdiMarks } from "./cdi_marks.ts";
+import { CdiMarks, type Mark } from "./cdi_marks.ts";
 
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
 
@@ -8,42 +8,115 @@ function setUp() {
   const files = new FakeCdi();
   const clock = new FakeClock();
   const log = new FakeLog();
-  return { files, clock, log, marks: new CdiMarks({ files, clock, log }) };
+  const changes: string[] = [];
+  files.before = (change) => void changes.push(change);
+  return { files, clock, log, changes, marks: new CdiMarks({ files, clock, log }) };
 }
 
-Deno.test("CdiMarks.set() brings the file to the last wish", async () => {
+/** As a full disk does to what is written, until told otherwise. */
+function fill(files: FakeCdi, name: string): { full: boolean } {
+  const disk = { full: true };
+  files.before = (change) => {
+    if (change === name && disk.full) throw new Error("cannot write x.attached: no space left");
+  };
+  return disk;
+}
+
+Deno.test("CdiMarks.set() brings the files to the last wish", async () => {
   const { files, marks } = setUp();
-  for (const there of [true, false, true, true, false, true]) void marks.set(claim, there);
+  for (const mark of ["wait", "none", "pass", "wait", "none", "pass"] as const) {
+    void marks.set(claim, mark);
+  }
   await settle();
-  assert.deepEqual([...files.files], ["uid-a"]);
-  await marks.set(claim, false);
-  assert.deepEqual([...files.files], []);
+  assert.deepEqual(files.shown, ["uid-a+"]);
+  await marks.set(claim, "wait");
+  assert.deepEqual(files.shown, ["uid-a"]);
+  await marks.set(claim, "none");
+  assert.deepEqual(files.shown, []);
+});
+
+Deno.test("CdiMarks.set() changes the files so that a crash in between leaves containers waiting", async (t) => {
+  const cases: [Mark[], string[]][] = [
+    [["wait"], ["refuseStart", "allowCreate"]],
+    [["pass"], ["allowCreate", "allowStart"]],
+    [["wait", "pass"], ["refuseStart", "allowCreate", "allowStart"]],
+    [["pass", "wait"], ["allowCreate", "allowStart", "refuseStart", "allowCreate"]],
+    [["none"], ["refuseCreate", "refuseStart"]],
+    [["pass", "drain"], ["allowCreate", "allowStart", "refuseCreate"]],
+  ];
+  for (const [wishes, expected] of cases) {
+    await t.step(wishes.join(", then "), async () => {
+      const { changes, marks } = setUp();
+      for (const mark of wishes) await marks.set(claim, mark);
+      assert.deepEqual(changes, expected);
+    });
+  }
+});
+
+Deno.test("CdiMarks.set() to drain leaves containers that were created as they are", async () => {
+  const { files, marks } = setUp();
+  await marks.set(claim, "pass");
+  await marks.set(claim, "drain");
+  assert.deepEqual(files.shown, ["(uid-a)+"]);
+  await marks.set(claim, "wait");
+  await marks.set(claim, "drain");
+  assert.deepEqual(files.shown, []);
 });
 
 Deno.test("CdiMarks.set() tries again until the file is written", async () => {
   const { files, clock, log, marks } = setUp();
-  const write = files.write.bind(files);
-  let full = true;
-  files.write = (ref) => full ? Promise.reject(new Error("no space left")) : write(ref);
-  void marks.set(claim, true);
+  const disk = fill(files, "allowCreate");
+  void marks.set(claim, "wait");
   await clock.advance(5000);
-  full = false;
+  disk.full = false;
   await clock.advance(10_000);
-  assert.deepEqual([...files.files], ["uid-a"]);
+  assert.deepEqual(files.shown, ["uid-a"]);
   assert.equal(log.lines.filter((line) => line.startsWith("warn")).length, 1);
+});
+
+Deno.test("CdiMarks.passes() waits for the file", async () => {
+  const { files, clock, marks } = setUp();
+  const disk = fill(files, "allowStart");
+  void marks.set(claim, "wait");
+  let passed = false;
+  const passes = marks.passes(claim, new AbortController().signal).then(() => passed = true);
+  void marks.set(claim, "pass");
+  await clock.advance(1000);
+  assert.equal(passed, false);
+  disk.full = false;
+  await clock.advance(10_000);
+  await passes;
+  assert.deepEqual(files.shown, ["uid-a+"]);
+});
+
+Deno.test("CdiMarks.passes() says which file could not be written when its time is over", async () => {
+  const { files, clock, marks } = setUp();
+  fill(files, "allowStart");
+  const over = new AbortController();
+  void marks.set(claim, "pass");
+  await clock.advance(1000);
+  const passes = marks.passes(claim, over.signal);
+  over.abort();
+  await assert.rejects(
+    passes,
+    /that name claim default\/a cannot start yet: cannot write x\.attached: no space left/,
+  );
 });
 
 Deno.test("CdiMarks.removeOthers() keeps the files in use", async () => {
   const { files, marks } = setUp();
-  files.files.add("uid-a").add("uid-stale");
+  for (const uid of ["uid-a", "uid-stale"]) files.specs.add(uid);
+  for (const uid of ["uid-a", "uid-half"]) files.attached.add(uid);
+  void marks.set({ ...claim, uid: "uid-new" }, "pass");
   await marks.removeOthers(new Set(["uid-a"]));
-  assert.deepEqual([...files.files], ["uid-a"]);
+  await settle();
+  assert.deepEqual(files.shown, ["uid-a+", "uid-new+"]);
 });
 
 Deno.test("CdiMarks.close() ends the tries", async () => {
   const { files, clock, marks } = setUp();
-  files.write = () => Promise.reject(new Error("no space left"));
-  void marks.set(claim, true);
+  fill(files, "allowCreate");
+  void marks.set(claim, "wait");
   await clock.advance(1000);
   await marks.close();
 });

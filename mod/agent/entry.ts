@@ -11,6 +11,8 @@ export interface Entry {
   recorded: boolean;
   /** Whether the record on disk says what `attached` says. */
   saved: boolean;
+  /** Whether the record on disk has a result of the ADD, be it an older telling of it. */
+  resultSaved: boolean;
   attached?: Attached;
   /** Set while it is attached, but not as ADD left it. */
   lost?: Lost;
@@ -31,8 +33,8 @@ export interface Entry {
  * the attachment for half done and make it anew under the running containers; a disk that takes
  * nothing keeps nobody waiting, though.
  */
-export function isReady({ attached, saved, failure }: Entry): boolean {
-  return attached !== undefined && (saved || failure !== undefined);
+export function isReady({ attached, resultSaved, failure }: Entry): boolean {
+  return attached !== undefined && (resultSaved || failure !== undefined);
 }
 
 /** Whether a wanted attachment is not what or as it shall be. */

@@ -215,15 +215,21 @@ export interface HeldNamespace {
   release(): void;
 }
 
-/** The CDI spec files that keep containers waiting while the agent is away (design decision 11). */
+/** The files that keep containers waiting, with or without the agent (design decision 11). */
 export interface CdiFiles {
   /** The CDI device id for a claim; undefined when CDI is turned off. */
   deviceId(claimUid: string): string | undefined;
   /** The claim of one of our CDI device ids. */
   claimUid(deviceId: string): string | undefined;
-  write(claim: ClaimRef): Promise<void>;
-  remove(claimUid: string): Promise<void>;
-  /** The claims that have a file now. */
+  /** From now on containers that name the claim are created. */
+  allowCreate(claim: ClaimRef): Promise<void>;
+  refuseCreate(claimUid: string): Promise<void>;
+  /** From now on containers that name the claim start, those among them that were created before. */
+  allowStart(claimUid: string): Promise<void>;
+  refuseStart(claimUid: string): Promise<void>;
+  /** Whether they do, whichever agent allowed it. */
+  startAllowed(claimUid: string): Promise<boolean>;
+  /** The claims of which there is a file now. */
   list(): Promise<string[]>;
 }
 

@@ -67,7 +67,7 @@ export class SandboxNetwork {
   readonly sandbox: Sandbox;
   readonly #ports: SandboxNetworkPorts;
   readonly #reports: SandboxReports;
-  readonly #onChange: (claimUid: string) => void;
+  readonly #onChange: (claim: ClaimRef) => void;
   readonly #entries = new Map<string, Entry>();
   readonly #changes = new Changes();
   #held: HeldNamespace | undefined;
@@ -86,7 +86,7 @@ export class SandboxNetwork {
   #passes = 0;
   #timedOutGates = 0;
 
-  constructor(sandbox: Sandbox, ports: SandboxNetworkPorts, onChange: (claimUid: string) => void) {
+  constructor(sandbox: Sandbox, ports: SandboxNetworkPorts, onChange: (claim: ClaimRef) => void) {
     this.sandbox = sandbox;
     this.#ports = ports;
     this.#reports = new SandboxReports(sandbox, ports);
@@ -114,6 +114,7 @@ export class SandboxNetwork {
       wanted: true,
       recorded: true,
       saved: true,
+      resultSaved: attached !== undefined,
       attached,
       lost,
       repair: false,
@@ -147,6 +148,7 @@ export class SandboxNetwork {
           wanted: true,
           recorded: false,
           saved: false,
+          resultSaved: false,
           repair: false,
           uncertain,
           lateTold: false,
@@ -260,7 +262,7 @@ export class SandboxNetwork {
       const since = entry.lost?.since ?? this.#ports.clock.now().toISOString();
       entry.lost = { reason, message, since };
       entry.saved = false;
-      this.#onChange(entry.claim.uid);
+      this.#onChange(entry.claim);
     }
     entry.repair = repair;
     if (!known || repair) this.#wake();
@@ -274,7 +276,7 @@ export class SandboxNetwork {
     // It is ready since now, and not since it was attached.
     entry.attached = { ...entry.attached, at: this.#ports.clock.now().toISOString() };
     entry.saved = false;
-    this.#onChange(entry.claim.uid);
+    this.#onChange(entry.claim);
     this.#wake();
   }
 
@@ -362,7 +364,7 @@ export class SandboxNetwork {
       }
       return false;
     } finally {
-      this.#onChange(entry.claim.uid);
+      this.#onChange(entry.claim);
       this.#changes.notify();
     }
   }
@@ -373,6 +375,7 @@ export class SandboxNetwork {
     entry.saved = false;
     await this.#ports.journal.putAttachment(this.#record(entry));
     entry.saved = true;
+    entry.resultSaved = true;
   }
 
   /**
@@ -406,6 +409,7 @@ export class SandboxNetwork {
       await journal.putAttachment(this.#record({ ...entry, attached: undefined, lost: undefined }));
       entry.recorded = true;
       entry.saved = false;
+      entry.resultSaved = false;
     }
     // What an ADD that failed or was cut off left behind goes first. Its record stays: it is true,
     // and a disk that is full takes no other.
@@ -467,6 +471,7 @@ export class SandboxNetwork {
     await this.#ports.journal.removeAttachment(this.#record(entry));
     entry.recorded = false;
     entry.saved = false;
+    entry.resultSaved = false;
     entry.attached = undefined;
     entry.lost = undefined;
   }

@@ -34,7 +34,7 @@ function setUp({ sandbox = aSandbox("s1"), width = 4 } = {}) {
     recall: () => Promise.resolve(undefined),
   };
   const changed: string[] = [];
-  const network = new SandboxNetwork(sandbox, ports, (uid) => changed.push(uid));
+  const network = new SandboxNetwork(sandbox, ports, ({ uid }) => changed.push(uid));
   return { ...ports, changed, network };
 }
 
@@ -53,6 +53,23 @@ function deadline(clock: FakeClock, ms: number): AbortSignal {
 }
 
 const never = new AbortController().signal;
+
+Deno.test("what a CHECK finds keeps no container waiting while it is put on record", async () => {
+  const { network, journal } = setUp();
+  network.want(claim, three);
+  await network.ready(never);
+  const disk = Promise.withResolvers<void>();
+  journal.before = () => disk.promise;
+  const [entry] = network.entries;
+  network.lose(entry!, { reason: "NetworkInterfaceLost", message: "", repair: false });
+  await settle();
+  assert.ok(network.entries.every(isReady), "lost");
+  network.regain(entry!);
+  await settle();
+  assert.ok(network.entries.every(isReady), "found again");
+  disk.resolve();
+  await network.close();
+});
 
 Deno.test("want() returns before anything is done, then attaches in order", async () => {
   const { network, cni, journal } = setUp();

@@ -10,7 +10,7 @@ const LOOK = 50;
 
 export interface SeatPorts {
   readonly journal: Pick<Journal, "look">;
-  readonly cdi: Pick<CdiFiles, "claimUid">;
+  readonly cdi: Pick<CdiFiles, "claimUid" | "startAllowed">;
   readonly clock: Clock;
 }
 
@@ -123,12 +123,18 @@ export class Seat {
     }
   }
 
-  /** Whether everything that the pod's claims ask for is attached, by what is on disk. */
+  /**
+   * Whether everything that the pod's claims ask for is attached, by what is on disk. The agent that
+   * leads makes the files without which the container would not start.
+   */
   async #onRecord({ id, pod }: Sandbox, cdiDevices: readonly string[]): Promise<boolean> {
-    const { claims, attachments } = await this.#ports.journal.look(pod.uid);
+    const { cdi, journal } = this.#ports;
+    const { claims, attachments } = await journal.look(pod.uid);
     for (const device of cdiDevices) {
-      const uid = this.#ports.cdi.claimUid(device);
-      if (uid !== undefined && !claims.some(({ claim }) => claim.uid === uid)) return false;
+      const uid = cdi.claimUid(device);
+      if (uid === undefined) continue;
+      if (!claims.some(({ claim }) => claim.uid === uid)) return false;
+      if (!await cdi.startAllowed(uid)) return false;
     }
     const attached = attachments.filter((record) => record.sandbox.id === id && record.attached);
     return claims.every(({ claim, attachments: wanted }) =>

@@ -133,6 +133,18 @@ Deno.test("a container that names a claim which is not on record of its pod wait
   assert.equal(container.open, false);
 });
 
+Deno.test("a container that names a claim waits until the agent that leads lets it start", async () => {
+  const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
+  await prepared();
+  await journal.putAttachment(record({ attached }));
+  const container = gate({ cdiDevices: ["test/claim=uid-a"] });
+  await clock.advance(200);
+  assert.equal(container.open, false);
+  await cdi.allowStart("uid-a");
+  await clock.advance(100);
+  assert.equal(container.open, true);
+});
+
 Deno.test("a container that waits for another agent goes through this one's gate once it leads", async () => {
   const { clock, prepared, seat, agent, asked, gate } = setUp();
   await prepared();

@@ -7,11 +7,25 @@ import { assertRealFolder } from "../files/own_folder.ts";
 /** The CDI specification version that has all we use, and that containerd 1.7 reads. */
 const CDI_VERSION = "0.5.0";
 const CLASS = "claim";
+const SPEC = ".json";
+const ATTACHED = ".attached";
 
 /**
- * One CDI spec file a claim, `<folder>/<driver>_<claim uid>.json`, with one device
- * `<driver>/claim=<claim uid>` (design decision 11). The runtime refuses to create a container whose
- * device has no file, whether this agent runs or not.
+ * Where the mounts of containers that name a claim are, one a claim. Not under /dev or /run: where a
+ * pod mounts the host's, the runtime would make the mount point on the host.
+ */
+export const MOUNT_FOLDER = "/etc/network-dra";
+
+/**
+ * Two files a claim (design decision 11), which hold containers back whether this agent runs or not:
+ *
+ * - `<folder>/<driver>_<claim uid>.json`, a CDI spec with one device `<driver>/claim=<claim uid>`. The
+ *   runtime creates no container whose device has no file.
+ * - `<folder>/<driver>_<claim uid>.attached`, empty, which that device mounts. The runtime starts no
+ *   container where what it shall mount is not there.
+ *
+ * The second lies here because the runtime finds this folder at the same path as the agent, and a
+ * reboot clears it. CDI reads only what ends in .json or .yaml.
  */
 export class CdiSpecFiles implements CdiFiles {
   readonly #folder: string;
@@ -32,33 +46,46 @@ export class CdiSpecFiles implements CdiFiles {
     return deviceId.startsWith(prefix) ? deviceId.slice(prefix.length) : undefined;
   }
 
-  async write(claim: ClaimRef): Promise<void> {
-    if (this.#folder === "") return;
+  async allowCreate({ namespace, name, uid }: ClaimRef): Promise<void> {
     const spec = {
       cdiVersion: CDI_VERSION,
       kind: `${this.#driver}/${CLASS}`,
       devices: [{
-        name: claim.uid,
-        // CDI wants a device to change something: a variable that tells the container its claim.
-        containerEdits: { env: [`${variable(claim.uid)}=${claim.namespace}/${claim.name}`] },
+        name: uid,
+        containerEdits: {
+          // For who looks at the container: its claim.
+          env: [`${variable(uid)}=${namespace}/${name}`],
+          mounts: [{
+            hostPath: this.#path(uid, ATTACHED),
+            containerPath: `${MOUNT_FOLDER}/${uid}`,
+            options: ["ro", "bind", "nosuid", "nodev", "noexec"],
+          }],
+        },
       }],
     };
-    const content = JSON.stringify(spec, null, 2) + "\n";
-    try {
-      await assertRealFolder(this.#folder);
-      await writeDurably(this.#path(claim.uid), content, { mode: 0o644 });
-    } catch (error) {
-      // The first spec file of the node, or someone cleared the folder away.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
-      await writeDurably(this.#path(claim.uid), content, { mode: 0o644 });
-    }
+    await this.#write(this.#path(uid, SPEC), JSON.stringify(spec, null, 2) + "\n");
   }
 
-  async remove(claimUid: string): Promise<void> {
-    if (this.#folder === "") return;
-    const path = this.#path(claimUid);
-    for (const file of [path, `${path}.tmp`]) await removeDurably(file);
+  async refuseCreate(claimUid: string): Promise<void> {
+    await this.#remove(this.#path(claimUid, SPEC));
+  }
+
+  async allowStart(claimUid: string): Promise<void> {
+    await this.#write(this.#path(claimUid, ATTACHED), "");
+  }
+
+  async refuseStart(claimUid: string): Promise<void> {
+    await this.#remove(this.#path(claimUid, ATTACHED));
+  }
+
+  async startAllowed(claimUid: string): Promise<boolean> {
+    if (this.#folder === "") return true;
+    try {
+      return (await Deno.lstat(this.#path(claimUid, ATTACHED))).isFile;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
   }
 
   async list(): Promise<string[]> {
@@ -66,9 +93,7 @@ export class CdiSpecFiles implements CdiFiles {
     const uids = new Set<string>();
     try {
       for await (const { name, isFile } of Deno.readDir(this.#folder)) {
-        if (!isFile) continue;
-        // A write that a crash cut off counts too, so that remove() clears it away.
-        const uid = name.match(/\.json(\.tmp)?$/) && this.#uidOf(name);
+        const uid = isFile && this.#uidOf(name);
         if (uid) uids.add(uid);
       }
     } catch (error) {
@@ -77,20 +102,48 @@ export class CdiSpecFiles implements CdiFiles {
     return [...uids];
   }
 
+  /** Undefined where a file is none of ours, whatever it is called. */
   #uidOf(name: string): string | undefined {
     const prefix = `${this.#driver}_`;
-    if (!name.startsWith(prefix)) return undefined;
+    // A write that a crash cut off counts too, so that it is cleared away.
+    const uid = name.match(/^(.*)(\.json|\.attached)(\.tmp)?$/)?.[1];
+    if (!uid?.startsWith(prefix)) return undefined;
     try {
-      return decodeURIComponent(name.slice(prefix.length).replace(/\.json(\.tmp)?$/, ""));
+      return decodeURIComponent(uid.slice(prefix.length));
     } catch {
-      // A file that is not ours, whatever it is called.
       return undefined;
     }
   }
 
+  async #write(path: string, content: string): Promise<void> {
+    if (this.#folder === "") return;
+    try {
+      await this.#writeInFolder(path, content);
+    } catch (error) {
+      throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  async #writeInFolder(path: string, content: string): Promise<void> {
+    try {
+      await assertRealFolder(this.#folder);
+      await writeDurably(path, content, { mode: 0o644 });
+    } catch (error) {
+      // The first file of the node, or someone cleared the folder away.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
+      await writeDurably(path, content, { mode: 0o644 });
+    }
+  }
+
+  async #remove(path: string): Promise<void> {
+    if (this.#folder === "") return;
+    for (const file of [path, `${path}.tmp`]) await removeDurably(file);
+  }
+
   /** No driver name holds "_", so that no driver's files look like another's. */
-  #path(claimUid: string): string {
-    return join(this.#folder, `${this.#driver}_${encodeURIComponent(claimUid)}.json`);
+  #path(claimUid: string, kind: typeof SPEC | typeof ATTACHED): string {
+    return join(this.#folder, `${this.#driver}_${encodeURIComponent(claimUid)}${kind}`);
   }
 }
 

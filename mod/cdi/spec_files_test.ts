@@ -17,7 +17,7 @@ async function withFolder(body: (folder: string) => Promise<void>) {
 Deno.test("CdiSpecFiles writes one device that the container runtime can resolve", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
-    await files.write(claim);
+    await files.allowCreate(claim);
     const path = join(folder, "cdi", `dra.networking_${claim.uid}.json`);
     assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), {
       cdiVersion: "0.5.0",
@@ -26,13 +26,44 @@ Deno.test("CdiSpecFiles writes one device that the container runtime can resolve
         name: claim.uid,
         containerEdits: {
           env: ["NETWORK_CLAIM_0B5B3B0E_0000_4000_8000_000000000001=default/a"],
+          mounts: [{
+            hostPath: join(folder, "cdi", `dra.networking_${claim.uid}.attached`),
+            containerPath: `/etc/network-dra/${claim.uid}`,
+            options: ["ro", "bind", "nosuid", "nodev", "noexec"],
+          }],
         },
       }],
     });
     // The runtime reads it as another user in some set-ups.
     assert.equal((await Deno.stat(path)).mode! & 0o777, 0o644);
-    await files.remove(claim.uid);
+    await files.refuseCreate(claim.uid);
     assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
+  }));
+
+Deno.test("CdiSpecFiles has an empty file as long as containers that name the claim may start", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
+    assert.equal(await files.startAllowed(claim.uid), false);
+    await files.allowStart(claim.uid);
+    const path = join(folder, "cdi", `dra.networking_${claim.uid}.attached`);
+    const { isFile, size, mode } = await Deno.lstat(path);
+    assert.deepEqual([isFile, size, mode! & 0o777], [true, 0, 0o644]);
+    assert.equal(await files.startAllowed(claim.uid), true);
+    await files.refuseStart(claim.uid);
+    assert.equal(await files.startAllowed(claim.uid), false);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
+  }));
+
+Deno.test("CdiSpecFiles says which file it could not write", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+    await Deno.mkdir(join(folder, `dra.networking_${claim.uid}.attached.tmp/full`), {
+      recursive: true,
+    });
+    await assert.rejects(
+      files.allowStart(claim.uid),
+      /^Error: cannot write \S+\/dra\.networking_0b5b3b0e-\S+\.attached: /,
+    );
   }));
 
 Deno.test("CdiSpecFiles device ids lead back to the claim, and only our own do", () => {
@@ -46,27 +77,35 @@ Deno.test("CdiSpecFiles device ids lead back to the claim, and only our own do",
 Deno.test("CdiSpecFiles lists its own files, also half-written ones, and no other driver's", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
-    await files.write(claim);
-    await new CdiSpecFiles(folder, { driver: "dra.networking-2" }).write(claim);
+    await files.allowCreate(claim);
+    await new CdiSpecFiles(folder, { driver: "dra.networking-2" }).allowCreate(claim);
     await Deno.writeTextFile(join(folder, "dra.networking_half.json.tmp"), "{");
+    await Deno.writeTextFile(join(folder, "dra.networking_attached.attached"), "");
+    await Deno.writeTextFile(join(folder, "dra.networking_half-attached.attached.tmp"), "");
     await Deno.writeTextFile(join(folder, "vendor.json"), "{}");
-    assert.deepEqual((await files.list()).sort(), [claim.uid, "half"]);
-    await files.remove("half");
+    const half = ["attached", "half", "half-attached"];
+    assert.deepEqual((await files.list()).sort(), [claim.uid, ...half]);
+    for (const uid of half) {
+      await files.refuseCreate(uid);
+      await files.refuseStart(uid);
+    }
     assert.deepEqual(await files.list(), [claim.uid]);
   }));
 
 Deno.test("CdiSpecFiles with no folder does nothing", async () => {
   const files = new CdiSpecFiles("", { driver: "dra.networking" });
   assert.equal(files.deviceId(claim.uid), undefined);
-  await files.write(claim);
-  await files.remove(claim.uid);
+  await files.allowCreate(claim);
+  await files.refuseCreate(claim.uid);
+  await files.allowStart(claim.uid);
+  await files.refuseStart(claim.uid);
   assert.deepEqual(await files.list(), []);
 });
 
 Deno.test("CdiSpecFiles finds no files where there is no folder", async () => {
   const files = new CdiSpecFiles("/nonexistent/cdi", { driver: "dra.networking" });
   assert.deepEqual(await files.list(), []);
-  await files.remove(claim.uid);
+  await files.refuseCreate(claim.uid);
 });
 
 Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
@@ -75,7 +114,10 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
       await Deno.mkdir(join(folder, "elsewhere"));
       await Deno.symlink(join(folder, "elsewhere"), join(folder, "cdi"));
       const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
-      await assert.rejects(files.write(claim), /cdi is a symbolic link, which is not followed/);
+      await assert.rejects(
+        files.allowCreate(claim),
+        /cdi is a symbolic link, which is not followed/,
+      );
       assert.deepEqual([...Deno.readDirSync(join(folder, "elsewhere"))], []);
     }));
   for (const end of ["", ".tmp"]) {
@@ -86,7 +128,7 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
         const path = join(folder, `dra.networking_${claim.uid}.json`);
         await Deno.symlink(target, path + end);
         const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
-        await files.write(claim);
+        await files.allowCreate(claim);
         assert.equal(await Deno.readTextFile(target), "untouched");
         assert.ok((await Deno.lstat(path)).isFile);
       }));
@@ -96,7 +138,7 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
 Deno.test("CdiSpecFiles.list() passes over what it did not write", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
-    await files.write(claim);
+    await files.allowCreate(claim);
     await Deno.writeTextFile(join(folder, "dra.networking_%zz.json"), "");
     await Deno.mkdir(join(folder, "dra.networking_folder.json", "full"), { recursive: true });
     await Deno.symlink("/etc/passwd", join(folder, "dra.networking_link.json"));
@@ -123,8 +165,10 @@ Deno.test("CdiSpecFiles cannot be led out of its folder by a UID", () =>
     const uids = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
     await fc.assert(
       fc.asyncProperty(uids, async (uid) => {
-        await files.write({ ...claim, uid });
-        await files.remove(uid);
+        await files.allowCreate({ ...claim, uid });
+        await files.allowStart(uid);
+        await files.refuseCreate(uid);
+        await files.refuseStart(uid);
       }),
       { numRuns: 200 },
     );

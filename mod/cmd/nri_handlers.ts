@@ -1,7 +1,8 @@
 import type { Sandbox } from "../agent/ports.ts";
 import type { Seat } from "../agent/seat.ts";
+import { MOUNT_FOLDER } from "../cdi/spec_files.ts";
 import { networkNamespace, type NriHandlers } from "../nri/events.ts";
-import type { PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
+import { type Container, ContainerState, type PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
 
 /** The runtime's events in the agent's words. */
 export function nriHandlers(seat: Seat): NriHandlers {
@@ -9,7 +10,7 @@ export function nriHandlers(seat: Seat): NriHandlers {
     synchronize: (pods, containers) =>
       seat.synchronize(
         pods.filter(isBounded).map(toSandbox),
-        new Set(containers.map(({ podSandboxId }) => podSandboxId)),
+        new Set(containers.filter(mayHaveRun).map(({ podSandboxId }) => podSandboxId)),
       ),
     runPodSandbox: (pod) => seat.runPodSandbox(toSandbox(pod)),
     stopPodSandbox: (pod) => seat.stopPodSandbox(pod.id),
@@ -24,6 +25,22 @@ export function nriHandlers(seat: Seat): NriHandlers {
 
 /** Longer than any id, name or path is, in characters: they are kept for as long as the sandbox lives. */
 const LONGEST = 4096;
+
+/**
+ * Whether a container runs, or may have run without its networks. With a mount of ours it starts only
+ * when they are there: one that does not run now may have failed to start for that, and lives by
+ * nothing that could be taken from it.
+ */
+function mayHaveRun({ state, mounts }: Container): boolean {
+  switch (state) {
+    case ContainerState.CONTAINER_CREATED:
+      return false;
+    case ContainerState.CONTAINER_STOPPED:
+      return !mounts.some(({ destination }) => destination.startsWith(`${MOUNT_FOLDER}/`));
+    default:
+      return true;
+  }
+}
 
 function isBounded(pod: PodSandbox): boolean {
   const { id, namespace, name, uid } = pod;

@@ -274,7 +274,12 @@ export class FakeNamespaces implements Namespaces {
 }
 
 export class FakeCdi implements CdiFiles {
-  readonly files = new Set<string>();
+  /** Claims that have a spec file: containers that name them are created. */
+  readonly specs = new Set<string>();
+  /** Claims whose containers start. */
+  readonly attached = new Set<string>();
+  /** Called before each change; what it throws fails the change. */
+  before: (change: string) => void | Promise<void> = () => {};
 
   deviceId(uid: string) {
     return `test/claim=${uid}`;
@@ -282,16 +287,39 @@ export class FakeCdi implements CdiFiles {
   claimUid(id: string) {
     return id.startsWith("test/claim=") ? id.slice("test/claim=".length) : undefined;
   }
-  async write({ uid }: ClaimRef) {
-    await Promise.resolve();
-    this.files.add(uid);
+  async allowCreate({ uid }: ClaimRef) {
+    await this.#change("allowCreate");
+    this.specs.add(uid);
   }
-  async remove(uid: string) {
-    await Promise.resolve();
-    this.files.delete(uid);
+  async refuseCreate(uid: string) {
+    await this.#change("refuseCreate");
+    this.specs.delete(uid);
+  }
+  async allowStart(uid: string) {
+    await this.#change("allowStart");
+    this.attached.add(uid);
+  }
+  async refuseStart(uid: string) {
+    await this.#change("refuseStart");
+    this.attached.delete(uid);
+  }
+  startAllowed(uid: string) {
+    return Promise.resolve(this.attached.has(uid));
   }
   list() {
-    return Promise.resolve([...this.files]);
+    return Promise.resolve([...new Set([...this.specs, ...this.attached])]);
+  }
+
+  /** `<uid>` of each spec file, with `+` where containers start, in order. */
+  get shown(): string[] {
+    return [...new Set([...this.specs, ...this.attached])].toSorted().map((uid) =>
+      `${this.specs.has(uid) ? uid : `(${uid})`}${this.attached.has(uid) ? "+" : ""}`
+    );
+  }
+
+  async #change(change: string) {
+    await Promise.resolve();
+    await this.before(change);
   }
 }
 

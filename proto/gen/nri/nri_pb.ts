@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nri/nri.proto.
  */
 export const file_nri_nri: GenFile = /*@__PURE__*/
-  fileDesc("Cg1ucmkvbnJpLnByb3RvEhRucmkucGtnLmFwaS52MWFscGhhMSIHCgVFbXB0eSJVChVSZWdpc3RlclBsdWdpblJlcXVlc3QSEwoLcGx1Z2luX25hbWUYASABKAkSEgoKcGx1Z2luX2lkeBgCIAEoCRITCgtucmlfdmVyc2lvbhgDIAEoCSKdAQoQQ29uZmlndXJlUmVxdWVzdBIOCgZjb25maWcYASABKAkSFAoMcnVudGltZV9uYW1lGAIgASgJEhcKD3J1bnRpbWVfdmVyc2lvbhgDIAEoCRIcChRyZWdpc3RyYXRpb25fdGltZW91dBgEIAEoAxIXCg9yZXF1ZXN0X3RpbWVvdXQYBSABKAMSEwoLbnJpX3ZlcnNpb24YBiABKAkiIwoRQ29uZmlndXJlUmVzcG9uc2USDgoGZXZlbnRzGAIgASgFIocBChJTeW5jaHJvbml6ZVJlcXVlc3QSLgoEcG9kcxgBIAMoCzIgLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3gSMwoKY29udGFpbmVycxgCIAMoCzIfLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNvbnRhaW5lchIMCgRtb3JlGAMgASgIIiMKE1N5bmNocm9uaXplUmVzcG9uc2USDAoEbW9yZRgCIAEoCCJ7ChZDcmVhdGVDb250YWluZXJSZXF1ZXN0Ei0KA3BvZBgBIAEoCzIgLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3gSMgoJY29udGFpbmVyGAIgASgLMh8ubnJpLnBrZy5hcGkudjFhbHBoYTEuQ29udGFpbmVyIhkKF0NyZWF0ZUNvbnRhaW5lclJlc3BvbnNlIkIKEVBvZFNhbmRib3hSZXF1ZXN0Ei0KA3BvZBgBIAEoCzIgLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3gioQEKEFN0YXRlQ2hhbmdlRXZlbnQSKgoFZXZlbnQYASABKA4yGy5ucmkucGtnLmFwaS52MWFscGhhMS5FdmVudBItCgNwb2QYAiABKAsyIC5ucmkucGtnLmFwaS52MWFscGhhMS5Qb2RTYW5kYm94EjIKCWNvbnRhaW5lchgDIAEoCzIfLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNvbnRhaW5lciJ8CgpQb2RTYW5kYm94EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJEhEKCW5hbWVzcGFjZRgEIAEoCRI0CgVsaW51eBgIIAEoCzIlLm5yaS5wa2cuYXBpLnYxYWxwaGExLkxpbnV4UG9kU2FuZGJveCJLCg9MaW51eFBvZFNhbmRib3gSOAoKbmFtZXNwYWNlcxgFIAMoCzIkLm5yaS5wa2cuYXBpLnYxYWxwaGExLkxpbnV4TmFtZXNwYWNlIiwKDkxpbnV4TmFtZXNwYWNlEgwKBHR5cGUYASABKAkSDAoEcGF0aBgCIAEoCSJzCglDb250YWluZXISCgoCaWQYASABKAkSFgoOcG9kX3NhbmRib3hfaWQYAiABKAkSDAoEbmFtZRgDIAEoCRI0CgtjZGlfZGV2aWNlcxgUIAMoCzIfLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNESURldmljZSIZCglDRElEZXZpY2USDAoEbmFtZRgBIAEoCSptCgVFdmVudBILCgdVTktOT1dOEAASEwoPUlVOX1BPRF9TQU5EQk9YEAESFAoQU1RPUF9QT0RfU0FOREJPWBACEhYKElJFTU9WRV9QT0RfU0FOREJPWBADEhQKEENSRUFURV9DT05UQUlORVIQBDJlCgdSdW50aW1lEloKDlJlZ2lzdGVyUGx1Z2luEisubnJpLnBrZy5hcGkudjFhbHBoYTEuUmVnaXN0ZXJQbHVnaW5SZXF1ZXN0GhsubnJpLnBrZy5hcGkudjFhbHBoYTEuRW1wdHky3QUKBlBsdWdpbhJcCglDb25maWd1cmUSJi5ucmkucGtnLmFwaS52MWFscGhhMS5Db25maWd1cmVSZXF1ZXN0GicubnJpLnBrZy5hcGkudjFhbHBoYTEuQ29uZmlndXJlUmVzcG9uc2USYgoLU3luY2hyb25pemUSKC5ucmkucGtnLmFwaS52MWFscGhhMS5TeW5jaHJvbml6ZVJlcXVlc3QaKS5ucmkucGtnLmFwaS52MWFscGhhMS5TeW5jaHJvbml6ZVJlc3BvbnNlEkQKCFNodXRkb3duEhsubnJpLnBrZy5hcGkudjFhbHBoYTEuRW1wdHkaGy5ucmkucGtnLmFwaS52MWFscGhhMS5FbXB0eRJuCg9DcmVhdGVDb250YWluZXISLC5ucmkucGtnLmFwaS52MWFscGhhMS5DcmVhdGVDb250YWluZXJSZXF1ZXN0Gi0ubnJpLnBrZy5hcGkudjFhbHBoYTEuQ3JlYXRlQ29udGFpbmVyUmVzcG9uc2USUgoLU3RhdGVDaGFuZ2USJi5ucmkucGtnLmFwaS52MWFscGhhMS5TdGF0ZUNoYW5nZUV2ZW50GhsubnJpLnBrZy5hcGkudjFhbHBoYTEuRW1wdHkSVQoNUnVuUG9kU2FuZGJveBInLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3hSZXF1ZXN0GhsubnJpLnBrZy5hcGkudjFhbHBoYTEuRW1wdHkSVgoOU3RvcFBvZFNhbmRib3gSJy5ucmkucGtnLmFwaS52MWFscGhhMS5Qb2RTYW5kYm94UmVxdWVzdBobLm5yaS5wa2cuYXBpLnYxYWxwaGExLkVtcHR5ElgKEFJlbW92ZVBvZFNhbmRib3gSJy5ucmkucGtnLmFwaS52MWFscGhhMS5Qb2RTYW5kYm94UmVxdWVzdBobLm5yaS5wa2cuYXBpLnYxYWxwaGExLkVtcHR5YgZwcm90bzM");
+  fileDesc("Cg1ucmkvbnJpLnByb3RvEhRucmkucGtnLmFwaS52MWFscGhhMSIHCgVFbXB0eSJVChVSZWdpc3RlclBsdWdpblJlcXVlc3QSEwoLcGx1Z2luX25hbWUYASABKAkSEgoKcGx1Z2luX2lkeBgCIAEoCRITCgtucmlfdmVyc2lvbhgDIAEoCSKdAQoQQ29uZmlndXJlUmVxdWVzdBIOCgZjb25maWcYASABKAkSFAoMcnVudGltZV9uYW1lGAIgASgJEhcKD3J1bnRpbWVfdmVyc2lvbhgDIAEoCRIcChRyZWdpc3RyYXRpb25fdGltZW91dBgEIAEoAxIXCg9yZXF1ZXN0X3RpbWVvdXQYBSABKAMSEwoLbnJpX3ZlcnNpb24YBiABKAkiIwoRQ29uZmlndXJlUmVzcG9uc2USDgoGZXZlbnRzGAIgASgFIocBChJTeW5jaHJvbml6ZVJlcXVlc3QSLgoEcG9kcxgBIAMoCzIgLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3gSMwoKY29udGFpbmVycxgCIAMoCzIfLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNvbnRhaW5lchIMCgRtb3JlGAMgASgIIiMKE1N5bmNocm9uaXplUmVzcG9uc2USDAoEbW9yZRgCIAEoCCJ7ChZDcmVhdGVDb250YWluZXJSZXF1ZXN0Ei0KA3BvZBgBIAEoCzIgLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3gSMgoJY29udGFpbmVyGAIgASgLMh8ubnJpLnBrZy5hcGkudjFhbHBoYTEuQ29udGFpbmVyIhkKF0NyZWF0ZUNvbnRhaW5lclJlc3BvbnNlIkIKEVBvZFNhbmRib3hSZXF1ZXN0Ei0KA3BvZBgBIAEoCzIgLm5yaS5wa2cuYXBpLnYxYWxwaGExLlBvZFNhbmRib3gioQEKEFN0YXRlQ2hhbmdlRXZlbnQSKgoFZXZlbnQYASABKA4yGy5ucmkucGtnLmFwaS52MWFscGhhMS5FdmVudBItCgNwb2QYAiABKAsyIC5ucmkucGtnLmFwaS52MWFscGhhMS5Qb2RTYW5kYm94EjIKCWNvbnRhaW5lchgDIAEoCzIfLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNvbnRhaW5lciJ8CgpQb2RTYW5kYm94EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSCwoDdWlkGAMgASgJEhEKCW5hbWVzcGFjZRgEIAEoCRI0CgVsaW51eBgIIAEoCzIlLm5yaS5wa2cuYXBpLnYxYWxwaGExLkxpbnV4UG9kU2FuZGJveCJLCg9MaW51eFBvZFNhbmRib3gSOAoKbmFtZXNwYWNlcxgFIAMoCzIkLm5yaS5wa2cuYXBpLnYxYWxwaGExLkxpbnV4TmFtZXNwYWNlIiwKDkxpbnV4TmFtZXNwYWNlEgwKBHR5cGUYASABKAkSDAoEcGF0aBgCIAEoCSLVAQoJQ29udGFpbmVyEgoKAmlkGAEgASgJEhYKDnBvZF9zYW5kYm94X2lkGAIgASgJEgwKBG5hbWUYAyABKAkSMwoFc3RhdGUYBCABKA4yJC5ucmkucGtnLmFwaS52MWFscGhhMS5Db250YWluZXJTdGF0ZRIrCgZtb3VudHMYCSADKAsyGy5ucmkucGtnLmFwaS52MWFscGhhMS5Nb3VudBI0CgtjZGlfZGV2aWNlcxgUIAMoCzIfLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNESURldmljZSIcCgVNb3VudBITCgtkZXN0aW5hdGlvbhgBIAEoCSIZCglDRElEZXZpY2USDAoEbmFtZRgBIAEoCSptCgVFdmVudBILCgdVTktOT1dOEAASEwoPUlVOX1BPRF9TQU5EQk9YEAESFAoQU1RPUF9QT0RfU0FOREJPWBACEhYKElJFTU9WRV9QT0RfU0FOREJPWBADEhQKEENSRUFURV9DT05UQUlORVIQBCqCAQoOQ29udGFpbmVyU3RhdGUSFQoRQ09OVEFJTkVSX1VOS05PV04QABIVChFDT05UQUlORVJfQ1JFQVRFRBABEhQKEENPTlRBSU5FUl9QQVVTRUQQAhIVChFDT05UQUlORVJfUlVOTklORxADEhUKEUNPTlRBSU5FUl9TVE9QUEVEEAQyZQoHUnVudGltZRJaCg5SZWdpc3RlclBsdWdpbhIrLm5yaS5wa2cuYXBpLnYxYWxwaGExLlJlZ2lzdGVyUGx1Z2luUmVxdWVzdBobLm5yaS5wa2cuYXBpLnYxYWxwaGExLkVtcHR5Mt0FCgZQbHVnaW4SXAoJQ29uZmlndXJlEiYubnJpLnBrZy5hcGkudjFhbHBoYTEuQ29uZmlndXJlUmVxdWVzdBonLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNvbmZpZ3VyZVJlc3BvbnNlEmIKC1N5bmNocm9uaXplEigubnJpLnBrZy5hcGkudjFhbHBoYTEuU3luY2hyb25pemVSZXF1ZXN0GikubnJpLnBrZy5hcGkudjFhbHBoYTEuU3luY2hyb25pemVSZXNwb25zZRJECghTaHV0ZG93bhIbLm5yaS5wa2cuYXBpLnYxYWxwaGExLkVtcHR5GhsubnJpLnBrZy5hcGkudjFhbHBoYTEuRW1wdHkSbgoPQ3JlYXRlQ29udGFpbmVyEiwubnJpLnBrZy5hcGkudjFhbHBoYTEuQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBotLm5yaS5wa2cuYXBpLnYxYWxwaGExLkNyZWF0ZUNvbnRhaW5lclJlc3BvbnNlElIKC1N0YXRlQ2hhbmdlEiYubnJpLnBrZy5hcGkudjFhbHBoYTEuU3RhdGVDaGFuZ2VFdmVudBobLm5yaS5wa2cuYXBpLnYxYWxwaGExLkVtcHR5ElUKDVJ1blBvZFNhbmRib3gSJy5ucmkucGtnLmFwaS52MWFscGhhMS5Qb2RTYW5kYm94UmVxdWVzdBobLm5yaS5wa2cuYXBpLnYxYWxwaGExLkVtcHR5ElYKDlN0b3BQb2RTYW5kYm94EicubnJpLnBrZy5hcGkudjFhbHBoYTEuUG9kU2FuZGJveFJlcXVlc3QaGy5ucmkucGtnLmFwaS52MWFscGhhMS5FbXB0eRJYChBSZW1vdmVQb2RTYW5kYm94EicubnJpLnBrZy5hcGkudjFhbHBoYTEuUG9kU2FuZGJveFJlcXVlc3QaGy5ucmkucGtnLmFwaS52MWFscGhhMS5FbXB0eWIGcHJvdG8z");
 
 /**
  * @generated from message nri.pkg.api.v1alpha1.Empty
@@ -341,6 +341,16 @@ export type Container = Message<"nri.pkg.api.v1alpha1.Container"> & {
   name: string;
 
   /**
+   * @generated from field: nri.pkg.api.v1alpha1.ContainerState state = 4;
+   */
+  state: ContainerState;
+
+  /**
+   * @generated from field: repeated nri.pkg.api.v1alpha1.Mount mounts = 9;
+   */
+  mounts: Mount[];
+
+  /**
    * @generated from field: repeated nri.pkg.api.v1alpha1.CDIDevice cdi_devices = 20;
    */
   cdiDevices: CDIDevice[];
@@ -352,6 +362,25 @@ export type Container = Message<"nri.pkg.api.v1alpha1.Container"> & {
  */
 export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
   messageDesc(file_nri_nri, 13);
+
+/**
+ * @generated from message nri.pkg.api.v1alpha1.Mount
+ */
+export type Mount = Message<"nri.pkg.api.v1alpha1.Mount"> & {
+  /**
+   * Inside the container.
+   *
+   * @generated from field: string destination = 1;
+   */
+  destination: string;
+};
+
+/**
+ * Describes the message nri.pkg.api.v1alpha1.Mount.
+ * Use `create(MountSchema)` to create a new message.
+ */
+export const MountSchema: GenMessage<Mount> = /*@__PURE__*/
+  messageDesc(file_nri_nri, 14);
 
 /**
  * @generated from message nri.pkg.api.v1alpha1.CDIDevice
@@ -368,7 +397,7 @@ export type CDIDevice = Message<"nri.pkg.api.v1alpha1.CDIDevice"> & {
  * Use `create(CDIDeviceSchema)` to create a new message.
  */
 export const CDIDeviceSchema: GenMessage<CDIDevice> = /*@__PURE__*/
-  messageDesc(file_nri_nri, 14);
+  messageDesc(file_nri_nri, 15);
 
 /**
  * @generated from enum nri.pkg.api.v1alpha1.Event
@@ -405,6 +434,42 @@ export enum Event {
  */
 export const EventSchema: GenEnum<Event> = /*@__PURE__*/
   enumDesc(file_nri_nri, 0);
+
+/**
+ * @generated from enum nri.pkg.api.v1alpha1.ContainerState
+ */
+export enum ContainerState {
+  /**
+   * @generated from enum value: CONTAINER_UNKNOWN = 0;
+   */
+  CONTAINER_UNKNOWN = 0,
+
+  /**
+   * @generated from enum value: CONTAINER_CREATED = 1;
+   */
+  CONTAINER_CREATED = 1,
+
+  /**
+   * @generated from enum value: CONTAINER_PAUSED = 2;
+   */
+  CONTAINER_PAUSED = 2,
+
+  /**
+   * @generated from enum value: CONTAINER_RUNNING = 3;
+   */
+  CONTAINER_RUNNING = 3,
+
+  /**
+   * @generated from enum value: CONTAINER_STOPPED = 4;
+   */
+  CONTAINER_STOPPED = 4,
+}
+
+/**
+ * Describes the enum nri.pkg.api.v1alpha1.ContainerState.
+ */
+export const ContainerStateSchema: GenEnum<ContainerState> = /*@__PURE__*/
+  enumDesc(file_nri_nri, 1);
 
 /**
  * Served by the runtime.

@@ -65,8 +65,9 @@ export async function makePlugins(folder: string): Promise<Target> {
       const attached = { ...added, at: "2026-01-01T00:00:00Z" };
       const record = { claim, sandbox, attachment, attached };
       parseAttachmentRecord(JSON.parse(JSON.stringify({ version: RECORD_VERSION, ...record })));
-      const flags = { wanted: true, recorded: true, saved: true, repair: false };
-      const entry = { ...record, ...flags, uncertain: false, lateTold: true };
+      const onDisk = { recorded: true, saved: true, resultSaved: true };
+      const flags = { wanted: true, repair: false, uncertain: false, lateTold: true };
+      const entry = { ...record, ...onDisk, ...flags };
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };
       const statuses = deviceStatuses(all, { driver: DRIVER, entries: [entry] });
       const devices = JSON.parse(JSON.stringify(statuses));

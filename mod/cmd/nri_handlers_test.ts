@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import { ContainerSchema, ContainerState, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
+import type { Seat } from "../agent/seat.ts";
+import { nriHandlers } from "./nri_handlers.ts";
+
+const ours = ["/etc/hosts", "/etc/network-dra/uid-a"];
+const { CONTAINER_UNKNOWN, CONTAINER_CREATED, CONTAINER_PAUSED, CONTAINER_RUNNING } =
+  ContainerState;
+const { CONTAINER_STOPPED } = ContainerState;
+
+Deno.test("synchronize() tells of sandboxes whose containers run, or may have run without networks", async (t) => {
+  const cases: [string, ContainerState, string[], boolean][] = [
+    ["that runs, with our mount", CONTAINER_RUNNING, ours, true],
+    ["that is paused, with our mount", CONTAINER_PAUSED, ours, true],
+    ["of no known state, with our mount", CONTAINER_UNKNOWN, ours, true],
+    ["that ended or did not start, with our mount", CONTAINER_STOPPED, ours, false],
+    ["that ended, without", CONTAINER_STOPPED, ["/etc/hosts"], true],
+    ["that runs, without", CONTAINER_RUNNING, [], true],
+    ["that was only created, with our mount", CONTAINER_CREATED, ours, false],
+    ["that was only created, without", CONTAINER_CREATED, [], false],
+  ];
+  for (const [what, state, mounts, expected] of cases) {
+    await t.step(`a container ${what}`, async () => {
+      const told: string[] = [];
+      const seat = {
+        synchronize: (_: unknown, started: ReadonlySet<string>) => void told.push(...started),
+      } as unknown as Seat;
+      const container = create(ContainerSchema, {
+        id: "c1",
+        podSandboxId: "s1",
+        state,
+        mounts: mounts.map((destination) => ({ destination })),
+      });
+      const pod = create(PodSandboxSchema, { id: "s1" });
+      await nriHandlers(seat).synchronize([pod], [container]);
+      assert.deepEqual(told, expected ? ["s1"] : []);
+    });
+  }
+});
