@@ -449,12 +449,11 @@ export class Agent {
   }
 
   #markAll(): void {
-    const claims = this.#sandboxes.all().flatMap(({ entries }) => entries).map(({ claim }) =>
-      claim
+    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
+    const claims = new Map(
+      [...this.#claims.all(), ...entries].map(({ claim }) => [claim.uid, claim]),
     );
-    for (const claim of new Map(claims.map((claim) => [claim.uid, claim])).values()) {
-      void this.#mark(claim);
-    }
+    for (const claim of claims.values()) void this.#mark(claim);
   }
 
   /** To be called when something changed of which containers that name the claim may be in need. */

@@ -12,6 +12,7 @@ import {
   FakeNamespaces,
   settle,
 } from "../../tests/support/agent_fakes.ts";
+import { isReady } from "./entry.ts";
 import { Limiter } from "./limiter.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import { SandboxNetwork } from "./sandbox_network.ts";

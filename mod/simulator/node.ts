@@ -3,11 +3,13 @@ import { join } from "node:path";
 import {
   type Container,
   ContainerSchema,
+  ContainerState,
   type PodSandbox,
   PodSandboxSchema,
 } from "../../proto/gen/nri/nri_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import { SimulatedApiServer, type StoredClaim } from "./api_server.ts";
+import { bindMounts, resolveCdi } from "./cdi.ts";
 import { SimulatedKubelet } from "./kubelet.ts";
 import type { Fields, Manifest } from "./manifests.ts";
 import { NriRuntime } from "./nri_runtime.ts";
@@ -256,18 +258,23 @@ export class SimulatedNode {
     pod: RunningPod,
     { name, cdiDevices }: { readonly name: string; readonly cdiDevices: readonly string[] },
   ): Promise<void> {
-    const container = create(ContainerSchema, {
-      id: crypto.randomUUID().replaceAll("-", ""),
-      podSandboxId: pod.sandbox.id,
-      name,
-      cdiDevices: cdiDevices.map((device) => ({ name: device })),
-    });
     for (const pause of [...CREATE_PAUSES, undefined]) {
       try {
-        await this.#resolveCdi(cdiDevices);
+        const mounts = await resolveCdi(this.paths.cdiDir, cdiDevices);
+        const container = create(ContainerSchema, {
+          id: crypto.randomUUID().replaceAll("-", ""),
+          podSandboxId: pod.sandbox.id,
+          name,
+          state: ContainerState.CONTAINER_CREATED,
+          mounts: mounts.map(({ containerPath }) => ({ destination: containerPath })),
+          cdiDevices: cdiDevices.map((device) => ({ name: device })),
+        });
         await this.runtime.createContainer(pod.sandbox, container);
         pod.containers.push(container);
         this.#options.step(`pod ${pod.sandbox.name}: container ${name} created`);
+        container.state = ContainerState.CONTAINER_STOPPED;
+        await bindMounts(mounts);
+        container.state = ContainerState.CONTAINER_RUNNING;
         return;
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error);
@@ -276,30 +283,6 @@ export class SimulatedNode {
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
-  }
-
-  /** As a runtime does before it asks its plugins: a device that no spec file has is an error. */
-  async #resolveCdi(devices: readonly string[]): Promise<void> {
-    const known = new Set<string>();
-    for (const { name } of [...await entries(this.paths.cdiDir)]) {
-      if (!name.endsWith(".json")) continue;
-      const spec = JSON.parse(await Deno.readTextFile(join(this.paths.cdiDir, name)));
-      for (const device of spec.devices) known.add(`${spec.kind}=${device.name}`);
-    }
-    const missing = devices.filter((device) => !known.has(device));
-    if (missing.length > 0) {
-      throw new Error(
-        `CDI device injection failed: unresolvable CDI devices ${missing.join(", ")}`,
-      );
-    }
-  }
-}
-
-async function entries(folder: string): Promise<Deno.DirEntry[]> {
-  try {
-    return await Array.fromAsync(Deno.readDir(folder));
-  } catch {
-    return [];
   }
 }
 

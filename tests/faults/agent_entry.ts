@@ -29,10 +29,11 @@ function reach(point: CrashPoint): void {
 }
 
 /** What a file of the agent's is: part of the name of its crash points. */
-function kindOf(path: string): "claim" | "attachment" | "cdi" | undefined {
+function kindOf(path: string): "claim" | "attachment" | "cdi" | "attached" | undefined {
   if (/\/claims\/[^/]+\.json(\.tmp)?$/.test(path)) return "claim";
   if (/\/attachments\/[^/]+\.json(\.tmp)?$/.test(path)) return "attachment";
   if (/\/cdi\/[^/]+\.json(\.tmp)?$/.test(path)) return "cdi";
+  if (/\/cdi\/[^/]+\.attached(\.tmp)?$/.test(path)) return "attached";
   return undefined;
 }
 
@@ -46,7 +47,7 @@ function exists(path: string): boolean {
 }
 
 /** An attachment's first record is the intent, the one that replaces it the result. */
-function writeOf(path: string): "claim" | "intent" | "result" | "cdi" | undefined {
+function writeOf(path: string): "claim" | "intent" | "result" | "cdi" | "attached" | undefined {
   const kind = kindOf(path);
   if (kind !== "attachment") return kind;
   return exists(path.replace(/\.tmp$/, "")) ? "result" : "intent";
@@ -66,9 +67,8 @@ function crashInFiles(): void {
     if (write) reach(`${write}:after-rename` as CrashPoint);
   };
   Deno.removeSync = (path, options) => {
-    const kind = String(path).endsWith(".json") && exists(String(path))
-      ? kindOf(String(path))
-      : undefined;
+    const ours = /\.(json|attached)$/.test(String(path)) && exists(String(path));
+    const kind = ours ? kindOf(String(path)) : undefined;
     if (kind) reach(`${kind}:before-remove` as CrashPoint);
     removeSync(path, options);
     if (kind) reach(`${kind}:after-remove` as CrashPoint);

@@ -215,27 +215,37 @@ export class Invariants {
   }
 
   async #cdiFiles(): Promise<Problem[]> {
-    const used = new Set(
-      this.#running().filter(({ netns }) => netns).flatMap(({ pod }) =>
-        pod.claims.map(({ ref }) => `${DRIVER}_${ref.uid}.json`)
-      ),
-    );
-    const hosts = new Set(
-      this.#running().flatMap(({ pod }) =>
-        pod.claims.map(({ ref }) => `${DRIVER}_${ref.uid}.json`)
-      ),
-    );
-    const files = await names(this.#world.runtime.cdiFolder);
-    return [
-      ...files.filter((name) => !hosts.has(name)).map((name): Problem => ({
-        invariant: "leftovers",
-        what: `the CDI file ${name}, which no sandbox uses`,
-      })),
-      ...[...used].filter((name) => !files.includes(name)).map((name): Problem => ({
-        invariant: "progress",
-        what: `the CDI file ${name} of a running sandbox is missing`,
-      })),
-    ];
+    const problems: Problem[] = [];
+    const files = new Set(await names(this.#world.runtime.cdiFolder));
+    const known = new Set<string>();
+    for (const claim of this.#world.claims.values()) {
+      const users = [...claim.users].flatMap((pod) => runningSandbox(pod) ?? []);
+      if (users.length === 0) continue;
+      const name = `${DRIVER}_${claim.ref.uid}`;
+      const [spec, attached] = [`${name}.json`, `${name}.attached`];
+      known.add(spec).add(attached);
+      const own = users.filter(({ netns }) => netns);
+      if (own.length > 0 && !files.has(spec)) {
+        const what = `the CDI file ${spec} of a running sandbox is missing`;
+        problems.push({ invariant: "progress", what });
+      }
+      const ready = await Promise.all(own.map(async (sandbox) => {
+        const links = await this.#linksOf(sandbox);
+        return claim.wanted.every((wanted) => links.get(wanted.interface)?.address);
+      }));
+      if (files.has(attached) && !ready.includes(true)) {
+        const what = `there is ${attached}, but none of its pods is attached`;
+        problems.push({ invariant: "gate", what });
+      }
+      if (!files.has(attached) && ready.includes(true)) {
+        const what = `${attached} of an attached pod is missing`;
+        problems.push({ invariant: "progress", what });
+      }
+    }
+    for (const name of [...files].filter((name) => !known.has(name))) {
+      problems.push({ invariant: "leftovers", what: `${name}, which no sandbox uses` });
+    }
+    return problems;
   }
 
   async #statuses(): Promise<Problem[]> {

@@ -15,6 +15,8 @@ export interface Claim {
   readonly ref: ClaimRef;
   /** Pods that it is reserved for. */
   readonly users: Set<Pod>;
+  /** Whether several pods were meant to use it. */
+  shared: boolean;
   prepared: boolean;
   cdiDevices: readonly string[];
   readonly wanted: Wanted[];

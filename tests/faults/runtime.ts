@@ -1,8 +1,15 @@
 import { create } from "@bufbuild/protobuf";
 import { join } from "node:path";
+import { bindMounts, type CdiMount, resolveCdi } from "../../mod/simulator/cdi.ts";
 import { NriRuntime } from "../../mod/simulator/nri_runtime.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
-import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
+import {
+  type Container,
+  ContainerSchema,
+  ContainerState,
+  type PodSandbox,
+  PodSandboxSchema,
+} from "../../proto/gen/nri/nri_pb.ts";
 import type { Pod, Sandbox } from "./pods.ts";
 import type { End } from "./schedule.ts";
 import { uptime } from "./uptime.ts";
@@ -20,7 +27,7 @@ export interface PodRuntime {
   /** Resolves when the runtime takes calls. */
   readonly up: Promise<void>;
   run(pod: Pod): Promise<Sandbox>;
-  /** Rejects with the refusal. */
+  /** Creates and starts it. Rejects with the refusal. */
   createContainer(sandbox: Sandbox, name: string, cdiDevices: readonly string[]): Promise<void>;
   /** How many operations that took. */
   end(sandbox: Sandbox, how: End): Promise<number>;
@@ -42,6 +49,8 @@ export class SimulatedRuntime implements PodRuntime {
   readonly cdiFolder: string;
   readonly #nri: NriRuntime;
   readonly #sandboxes = new Map<string, Sandbox>();
+  /** By sandbox; those among them too that did not start. */
+  readonly #containers = new Map<string, Container[]>();
   /** Resolves when the runtime is up. */
   #up: Promise<void> = Promise.resolve();
   #count = 0;
@@ -62,9 +71,7 @@ export class SimulatedRuntime implements PodRuntime {
         const known = [...this.#sandboxes.values()].filter(({ state }) => state !== "gone");
         return {
           pods: known.map(described),
-          containers: known.flatMap((sandbox) =>
-            sandbox.containers.map((name) => describedContainer(sandbox, name, []))
-          ),
+          containers: known.flatMap(({ id }) => this.#containers.get(id) ?? []),
         };
       },
     });
@@ -113,14 +120,25 @@ export class SimulatedRuntime implements PodRuntime {
   ): Promise<void> {
     await this.#up;
     const { epoch } = this;
-    await this.#resolveCdi(cdiDevices);
-    await this.#nri.createContainer(
-      described(sandbox),
-      describedContainer(sandbox, name, cdiDevices),
-    );
+    const mounts = await resolveCdi(this.cdiFolder, cdiDevices);
+    const container = describedContainer(sandbox, { name, cdiDevices, mounts });
+    await this.#nri.createContainer(described(sandbox), container);
     if (this.epoch !== epoch) throw new Error("the container runtime went away");
     if (sandbox.state !== "running") throw new Error("the sandbox is gone");
+    const containers = this.#containers.get(sandbox.id) ?? [];
+    this.#containers.set(sandbox.id, [...containers, container]);
+    await this.#start(container, mounts);
     sandbox.containers.push(name);
+  }
+
+  async #start(container: Container, mounts: readonly CdiMount[]): Promise<void> {
+    try {
+      await bindMounts(mounts);
+      container.state = ContainerState.CONTAINER_RUNNING;
+    } catch (error) {
+      container.state = ContainerState.CONTAINER_STOPPED;
+      throw error;
+    }
   }
 
   async end(sandbox: Sandbox, how: End): Promise<number> {
@@ -224,23 +242,13 @@ export class SimulatedRuntime implements PodRuntime {
   #forget(sandbox: Sandbox): void {
     sandbox.state = "gone";
     this.#sandboxes.delete(sandbox.id);
+    this.#containers.delete(sandbox.id);
   }
 
   async #deleteNamespace({ netns }: Sandbox): Promise<void> {
     if (!netns) return;
     // A second stop, or a reboot in between, finds it gone.
     await ip(["netns", "delete", netns.split("/").at(-1)!]).catch(() => {});
-  }
-
-  /** As a runtime does before it asks its plugins: a device that no spec file has is an error. */
-  async #resolveCdi(devices: readonly string[]): Promise<void> {
-    for (const device of devices) {
-      const [driver, uid] = device.split("/claim=");
-      const path = join(this.cdiFolder, `${driver}_${uid}.json`);
-      const found = await Deno.readTextFile(path).then(JSON.parse, () => undefined);
-      if (found?.devices[0].name === uid) continue;
-      throw new Error(`CDI device injection failed: unresolvable CDI devices ${device}`);
-    }
   }
 }
 
@@ -254,11 +262,20 @@ function described({ id, pod, netns }: Sandbox): PodSandbox {
   });
 }
 
-function describedContainer(sandbox: Sandbox, name: string, cdiDevices: readonly string[]) {
+function describedContainer(
+  sandbox: Sandbox,
+  { name, cdiDevices, mounts }: {
+    readonly name: string;
+    readonly cdiDevices: readonly string[];
+    readonly mounts: readonly CdiMount[];
+  },
+): Container {
   return create(ContainerSchema, {
     id: `${sandbox.id}-${name}`,
     podSandboxId: sandbox.id,
     name,
+    state: ContainerState.CONTAINER_CREATED,
+    mounts: mounts.map(({ containerPath }) => ({ destination: containerPath })),
     cdiDevices: cdiDevices.map((device) => ({ name: device })),
   });
 }

@@ -142,6 +142,7 @@ export class World {
       this.pods.set(pod.name, pod);
       for (const claim of claims) {
         claim.users.add(pod);
+        claim.shared ||= claim.users.size > 1;
         this.#reserve(claim);
       }
     }
@@ -298,6 +299,7 @@ export class World {
       plan,
       ref: { namespace: "default", name: plan.name, uid },
       users: new Set(),
+      shared: false,
       prepared: false,
       cdiDevices: [],
       wanted: [],
@@ -393,7 +395,7 @@ export class World {
         await this.runtime.up;
         const before = this.#guard(devices.length > 0);
         await this.runtime.createContainer(sandbox, name, devices);
-        await this.#checkGate(sandbox, { name, before });
+        await this.#checkGate(sandbox, { name, before, byCdi: devices.length > 0 });
       });
     }
   }
@@ -401,7 +403,8 @@ export class World {
   /**
    * What keeps containers waiting now: something that changes when that does; undefined when there
    * is nothing. The agent does, as long as it is connected; without that, as long as it lives and
-   * has had the time to see it, the CDI devices of containers that name their claims.
+   * has had the time to see it, the CDI devices of containers that name their claims. What holds
+   * without an agent is another matter: #isHeld().
    */
   #guard(byCdi: boolean): string | undefined {
     const { runtime, agent } = this;
@@ -414,7 +417,11 @@ export class World {
 
   async #checkGate(
     sandbox: Sandbox,
-    { name, before }: { readonly name: string; readonly before: string | undefined },
+    { name, before, byCdi }: {
+      readonly name: string;
+      readonly before: string | undefined;
+      readonly byCdi: boolean;
+    },
   ): Promise<void> {
     const links = await linksOf(sandbox);
     this.record.checked("gate");
@@ -431,16 +438,30 @@ export class World {
     if (sandbox.state !== "running") return;
     await pause(300);
     const guarded = before === `${runtime.epoch} ${agent.epoch}`;
-    if (guarded && this.#options.machine.overloaded) {
+    const which = missing.map((wanted) => wanted.interface).join(", ");
+    if (byCdi && this.#isHeld(sandbox)) {
+      const agents = guarded ? "" : ", while the agent was away";
+      const what = `${name} of ${shown(sandbox)} started without ${which}${agents}`;
+      this.record.violation("gate", what);
+    } else if (guarded && this.#options.machine.overloaded) {
       this.record.excuse(`${name} of ${shown(sandbox)} was created without its networks`);
       sandbox.startedWithout = true;
     } else if (guarded) {
-      const which = missing.map((wanted) => wanted.interface).join(", ");
       this.record.violation("gate", `${name} of ${shown(sandbox)} was created without ${which}`);
     } else {
       this.record.note(`${name} of ${shown(sandbox)} started while the agent was away`);
       sandbox.startedWithout = true;
     }
+  }
+
+  /**
+   * Whether containers that name their claims cannot start without networks, agent or no agent. They
+   * can where the claims' files speak of another sandbox and no agent is there to take that back: of
+   * another pod, or the pod's old one; and where a record of the attachment was damaged.
+   */
+  #isHeld({ pod }: Sandbox): boolean {
+    return pod.sandboxes.length === 1 &&
+      pod.claims.every(({ shared, ref }) => !shared && !this.damaged.has(ref.uid));
   }
 
   /** Containers of pods on the host's network are never let in. */

@@ -59,8 +59,25 @@ export class Cri {
     await this.#call("removeContainer", { containerId });
   }
 
-  /** Creates and starts a container that waits. Its id. */
+  /** Creates and starts a container that waits; one that does not start is removed. Its id. */
   async runContainer(
+    podSandboxId: string,
+    pod: PodOptions,
+    options: ContainerOptions = {},
+  ): Promise<string> {
+    const containerId = await this.createContainer(podSandboxId, pod, options);
+    try {
+      await this.startContainer(containerId);
+    } catch (error) {
+      // Its name is taken until then.
+      await this.removeContainer(containerId).catch(() => {});
+      throw error;
+    }
+    return containerId;
+  }
+
+  /** The container's id. */
+  async createContainer(
     podSandboxId: string,
     pod: PodOptions,
     { name = "main", cdiDevices = [] }: ContainerOptions = {},
@@ -76,8 +93,11 @@ export class Cri {
         cdiDevices: cdiDevices.map((device) => ({ name: device })),
       },
     });
-    await this.#call("startContainer", { containerId });
     return containerId;
+  }
+
+  async startContainer(containerId: string): Promise<void> {
+    await this.#call("startContainer", { containerId });
   }
 
   /** As runContainer(), again and again as the kubelet does it. Notes each refusal. */
