@@ -123,12 +123,13 @@ export function deployment(
   };
 }
 
-/** Runs its pods to their end, none of them twice. */
+/** Runs its pods to their end, their containers never twice where no `restarts` are given. */
 export function job(
   name: string,
-  { completions, parallelism, ...options }: PodOptions & {
+  { completions, parallelism, restarts = 0, ...options }: PodOptions & {
     readonly completions: number;
     readonly parallelism: number;
+    readonly restarts?: number;
   },
 ): Manifest {
   return {
@@ -138,8 +139,10 @@ export function job(
     spec: {
       completions,
       parallelism,
-      backoffLimit: 0,
-      template: { spec: { ...podSpec(options), restartPolicy: "Never" } },
+      backoffLimit: restarts,
+      template: {
+        spec: { ...podSpec(options), restartPolicy: restarts > 0 ? "OnFailure" : "Never" },
+      },
     },
   };
 }

@@ -275,6 +275,40 @@ const CASES: Readonly<Record<string, Case>> = {
     await node.assertNothingLeft();
   },
 
+  "the agent killed while it attaches: no container that names the claim starts before it is back":
+    async (node) => {
+      const { cri } = node.containerd;
+      const mark = join(node.folder, "attaching");
+      const before = `[ "$CNI_COMMAND" = ADD ] && [ ! -e ${mark} ] && : > ${mark} && sleep 20`;
+      await node.wrap("slow", { around: "macvlan", before });
+      const pod = aPod("in-between");
+      const claim = await node.claim(pod, [{ name: "a", type: "slow", subnet: 1 }]);
+      const sandbox = await cri.runPodSandbox(pod);
+      while (!await Deno.stat(mark).catch(() => undefined)) await pause(20);
+      await node.agent.end("SIGKILL");
+      // The runtime finds the claim's CDI device, and nobody to ask.
+      const options = { cdiDevices: cdi(claim) };
+      const created = await cri.createContainer(sandbox, pod, options);
+      await assert.rejects(
+        cri.startContainer(created),
+        new RegExp(`cdi/dra\\.networking_${claim.uid}\\.attached`),
+      );
+      // It is there when the agent comes back, and tells of no container that had to do without.
+      await node.startAgent();
+      await node.assertStatus(claim, [/^cni-0 True 10\.10\.1\.\d+\/24$/]);
+      assert.deepEqual(
+        node.api.events.all().filter(({ reason }) => reason === "NetworkAttachedLate"),
+        [],
+      );
+      const again = { ...pod, attempt: 1 };
+      const container = await cri.runContainerAtLast(sandbox, again, options);
+      const found = await addressIn(node, container);
+      assert.equal(await cri.exec(container, "cat", `/etc/network-dra/${claim.uid}`), "");
+      await node.assertStatus(claim, [`cni-0 True ${found}`]);
+      await node.remove(sandbox, claim);
+      await node.assertNothingLeft();
+    },
+
   "the agent away: no container that names the claim is created; back: it is": async (node) => {
     const { cri } = node.containerd;
     const pod = aPod("away");

@@ -69,6 +69,8 @@ async function withContainer(
   }
   await Deno.writeTextFile(join(folder, "config/config.yaml"), "{}\n");
   await Deno.symlink(node.paths.kubeletDir, "/var/lib/kubelet");
+  // The agent tells the runtime of files in it.
+  await Deno.symlink(node.paths.cdiDir, "/var/run/cdi");
   // As systemd leaves it: what is mounted there later reaches those who have it mounted.
   await mount("--make-shared", "/run");
   const places: Readonly<Record<string, string>> = {
@@ -104,6 +106,7 @@ async function withContainer(
     await mount("--make-private", "/run");
     await node.stop();
     await Deno.remove("/var/lib/kubelet");
+    await Deno.remove("/var/run/cdi");
     await Deno.remove(folder, { recursive: true });
   }
 }

@@ -7,17 +7,8 @@ import { type Case, containerOf, type Space } from "../space.ts";
 
 const SIGNALS = ["SIGTERM", "SIGKILL"] as const;
 
-/**
- * Something goes and comes back while a plugin attaches a pod's network, and the container starts with
- * it.
- *
- * @param mayBeLate whether it may also start without and get it later, which an Event says then: a
- * runtime whose question the agent does not live to answer goes on
- */
-function whileAttaching(
-  restart: (cluster: Cluster) => Promise<void>,
-  { mayBeLate = false } = {},
-): Case {
+/** Something goes and comes back while a plugin attaches a pod's network: the container starts with it. */
+function whileAttaching(restart: (cluster: Cluster) => Promise<void>): Case {
   return async (space) => {
     const { cluster } = space;
     const mark = cluster.mark(`attaching-${space.namespace}`);
@@ -36,15 +27,7 @@ function whileAttaching(
     const seen = await until("the container has looked", async () => {
       return await space.exec(running, "cat", "/seen") || undefined;
     });
-    if (mayBeLate && !seen.includes("inet ")) {
-      await space.assertEvent("one", /^NetworkAttachedLate: /);
-      await until("the network is there", async () => {
-        const shown = await space.exec(running, "ip", "addr", "show", "net1").catch(() => "");
-        return shown.includes("inet ") || undefined;
-      });
-    } else {
-      assert.match(seen, /inet 10\.10\.1\./);
-    }
+    assert.match(seen, /inet 10\.10\.1\./);
     await space.assertNetwork(running, { subnet: 1 });
   };
 }
@@ -83,10 +66,7 @@ async function runOne(space: Space, name: string): Promise<void> {
 
 export const RESTARTS: Readonly<Record<string, Case>> = {
   ...Object.fromEntries(SIGNALS.flatMap((signal) => [
-    [
-      `the agent gets ${signal} while it attaches`,
-      whileAttaching(restartAgent(signal), { mayBeLate: signal === "SIGKILL" }),
-    ],
+    [`the agent gets ${signal} while it attaches`, whileAttaching(restartAgent(signal))],
     [`the agent gets ${signal} after it attached`, agentEndsAfterwards(signal)],
   ])),
 
