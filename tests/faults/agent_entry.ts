@@ -4,6 +4,7 @@
  * first argument. The adapters are changed here and nowhere in the agent's own source.
  */
 import { Agent } from "../../mod/agent/agent.ts";
+import { CdiSpecFiles } from "../../mod/cdi/spec_files.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
@@ -128,6 +129,15 @@ function sabotage(): void {
     case "opens the gate early":
       Agent.prototype.gate = () => Promise.resolve();
       break;
+    case "lets containers start early": {
+      // As if there were no second file: containers start once they can be created.
+      const { allowCreate, allowStart } = CdiSpecFiles.prototype;
+      CdiSpecFiles.prototype.allowCreate = async function (claim) {
+        await allowStart.call(this, claim.uid);
+        await allowCreate.call(this, claim);
+      };
+      break;
+    }
     case "deletes what lives":
       CniRunner.prototype.add = async function (network, runtime, signal) {
         const result = await add.call(this, network, runtime, signal);

@@ -14,6 +14,7 @@ export interface Control {
 export const SABOTAGES = [
   "forgets DEL",
   "opens the gate early",
+  "lets containers start early",
   "deletes what lives",
   "writes no status",
   "takes others' entries",

@@ -7,7 +7,7 @@ import { Invariants, type MainNetwork } from "./invariants.ts";
 import { Machine } from "./machine.ts";
 import { Record } from "./record.ts";
 import { type PodRuntime, SimulatedRuntime } from "./runtime.ts";
-import { type Life, type Round, schedule } from "./schedule.ts";
+import { type Fault, type Life, type Round, schedule } from "./schedule.ts";
 import { World } from "./world.ts";
 
 export interface PlayOptions {
@@ -18,7 +18,7 @@ export interface PlayOptions {
   readonly containerdOps?: number;
   /** Where violations are written, and how far it is, line by line. */
   readonly write: (line: string) => void;
-  /** How the agent is broken on purpose. Nothing else goes wrong then. */
+  /** How the agent is broken on purpose. Nothing else goes wrong then but what shows it. */
   readonly sabotage?: Sabotage;
   /** Ends the run early. */
   readonly enough?: (record: Record) => boolean;
@@ -112,13 +112,21 @@ async function playRounds(
   await world.start();
   await invariants.check();
   for (const round of schedule(seed)) {
-    const faults = sabotage ? [] : round.faults.filter(({ kind }) => !without.includes(kind));
+    const faults = sabotage
+      ? faultsBeside(sabotage, round)
+      : round.faults.filter(({ kind }) => !without.includes(kind));
     await playRound(world, { ...round, faults }, invariants);
     if (round.number % 10 === 0) record.progress();
     if (enough?.(record) || record.operations >= until && round.drains) break;
   }
   record.crashes(world.agent.crashes);
   await world.stop();
+}
+
+/** What shows how the agent is broken: most shows without. */
+function faultsBeside(sabotage: Sabotage, { faults }: Round): Fault[] {
+  if (sabotage !== "lets containers start early") return [];
+  return faults.map((fault) => ({ ...fault, kind: "agentKilled" }));
 }
 
 async function playRound(world: World, round: Round, invariants: Invariants): Promise<void> {
