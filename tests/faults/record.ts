@@ -2,7 +2,7 @@
 
 /** What must hold at all times; numbered as in docs/faults.md. */
 export const INVARIANTS = {
-  gate: "1. containers are created only when all networks of their pod are attached",
+  gate: "1. containers start only when all networks of their pod are attached",
   leftovers: "2. when pods are gone, nothing of them is left",
   living: "3. no attachment of a living pod is deleted",
   status: "4. status.devices tells the truth within 10 s",
