@@ -126,7 +126,11 @@ async function playRounds(
 /** What shows how the agent is broken: most shows without. */
 function faultsBeside(sabotage: Sabotage, { faults }: Round): Fault[] {
   if (sabotage !== "lets containers start early") return [];
-  return faults.map((fault) => ({ ...fault, kind: "agentKilled" }));
+  // Killed while it attaches.
+  return faults.slice(0, 2).flatMap((fault) => [
+    { ...fault, kind: "pluginSlow", command: "ADD", after: 0 },
+    { ...fault, kind: "agentKilled" },
+  ]);
 }
 
 async function playRound(world: World, round: Round, invariants: Invariants): Promise<void> {
