@@ -27,8 +27,8 @@ export type Message =
   | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
   | { readonly kind: "failed"; readonly id: number; readonly error: string };
 
-/** The variables that plugins have: CNI's own, and the path by which they find programs. */
-const VARIABLE = /^(PATH|CNI_[A-Z]+)$/;
+/** The variables that plugins have: CNI's own, the path by which they find programs, Go's settings. */
+const VARIABLE = /^(PATH|GOMAXPROCS|GOGC|GOMEMLIMIT|CNI_[A-Z]+)$/;
 
 /**
  * Keeps the agent confined: everything that speaks with the kubelet, the runtime, the API server and
