@@ -24,6 +24,8 @@ export interface ProgramOutcome {
 /** What a plugin may print, in bytes: results are a few kilobytes. */
 const STDOUT_LIMIT = 1024 * 1024;
 const STDERR_TAIL = 4096;
+/** What is read at once, in bytes: most results fit. */
+const CHUNK = 4096;
 /** How long output is awaited that a child of an ended plugin may still hold open, in milliseconds. */
 const LINGER = 200;
 /** A plugin that is being replaced (an upgrade) is busy for a moment (ETXTBSY). */
@@ -125,14 +127,18 @@ async function collect(
     readonly exceeded?: () => void;
   },
 ): Promise<Uint8Array> {
-  const reader = stream.getReader();
+  // Into a small buffer that is used again: by itself a stream takes 64 KB for each read, and the
+  // collection of that garbage cost more than the reading.
+  const reader = stream.getReader({ mode: "byob" });
   const cancel = () => void reader.cancel().catch(() => {});
   ended.addEventListener("abort", cancel, { once: true });
   let bytes = new Uint8Array(0);
+  let buffer = new ArrayBuffer(CHUNK);
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return bytes;
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done || !value) return bytes;
+      buffer = value.buffer as ArrayBuffer;
       const all = new Uint8Array(bytes.length + value.length);
       all.set(bytes);
       all.set(value, bytes.length);
