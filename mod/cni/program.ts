@@ -1,3 +1,5 @@
+import { NOT_LAUNCHED } from "./session_launcher.ts";
+
 /** Runs one program to its end: the port behind which plugins run. */
 export type RunProgram = (path: string, options: ProgramOptions) => Promise<ProgramOutcome>;
 
@@ -36,8 +38,27 @@ const BUSY_PAUSES = [20, 50, 100, 250, 500, 1000];
  *
  * @throws what Deno.Command throws when it cannot be started
  */
-export const runProgram: RunProgram = async (path, options) => {
-  const child = await spawn(path, options);
+export const runProgram: RunProgram = async (path, options) =>
+  await runToEnd(await spawnDetached(path, options), options);
+
+/**
+ * As {@link runProgram}, with less effort where the launcher can be used.
+ *
+ * @param launcher path of what {@link sessionLauncher} made; undefined where there is none
+ */
+export function programRunner(launcher: string | undefined): RunProgram {
+  return async (path, options) => {
+    const child = launcher && spawnBy(launcher, path, options);
+    const outcome = child && await runToEnd(child, options);
+    // The other way says why not, or waits until it can be.
+    return outcome && outcome.code !== NOT_LAUNCHED ? outcome : await runProgram(path, options);
+  };
+}
+
+async function runToEnd(
+  child: Deno.ChildProcess,
+  options: ProgramOptions,
+): Promise<ProgramOutcome> {
   let killed: string | undefined;
   const kill = (why: string) => {
     killed ??= why;
@@ -46,6 +67,12 @@ export const runProgram: RunProgram = async (path, options) => {
       Deno.kill(-child.pid, "SIGKILL");
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    try {
+      // A launcher that has not come to it leads no group yet.
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
     }
   };
   const timer = setTimeout(
@@ -81,26 +108,36 @@ export const runProgram: RunProgram = async (path, options) => {
     ended.abort();
     if (killed !== undefined) kill(killed);
   }
-};
+}
 
-async function spawn(path: string, { env }: ProgramOptions): Promise<Deno.ChildProcess> {
+/** Undefined where the launcher cannot be executed, as on a file system that is mounted noexec. */
+function spawnBy(
+  launcher: string,
+  path: string,
+  { env }: ProgramOptions,
+): Deno.ChildProcess | undefined {
+  try {
+    return new Deno.Command(launcher, { ...settings(env), args: [path, path] }).spawn();
+  } catch {
+    return undefined;
+  }
+}
+
+async function spawnDetached(path: string, { env }: ProgramOptions): Promise<Deno.ChildProcess> {
   for (let attempt = 0;; attempt++) {
     try {
-      return new Deno.Command(path, {
-        args: [],
-        clearEnv: true,
-        env: { ...env },
-        detached: true,
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
+      return new Deno.Command(path, { ...settings(env), args: [], detached: true }).spawn();
     } catch (error) {
       const pause = BUSY_PAUSES[attempt];
       if (!isBusy(error) || pause === undefined) throw error;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
+}
+
+function settings(env: ProgramOptions["env"]) {
+  const piped = "piped" as const;
+  return { clearEnv: true, env: { ...env }, stdin: piped, stdout: piped, stderr: piped };
 }
 
 /** ETXTBSY: someone has the program open for writing. */
