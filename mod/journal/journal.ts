@@ -4,9 +4,9 @@ import type { AttachmentRecord, ClaimRecord, Journal, Loaded, Log } from "../age
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
+import { STATE_PATHS } from "./state_paths.ts";
 
-const CLAIMS = "claims";
-const ATTACHMENTS = "attachments";
+const { claims: CLAIMS, attachments: ATTACHMENTS } = STATE_PATHS;
 /** A plugin's result is at most 1 MiB, and stands here with indentation. */
 const RECORD_LIMIT = 8 * 1024 * 1024;
 /** Ends the name of a file that cannot be understood. */
