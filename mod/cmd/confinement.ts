@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { socketPaths } from "../dra/socket_paths.ts";
+import { STATE_PATHS } from "../journal/state_paths.ts";
 import { describeAddress } from "../observe/server.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
@@ -34,7 +35,8 @@ export function confinementOf(
   const { kubeletDir, driverName: driver, podUid, stateDir, cdiDir, nriSocket, listen } = config;
   const sockets = Object.values(socketPaths({ kubeletDir, driver, podUid }));
   const ours = [
-    stateDir,
+    // And not the launcher beside them, which the warden runs.
+    ...Object.values(STATE_PATHS).map((name) => join(stateDir, name)),
     ...cdiDir ? [cdiDir] : [],
     join(kubeletDir, "plugins", driver),
     join(kubeletDir, "plugins_registry"),
@@ -42,6 +44,7 @@ export function confinementOf(
   return {
     read: [
       ...ours,
+      stateDir,
       nriSocket,
       // Is a plugin there? Is a namespace one?
       ...config.cniPath,

@@ -1,18 +1,31 @@
 import type { Log } from "../agent/ports.ts";
+import { installSessionLauncher } from "../cni/session_launcher.ts";
 import { removeDeadSockets } from "../dra/dead_sockets.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { linkSysfs } from "../inventory/sysfs.ts";
 import { linkOwnNamespace } from "../netns/host_namespaces.ts";
 import type { RunConfig } from "./run_config.ts";
 
+/** What the node has for the agent besides its settings. */
+export interface PreparedNode {
+  /** For {@link programRunner}. */
+  readonly launcher: string | undefined;
+}
+
 /**
- * What an agent needs and may not do itself once it is confined: its folder, links out of it, and the
- * removal of what agents left that were killed.
+ * What an agent needs and may not do itself once it is confined: its folder, links out of it, the
+ * launcher of its plugins, and the removal of what agents left that were killed.
  */
-export async function prepareNode(config: RunConfig, log: Log): Promise<void> {
+export async function prepareNode(config: RunConfig, log: Log): Promise<PreparedNode> {
   const { stateDir, sysfsDir: sysfs, kubeletDir, driverName: driver } = config;
   await makeOwnFolder(stateDir);
   linkOwnNamespace(stateDir);
   linkSysfs({ sysfs, stateDir });
   await removeDeadSockets({ kubeletDir, driver, log });
+  const launcher = await installSessionLauncher(stateDir).catch((error) => {
+    // The disk takes nothing at the moment; plugins can be run without.
+    log.warn("cannot write the launcher of plugins", { error: String(error) });
+    return undefined;
+  });
+  return { launcher };
 }

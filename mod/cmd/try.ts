@@ -15,7 +15,7 @@ import {
 import { driverOf } from "../simulator/scheduler.ts";
 import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
-import { runProgram } from "../cni/program.ts";
+import { programRunner } from "../cni/program.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
@@ -109,12 +109,13 @@ async function tryInside(
     cores: thisProcess.cores,
   });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
-  await prepareNode(config, log);
+  const { launcher } = await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
   void inputEnds().then(() => interrupted.abort());
-  const agent = runAgent(config, { log, signal: end.signal, run: runProgram, read: grepAll });
+  const run = programRunner(launcher);
+  const agent = runAgent(config, { log, signal: end.signal, run, read: grepAll });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {
     try {

@@ -1,6 +1,5 @@
 import { basename, dirname } from "node:path";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.ts";
-import { runProgram } from "../cni/program.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -27,8 +26,8 @@ export type Message =
   | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
   | { readonly kind: "failed"; readonly id: number; readonly error: string };
 
-/** The variables that plugins have: CNI's own, and the path by which they find programs. */
-const VARIABLE = /^(PATH|CNI_[A-Z]+)$/;
+/** The variables that plugins have: CNI's own, the path by which they find programs, Go's settings. */
+const VARIABLE = /^(PATH|GOMAXPROCS|GOGC|GOMEMLIMIT|CNI_[A-Z]+)$/;
 
 /**
  * Keeps the agent confined: everything that speaks with the kubelet, the runtime, the API server and
@@ -37,18 +36,27 @@ const VARIABLE = /^(PATH|CNI_[A-Z]+)$/;
  */
 export class Warden {
   readonly #config: RunConfig;
+  readonly #run: RunProgram;
   readonly #worker: Worker;
   readonly #running = new Map<number, AbortController>();
   readonly #ended = Promise.withResolvers<number>();
   /** What the worker shall be told as soon as it listens; undefined from then on. */
   #untold: Message[] | undefined = [];
 
-  /** @param code URL of the worker's module */
+  /**
+   * @param run runs plugins
+   * @param code URL of the worker's module
+   */
   constructor(
     config: RunConfig,
-    { code, confinement }: { readonly code: string; readonly confinement: Confinement },
+    { run, code, confinement }: {
+      readonly run: RunProgram;
+      readonly code: string;
+      readonly confinement: Confinement;
+    },
   ) {
     this.#config = config;
+    this.#run = run;
     this.#worker = new Worker(code, {
       type: "module",
       name: "agent",
@@ -97,7 +105,7 @@ export class Warden {
       } else {
         this.#assertPlugin(request);
         const { path, options } = request;
-        const outcome = await runProgram(path, { ...options, signal: stop.signal });
+        const outcome = await this.#run(path, { ...options, signal: stop.signal });
         this.#tell({ kind: "ran", id, outcome });
       }
     } catch (error) {
@@ -137,7 +145,7 @@ export class WardenClient {
     this.#post = post;
   }
 
-  /** As {@link runProgram}. */
+  /** As the warden's own. */
   readonly run: RunProgram = (path, { signal, ...options }) =>
     this.#ask<ProgramOutcome>((id) => ({ kind: "run", id, path, options }), signal);
 

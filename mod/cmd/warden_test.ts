@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { runProgram } from "../cni/program.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
 import { Warden } from "./warden.ts";
@@ -32,13 +33,17 @@ Deno.test("a worker that takes long to listen is told what came before", async (
     };
     self.postMessage({ kind: "here" });
   `);
-  const warden = new Warden(config, { code, confinement });
+  const warden = new Warden(config, { run: runProgram, code, confinement });
   warden.signal("SIGTERM");
   assert.equal(await warden.ended, 7);
 });
 
 Deno.test("a worker that ends by an error ends the warden", async () => {
-  const warden = new Warden(config, { code: module("throw new Error('broken')"), confinement });
+  const warden = new Warden(config, {
+    run: runProgram,
+    code: module("throw new Error('broken')"),
+    confinement,
+  });
   await assert.rejects(warden.ended, /broken/);
 });
 
@@ -66,5 +71,5 @@ Deno.test("the warden runs nothing but plugins, with nothing but their variables
     };
     self.postMessage({ kind: "here" });
   `);
-  assert.equal(await new Warden(config, { code, confinement }).ended, 0);
+  assert.equal(await new Warden(config, { run: runProgram, code, confinement }).ended, 0);
 });

@@ -1,3 +1,5 @@
+import { NOT_LAUNCHED } from "./session_launcher.ts";
+
 /** Runs one program to its end: the port behind which plugins run. */
 export type RunProgram = (path: string, options: ProgramOptions) => Promise<ProgramOutcome>;
 
@@ -24,6 +26,8 @@ export interface ProgramOutcome {
 /** What a plugin may print, in bytes: results are a few kilobytes. */
 const STDOUT_LIMIT = 1024 * 1024;
 const STDERR_TAIL = 4096;
+/** What is read at once, in bytes: most results fit. */
+const CHUNK = 4096;
 /** How long output is awaited that a child of an ended plugin may still hold open, in milliseconds. */
 const LINGER = 200;
 /** A plugin that is being replaced (an upgrade) is busy for a moment (ETXTBSY). */
@@ -34,8 +38,27 @@ const BUSY_PAUSES = [20, 50, 100, 250, 500, 1000];
  *
  * @throws what Deno.Command throws when it cannot be started
  */
-export const runProgram: RunProgram = async (path, options) => {
-  const child = await spawn(path, options);
+export const runProgram: RunProgram = async (path, options) =>
+  await runToEnd(await spawnDetached(path, options), options);
+
+/**
+ * As {@link runProgram}, with less effort where the launcher can be used.
+ *
+ * @param launcher path of what {@link sessionLauncher} made; undefined where there is none
+ */
+export function programRunner(launcher: string | undefined): RunProgram {
+  return async (path, options) => {
+    const child = launcher && spawnBy(launcher, path, options);
+    const outcome = child && await runToEnd(child, options);
+    // The other way says why not, or waits until it can be.
+    return outcome && outcome.code !== NOT_LAUNCHED ? outcome : await runProgram(path, options);
+  };
+}
+
+async function runToEnd(
+  child: Deno.ChildProcess,
+  options: ProgramOptions,
+): Promise<ProgramOutcome> {
   let killed: string | undefined;
   const kill = (why: string) => {
     killed ??= why;
@@ -44,6 +67,12 @@ export const runProgram: RunProgram = async (path, options) => {
       Deno.kill(-child.pid, "SIGKILL");
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    try {
+      // A launcher that has not come to it leads no group yet.
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
     }
   };
   const timer = setTimeout(
@@ -79,26 +108,36 @@ export const runProgram: RunProgram = async (path, options) => {
     ended.abort();
     if (killed !== undefined) kill(killed);
   }
-};
+}
 
-async function spawn(path: string, { env }: ProgramOptions): Promise<Deno.ChildProcess> {
+/** Undefined where the launcher cannot be executed, as on a file system that is mounted noexec. */
+function spawnBy(
+  launcher: string,
+  path: string,
+  { env }: ProgramOptions,
+): Deno.ChildProcess | undefined {
+  try {
+    return new Deno.Command(launcher, { ...settings(env), args: [path, path] }).spawn();
+  } catch {
+    return undefined;
+  }
+}
+
+async function spawnDetached(path: string, { env }: ProgramOptions): Promise<Deno.ChildProcess> {
   for (let attempt = 0;; attempt++) {
     try {
-      return new Deno.Command(path, {
-        args: [],
-        clearEnv: true,
-        env: { ...env },
-        detached: true,
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
+      return new Deno.Command(path, { ...settings(env), args: [], detached: true }).spawn();
     } catch (error) {
       const pause = BUSY_PAUSES[attempt];
       if (!isBusy(error) || pause === undefined) throw error;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
+}
+
+function settings(env: ProgramOptions["env"]) {
+  const piped = "piped" as const;
+  return { clearEnv: true, env: { ...env }, stdin: piped, stdout: piped, stderr: piped };
 }
 
 /** ETXTBSY: someone has the program open for writing. */
@@ -125,14 +164,18 @@ async function collect(
     readonly exceeded?: () => void;
   },
 ): Promise<Uint8Array> {
-  const reader = stream.getReader();
+  // Into a small buffer that is used again: by itself a stream takes 64 KB for each read, and the
+  // collection of that garbage cost more than the reading.
+  const reader = stream.getReader({ mode: "byob" });
   const cancel = () => void reader.cancel().catch(() => {});
   ended.addEventListener("abort", cancel, { once: true });
   let bytes = new Uint8Array(0);
+  let buffer = new ArrayBuffer(CHUNK);
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return bytes;
+      const { done, value } = await reader.read(new Uint8Array(buffer));
+      if (done || !value) return bytes;
+      buffer = value.buffer as ArrayBuffer;
       const all = new Uint8Array(bytes.length + value.length);
       all.set(bytes);
       all.set(value, bytes.length);

@@ -8,7 +8,7 @@
  */
 export async function writeDurably(
   path: string,
-  content: string,
+  content: string | Uint8Array,
   { mode = 0o600 }: { readonly mode?: number } = {},
 ): Promise<void> {
   const temporary = `${path}.tmp`;
@@ -16,7 +16,7 @@ export async function writeDurably(
   const file = createAnew(temporary, mode);
   try {
     try {
-      const bytes = new TextEncoder().encode(content);
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
       for (let written = 0; written < bytes.length;) {
         written += file.writeSync(bytes.subarray(written));
       }

@@ -2,9 +2,8 @@ import { join } from "node:path";
 import type { Clock, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
+import { STATE_PATHS } from "./state_paths.ts";
 
-/** Folder of the state folder in which requests and answers stand. */
-const FOLDER = "requests";
 const REQUEST = ".request.json";
 const ANSWER = ".answer.json";
 /** How often the agent looks for requests, and who made one for the answer, in milliseconds. */
@@ -35,7 +34,7 @@ export async function requestForget(
     readonly signal: AbortSignal;
   },
 ): Promise<ForgetAnswer | undefined> {
-  const folder = join(stateDir, FOLDER);
+  const folder = join(stateDir, STATE_PATHS.requests);
   await makeOwnFolder(folder);
   const id = crypto.randomUUID();
   await writeDurably(join(folder, `${id}${REQUEST}`), JSON.stringify({ claim }) + "\n");
@@ -67,7 +66,7 @@ export async function serveForgetRequests(
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
-  const folder = join(stateDir, FOLDER);
+  const folder = join(stateDir, STATE_PATHS.requests);
   let problem = "";
   while (!signal.aborted) {
     try {

@@ -4,9 +4,9 @@ import type { AttachmentRecord, ClaimRecord, Journal, Loaded, Log } from "../age
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
+import { STATE_PATHS } from "./state_paths.ts";
 
-const CLAIMS = "claims";
-const ATTACHMENTS = "attachments";
+const { claims: CLAIMS, attachments: ATTACHMENTS } = STATE_PATHS;
 /** A plugin's result is at most 1 MiB, and stands here with indentation. */
 const RECORD_LIMIT = 8 * 1024 * 1024;
 /** Ends the name of a file that cannot be understood. */
@@ -64,7 +64,7 @@ export class FileJournal implements Journal {
   }
 
   async removeClaim(uid: string): Promise<void> {
-    await removeDurably(join(this.#folder, CLAIMS, claimFile(uid)));
+    await this.#remove(CLAIMS, claimFile(uid));
   }
 
   async putAttachment(record: AttachmentRecord): Promise<void> {
@@ -72,7 +72,13 @@ export class FileJournal implements Journal {
   }
 
   async removeAttachment(record: AttachmentRecord): Promise<void> {
-    await removeDurably(join(this.#folder, ATTACHMENTS, attachmentFile(record)));
+    await this.#remove(ATTACHMENTS, attachmentFile(record));
+  }
+
+  /** Also what a crash left of its last write, which a disk that took nothing kept at the start. */
+  async #remove(kind: string, name: string): Promise<void> {
+    const path = join(this.#folder, kind, name);
+    for (const file of [path, `${path}.tmp`]) await removeDurably(file);
   }
 
   async #put(kind: string, name: string, record: ClaimRecord | AttachmentRecord): Promise<void> {

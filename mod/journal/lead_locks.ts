@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { LeadLock } from "../agent/ports.ts";
+import { STATE_PATHS } from "./state_paths.ts";
 
 /**
  * Who of a node's agents leads and who is next, as locks on two files of the state folder. The
@@ -11,8 +12,8 @@ export class LeadLocks implements LeadLock {
 
   /** @param stateDir exists */
   constructor(stateDir: string) {
-    this.#lead = new FileLock(join(stateDir, "lead.lock"));
-    this.#next = new FileLock(join(stateDir, "next.lock"));
+    this.#lead = new FileLock(join(stateDir, STATE_PATHS.lead));
+    this.#next = new FileLock(join(stateDir, STATE_PATHS.next));
   }
 
   take(): boolean {

@@ -1,7 +1,7 @@
 /**
- * The benchmark (`deno task bench`): the agent as a process of its own, from the bundle, with real
- * CNI plugins in a private node. Every figure stands beside its baseline or its limit, from the same
- * run; nothing is asserted.
+ * The benchmark (`deno task bench [PART…]`): the agent as a process of its own, from the bundle, with
+ * real CNI plugins in a private node. Every figure stands beside its baseline or its limit, from the
+ * same run; nothing is asserted.
  */
 import { create } from "@bufbuild/protobuf";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/
 import type { RuntimeConfig } from "../../mod/agent/ports.ts";
 import { parseNetworkList } from "../../mod/claim/network_list.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
-import { runProgram } from "../../mod/cni/program.ts";
+import type { RunProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
@@ -39,6 +39,22 @@ interface Row {
   readonly goal: string;
 }
 
+/** The baseline: no more than what it takes to run a plugin and read its answer. */
+const runDirectly: RunProgram = async (path, { env, stdin }) => {
+  const child = new Deno.Command(path, {
+    env: { ...env },
+    clearEnv: true,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(stdin);
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  return { code, stdout, stderr: new TextDecoder().decode(stderr) };
+};
+
 const rows: Row[] = [];
 function report(
   what: string,
@@ -64,7 +80,7 @@ class Bench {
         cniPath: [cniPath],
         timeout: 30_000,
         env: { PATH: Deno.env.get("PATH")! },
-        run: runProgram,
+        run: runDirectly,
       }),
     );
   }
@@ -151,6 +167,21 @@ const NETWORK = parseNetworkList(
   macvlan({ name: "lan", subnet: 1, config: { ipam: IPAM } }),
   "config",
 );
+
+async function start(bench: Bench): Promise<void> {
+  const starts: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    await bench.agent.end();
+    starts.push(await bench.startAgent());
+  }
+  report("start until both sockets serve, median of 5", ms(percentile(starts, 50)), {
+    goal: "under 600 ms",
+  });
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  report("resident memory idle", `${(await bench.memory()).toFixed(0)} MB`, {
+    goal: "under 110 MB",
+  });
+}
 
 async function hooks(bench: Bench): Promise<void> {
   const plain = await bench.pod("hooks");
@@ -285,7 +316,7 @@ async function main(): Promise<number> {
       stdout: "null",
     }).output();
     if (!built.success) return 1;
-    const args = ["run", "--allow-all", "--quiet", import.meta.filename!];
+    const args = ["run", "--allow-all", "--quiet", import.meta.filename!, ...Deno.args];
     return (await spawnInPrivateNode(Deno.execPath(), { args }).status).code;
   }
   await furnishPrivateNode();
@@ -293,25 +324,13 @@ async function main(): Promise<number> {
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const bench = new Bench(folder, cniPath!);
   await bench.node.start();
-  const starts: number[] = [];
-  for (let i = 0; i < 5; i++) {
-    starts.push(await bench.startAgent());
-    if (i < 4) await bench.agent.end();
+  await bench.startAgent();
+  const parts = { start, hooks, oneAttachment, burst, endurance, recovery };
+  for (const [name, part] of Object.entries(parts)) {
+    if (Deno.args.length === 0 || Deno.args.includes(name)) await part(bench);
   }
-  report("start until both sockets serve, median of 5", ms(percentile(starts, 50)), {
-    goal: "under 600 ms",
-  });
-  await new Promise((resolve) => setTimeout(resolve, 2000));
-  report("resident memory idle", `${(await bench.memory()).toFixed(0)} MB`, {
-    goal: "under 110 MB",
-  });
-  await hooks(bench);
-  await oneAttachment(bench);
-  await burst(bench);
-  await endurance(bench);
   await bench.agent.end();
   await bench.node.stop();
-  await recovery();
   console.log("| what | measured | beside | goal |\n|---|---|---|---|");
   for (const row of rows) {
     console.log(`| ${row.what} | ${row.measured} | ${row.baseline} | ${row.goal} |`);

@@ -11,13 +11,14 @@ export function interrupted(): boolean {
 /** Runs one in a new private node; gives whether it ended well. */
 export async function runInside(
   file: string,
-  { env, print }: {
+  { env, print, args = [] }: {
     readonly env: Readonly<Record<string, string>>;
+    readonly args?: readonly string[];
     readonly print: (line: string) => void;
   },
 ): Promise<boolean> {
   const inside = spawnInPrivateNode(Deno.execPath(), {
-    args: ["run", "--allow-all", "--quiet", file],
+    args: ["run", "--allow-all", "--quiet", file, ...args],
     env,
     output: "piped",
   });

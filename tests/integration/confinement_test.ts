@@ -53,7 +53,9 @@ const quote = (text: string) => JSON.stringify(text);
 Deno.test("the confined agent can do what it must, and nothing else", async (t) => {
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const at = (...names: string[]) => join(folder, ...names);
-  for (const name of ["state", "cdi", `kubelet/plugins/${driver}`, "kubelet/plugins_registry"]) {
+  for (
+    const name of ["state/claims", "cdi", `kubelet/plugins/${driver}`, "kubelet/plugins_registry"]
+  ) {
     await Deno.mkdir(at(name), { recursive: true });
   }
   for (const name of ["token", "kubelet/config.yaml", "outside"]) {
@@ -75,7 +77,7 @@ Deno.test("the confined agent can do what it must, and nothing else", async (t) 
   const connect = (port: number, hostname = "127.0.0.1") =>
     `(await Deno.connect({ hostname: ${quote(hostname)}, port: ${port} })).close()`;
   const allowed: Readonly<Record<string, string>> = {
-    "its records": write(at("state/record")),
+    "its records": write(at("state/claims/record")),
     "a CDI file": write(at("cdi/spec.json")),
     "its credentials": read(at("token")),
     "the plugins' folder": `Deno.readDirSync(${quote(cniPath!)})`,
@@ -95,12 +97,18 @@ Deno.test("the confined agent can do what it must, and nothing else", async (t) 
     "a kernel setting": write("/proc/sys/net/ipv4/ip_forward"),
     "a device": read("/dev/sda"),
     "a plugin": write(join(cniPath!, "macvlan")),
-    "a file of its credentials": write(at("token")),
-    "a link out of its folders": `Deno.symlinkSync("/etc/passwd", ${quote(at("state/link"))})`,
-    "a link, by Node's functions": `(await import("node:fs")).symlinkSync("/etc/passwd", ${
-      quote(at("state/link"))
+    "what launches plugins": write(at("state/launcher")),
+    "what launches plugins, in its place": `Deno.renameSync(${quote(at("state/claims/record"))}, ${
+      quote(at("state/launcher"))
     })`,
-    "a second name of a file": `Deno.linkSync("/etc/passwd", ${quote(at("state/link"))})`,
+    "a file of its credentials": write(at("token")),
+    "a link out of its folders": `Deno.symlinkSync("/etc/passwd", ${
+      quote(at("state/claims/link"))
+    })`,
+    "a link, by Node's functions": `(await import("node:fs")).symlinkSync("/etc/passwd", ${
+      quote(at("state/claims/link"))
+    })`,
+    "a second name of a file": `Deno.linkSync("/etc/passwd", ${quote(at("state/claims/link"))})`,
     "another program": 'new Deno.Command("/bin/true").outputSync()',
     "a plugin, run": `new Deno.Command(${quote(join(cniPath!, "macvlan"))}).outputSync()`,
     "a program, by Node's functions":

@@ -1,5 +1,5 @@
 /** `network-dra run` in this thread, with all that the process may do: for tests that reach inside. */
-import { runProgram } from "../../mod/cni/program.ts";
+import { programRunner } from "../../mod/cni/program.ts";
 import { runAgent } from "../../mod/cmd/agent_process.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
@@ -16,8 +16,9 @@ export async function runUnconfined(argv: readonly string[]): Promise<number> {
   const end = new AbortController();
   const release = onSignals((name) => end.abort(new Error(name)));
   try {
-    await prepareNode(config, log);
-    await runAgent(config, { log, signal: end.signal, run: runProgram, read: grepAll });
+    const { launcher } = await prepareNode(config, log);
+    const run = programRunner(launcher);
+    await runAgent(config, { log, signal: end.signal, run, read: grepAll });
     return 0;
   } catch (error) {
     log.error("network-dra cannot run", { error: String(error) });

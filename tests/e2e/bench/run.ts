@@ -1,9 +1,11 @@
 /**
  * How fast pods with networks start (`deno task bench:e2e`): on real Kubernetes, against pods without
- * networks, and against an agent that attaches inside RunPodSandbox. The sides take turns, in several
- * rounds; the figures are medians. Nothing is asserted.
+ * claims, against pods whose claims get nothing attached, and against an agent that attaches inside
+ * RunPodSandbox. The sides take turns, in several rounds; the figures are medians. Nothing is
+ * asserted. `--rounds N`, `--sides TEXT` for those whose name holds it.
  */
 import { loadavg } from "node:os";
+import { parseArgs } from "node:util";
 import { furnishPrivateNode, inPrivateNode } from "../../../mod/simulator/private_node.ts";
 import { percentile } from "../../bench/statistics.ts";
 import { removeCgroup } from "../../support/containerd.ts";
@@ -16,48 +18,59 @@ import { runs, Space } from "../space.ts";
 
 const RELEASES: Releases = { kubernetes: KUBERNETES, containerd: "2.1" };
 const CGROUP = "NETWORK_DRA_BENCH_CGROUP";
-const IN_HOOK = new URL("attach_in_hook.ts", import.meta.url).pathname;
-const ROUNDS = 5;
+const { values: { rounds: ROUNDS, sides: WANTED } } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    sides: { type: "string", default: "" },
+  },
+});
 /** What the slow plugin waits before it does its work, in seconds. */
 const SLOW = 0.5;
+
+/** The agent that serves a side: as it is, or one of those beside this file. */
+type Agent = "agent" | "claims_only" | "attach_in_hook";
 
 /** Pods that are started at once. */
 interface Side {
   readonly name: string;
   readonly pods: number;
   readonly networks: readonly RequestOptions[];
-  /** Whether by the agent that attaches inside RunPodSandbox. */
-  readonly inHook?: boolean;
+  readonly by: Agent;
 }
 
 const ONE = [{ name: "lan", subnet: 1 }];
 const FOUR = [1, 2, 3, 4].map((subnet) => ({ name: `lan-${subnet}`, subnet }));
 const SLOWLY = [{ name: "lan", type: "slow", subnet: 1 }];
 
+function sidesOf(by: Agent, suffix = ""): Side[] {
+  return [
+    { name: `50 pods with a network each${suffix}`, pods: 50, networks: ONE, by },
+    { name: `50 pods with four networks each${suffix}`, pods: 50, networks: FOUR, by },
+    { name: `16 pods with a slow network each${suffix}`, pods: 16, networks: SLOWLY, by },
+  ];
+}
+
 const SIDES: readonly Side[] = [
-  { name: "50 pods", pods: 50, networks: [] },
-  { name: "50 pods with a network each", pods: 50, networks: ONE },
-  { name: "50 pods with four networks each", pods: 50, networks: FOUR },
-  { name: "16 pods", pods: 16, networks: [] },
-  { name: "16 pods with a slow network each", pods: 16, networks: SLOWLY },
-  { name: "50 pods with a network each, in the hook", pods: 50, networks: ONE, inHook: true },
-  { name: "50 pods with four networks each, in the hook", pods: 50, networks: FOUR, inHook: true },
-  {
-    name: "16 pods with a slow network each, in the hook",
-    pods: 16,
-    networks: SLOWLY,
-    inHook: true,
-  },
-];
-/** The greatest ratio to as many pods without networks that is aimed at. */
+  { name: "50 pods", pods: 50, networks: [], by: "agent" },
+  { name: "16 pods", pods: 16, networks: [], by: "agent" },
+  ...sidesOf("agent"),
+  ...sidesOf("claims_only", ", nothing attached"),
+  ...sidesOf("attach_in_hook", ", in the hook"),
+].filter(({ name }): boolean => name.includes(WANTED)) as Side[];
+/** The greatest ratio to as many pods without claims that is aimed at. */
 const GOALS: Readonly<Record<string, number>> = {
   "50 pods with a network each": 1.1,
   "50 pods with four networks each": 1.15,
   "16 pods with a slow network each": 1.5,
 };
+/** Before an agent's turn: one that runs on a node has done all of it before. */
+const WARM_UP: Omit<Side, "by"> = { name: "warm-up", pods: 10, networks: ONE };
 
 /** How long it takes until all pods run, in milliseconds. Afterwards they are gone. */
-async function startPods(space: Space, { pods, networks }: Side): Promise<number> {
+async function startPods(
+  space: Space,
+  { pods, networks, by }: Omit<Side, "name">,
+): Promise<number> {
   const names = Array.from({ length: pods }, (_, i) => `pod-${i}`);
   const claims = networks.length > 0 ? (name: string) => [name] : () => [];
   for (const name of names.filter((each) => claims(each).length > 0)) {
@@ -67,7 +80,9 @@ async function startPods(space: Space, { pods, networks }: Side): Promise<number
   const began = performance.now();
   await Promise.all(names.map((name) => space.apply(pod(name, { claims: claims(name) }))));
   const taken = await running - began;
-  for (const running of (await space.list("Pod")).slice(0, 3)) await space.networksOf(running);
+  if (by !== "claims_only") {
+    for (const running of (await space.list("Pod")).slice(0, 3)) await space.networksOf(running);
+  }
   await space.clear();
   await space.cluster.assertNothingLeft();
   return taken;
@@ -92,21 +107,21 @@ async function rounds(space: Space): Promise<Map<Side, number[]>> {
   const before = `[ "$CNI_COMMAND" = ADD ] && sleep ${SLOW}`;
   await cluster.wrapPlugin("slow", { around: "macvlan", before });
   const taken = new Map(SIDES.map((side) => [side, [] as number[]]));
-  let inHook: boolean | undefined;
   // The first round only warms up.
-  for (let round = 0; round <= ROUNDS; round++) {
+  for (let round = 0; round <= Number(ROUNDS); round++) {
     // Each side comes early in one round and late in another; an agent keeps its turn together.
-    const ours = rotate(SIDES.filter((side) => !side.inHook), round);
-    const theirs = rotate(SIDES.filter((side) => side.inHook), round);
-    for (const side of round % 2 ? [...theirs, ...ours] : [...ours, ...theirs]) {
-      if (inHook !== !!side.inHook) {
-        inHook = !!side.inHook;
-        await cluster.agent.end();
-        await cluster.startAgent({ logLevel: "info", ...(inHook && { main: IN_HOOK }) });
+    for (const by of rotate(["agent", "claims_only", "attach_in_hook"] as const, round)) {
+      const sides = rotate(SIDES.filter((side) => side.by === by), round);
+      if (sides.length === 0) continue;
+      await cluster.agent.end();
+      const main = by === "agent" ? undefined : new URL(`${by}.ts`, import.meta.url).pathname;
+      await cluster.startAgent({ logLevel: "info", ...(main && { main }) });
+      await startPods(space, { ...WARM_UP, by });
+      for (const side of sides) {
+        const ms = await startPods(space, side);
+        console.log(`round ${round}: ${side.name}: ${(ms / 1000).toFixed(2)} s`);
+        if (round > 0) taken.get(side)!.push(ms);
       }
-      const ms = await startPods(space, side);
-      console.log(`round ${round}: ${side.name}: ${(ms / 1000).toFixed(2)} s`);
-      if (round > 0) taken.get(side)!.push(ms);
     }
   }
   return taken;
@@ -117,22 +132,24 @@ function rotate<T>(items: readonly T[], by: number): T[] {
 }
 
 function report(taken: ReadonlyMap<Side, readonly number[]>): void {
-  const median = (name: string) => {
-    const [, times] = [...taken].find(([side]) => side.name === name)!;
-    return percentile(times, 50);
-  };
+  const medians = new Map([...taken].map(([{ name }, times]) => [name, percentile(times, 50)]));
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
-  console.log(
-    `\n| until all run | median of ${ROUNDS} | least to most | without networks | goal |`,
-  );
-  console.log("| --- | --- | --- | --- | --- |");
-  for (const [{ name, pods, networks }, times] of taken) {
-    const spread = `${seconds(Math.min(...times))} to ${seconds(Math.max(...times))}`;
-    const ratio = networks.length > 0
-      ? `${(median(name) / median(`${pods} pods`)).toFixed(2)} x`
+  const to = (own: string, other: string) =>
+    own !== other && medians.has(other)
+      ? `${(medians.get(own)! / medians.get(other)!).toFixed(2)} x`
       : "";
+  console.log(
+    `\n| until all run | median of ${ROUNDS} | least to most | to no claims | goal | to nothing attached |`,
+  );
+  console.log("| --- | --- | --- | --- | --- | --- |");
+  for (const [{ name, pods, by }, times] of taken) {
+    const spread = `${seconds(Math.min(...times))} to ${seconds(Math.max(...times))}`;
     const goal = GOALS[name] ? `at most ${GOALS[name].toFixed(2)} x` : "";
-    console.log(`| ${name} | ${seconds(median(name))} | ${spread} | ${ratio} | ${goal} |`);
+    const beside = by === "claims_only" ? "" : to(name, `${name.split(",")[0]}, nothing attached`);
+    console.log(
+      `| ${name} | ${seconds(percentile(times, 50))} | ${spread} | ${to(name, `${pods} pods`)} | ` +
+        `${goal} | ${beside} |`,
+    );
   }
 }
 
@@ -157,7 +174,9 @@ async function main(): Promise<number> {
   const cgroup = `network-dra-bench-${crypto.randomUUID().slice(0, 8)}`;
   try {
     const env = { [CGROUP]: cgroup };
-    return await runInside(import.meta.filename!, { env, print: console.log }) ? 0 : 1;
+    return await runInside(import.meta.filename!, { env, print: console.log, args: Deno.args })
+      ? 0
+      : 1;
   } finally {
     for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
       await removeCgroup(`/sys/fs/cgroup/${name}/${cgroup}`);

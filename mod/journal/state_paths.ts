@@ -1,0 +1,8 @@
+/** What the agent writes in its state folder: folders, and files that are locked. */
+export const STATE_PATHS = {
+  claims: "claims",
+  attachments: "attachments",
+  requests: "requests",
+  lead: "lead.lock",
+  next: "next.lock",
+} as const;
