@@ -9,6 +9,8 @@ export interface Waiting {
   readonly most: number;
 }
 
+const ENDED = new Error("the task has ended");
+
 /** Lets at most `width` tasks run at once; the others wait in the order they came. */
 export class Limiter {
   readonly #width: number;
@@ -40,7 +42,8 @@ export class Limiter {
     try {
       return await task();
     } finally {
-      ended.abort();
+      // With a reason of its own each abort would make an error with a stack.
+      ended.abort(ENDED);
       if (placeless) this.#placeless--;
       else this.#givePlace();
       this.#letPatientIn();

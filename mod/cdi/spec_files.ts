@@ -63,15 +63,22 @@ export class CdiSpecFiles implements CdiFiles {
         },
       }],
     };
-    await this.#write(this.#path(uid, SPEC), JSON.stringify(spec, null, 2) + "\n");
+    const content = JSON.stringify(spec, null, 2) + "\n";
+    await this.#write(
+      this.#path(uid, SPEC),
+      (path) => writeDurably(path, content, { mode: 0o644 }),
+    );
   }
 
   async refuseCreate(claimUid: string): Promise<void> {
-    await this.#remove(this.#path(claimUid, SPEC));
+    const path = this.#path(claimUid, SPEC);
+    await this.#remove(path);
+    // Of a write that a crash cut off.
+    await this.#remove(`${path}.tmp`);
   }
 
   async allowStart(claimUid: string): Promise<void> {
-    await this.#write(this.#path(claimUid, ATTACHED), "");
+    await this.#write(this.#path(claimUid, ATTACHED), createEmpty);
   }
 
   async refuseStart(claimUid: string): Promise<void> {
@@ -106,7 +113,7 @@ export class CdiSpecFiles implements CdiFiles {
   #uidOf(name: string): string | undefined {
     const prefix = `${this.#driver}_`;
     // A write that a crash cut off counts too, so that it is cleared away.
-    const uid = name.match(/^(.*)(\.json|\.attached)(\.tmp)?$/)?.[1];
+    const uid = name.match(/^(.*)(\.json(\.tmp)?|\.attached)$/)?.[1];
     if (!uid?.startsWith(prefix)) return undefined;
     try {
       return decodeURIComponent(uid.slice(prefix.length));
@@ -115,35 +122,46 @@ export class CdiSpecFiles implements CdiFiles {
     }
   }
 
-  async #write(path: string, content: string): Promise<void> {
+  async #write(path: string, write: (path: string) => Promise<void> | void): Promise<void> {
     if (this.#folder === "") return;
     try {
-      await this.#writeInFolder(path, content);
+      try {
+        await assertRealFolder(this.#folder);
+        await write(path);
+      } catch (error) {
+        // The first file of the node, or someone cleared the folder away.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
+        await write(path);
+      }
     } catch (error) {
       throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
     }
   }
 
-  async #writeInFolder(path: string, content: string): Promise<void> {
-    try {
-      await assertRealFolder(this.#folder);
-      await writeDurably(path, content, { mode: 0o644 });
-    } catch (error) {
-      // The first file of the node, or someone cleared the folder away.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
-      await writeDurably(path, content, { mode: 0o644 });
-    }
-  }
-
   async #remove(path: string): Promise<void> {
-    if (this.#folder === "") return;
-    for (const file of [path, `${path}.tmp`]) await removeDurably(file);
+    if (this.#folder !== "") await removeDurably(path);
   }
 
   /** No driver name holds "_", so that no driver's files look like another's. */
   #path(claimUid: string, kind: typeof SPEC | typeof ATTACHED): string {
     return join(this.#folder, `${this.#driver}_${encodeURIComponent(claimUid)}${kind}`);
+  }
+}
+
+/**
+ * A file that is not there after a crash only lets containers wait for the agent: nothing is brought
+ * to the disk. One that is there stays, for a container may be starting; a link is none.
+ */
+function createEmpty(path: string): void {
+  const create = () => Deno.openSync(path, { write: true, createNew: true, mode: 0o644 }).close();
+  try {
+    create();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (Deno.lstatSync(path).isFile) return;
+    Deno.removeSync(path);
+    create();
   }
 }
 

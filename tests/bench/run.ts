@@ -9,7 +9,7 @@ import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/
 import type { RuntimeConfig } from "../../mod/agent/ports.ts";
 import { parseNetworkList } from "../../mod/claim/network_list.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
-import type { RunProgram } from "../../mod/cni/program.ts";
+import { runProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
@@ -39,22 +39,6 @@ interface Row {
   readonly goal: string;
 }
 
-/** The baseline: no more than what it takes to run a plugin and read its answer. */
-const runDirectly: RunProgram = async (path, { env, stdin }) => {
-  const child = new Deno.Command(path, {
-    env: { ...env },
-    clearEnv: true,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(stdin);
-  await writer.close();
-  const { code, stdout, stderr } = await child.output();
-  return { code, stdout, stderr: new TextDecoder().decode(stderr) };
-};
-
 const rows: Row[] = [];
 function report(
   what: string,
@@ -80,7 +64,7 @@ class Bench {
         cniPath: [cniPath],
         timeout: 30_000,
         env: { PATH: Deno.env.get("PATH")! },
-        run: runDirectly,
+        run: runProgram,
       }),
     );
   }

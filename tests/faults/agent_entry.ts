@@ -34,7 +34,7 @@ function kindOf(path: string): "claim" | "attachment" | "cdi" | "attached" | und
   if (/\/claims\/[^/]+\.json(\.tmp)?$/.test(path)) return "claim";
   if (/\/attachments\/[^/]+\.json(\.tmp)?$/.test(path)) return "attachment";
   if (/\/cdi\/[^/]+\.json(\.tmp)?$/.test(path)) return "cdi";
-  if (/\/cdi\/[^/]+\.attached(\.tmp)?$/.test(path)) return "attached";
+  if (/\/cdi\/[^/]+\.attached$/.test(path)) return "attached";
   return undefined;
 }
 
@@ -59,7 +59,10 @@ function crashInFiles(): void {
   Deno.openSync = (path, options) => {
     const write = options?.createNew ? writeOf(String(path)) : undefined;
     if (write) reach(`${write}:before-write` as CrashPoint);
-    return openSync(path, options);
+    const file = openSync(path, options);
+    // Empty, and so never under another name.
+    if (write === "attached") reach("attached:after-write");
+    return file;
   };
   Deno.renameSync = (from, to) => {
     const write = writeOf(String(from));

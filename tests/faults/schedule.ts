@@ -123,7 +123,7 @@ export const CRASH_POINTS = [
   "cdi:after-rename",
   "cdi:after-remove",
   "attached:before-write",
-  "attached:after-rename",
+  "attached:after-write",
   "attached:before-remove",
   "attached:after-remove",
   "add:before",
