@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Adapters know the ports they implement and the domain, and never one another.
   nri: ["agent/ports.ts", "claim", "ttrpc"],
   dra: ["agent/ports.ts", "claim", "files", "grpc"],
-  cni: ["agent/ports.ts", "claim"],
+  cni: ["agent/ports.ts", "claim", "files"],
   kube: ["agent/ports.ts", "claim"],
   journal: ["agent/ports.ts", "claim", "files"],
   cdi: ["agent/ports.ts", "claim", "files"],

@@ -308,6 +308,8 @@ export class Agent {
       const known = this.#sandboxes.get(reported.id);
       // Some runtimes leave the namespace out here that they named at the start of the sandbox.
       const sandbox = reported.netns || !known ? reported : known.sandbox;
+      // In one that was never whole nothing runs, and it must not speak for the pod.
+      if (sandbox.hollow) continue;
       try {
         if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
         living.add(sandbox.id);
@@ -462,19 +464,17 @@ export class Agent {
   }
 
   /**
-   * Containers start as soon as one of the pods that use the claim has all its networks: a runtime
-   * knows claims, and no pods. What is lost or written anew afterwards keeps none waiting.
+   * Containers start as soon as one of the sandboxes that use the claim has all its networks: a
+   * runtime knows claims here, and no sandboxes. What is lost or written anew afterwards keeps none
+   * waiting.
    */
   #markOf(claimUid: string, { away = this.#away } = {}): Mark {
-    const pods = new Map<string, boolean>();
-    for (const { stopped, sandbox: { pod }, entries } of this.#sandboxes.withClaim(claimUid)) {
-      const wanted = entries.filter(({ claim, wanted }) => wanted && claim.uid === claimUid);
-      // A pod's old sandbox does not speak for its new one, which comes after it.
-      if (!stopped && wanted.length > 0) pods.set(pod.uid, wanted.every(isReady));
-    }
-    const passes = [...pods.values()].includes(true);
+    const living = this.#sandboxes.withClaim(claimUid).filter(({ stopped }) => !stopped);
+    const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
+      .filter(({ length }) => length > 0);
+    const passes = wanted.some((entries) => entries.every(isReady));
     if (passes) return away ? "drain" : "pass";
-    return away || pods.size === 0 ? "none" : "wait";
+    return away || wanted.length === 0 ? "none" : "wait";
   }
 
   /**
@@ -544,11 +544,14 @@ export class Agent {
   ): Promise<void> {
     if (!this.#sandboxes.get(sandbox.id)) this.attach(sandbox);
     await this.#shared.known(sandbox, signal);
-    const named = cdiDevices.flatMap((id) => this.#assertPrepared(sandbox, id) ?? []);
+    for (const id of cdiDevices) this.#assertPrepared(sandbox, id);
     const network = this.#sandboxes.get(sandbox.id);
     if (!network) return;
     await network.ready(signal);
-    for (const claim of named) await this.#marks.passes(claim, signal);
+    // Not by what the container names: not every runtime says that here.
+    const wanted = network.entries.filter(({ wanted }) => wanted);
+    const claims = new Map(wanted.map(({ claim }) => [claim.uid, claim]));
+    for (const claim of claims.values()) await this.#marks.passes(claim, signal);
   }
 
   async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {
@@ -673,11 +676,9 @@ export class Agent {
   }
 
   /** The claim that a CDI device stands for; undefined when it is another driver's. */
-  #assertPrepared({ pod }: Sandbox, cdiDevice: string): ClaimRef | undefined {
+  #assertPrepared({ pod }: Sandbox, cdiDevice: string): void {
     const uid = this.#ports.cdi.claimUid(cdiDevice);
-    if (!uid) return undefined;
-    const record = this.#claims.ofPod(pod.uid).find(({ claim }) => claim.uid === uid);
-    if (record) return record.claim;
+    if (!uid || this.#claims.ofPod(pod.uid).some(({ claim }) => claim.uid === uid)) return;
     throw new Error(
       this.#claims.get(uid)
         ? `the claim ${uid} is not reserved for ${describePod(pod)}`

@@ -75,7 +75,7 @@ async function crashedWithoutResult(): Promise<World> {
     if (change === "putResult") throw new Error("no space left on device");
   };
   before.agent.attach(aSandbox("s1", "p"));
-  await before.gate("s1");
+  await assert.rejects(before.gate("s1"), /no space left on device/);
   await before.clock.advance(600);
   const written = before.cluster.applied.get("uid-a");
   assert.equal(written?.[0]?.conditions[0]?.status, "True");
@@ -262,16 +262,19 @@ Deno.test("half-done ADD without containers: made anew without asking anyone", a
   await stop();
 });
 
-Deno.test("half-done ADD on a disk that takes nothing: the pod gets its network all the same", async () => {
+Deno.test("half-done ADD on a disk that takes nothing: the pod gets its network, and starts when the disk takes it", async () => {
   const left = await crashedWithoutResult();
   left.journal.before = () => {
     throw new Error("no space left on device");
   };
-  const { agent, cni, gate, stop } = setUp(left);
+  const { agent, cni, clock, gate, stop } = setUp(left);
   await agent.load();
   await agent.reconcile([aSandbox("s1", "p")], new Set());
-  await gate("s1");
+  await assert.rejects(gate("s1"), /no space left on device/);
   assert.deepEqual([...cni.attached], ["s1/net1"]);
+  left.journal.before = () => {};
+  await clock.advance(1_000);
+  await gate("s1");
   await stop();
 });
 
@@ -647,5 +650,31 @@ Deno.test("what was lost is still lost after a restart, since then", async () =>
   const condition = cluster.applied.get("uid-a")?.[0]?.conditions[0];
   assert.equal(condition?.status, "False");
   assert.equal(condition?.lastTransitionTime, "2026-01-01T00:00:05.000Z");
+  await stop();
+});
+
+Deno.test("a sandbox that was never whole neither gets networks nor speaks for its pod", async () => {
+  const { agent, prepare, gate, cni, clock, cluster, cdi, stop } = setUp();
+  await prepare(aClaim("a"));
+  const { netns: _, ...hollow } = aSandbox("s0", "p");
+  await agent.reconcile([{ ...hollow, hollow: true }], new Set());
+  agent.attach(aSandbox("s1", "p"));
+  await gate("s1");
+  await clock.advance(10_000);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  assert.deepEqual([...cdi.attached], ["uid-a"]);
+  assert.equal(cluster.applied.get("uid-a")?.[0]?.conditions[0]?.status, "True");
+  await stop();
+});
+
+Deno.test("of a known sandbox that is listed without its namespaces all stays", async () => {
+  const { agent, prepare, gate, cni, stop } = setUp();
+  await prepare(aClaim("a"));
+  agent.attach(aSandbox("s1", "p"));
+  await gate("s1");
+  const { netns: _, ...hollow } = aSandbox("s1", "p");
+  await agent.reconcile([{ ...hollow, hollow: true }], new Set(["s1"]));
+  await settle();
+  assert.deepEqual(cni.log, ["ADD net1"]);
   await stop();
 });

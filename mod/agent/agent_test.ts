@@ -498,7 +498,8 @@ Deno.test("gate() waits for the CDI file without which the container would not s
   };
   agent.attach(aSandbox("s1", "p"));
   const due = new AbortController();
-  const options = { cdiDevices: ["test/claim=uid-a"], signal: due.signal };
+  // Not every runtime says here which claims the container names.
+  const options = { cdiDevices: [], signal: due.signal };
   const refused = assert.rejects(
     agent.gate(aSandbox("s1", "p"), options),
     /containers that name claim default\/a cannot start yet: cannot write a\.attached: no space left/,
@@ -506,8 +507,6 @@ Deno.test("gate() waits for the CDI file without which the container would not s
   await clock.advance(1_000);
   due.abort();
   await refused;
-  // One that names no claim mounts nothing.
-  await agent.gate(aSandbox("s1", "p"), { cdiDevices: [], signal: never });
   full = false;
   const later = agent.gate(aSandbox("s1", "p"), { ...options, signal: never });
   await clock.advance(10_000);

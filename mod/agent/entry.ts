@@ -30,11 +30,10 @@ export interface Entry {
 
 /**
  * Whether containers may start. The result is on disk by then, or an agent that dies here would take
- * the attachment for half done and make it anew under the running containers; a disk that takes
- * nothing keeps nobody waiting, though.
+ * the attachment for half done and make it anew under the running containers.
  */
-export function isReady({ attached, resultSaved, failure }: Entry): boolean {
-  return attached !== undefined && (resultSaved || failure !== undefined);
+export function isReady({ attached, resultSaved }: Entry): boolean {
+  return attached !== undefined && resultSaved;
 }
 
 /** Whether a wanted attachment is not what or as it shall be. */

@@ -11,6 +11,8 @@ export interface Sandbox {
   readonly pod: PodRef;
   /** Path of the network namespace; undefined when the runtime named none (host network). */
   readonly netns?: string;
+  /** Set when the runtime named no namespace at all: its making was broken off, or is not told in full. */
+  readonly hollow?: true;
 }
 
 export interface PodRef {

@@ -9,7 +9,7 @@ export function nriHandlers(seat: Seat): NriHandlers {
   return {
     synchronize: (pods, containers) =>
       seat.synchronize(
-        pods.filter(isBounded).map(toSandbox),
+        pods.filter(isBounded).map(toListedSandbox),
         new Set(containers.filter(mayHaveRun).map(({ podSandboxId }) => podSandboxId)),
       ),
     runPodSandbox: (pod) => seat.runPodSandbox(toSandbox(pod)),
@@ -46,6 +46,12 @@ function isBounded(pod: PodSandbox): boolean {
   const { id, namespace, name, uid } = pod;
   const texts = [id, namespace, name, uid, networkNamespace(pod) ?? ""];
   return texts.every(({ length }) => length <= LONGEST);
+}
+
+/** Containerd also lists sandboxes whose making its own end broke off. */
+function toListedSandbox(pod: PodSandbox): Sandbox {
+  const hollow = !pod.linux?.namespaces.length;
+  return { ...toSandbox(pod), ...(hollow && { hollow }) };
 }
 
 function toSandbox(pod: PodSandbox): Sandbox {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { ContainerSchema, ContainerState, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
+import type { Sandbox } from "../agent/ports.ts";
 import type { Seat } from "../agent/seat.ts";
 import { nriHandlers } from "./nri_handlers.ts";
 
@@ -37,4 +38,22 @@ Deno.test("synchronize() tells of sandboxes whose containers run, or may have ru
       assert.deepEqual(told, expected ? ["s1"] : []);
     });
   }
+});
+
+Deno.test("synchronize() tells sandboxes on the host's network from those that were never whole", async () => {
+  const told: Sandbox[] = [];
+  const seat = {
+    synchronize: (sandboxes: Sandbox[]) => void told.push(...sandboxes),
+  } as unknown as Seat;
+  const pods = [
+    { id: "host", linux: { namespaces: [{ type: "ipc", path: "/x" }] } },
+    { id: "hollow", linux: {} },
+    { id: "bare" },
+  ].map((pod) => create(PodSandboxSchema, pod));
+  await nriHandlers(seat).synchronize(pods, []);
+  assert.deepEqual(told.map(({ id, hollow }) => [id, hollow]), [
+    ["host", undefined],
+    ["hollow", true],
+    ["bare", true],
+  ]);
 });

@@ -62,12 +62,7 @@ async function runToEnd(
   let killed: string | undefined;
   const kill = (why: string) => {
     killed ??= why;
-    try {
-      // The session's leader gives its process group its id.
-      Deno.kill(-child.pid, "SIGKILL");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+    killGroup(child.pid);
     try {
       // A launcher that has not come to it leads no group yet.
       child.kill("SIGKILL");
@@ -91,6 +86,8 @@ async function runToEnd(
     const stderr = collect(child.stderr, ended.signal, { tail: STDERR_TAIL });
     void feed(child.stdin, options.stdin);
     const { code, signal } = await child.status;
+    // Whoever ended it did not end what it had started, which may hold locks and hang.
+    if (signal) killGroup(child.pid);
     // Children that it left behind may hold its output open.
     const linger = setTimeout(() => ended.abort(), LINGER);
     const [out, err] = await Promise.all([stdout, stderr]);
@@ -107,6 +104,16 @@ async function runToEnd(
     options.signal.removeEventListener("abort", abort);
     ended.abort();
     if (killed !== undefined) kill(killed);
+  }
+}
+
+/** @param leader the session's, which gives its process group its id */
+function killGroup(leader: number): void {
+  try {
+    Deno.kill(-leader, "SIGKILL");
+  } catch (error) {
+    // Nobody is left in it.
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -87,6 +87,12 @@ for (
     await ends(outcome.stdout.trim());
   });
 
+  Deno.test(`${way} ends what a program leaves that dies by a signal`, async () => {
+    const outcome = await runScript(run, "sleep 300 & echo $!; kill -KILL $$");
+    assert.deepEqual([outcome.signal, outcome.killed], ["SIGKILL", undefined]);
+    await ends(outcome.stdout.trim());
+  });
+
   Deno.test(`${way} is not held up by a child that keeps the output open`, async () => {
     const outcome = await runScript(run, "sleep 3 & echo $!; exit 0");
     assert.equal(outcome.code, 0);

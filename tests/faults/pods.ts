@@ -35,6 +35,8 @@ export interface Pod {
   ending: boolean;
   /** One step of a pod at a time. */
   turn: Promise<unknown>;
+  /** What a kubelet that was restarted prepares of it anew, at any time. */
+  anew: Promise<void>;
 }
 
 export interface Sandbox {

@@ -138,6 +138,7 @@ export class World {
         sandboxes: [],
         ending: false,
         turn: Promise.resolve(),
+        anew: Promise.resolve(),
       };
       this.pods.set(pod.name, pod);
       for (const claim of claims) {
@@ -223,6 +224,8 @@ export class World {
         this.record.operations += await this.runtime.end(sandbox, pod.life.end);
         this.record.calls++;
       }
+      // A kubelet calls of one pod at a time.
+      await pod.anew;
       for (const claim of pod.claims) claim.users.delete(pod);
       const unused = pod.claims.filter(({ users }) => users.size === 0);
       await this.#unprepare(pod, unused);
@@ -242,7 +245,7 @@ export class World {
     if (!forgets) return;
     this.api.slices.deleteAll();
     for (const claim of this.claims.values()) claim.prepared = false;
-    await Promise.all([...this.pods.values()].map((pod) => this.#prepareAnew(pod)));
+    await Promise.all([...this.pods.values()].map((pod) => pod.anew = this.#prepareAnew(pod)));
   }
 
   /** Sandboxes that were there, with all their networks, before the round and stay after it. */
