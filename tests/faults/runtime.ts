@@ -258,7 +258,7 @@ function described({ id, pod, netns }: Sandbox): PodSandbox {
     name: pod.name,
     uid: pod.uid,
     namespace: "default",
-    linux: { namespaces: netns ? [{ type: "network", path: netns }] : [] },
+    linux: { namespaces: [{ type: "mount" }, ...netns ? [{ type: "network", path: netns }] : []] },
   });
 }
 
