@@ -80,11 +80,13 @@ export interface PodOptions {
   readonly claims?: readonly string[];
   readonly templates?: readonly string[];
   readonly command?: readonly string[];
+  readonly readOnlyRoot?: boolean;
 }
 
 /** A pod's spec, all of whose claims its one container uses. */
 export function podSpec(
-  { claims = [], templates = [], command = ["sleep", "infinity"] }: PodOptions = {},
+  { claims = [], templates = [], command = ["sleep", "infinity"], readOnlyRoot = false }:
+    PodOptions = {},
 ) {
   return {
     terminationGracePeriodSeconds: 1,
@@ -93,6 +95,7 @@ export function podSpec(
       image: "busybox",
       imagePullPolicy: "IfNotPresent",
       command,
+      securityContext: { readOnlyRootFilesystem: readOnlyRoot },
       resources: { claims: [...claims, ...templates].map((name) => ({ name })) },
     }],
     resourceClaims: [

@@ -40,7 +40,8 @@ export const CLAIMS: Readonly<Record<string, Case>> = {
     await space.apply(
       claim("first", [{ name: "lan", subnet: 1 }]),
       claim("second", [{ name: "lan", subnet: 2 }]),
-      pod("two", { claims: ["first", "second"] }),
+      // The runtime mounts a file of each claim also where nothing else can be written.
+      pod("two", { claims: ["first", "second"], readOnlyRoot: true }),
     );
     const running = await space.running("two");
     const shown = await Promise.all(
