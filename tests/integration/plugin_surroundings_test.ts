@@ -34,7 +34,7 @@ function readLink(path: string): string {
   }
 }
 
-Deno.test("a plugin gets PATH and CNI's variables, three pipes, and nothing of the agent", async (t) => {
+Deno.test("a plugin gets PATH, CNI's variables and Go's settings, three pipes, and nothing of the agent", async (t) => {
   // What whoever runs the tests left open for all that they start; nobody does that to the agent.
   const fromOutside = new Set(
     [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => Number(name) > 2).map(
@@ -102,7 +102,8 @@ Deno.test("a plugin gets PATH and CNI's variables, three pipes, and nothing of t
           "CNI_NETNS",
           "CNI_PATH",
         ];
-        const wanted = [...command === "VERSION" ? cni.slice(1) : cni, "PATH"];
+        const go = ["GOGC", "GOMAXPROCS", "GOMEMLIMIT"];
+        const wanted = [...command === "VERSION" ? cni.slice(1) : cni, ...go, "PATH"];
         assert.deepEqual(own.toSorted(), wanted.toSorted());
         const descriptors = (await read("fds")).split("\n").filter((line) => line.includes("->"))
           .map((line) => line.split(/ +/).slice(8).join(" "));
