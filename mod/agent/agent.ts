@@ -444,8 +444,9 @@ export class Agent {
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may be created whose network is not there.
-    for (const { attached, claim } of networks.flatMap(({ entries }) => entries)) {
-      if (!attached) void this.#marks.set(claim, this.#markOf(claim.uid, { away: true }));
+    for (const entry of networks.flatMap(({ entries }) => entries)) {
+      if (isReady(entry)) continue;
+      void this.#marks.set(entry.claim, this.#markOf(entry.claim.uid, { away: true }));
     }
     await this.#marks.close();
   }
@@ -675,7 +676,6 @@ export class Agent {
     return record;
   }
 
-  /** The claim that a CDI device stands for; undefined when it is another driver's. */
   #assertPrepared({ pod }: Sandbox, cdiDevice: string): void {
     const uid = this.#ports.cdi.claimUid(cdiDevice);
     if (!uid || this.#claims.ofPod(pod.uid).some(({ claim }) => claim.uid === uid)) return;
