@@ -8,7 +8,7 @@ import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
-import { attachmentKey, isReady, stateOf } from "./entry.ts";
+import { attachmentKey, claimsOf, isReady, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
@@ -290,9 +290,9 @@ export class Agent {
     this.#shared.forget(sandboxId);
     const network = this.#sandboxes.get(sandboxId);
     if (!network) return;
-    const claims = new Map(network.entries.map(({ claim }) => [claim.uid, claim]));
+    const claims = claimsOf(network.entries);
     network.stop();
-    for (const claim of claims.values()) void this.#mark(claim);
+    for (const claim of claims) void this.#mark(claim);
   }
 
   /**
@@ -453,10 +453,7 @@ export class Agent {
 
   #markAll(): void {
     const entries = this.#sandboxes.all().flatMap((network) => network.entries);
-    const claims = new Map(
-      [...this.#claims.all(), ...entries].map(({ claim }) => [claim.uid, claim]),
-    );
-    for (const claim of claims.values()) void this.#mark(claim);
+    for (const claim of claimsOf([...this.#claims.all(), ...entries])) void this.#mark(claim);
   }
 
   /** To be called when something changed of which containers that name the claim may be in need. */
@@ -551,8 +548,7 @@ export class Agent {
     await network.ready(signal);
     // Not by what the container names: not every runtime says that here.
     const wanted = network.entries.filter(({ wanted }) => wanted);
-    const claims = new Map(wanted.map(({ claim }) => [claim.uid, claim]));
-    for (const claim of claims.values()) await this.#marks.passes(claim, signal);
+    for (const claim of claimsOf(wanted)) await this.#marks.passes(claim, signal);
   }
 
   async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {

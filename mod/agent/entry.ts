@@ -55,6 +55,11 @@ export function stateOf({ wanted, attached, lost, failure }: Entry): AttachmentS
   return failure ? "attach_failed" : "attaching";
 }
 
+/** The claims of which there is something, each once. */
+export function claimsOf(things: readonly { readonly claim: ClaimRef }[]): ClaimRef[] {
+  return [...new Map(things.map(({ claim }) => [claim.uid, claim])).values()];
+}
+
 /** Identifies an attachment within a sandbox (design decision 4). */
 export function attachmentKey(claim: ClaimRef, attachment: Attachment): string {
   const { request, pool, device, shareID } = attachment;

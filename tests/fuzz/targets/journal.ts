@@ -1,19 +1,7 @@
 import { join } from "node:path";
 import { Agent } from "../../../mod/agent/agent.ts";
 import { FileJournal } from "../../../mod/journal/journal.ts";
-import {
-  FakeCdi,
-  FakeClock,
-  FakeCluster,
-  FakeCni,
-  FakeDevices,
-  FakeEvents,
-  FakeLog,
-  FakeMetrics,
-  FakeNamespaces,
-  FakeNetworks,
-  FakeNode,
-} from "../../support/agent_fakes.ts";
+import { fakePorts } from "../../support/agent_fakes.ts";
 import { assertBench, DRIVER } from "../agent_bench.ts";
 import { corpus } from "../corpus.ts";
 import { type Json, mutateJson } from "../mutate_json.ts";
@@ -61,23 +49,11 @@ export async function makeJournal(folder: string): Promise<Target> {
       for (const { kind, name, text } of records) {
         await Deno.writeTextFile(join(state, kind, name), text);
       }
-      const log = new FakeLog();
-      const cni = new FakeCni();
+      const ports = fakePorts();
+      const { cni, log } = ports;
       const journal = new FileJournal(state, { log });
-      const agent = new Agent({
-        cni,
-        journal,
-        log,
-        cluster: new FakeCluster(),
-        namespaces: new FakeNamespaces(),
-        cdi: new FakeCdi(),
-        devices: new FakeDevices(),
-        networks: new FakeNetworks(),
-        node: new FakeNode(),
-        clock: new FakeClock(),
-        metrics: new FakeMetrics(),
-        events: new FakeEvents(),
-      }, { driver: DRIVER, concurrency: 2, policy: {} });
+      const options = { driver: DRIVER, concurrency: 2, policy: {} };
+      const agent = new Agent({ ...ports, journal }, options);
       await agent.load();
       const claims = (await journal.load()).claims.map(({ claim }) => claim);
       // No sandbox lives: everything is detached, and what is detached leaves the disk.
