@@ -141,6 +141,12 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<ResourceClaim | undefined>;
   /**
+   * The names of the claims that a pod's spec names, which never change; none when there is no such
+   * pod (UID) any more. Claims made from templates for it are not among them. Rejects when the API
+   * server gives no answer.
+   */
+  getClaimNames(pod: PodRef, signal: AbortSignal): Promise<readonly string[]>;
+  /**
    * One server-side apply with all of this driver's entries; entries left out are removed.
    * "gone" when the claim is not there or is another (UID).
    */

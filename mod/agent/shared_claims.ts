@@ -7,7 +7,7 @@ import { describeClaim, describePod, messageOf } from "./words.ts";
 import { podsOf } from "../claim/plan.ts";
 
 const RETRY: Backoff = { first: 200, most: 10_000 };
-/** Claims that are read at once. */
+/** Pods and claims that are read at once. */
 const WIDTH = 8;
 
 /** Sandboxes that are remembered: a node has hundreds of pods. */
@@ -16,16 +16,17 @@ const MOST_LOOKS = 4096;
 /**
  * Finds out which claims a new sandbox's pod shares with pods that came before it.
  *
- * The kubelet prepares a claim once and says nothing when a second pod comes to use it. So for a
- * pod in whose namespace a shareable claim is prepared, that claim's `status.reservedFor` is read
- * again; containers wait until it has been. Pods elsewhere cost nothing, and pods that come at once
- * share the reads.
+ * The kubelet prepares a claim once and says nothing when a second pod comes to use it. So where a
+ * shareable claim is prepared in a pod's namespace, the pod is read, and of each such claim that it
+ * names, `status.reservedFor`; containers wait until that is known. Pods elsewhere cost nothing, and
+ * pods that come at once share the reads of a claim.
  */
 export class SharedClaims {
   readonly #ports: { readonly cluster: Cluster; readonly clock: Clock; readonly log: Log };
   readonly #claims: PreparedClaims;
   readonly #looks = new Map<string, Look>();
-  readonly #reads = new FreshReads<ResourceClaim | undefined>(new Limiter(WIDTH));
+  readonly #limiter = new Limiter(WIDTH);
+  readonly #reads = new FreshReads<ResourceClaim | undefined>(this.#limiter);
   readonly #stop = new AbortController();
 
   constructor(
@@ -39,14 +40,14 @@ export class SharedClaims {
   /** Begins to look, once a sandbox; `found` is called for each claim that the pod turns out to share. */
   look(sandbox: Sandbox, found: (record: ClaimRecord) => void): void {
     if (this.#looks.has(sandbox.id)) return;
-    const candidates = this.#claims.maybeSharedWith(sandbox.pod);
-    if (candidates.length === 0) return;
+    const [candidate] = this.#claims.maybeSharedWith(sandbox.pod);
+    if (!candidate) return;
     if (this.#looks.size >= MOST_LOOKS) {
       throw new Error(`${MOST_LOOKS} sandboxes may share claims already, and none has stopped`);
     }
     const stop = new AbortController();
-    const look: Look = { stop, done: Promise.resolve(), waitsFor: undefined };
-    look.done = this.#read(sandbox, { candidates, look, found });
+    const look: Look = { stop, done: Promise.resolve(), waitsFor: describeClaim(candidate.claim) };
+    look.done = this.#read(sandbox, look, found);
     this.#looks.set(sandbox.id, look);
   }
 
@@ -64,7 +65,7 @@ export class SharedClaims {
     signal.removeEventListener("abort", abort);
     if (outcome === "aborted") {
       throw new Error(
-        `cannot tell yet whether ${describePod(sandbox.pod)} uses ${look.waitsFor ?? "a claim"}`,
+        `cannot tell yet whether ${describePod(sandbox.pod)} uses ${look.waitsFor}`,
       );
     }
   }
@@ -81,37 +82,39 @@ export class SharedClaims {
 
   async #read(
     { pod }: Sandbox,
-    { candidates, look, found }: {
-      readonly candidates: readonly ClaimRecord[];
-      readonly look: Look;
-      readonly found: (record: ClaimRecord) => void;
-    },
+    look: Look,
+    found: (record: ClaimRecord) => void,
   ): Promise<void> {
     const { clock, log } = this.#ports;
     const { signal } = look.stop;
-    let pending = candidates;
-    look.waitsFor = describeClaim(candidates[0]!.claim);
     for (let failures = 1;; failures++) {
-      const failed = new Map<ClaimRecord, string>();
-      await Promise.all(pending.map(async (record) => {
-        try {
-          await this.#compare(record, { pod, signal, found });
-        } catch (error) {
-          failed.set(record, messageOf(error));
-        }
-      }));
-      const [first] = failed;
-      if (signal.aborted || !first) return;
-      const [{ claim }, error] = first;
-      pending = [...failed.keys()];
-      look.waitsFor = `${describeClaim(claim)}: ${error}`;
-      log[failures === 1 ? "warn" : "debug"](
-        `cannot tell yet whether ${describePod(pod)} uses ${describeClaim(claim)}`,
-        { error, claims: pending.length },
-      );
+      try {
+        return await this.#compareAll(pod, signal, found);
+      } catch (error) {
+        const [first] = this.#claims.maybeSharedWith(pod);
+        if (signal.aborted || !first) return;
+        const claim = describeClaim(first.claim);
+        look.waitsFor = `${claim}: ${messageOf(error)}`;
+        log[failures === 1 ? "warn" : "debug"](
+          `cannot tell yet whether ${describePod(pod)} uses ${claim}`,
+          { error: messageOf(error) },
+        );
+      }
       await clock.sleep(pauseAfter(failures, RETRY), signal).catch(() => {});
       if (signal.aborted) return;
     }
+  }
+
+  async #compareAll(
+    pod: PodRef,
+    signal: AbortSignal,
+    found: (record: ClaimRecord) => void,
+  ): Promise<void> {
+    const names = await this.#limiter.run(() => this.#ports.cluster.getClaimNames(pod, signal));
+    const named = this.#claims.maybeSharedWith(pod).filter(({ claim }) =>
+      names.includes(claim.name)
+    );
+    await Promise.all(named.map((record) => this.#compare(record, { pod, signal, found })));
   }
 
   /** Takes up what the API server says of the pods that use a claim. */
@@ -141,5 +144,5 @@ interface Look {
   readonly stop: AbortController;
   done: Promise<void>;
   /** What it waits for, in words. */
-  waitsFor: string | undefined;
+  waitsFor: string;
 }

@@ -1,4 +1,4 @@
-import type { Cluster, DeviceStatus, ResourceClaim } from "../agent/ports.ts";
+import type { Cluster, DeviceStatus, PodRef, ResourceClaim } from "../agent/ports.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
@@ -25,6 +25,23 @@ export class KubeCluster implements Cluster {
     } catch (error) {
       if (isMissing(error, claim.name)) return undefined;
       throw explained(error);
+    }
+  }
+
+  async getClaimNames(
+    { namespace, name, uid }: PodRef,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const [inNamespace, named] = [namespace, name].map(encodeURIComponent);
+    const path = `/api/v1/namespaces/${inNamespace}/pods/${named}`;
+    try {
+      const pod = await this.#connection.request({ method: "GET", path, signal }) as Pod;
+      if (pod.metadata?.uid !== uid) return [];
+      const names = pod.spec?.resourceClaims?.map(({ resourceClaimName }) => resourceClaimName);
+      return names?.filter((name) => name !== undefined) ?? [];
+    } catch (error) {
+      if (isMissing(error, name)) return [];
+      throw error;
     }
   }
 
@@ -64,12 +81,18 @@ export class KubeCluster implements Cluster {
   }
 }
 
+/** Of a Pod (core/v1), what is read of it. */
+interface Pod {
+  readonly metadata?: { readonly uid?: string };
+  readonly spec?: { readonly resourceClaims?: readonly { readonly resourceClaimName?: string }[] };
+}
+
 function claimPath({ namespace, name }: { readonly namespace: string; readonly name: string }) {
   const [inNamespace, named] = [namespace, name].map(encodeURIComponent);
   return `/apis/${RESOURCE_API}/namespaces/${inNamespace}/resourceclaims/${named}`;
 }
 
-/** Whether the API server says that it has no such claim, rather than no such API. */
+/** Whether the API server says that it has no such object, rather than no such API. */
 function isMissing(error: unknown, name: string): boolean {
   return error instanceof KubeError && error.status === 404 && error.message.includes(`"${name}"`);
 }

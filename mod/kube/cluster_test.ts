@@ -3,6 +3,7 @@ import { withApi } from "../../tests/support/api_connection.ts";
 import { join } from "node:path";
 import type { DeviceStatus } from "../agent/ports.ts";
 import type { SimulatedApiServer } from "../simulator/api_server.ts";
+import { failure } from "../simulator/failure.ts";
 import { KubeCluster } from "./cluster.ts";
 import { KubeConnection } from "./connection.ts";
 
@@ -58,6 +59,27 @@ Deno.test("getClaim() gives the claim as it stands, unknown fields too", () =>
 Deno.test("getClaim() gives undefined for a claim that is not there", () =>
   withCluster(async ({ cluster }) => {
     assert.equal(await cluster.getClaim(at, never), undefined);
+  }));
+
+Deno.test("getClaimNames() gives the claims that a pod names itself, and none of one that is gone", () =>
+  withCluster(async ({ api, cluster }) => {
+    const pod = { namespace: "default", name: "p", uid: "uid-p" };
+    const resourceClaims = [
+      { name: "x", resourceClaimName: "lan" },
+      { name: "y", resourceClaimTemplateName: "wan" },
+      { name: "z", resourceClaimName: "storage" },
+    ];
+    let spec: unknown = { resourceClaims };
+    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, spec });
+    assert.deepEqual(await cluster.getClaimNames(pod, never), ["lan", "storage"]);
+    assert.deepEqual(await cluster.getClaimNames({ ...pod, uid: "of-an-earlier-one" }, never), []);
+    spec = {};
+    assert.deepEqual(await cluster.getClaimNames(pod, never), []);
+    api.fault = () => undefined;
+    assert.deepEqual(await cluster.getClaimNames(pod, never), []);
+    api.fault = () =>
+      failure(403, "Forbidden", 'pods "p" is forbidden: User "agent" cannot get resource "pods"');
+    await assert.rejects(cluster.getClaimNames(pod, never), /GET .*\/pods\/p.*is forbidden/);
   }));
 
 Deno.test("getClaim() says when the API server does not serve resource.k8s.io/v1", () =>

@@ -15,11 +15,13 @@ const PATH =
   /^\/apis\/resource\.k8s\.io\/v1\/namespaces\/([^/]+)\/resourceclaims\/([^/]+)(\/status)?$/;
 
 const NODES_PATH = "/api/v1/nodes/";
+const POD_PATH = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)$/;
 
 /**
  * An API server that has ResourceClaims and ResourceSlices (resource.k8s.io/v1) and Events, for `try`
  * and the tests: GET of a claim and server-side apply of its status, with the real one's validation
- * and ownership of list entries by field manager; the slices of a node; GET of a Node.
+ * and ownership of list entries by field manager; the slices of a node; GET of a Node, and of a Pod
+ * for which claims are reserved.
  */
 export class SimulatedApiServer {
   readonly events = new SimulatedEvents();
@@ -121,6 +123,10 @@ export class SimulatedApiServer {
     if (url.pathname.startsWith(NODES_PATH)) {
       return this.#node(decodeURIComponent(url.pathname.slice(NODES_PATH.length)));
     }
+    const [, podNamespace, podName] = url.pathname.match(POD_PATH) ?? [];
+    if (podNamespace && podName) {
+      return this.#pod(decodeURIComponent(podNamespace), decodeURIComponent(podName));
+    }
     const [, namespace = "", name = "", status] = url.pathname.match(PATH) ?? [];
     if (!name) return failure(404, "NotFound", "the server could not find the requested resource");
     const claim = this.get(decodeURIComponent(namespace), decodeURIComponent(name));
@@ -142,6 +148,30 @@ export class SimulatedApiServer {
     const uid = this.#nodes.get(name);
     if (uid === undefined) return failure(404, "NotFound", `nodes "${name}" not found`);
     return Response.json({ apiVersion: "v1", kind: "Node", metadata: { name, uid } });
+  }
+
+  /** As far as it shows in the claims that are reserved for it. */
+  #pod(namespace: string, name: string): Response {
+    const uids: unknown[] = [];
+    const claims = this.all().filter(({ metadata, status }) => {
+      const users = (status?.reservedFor ?? []) as Fields[];
+      const user = users.find((each) => each.resource === "pods" && each.name === name);
+      if (metadata.namespace !== namespace || !user) return false;
+      uids.push(user.uid);
+      return true;
+    });
+    if (claims.length === 0) return failure(404, "NotFound", `pods "${name}" not found`);
+    return Response.json({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { namespace, name, uid: uids.at(-1) },
+      spec: {
+        resourceClaims: claims.map(({ metadata }) => ({
+          name: metadata.name,
+          resourceClaimName: metadata.name,
+        })),
+      },
+    });
   }
 
   #apply(claim: StoredClaim, body: Fields, query: URLSearchParams): Response {

@@ -1,6 +1,7 @@
 /** Fakes of the agent's ports, and a clock that stands until it is moved. */
 import type { Attachment, ClaimRef } from "../../mod/claim/attachment.ts";
 import type { NetworkList } from "../../mod/claim/network_list.ts";
+import { podsOf } from "../../mod/claim/plan.ts";
 import type {
   AttachmentRecord,
   AttachResult,
@@ -22,6 +23,7 @@ import type {
   Metrics,
   Namespaces,
   Networks,
+  PodRef,
   PolicyNode,
   ResourceClaim,
   Result,
@@ -245,6 +247,15 @@ export class FakeCluster implements Cluster {
     this.reads++;
     await this.during("get");
     return this.claims.get(`${namespace}/${name}`);
+  }
+
+  /** Of pods that claims are reserved for. */
+  async getClaimNames({ namespace, uid }: PodRef) {
+    this.reads++;
+    await this.during("get");
+    return [...this.claims].filter(([at, claim]) => {
+      return at.startsWith(`${namespace}/`) && podsOf(claim).some((pod) => pod.uid === uid);
+    }).map(([at]) => at.slice(namespace.length + 1));
   }
 
   async applyDeviceStatus(claim: ClaimRef, devices: readonly DeviceStatus[]) {

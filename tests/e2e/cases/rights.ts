@@ -145,6 +145,7 @@ export const RIGHTS: Readonly<Record<string, Case>> = {
       const { claim: found } = await space.assertNetwork(await space.running("one"), { subnet: 1 });
       const { name } = found.metadata;
       assert.ok(await agent.get({ kind: "Node", name: NODE }));
+      assert.ok(await agent.get({ kind: "Pod", name: "one", namespace }));
       assert.ok(await agent.get({ kind: "ResourceClaim", name, namespace }));
       assert.ok((await agent.list({ kind: "ResourceSlice" })).length > 0);
       // The agent writes the entry itself; the same right is tried with what stands there.
@@ -192,8 +193,10 @@ export const RIGHTS: Readonly<Record<string, Case>> = {
       const theirs = await cluster.api.request("POST", `${core}/events`, foreign);
       const own = /the agent may write its own events only, in the name of its node/;
       await refuses({
-        "read a pod": [get(`${core}/pods/one`)],
         "list pods": [get("/api/v1/pods")],
+        "list a namespace's pods": [get(`${core}/pods`)],
+        "read a pod's log": [get(`${core}/pods/one/log`)],
+        "change a pod": [patch(`${core}/pods/one`, { metadata: { labels: { a: "b" } } })],
         "run in a pod": [post(`${core}/pods/one/exec?command=id`, undefined)],
         "make a pod": [post(`${core}/pods`, { apiVersion: "v1", kind: "Pod" })],
         "list secrets": [get("/api/v1/secrets")],
