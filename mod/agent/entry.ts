@@ -9,6 +9,8 @@ export interface Entry {
   wanted: boolean;
   /** Whether the journal holds a record: ADD may have begun, so DEL is owed. */
   recorded: boolean;
+  /** Whether that record was written before its turn came, and no ADD has begun. */
+  intended: boolean;
   /** Whether the record on disk says what `attached` says. */
   saved: boolean;
   /** Whether the record on disk has a result of the ADD, be it an older telling of it. */
@@ -53,6 +55,12 @@ export function stateOf({ wanted, attached, lost, failure }: Entry): AttachmentS
   if (!wanted) return failure ? "detach_failed" : "detaching";
   if (attached) return lost ? "lost" : "attached";
   return failure ? "attach_failed" : "attaching";
+}
+
+/** Whether what is to be done has not been tried to its end yet. */
+export function isUntried(entry: Entry): boolean {
+  const state = stateOf(entry);
+  return state === "attaching" || state === "detaching";
 }
 
 /** The claims of which there is something, each once. */

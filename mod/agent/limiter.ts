@@ -11,13 +11,23 @@ export interface Waiting {
 
 const ENDED = new Error("the task has ended");
 
-/** Lets at most `width` tasks run at once; the others wait in the order they came. */
+/**
+ * Where a task stands in the line: before those of a higher number. It is asked for each time that a
+ * place becomes free.
+ */
+export type Turn = () => number;
+
+/** Before everyone else. */
+export const FIRST = 0;
+
+/** Lets at most `width` tasks run at once; the others wait for their turn. */
 export class Limiter {
   readonly #width: number;
   readonly #waiting: Waiting | undefined;
   /** Tasks that run without a place. */
   #placeless = 0;
-  readonly #queue: (() => void)[] = [];
+  readonly #queue: { readonly turn: Turn; readonly enter: () => void }[] = [];
+  #numbers = FIRST;
   #running = 0;
   readonly #patient: (() => void)[] = [];
   #patientRuns = false;
@@ -28,9 +38,15 @@ export class Limiter {
     this.#waiting = waiting;
   }
 
-  async run<T>(task: () => Promise<T>): Promise<T> {
+  /** A number behind all that were drawn before. */
+  drawNumber(): number {
+    return ++this.#numbers;
+  }
+
+  /** @param turn by default behind those that came before */
+  async run<T>(task: () => Promise<T>, turn: Turn = this.#arrival()): Promise<T> {
     if (this.#running < this.#width) this.#running++;
-    else await new Promise<void>((resolve) => this.#queue.push(resolve));
+    else await new Promise<void>((enter) => this.#queue.push({ turn, enter }));
     const ended = new AbortController();
     let placeless = false;
     void this.#waits(ended.signal).then((waits) => {
@@ -50,6 +66,11 @@ export class Limiter {
     }
   }
 
+  #arrival(): Turn {
+    const number = this.drawNumber();
+    return () => number;
+  }
+
   /** Whether a task turns out to be one that only waits, and may give its place away. */
   async #waits(ended: AbortSignal): Promise<boolean> {
     if (!this.#waiting) return false;
@@ -60,9 +81,15 @@ export class Limiter {
 
   /** It goes to the next in line as it is, so nobody can slip in between. */
   #givePlace(): void {
-    const next = this.#queue.shift();
-    if (next) next();
+    const next = this.#takeNext();
+    if (next) next.enter();
     else this.#running--;
+  }
+
+  #takeNext() {
+    const turns = this.#queue.map(({ turn }) => turn());
+    const next = turns.indexOf(Math.min(...turns));
+    return next < 0 ? undefined : this.#queue.splice(next, 1)[0];
   }
 
   /**

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FakeClock, settle } from "../../tests/support/agent_fakes.ts";
-import { Limiter } from "./limiter.ts";
+import { FIRST, Limiter, type Turn } from "./limiter.ts";
 
 Deno.test("Limiter.run() runs at most its width at once, in the order they came", async () => {
   const limiter = new Limiter(2);
@@ -92,4 +92,29 @@ Deno.test("Limiter.run() lets others run beside tasks that only wait, up to so m
   await Promise.all(all);
   assert.deepEqual(begun, [0, 1, 2, 3, 4, 5, 6, 7]);
   await limiter.run(() => Promise.resolve());
+});
+
+Deno.test("Limiter.run() lets in who has the lowest number when a place becomes free", async () => {
+  const limiter = new Limiter(1);
+  const end = Promise.withResolvers<void>();
+  const begun: string[] = [];
+  const early = limiter.drawNumber();
+  const numbers = new Map([["late", limiter.drawNumber()], ["urgent", limiter.drawNumber()]]);
+  const run = (name: string, turn?: Turn) =>
+    limiter.run(() => {
+      begun.push(name);
+      return Promise.resolve();
+    }, turn);
+  const all = [
+    limiter.run(() => end.promise),
+    run("without a number"),
+    run("late", () => numbers.get("late")!),
+    run("urgent", () => numbers.get("urgent")!),
+    run("early", () => early),
+  ];
+  await settle();
+  numbers.set("urgent", FIRST);
+  end.resolve();
+  await Promise.all(all);
+  assert.deepEqual(begun, ["urgent", "early", "late", "without a number"]);
 });

@@ -2,7 +2,7 @@ import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { Changes } from "./changes.ts";
 import { attachmentKey, type Entry, isReady, isToDo, unwant } from "./entry.ts";
-import type { Limiter } from "./limiter.ts";
+import { FIRST, type Limiter } from "./limiter.ts";
 import type { NetworkLocks } from "./network_locks.ts";
 import type {
   Attached,
@@ -85,6 +85,10 @@ export class SandboxNetwork {
   #inspection: { readonly interrupt: AbortController; readonly done: Promise<unknown> } | undefined;
   #passes = 0;
   #timedOutGates = 0;
+  /** Containers that wait: meanwhile the runtime handles no event of any pod. */
+  #waitingGates = 0;
+  /** Drawn for each pass, so that the networks of a sandbox come in a row. */
+  #number = FIRST;
 
   constructor(sandbox: Sandbox, ports: SandboxNetworkPorts, onChange: (claim: ClaimRef) => void) {
     this.sandbox = sandbox;
@@ -113,6 +117,7 @@ export class SandboxNetwork {
       attachment,
       wanted: true,
       recorded: true,
+      intended: false,
       saved: true,
       resultSaved: attached !== undefined,
       attached,
@@ -147,6 +152,7 @@ export class SandboxNetwork {
           attachment,
           wanted: true,
           recorded: false,
+          intended: false,
           saved: false,
           resultSaved: false,
           repair: false,
@@ -202,6 +208,15 @@ export class SandboxNetwork {
    * cause when a try has failed, and when the signal is aborted first.
    */
   async ready(signal: AbortSignal): Promise<void> {
+    this.#waitingGates++;
+    try {
+      await this.#awaitReady(signal);
+    } finally {
+      this.#waitingGates--;
+    }
+  }
+
+  async #awaitReady(signal: AbortSignal): Promise<void> {
     const pass = this.#passes;
     // A failed try is repeated now rather than at the end of its pause: someone is waiting.
     this.#endPause?.();
@@ -313,6 +328,7 @@ export class SandboxNetwork {
     while (!this.#closed && this.#unfinished()) {
       this.#woken = false;
       this.#passing = true;
+      this.#number = this.#ports.limiter.drawNumber();
       await this.#endInspection();
       const failed = await this.#pass();
       this.#passing = false;
@@ -335,20 +351,49 @@ export class SandboxNetwork {
   async #pass(): Promise<boolean> {
     let failed = false;
     for (const entry of this.entries.toReversed()) {
-      if (!entry.wanted && !this.#closed) failed = !await this.#try(entry, "detach") || failed;
+      if (!entry.wanted && !this.#closed) {
+        failed = !await this.#try("detach", entry, () => this.#detach(entry)) || failed;
+      }
     }
-    for (const entry of this.entries) {
-      // Read again for each: the sandbox may have stopped during the operation before.
-      if (!entry.wanted || this.#closed) continue;
-      if (isToDo(entry)) failed = !await this.#try(entry, "attach") || failed;
-    }
-    return failed;
+    return !await this.#attachAll() || failed;
   }
 
-  async #try(entry: Entry, step: "attach" | "detach"): Promise<boolean> {
+  /** The operations come one after the other; what goes to disk keeps none of them waiting. */
+  async #attachAll(): Promise<boolean> {
+    const toDo = this.entries.filter((entry) => entry.wanted && isToDo(entry));
+    await this.#intend(toDo);
+    const saves: Promise<boolean>[] = [];
+    let succeeded = true;
+    for (const entry of toDo) {
+      // Read again for each: the sandbox may have stopped during the operation before.
+      if (!entry.wanted || this.#closed) continue;
+      const isThere = entry.attached && !entry.repair;
+      if (isThere || await this.#try("attach", entry, () => this.#make(entry))) {
+        saves.push(this.#try("attach", entry, () => this.#save(entry)));
+      } else succeeded = false;
+    }
+    return !(await Promise.all(saves)).includes(false) && succeeded;
+  }
+
+  /** Puts on record that ADDs may begin; where that fails, it is tried again when its turn comes. */
+  async #intend(toDo: readonly Entry[]): Promise<void> {
+    if (this.#closed || this.#obstacle() !== undefined) return;
+    const fresh = toDo.filter(({ recorded, uncertain }) => !recorded && !uncertain);
+    await Promise.allSettled(fresh.map(async (entry) => {
+      await this.#ports.journal.putAttachment(this.#record(entry));
+      entry.recorded = true;
+      entry.intended = true;
+    }));
+  }
+
+  async #try(
+    step: "attach" | "detach",
+    entry: Entry,
+    work: () => Promise<void>,
+  ): Promise<boolean> {
     const before = entry.failure;
     try {
-      await (step === "attach" ? this.#attach(entry) : this.#detach(entry));
+      await work();
       entry.failure = undefined;
       return true;
     } catch (error) {
@@ -369,9 +414,12 @@ export class SandboxNetwork {
     }
   }
 
-  async #attach(entry: Entry): Promise<void> {
+  async #make(entry: Entry): Promise<void> {
     if (entry.uncertain) await this.#recall(entry);
     if (!entry.attached || entry.repair) await this.#add(entry);
+  }
+
+  async #save(entry: Entry): Promise<void> {
     entry.saved = false;
     await this.#ports.journal.putAttachment(this.#record(entry));
     entry.saved = true;
@@ -404,8 +452,8 @@ export class SandboxNetwork {
     const runtime = this.#runtime(entry, this.#podNetns());
     // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
     if (entry.attached) await cni.verify(network, NEVER);
-    const old = entry.recorded;
-    if (!old || entry.attached) {
+    const old = entry.recorded && !entry.intended;
+    if (!entry.recorded || entry.attached) {
       await journal.putAttachment(this.#record({ ...entry, attached: undefined, lost: undefined }));
       entry.recorded = true;
       entry.saved = false;
@@ -418,6 +466,7 @@ export class SandboxNetwork {
     entry.lost = undefined;
     if (this.#started && !entry.lateTold) this.#reports.late(entry);
     entry.lateTold = true;
+    entry.intended = false;
     const began = clock.now().getTime();
     try {
       const result = await this.#operate(entry, () => cni.add(network, runtime, NEVER));
@@ -435,7 +484,8 @@ export class SandboxNetwork {
 
   async #detach(entry: Entry): Promise<void> {
     const began = this.#ports.clock.now().getTime();
-    if (entry.recorded) await (entry.givenUp ? this.#abandon(entry) : this.#undo(entry));
+    if (entry.intended) await this.#forget(entry);
+    else if (entry.recorded) await (entry.givenUp ? this.#abandon(entry) : this.#undo(entry));
     this.#entries.delete(attachmentKey(entry.claim, entry.attachment));
     this.#reports.done("detached", entry, this.#ports.clock.now().getTime() - began);
   }
@@ -470,6 +520,7 @@ export class SandboxNetwork {
   async #forget(entry: Entry): Promise<void> {
     await this.#ports.journal.removeAttachment(this.#record(entry));
     entry.recorded = false;
+    entry.intended = false;
     entry.saved = false;
     entry.resultSaved = false;
     entry.attached = undefined;
@@ -479,22 +530,30 @@ export class SandboxNetwork {
   /** Runs a CNI operation in its turn. */
   #operate<T>({ attachment }: Entry, operation: () => Promise<T>): Promise<T> {
     const { limiter, networks } = this.#ports;
-    return networks.use(attachment.network.name, () => limiter.run(operation));
+    const turn = () => this.#waitingGates > 0 ? FIRST : this.#number;
+    return networks.use(attachment.network.name, () => limiter.run(operation, turn));
   }
 
   /** The namespace for ADD, which must be the pod's own. */
   #podNetns(): string {
-    const path = this.sandbox.netns;
-    const kind = path ? this.#ports.namespaces.classify(path) : "host";
-    if (path && kind === "pod") return path;
-    throw new Error(
-      kind === "gone"
-        ? `the network namespace ${path} is gone`
-        : `${
-          describePod(this.sandbox.pod)
-        } uses the host's network, which the plugins would change: ` +
-          "use hostNetwork: false, or a pod without the claim",
-    );
+    const obstacle = this.#obstacle();
+    if (obstacle !== undefined) throw new Error(obstacle);
+    return this.sandbox.netns!;
+  }
+
+  /** Why there can be no ADD. */
+  #obstacle(): string | undefined {
+    const { netns, pod } = this.sandbox;
+    const kind = netns ? this.#ports.namespaces.classify(netns) : "host";
+    switch (kind) {
+      case "pod":
+        return undefined;
+      case "gone":
+        return `the network namespace ${netns} is gone`;
+      case "host":
+        return `${describePod(pod)} uses the host's network, which the plugins would change: ` +
+          "use hostNetwork: false, or a pod without the claim";
+    }
   }
 
   /** The namespace for DEL: held since the stop, or by its path while that still leads to it, or none. */

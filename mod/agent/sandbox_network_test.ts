@@ -21,7 +21,9 @@ const claim = { namespace: "default", name: "a", uid: "uid-a" };
 const one = [anAttachment("net1")];
 const three = [anAttachment("net1"), anAttachment("net2"), anAttachment("net3")];
 
-function setUp({ sandbox = aSandbox("s1"), width = 4 } = {}) {
+function setUp(
+  { sandbox = aSandbox("s1"), width = 4, limiter = new Limiter(width) } = {},
+) {
   const ports = {
     cni: new FakeCni(),
     journal: new FakeJournal(),
@@ -30,7 +32,7 @@ function setUp({ sandbox = aSandbox("s1"), width = 4 } = {}) {
     log: new FakeLog(),
     events: new FakeEvents(),
     metrics: new FakeMetrics(),
-    limiter: new Limiter(width),
+    limiter,
     networks: new NetworkLocks(),
     recall: () => Promise.resolve(undefined),
   };
@@ -99,6 +101,58 @@ Deno.test("want() passes the arguments that Kubernetes runtimes pass", async () 
     ],
     capabilityArgs: { mac: "02:00:00:00:00:01" },
   });
+});
+
+Deno.test("what goes to disk keeps no operation waiting but its own", async () => {
+  const { network, cni, journal } = setUp();
+  const intents: PromiseWithResolvers<void>[] = [];
+  const disk = Promise.withResolvers<void>();
+  journal.before = (change) => {
+    if (change === "putResult") return disk.promise;
+    intents.push(Promise.withResolvers<void>());
+    return intents.at(-1)!.promise;
+  };
+  network.want(claim, three);
+  await settle();
+  assert.equal(intents.length, 3);
+  assert.deepEqual(cni.log, []);
+  intents.forEach(({ resolve }) => resolve());
+  await settle();
+  assert.deepEqual(cni.log, ["ADD net1", "ADD net2", "ADD net3"]);
+  assert.equal(network.entries.some(isReady), false);
+  disk.resolve();
+  await network.ready(never);
+});
+
+Deno.test("stop() before the turn of a network: its record goes without a DEL", async () => {
+  const { network, cni, journal } = setUp();
+  cni.during = ({ command }) => {
+    if (command === "ADD") network.stop();
+  };
+  network.want(claim, three);
+  await network.released(claim.uid, never);
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+  assert.equal(journal.attachments.size, 0);
+});
+
+Deno.test("the sandbox that came first goes first, but for one whose containers wait", async () => {
+  const limiter = new Limiter(1);
+  const sandboxes = ["s1", "s2", "s3"].map((id) => {
+    const { network, ...ports } = setUp({ sandbox: aSandbox(id), limiter });
+    return { network, ...ports };
+  });
+  const order: string[] = [];
+  for (const { cni } of sandboxes) {
+    cni.during = async ({ runtime }) => {
+      order.push(`${runtime.containerID} ${runtime.ifName}`);
+      await settle();
+    };
+  }
+  for (const { network } of sandboxes) network.want(claim, three.slice(0, 2));
+  await settle();
+  await sandboxes[2]!.network.ready(never);
+  await Promise.all(sandboxes.map(({ network }) => network.ready(never)));
+  assert.deepEqual(order, ["s1 net1", "s3 net1", "s1 net2", "s3 net2", "s2 net1", "s2 net2"]);
 });
 
 Deno.test("the intent is on disk before ADD, the result after it", async () => {

@@ -65,7 +65,7 @@ export async function makePlugins(folder: string): Promise<Target> {
       const attached = { ...added, at: "2026-01-01T00:00:00Z" };
       const record = { claim, sandbox, attachment, attached };
       parseAttachmentRecord(JSON.parse(JSON.stringify({ version: RECORD_VERSION, ...record })));
-      const onDisk = { recorded: true, saved: true, resultSaved: true };
+      const onDisk = { recorded: true, intended: false, saved: true, resultSaved: true };
       const flags = { wanted: true, repair: false, uncertain: false, lateTold: true };
       const entry = { ...record, ...onDisk, ...flags };
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };
