@@ -8,7 +8,7 @@ import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
 import { deviceStatuses } from "./device_status.ts";
-import { attachmentKey, claimsOf, isReady, stateOf } from "./entry.ts";
+import { attachmentKey, claimsOf, isReady, isUntried, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
 import { KeyedLock } from "./keyed_lock.ts";
 import { Limiter } from "./limiter.ts";
@@ -144,7 +144,10 @@ export class Agent {
     this.#claims = new PreparedClaims(ports.journal);
     this.#planner = new ClaimPlanner(ports, options);
     this.#shared = new SharedClaims(ports, this.#claims);
-    this.#statuses = new ClaimStatuses(ports, (uid) => this.#deviceStatuses(uid));
+    this.#statuses = new ClaimStatuses(ports, {
+      build: (uid) => this.#deviceStatuses(uid),
+      changing: (uid) => this.#sandboxes.entriesOf(uid).some(isUntried),
+    });
     this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
     this.#checkup = new Checkup(ports, this.#sandboxes);
   }

@@ -6,6 +6,8 @@ import { describeClaim, messageOf } from "./words.ts";
 
 /** Changes that come within this time go out in one write: the networks of a pod, a stop and its unprepare. */
 const COALESCE = 500;
+/** For so long a write waits for what is still being done for its claim, in milliseconds. */
+const PATIENCE = 2_000;
 const RETRY: Backoff = { first: 500, most: 30_000 };
 /** Writes under way at once, for a node that starts with hundreds of claims. */
 const WIDTH = 8;
@@ -19,24 +21,28 @@ export interface ClaimStatusesPorts {
   readonly metrics: Metrics;
 }
 
+/** What is known of claims, by UID. */
+export interface ClaimStatusesSource {
+  /** A claim's entries as they shall be now; undefined when nothing shall be written yet. */
+  readonly build: (claimUid: string) => DeviceStatus[] | undefined;
+  /** Whether that is about to change: a network is being made or taken away, for the first time. */
+  readonly changing: (claimUid: string) => boolean;
+}
+
 /**
  * Keeps `status.devices` of the claims true, off the critical path: a claim that changed is written
  * with all its entries in one server-side apply, again and again until the API server took it.
  */
 export class ClaimStatuses {
   readonly #ports: ClaimStatusesPorts;
-  readonly #build: (claimUid: string) => DeviceStatus[] | undefined;
+  readonly #source: ClaimStatusesSource;
   readonly #limiter = new Limiter(WIDTH);
   readonly #stop = new AbortController();
   readonly #writers = new Map<string, Writer>();
 
-  /** `build` gives a claim's entries as they shall be now; undefined when nothing shall be written yet. */
-  constructor(
-    ports: ClaimStatusesPorts,
-    build: (claimUid: string) => DeviceStatus[] | undefined,
-  ) {
+  constructor(ports: ClaimStatusesPorts, source: ClaimStatusesSource) {
     this.#ports = ports;
-    this.#build = build;
+    this.#source = source;
   }
 
   /** Something about the claim's attachments changed. Returns at once. */
@@ -89,7 +95,8 @@ export class ClaimStatuses {
     let failures = 0;
     try {
       while (writer.dirty) {
-        await clock.sleep(failures ? pauseAfter(failures, RETRY) : COALESCE, signal);
+        if (failures) await clock.sleep(pauseAfter(failures, RETRY), signal);
+        else await this.#settled(writer);
         writer.dirty = false;
         const attempt = failures ? "retry" : "first";
         try {
@@ -113,8 +120,16 @@ export class ClaimStatuses {
     }
   }
 
+  /** Resolves when changes seem to be over. */
+  async #settled({ claim }: Writer): Promise<void> {
+    for (let waited = 0; waited < PATIENCE; waited += COALESCE) {
+      await this.#ports.clock.sleep(COALESCE, this.#stop.signal);
+      if (!this.#source.changing(claim.uid)) return;
+    }
+  }
+
   async #write(writer: Writer): Promise<"applied" | "gone" | "unchanged"> {
-    const devices = this.#build(writer.claim.uid);
+    const devices = this.#source.build(writer.claim.uid);
     if (!devices) return "unchanged";
     const content = JSON.stringify(devices);
     if (content === writer.applied) return "unchanged";

@@ -26,8 +26,11 @@ function setUp() {
   const clock = new FakeClock();
   const log = new FakeLog();
   const metrics = new FakeMetrics();
-  const state = { devices: [] as DeviceStatus[] };
-  const statuses = new ClaimStatuses({ cluster, clock, log, metrics }, () => state.devices);
+  const state = { devices: [] as DeviceStatus[], changing: false };
+  const statuses = new ClaimStatuses({ cluster, clock, log, metrics }, {
+    build: () => state.devices,
+    changing: () => state.changing,
+  });
   return { cluster, clock, log, metrics, state, statuses };
 }
 
@@ -41,6 +44,25 @@ Deno.test("changes that come together go out in one write", async () => {
   await clock.advance(1000);
   assert.equal(cluster.applies, 1);
   assert.deepEqual(cluster.applied.get("uid-a"), [entry("9")]);
+});
+
+Deno.test("what is still being done comes into the same write, unless it takes long", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  state.changing = true;
+  state.devices = [entry("one of two")];
+  statuses.changed(claim);
+  await clock.advance(900);
+  assert.equal(cluster.applies, 0);
+  state.devices = [entry("both")];
+  state.changing = false;
+  await clock.advance(200);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("both")]);
+  state.changing = true;
+  state.devices = [entry("one that hangs")];
+  statuses.changed(claim);
+  await clock.advance(2_100);
+  assert.equal(cluster.applies, 2);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("one that hangs")]);
 });
 
 Deno.test("a change during a write is written after it", async () => {
