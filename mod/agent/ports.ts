@@ -359,7 +359,7 @@ export interface Devices {
 
 /** The node as the policy sees it. */
 export interface PolicyNode {
-  /** As it is now. The devices must be known. */
+  /** As it was when its devices were read last. The devices must be known. */
   view(): NodeView;
 }
 

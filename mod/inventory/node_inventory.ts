@@ -21,6 +21,8 @@ export class NodeInventory implements Inventory, PolicyNode {
   readonly #options: NodeInventoryOptions;
   /** As they were read last: a failure makes no device vanish. */
   #links: readonly Link[] = [];
+  /** Read as often as the links: while many pods start, the kernel may be long in telling. */
+  #addresses: readonly NodeAddress[] = [];
   #problem: string | undefined;
 
   constructor(options: NodeInventoryOptions) {
@@ -28,7 +30,8 @@ export class NodeInventory implements Inventory, PolicyNode {
   }
 
   async read(signal: AbortSignal): Promise<NodeDevice[]> {
-    const { readLinks, pluginTypes, patterns, log } = this.#options;
+    const { readLinks, readAddresses, pluginTypes, patterns, log } = this.#options;
+    this.#addresses = readAddresses();
     try {
       this.#links = await readLinks(signal);
       this.#problem = undefined;
@@ -43,10 +46,10 @@ export class NodeInventory implements Inventory, PolicyNode {
   }
 
   view(): NodeView {
-    const { patterns, readAddresses } = this.#options;
+    const { patterns } = this.#options;
     const there = new Set(this.#links.map(({ name }) => name));
     const offered = new Set(offeredLinks(this.#links, patterns).map(({ name }) => name));
-    const addresses = readAddresses();
+    const addresses = this.#addresses;
     return {
       offers: (name) => offered.has(name),
       taken: (name) => there.has(name) || !isOpenName(name, patterns),
