@@ -248,6 +248,16 @@ export class Cluster {
     return spec.annotations["io.kubernetes.cri.sandbox-id"];
   }
 
+  /** Removes sandboxes that have stopped, which the kubelet does once a minute only. */
+  async removeStoppedSandboxes(): Promise<void> {
+    const state = join(this.#folder, "ctd/state");
+    const running = new Set(await names(join(state, "io.containerd.runtime.v2.task/k8s.io")));
+    const all = await names(join(state, "io.containerd.grpc.v1.cri/sandboxes"));
+    for (const id of all.filter((name) => !running.has(name))) {
+      await this.containerd.cri.removePodSandbox(id);
+    }
+  }
+
   /** A path for a mark by which wrapped plugins and tests tell each other something. */
   mark(name: string): string {
     return join(this.#folder, `mark-${name}`);

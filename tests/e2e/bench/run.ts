@@ -71,12 +71,13 @@ async function startPods(
   space: Space,
   { pods, networks, by }: Omit<Side, "name">,
 ): Promise<number> {
-  const names = Array.from({ length: pods }, (_, i) => `pod-${i}`);
+  // Never twice the same: a watch may begin with what was there a moment ago.
+  const names = Array.from({ length: pods }, () => `pod-${++started}`);
   const claims = networks.length > 0 ? (name: string) => [name] : () => [];
   for (const name of names.filter((each) => claims(each).length > 0)) {
     await space.apply(claim(name, networks));
   }
-  const running = allRun(space, pods);
+  const running = allRun(space, names);
   const began = performance.now();
   await Promise.all(names.map((name) => space.apply(pod(name, { claims: claims(name) }))));
   const taken = await running - began;
@@ -85,18 +86,23 @@ async function startPods(
   }
   await space.clear();
   await space.cluster.assertNothingLeft();
+  // Else that falls into the next side, or the one after it.
+  await space.cluster.removeStoppedSandboxes();
   return taken;
 }
 
-/** The time at which so many pods run. */
-async function allRun(space: Space, count: number): Promise<number> {
+/** The pods that there have been. */
+let started = 0;
+
+/** The time at which all of these pods run. */
+async function allRun(space: Space, names: readonly string[]): Promise<number> {
   const ended = new AbortController();
-  const running = new Set<string>();
+  const missing = new Set(names);
   const { api } = space.cluster;
   const pods = api.watch({ kind: "Pod", namespace: space.namespace }, ended.signal);
   for await (const pod of pods) {
-    if (runs(pod)) running.add(pod.metadata.name);
-    if (running.size === count) break;
+    if (runs(pod)) missing.delete(pod.metadata.name);
+    if (missing.size === 0) break;
   }
   ended.abort();
   return performance.now();
