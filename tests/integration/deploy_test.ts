@@ -39,6 +39,7 @@ Deno.test("the agent may do this and no more", () => {
   const { rules } = only(readObjects(MANIFESTS), "ClusterRole") as unknown as { rules: unknown };
   assert.deepEqual(rules, [
     { apiGroups: [""], resources: ["nodes"], verbs: ["get"] },
+    { apiGroups: [""], resources: ["pods"], verbs: ["get"] },
     { apiGroups: ["resource.k8s.io"], resources: ["resourceclaims"], verbs: ["get"] },
     {
       apiGroups: ["resource.k8s.io"],

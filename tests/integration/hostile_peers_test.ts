@@ -291,9 +291,7 @@ Deno.test("a kubelet that misbehaves", async (t) => {
     }
   };
   await prepares();
-  // Whatever opens late is open then.
-  await pause(1_000);
-  const before = await unixSockets(agent.pid);
+  const before = await steady(() => unixSockets(agent.pid));
 
   await t.step("opens hundreds of connections and says nothing", () =>
     bench.survives(async () => {
@@ -420,6 +418,17 @@ Deno.test("an agent that has no descriptor left goes on when it has", async () =
     await pause(100);
   }
 });
+
+/** A number, once it has been the same for 2 s: whatever opens late is open then. */
+async function steady(read: () => Promise<number>): Promise<number> {
+  let count = await read();
+  for (let same = 0; same < 20; same++) {
+    await pause(100);
+    const now = await read();
+    if (now !== count) [count, same] = [now, 0];
+  }
+  return count;
+}
 
 /** Waits until a number is as it should be; fails with the last one. */
 async function settled(read: () => Promise<number>, good: (count: number) => boolean) {
