@@ -27,8 +27,8 @@ export interface RecallOptions {
 /**
  * What became of an ADD of which no result is on disk, because the disk took none or the agent died
  * first. Containers that name no claim, which nothing holds back without the agent, may live by it,
- * so it is not simply made anew. CHECK, which could tell, asks for the result; the claim's status has it, where the
- * agent lived long enough to write that.
+ * so it is not simply made anew. CHECK, which could tell, asks for the result; the claim's status
+ * has it, where the agent lived long enough to write that.
  *
  * Undefined when the claim says nothing of it, or CHECK finds it damaged: then it is made anew.
  *

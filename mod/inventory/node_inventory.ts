@@ -21,8 +21,11 @@ export class NodeInventory implements Inventory, PolicyNode {
   readonly #options: NodeInventoryOptions;
   /** As they were read last: a failure makes no device vanish. */
   #links: readonly Link[] = [];
-  /** Read as often as the links: while many pods start, the kernel may be long in telling. */
-  #addresses: readonly NodeAddress[] = [];
+  /**
+   * Read as often as the links: while many pods start, the kernel may be long in telling. Undefined
+   * when they could not be read: then whoever needs them asks, and fails with the cause.
+   */
+  #addresses: readonly NodeAddress[] | undefined;
   #problem: string | undefined;
 
   constructor(options: NodeInventoryOptions) {
@@ -30,8 +33,8 @@ export class NodeInventory implements Inventory, PolicyNode {
   }
 
   async read(signal: AbortSignal): Promise<NodeDevice[]> {
-    const { readLinks, readAddresses, pluginTypes, patterns, log } = this.#options;
-    this.#addresses = readAddresses();
+    const { readLinks, pluginTypes, patterns, log } = this.#options;
+    this.#addresses = this.#tryAddresses();
     try {
       this.#links = await readLinks(signal);
       this.#problem = undefined;
@@ -46,15 +49,23 @@ export class NodeInventory implements Inventory, PolicyNode {
   }
 
   view(): NodeView {
-    const { patterns } = this.#options;
+    const { patterns, readAddresses } = this.#options;
     const there = new Set(this.#links.map(({ name }) => name));
     const offered = new Set(offeredLinks(this.#links, patterns).map(({ name }) => name));
-    const addresses = this.#addresses;
+    const addresses = this.#addresses ?? readAddresses();
     return {
       offers: (name) => offered.has(name),
       taken: (name) => there.has(name) || !isOpenName(name, patterns),
       needs: (name) => useOf(name, { links: this.#links, addresses }),
       addresses,
     };
+  }
+
+  #tryAddresses(): NodeAddress[] | undefined {
+    try {
+      return this.#options.readAddresses();
+    } catch {
+      return undefined;
+    }
   }
 }

@@ -26,3 +26,28 @@ Deno.test("view() says which interfaces are for claims, which names are taken, a
   assert.deepEqual(names.filter((name) => view.needs(name) !== undefined), ["eth0"]);
   assert.equal(view.addresses, addresses);
 });
+
+Deno.test("addresses that cannot be read leave the devices, and whoever needs them gets the cause", async () => {
+  let fault: Error | undefined;
+  let reads = 0;
+  const inventory = new NodeInventory({
+    readLinks: () => Promise.resolve([link("eth0", 2)]),
+    pluginTypes: () => [],
+    readAddresses: () => {
+      reads++;
+      if (fault) throw fault;
+      return [];
+    },
+    patterns: {},
+    log: new FakeLog(),
+  });
+  const never = new AbortController().signal;
+  await inventory.read(never);
+  for (let i = 0; i < 3; i++) inventory.view();
+  assert.equal(reads, 1);
+  fault = new Error("too many open files");
+  assert.ok((await inventory.read(never)).some(({ name }) => name === "eth0"));
+  assert.throws(() => inventory.view(), /too many open files/);
+  fault = undefined;
+  assert.deepEqual(inventory.view().addresses, []);
+});

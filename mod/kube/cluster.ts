@@ -16,7 +16,7 @@ export class KubeCluster implements Cluster {
   }
 
   async getClaim(
-    claim: { readonly namespace: string; readonly name: string },
+    claim: ObjectName,
     signal: AbortSignal,
   ): Promise<ResourceClaim | undefined> {
     try {
@@ -29,18 +29,17 @@ export class KubeCluster implements Cluster {
   }
 
   async getClaimNames(
-    { namespace, name, uid }: PodRef,
+    pod: PodRef,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const [inNamespace, named] = [namespace, name].map(encodeURIComponent);
-    const path = `/api/v1/namespaces/${inNamespace}/pods/${named}`;
     try {
-      const pod = await this.#connection.request({ method: "GET", path, signal }) as Pod;
-      if (pod.metadata?.uid !== uid) return [];
-      const names = pod.spec?.resourceClaims?.map(({ resourceClaimName }) => resourceClaimName);
+      const path = pathOf("/api/v1", "pods", pod);
+      const found = await this.#connection.request({ method: "GET", path, signal }) as Pod;
+      if (found.metadata?.uid !== pod.uid) return [];
+      const names = found.spec?.resourceClaims?.map(({ resourceClaimName }) => resourceClaimName);
       return names?.filter((name) => name !== undefined) ?? [];
     } catch (error) {
-      if (isMissing(error, name)) return [];
+      if (isMissing(error, pod.name)) return [];
       throw error;
     }
   }
@@ -87,9 +86,18 @@ interface Pod {
   readonly spec?: { readonly resourceClaims?: readonly { readonly resourceClaimName?: string }[] };
 }
 
-function claimPath({ namespace, name }: { readonly namespace: string; readonly name: string }) {
+interface ObjectName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+function claimPath(claim: ObjectName): string {
+  return pathOf(`/apis/${RESOURCE_API}`, "resourceclaims", claim);
+}
+
+function pathOf(api: string, plural: string, { namespace, name }: ObjectName): string {
   const [inNamespace, named] = [namespace, name].map(encodeURIComponent);
-  return `/apis/${RESOURCE_API}/namespaces/${inNamespace}/resourceclaims/${named}`;
+  return `${api}/namespaces/${inNamespace}/${plural}/${named}`;
 }
 
 /** Whether the API server says that it has no such object, rather than no such API. */

@@ -152,25 +152,21 @@ export class SimulatedApiServer {
 
   /** As far as it shows in the claims that are reserved for it. */
   #pod(namespace: string, name: string): Response {
-    const uids: unknown[] = [];
-    const claims = this.all().filter(({ metadata, status }) => {
-      const users = (status?.reservedFor ?? []) as Fields[];
-      const user = users.find((each) => each.resource === "pods" && each.name === name);
-      if (metadata.namespace !== namespace || !user) return false;
-      uids.push(user.uid);
-      return true;
+    const uses = this.all().flatMap(({ metadata, status }) => {
+      if (metadata.namespace !== namespace) return [];
+      return ((status?.reservedFor ?? []) as Fields[])
+        .filter((user) => user.resource === "pods" && user.name === name)
+        .map(({ uid }) => ({ uid, claim: metadata.name }));
     });
-    if (claims.length === 0) return failure(404, "NotFound", `pods "${name}" not found`);
+    // Pods of one name come one after the other.
+    const uid = uses.at(-1)?.uid;
+    if (uid === undefined) return failure(404, "NotFound", `pods "${name}" not found`);
+    const claims = uses.filter((use) => use.uid === uid).map(({ claim }) => claim);
     return Response.json({
       apiVersion: "v1",
       kind: "Pod",
-      metadata: { namespace, name, uid: uids.at(-1) },
-      spec: {
-        resourceClaims: claims.map(({ metadata }) => ({
-          name: metadata.name,
-          resourceClaimName: metadata.name,
-        })),
-      },
+      metadata: { namespace, name, uid },
+      spec: { resourceClaims: claims.map((claim) => ({ name: claim, resourceClaimName: claim })) },
     });
   }
 

@@ -91,7 +91,7 @@ async function startPods(
   return taken;
 }
 
-/** The pods that there have been. */
+/** How many pods there have been. */
 let started = 0;
 
 /** The time at which all of these pods run. */
