@@ -46,3 +46,15 @@ Deno.test("of more connections than a kubelet has, those that come last are clos
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }));
+
+Deno.test("a connection that is closed before it said anything leaves its place", () =>
+  withServer(async (path, client) => {
+    for (let i = 0; i < 40; i++) {
+      const other = await Deno.connect({ transport: "unix", path });
+      // All that the server says: what is left unread would reset the connection.
+      await other.read(new Uint8Array(1024));
+      other.close();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.equal(await asks(client), "driver");
+  }));

@@ -12,6 +12,8 @@ const CHUNK = 64 * 1024;
 export function unixStream(connection: Deno.UnixConn): Duplex {
   const buffer = new Uint8Array(CHUNK);
   return new Duplex({
+    // Who has closed does not read either; node:http2 keeps one for ever that did so before it spoke.
+    allowHalfOpen: false,
     read() {
       connection.read(buffer).then(
         (count) => this.push(count === null ? null : buffer.slice(0, count)),
