@@ -334,6 +334,20 @@ Deno.test("attach() of a pod without claims does nothing at all", async () => {
   assert.equal(cluster.reads, reads);
 });
 
+Deno.test("attach() has containers created that come at once, whatever the disk does", async () => {
+  const { agent, prepare, gate, journal, cdi } = setUp();
+  await prepare(aClaim("a"));
+  const disk = Promise.withResolvers<void>();
+  journal.before = () => disk.promise;
+  agent.attach(aSandbox("s1", "p"));
+  // No more than the answer to the runtime takes, which waits for nothing outside the process.
+  for (let turns = 0; turns < 10; turns++) await Promise.resolve();
+  assert.deepEqual(cdi.shown, ["uid-a"]);
+  disk.resolve();
+  await gate(aSandbox("s1", "p"));
+  await agent.close();
+});
+
 Deno.test("a pod goes its whole way: attached, let in, shown, detached, forgotten", async () => {
   const { agent, prepare, gate, cni, cluster, cdi, clock, journal } = setUp();
   await prepare(aClaim("a", { requests: { net: "net1" } }));

@@ -122,11 +122,11 @@ export class CdiMarks {
         return await files.refuseStart(claim.uid);
       case "wait":
         await files.refuseStart(claim.uid);
-        return await files.allowCreate(claim);
+        return files.allowCreate(claim);
       case "pass":
         // Containers wait for this one: what the runtime has read is not written again.
-        if (before?.mark !== "wait" || !before.reached) await files.allowCreate(claim);
-        return await files.allowStart(claim.uid);
+        if (before?.mark !== "wait" || !before.reached) files.allowCreate(claim);
+        return files.allowStart(claim.uid);
       case "drain":
         return await files.refuseCreate(claim.uid);
     }

@@ -229,11 +229,14 @@ export interface CdiFiles {
   deviceId(claimUid: string): string | undefined;
   /** The claim of one of our CDI device ids. */
   claimUid(deviceId: string): string | undefined;
-  /** From now on containers that name the claim are created. */
-  allowCreate(claim: ClaimRef): Promise<void>;
+  /**
+   * From now on containers that name the claim are created. Done when it returns: the runtime creates
+   * them some 30 ms after it told of the sandbox, and shows an error where that is too early.
+   */
+  allowCreate(claim: ClaimRef): void;
   refuseCreate(claimUid: string): Promise<void>;
   /** From now on containers that name the claim start, those among them that were created before. */
-  allowStart(claimUid: string): Promise<void>;
+  allowStart(claimUid: string): void;
   refuseStart(claimUid: string): Promise<void>;
   /** Whether they do, whichever agent allowed it. */
   startAllowed(claimUid: string): Promise<boolean>;

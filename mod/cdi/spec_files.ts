@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { CdiFiles } from "../agent/ports.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
-import { removeDurably, writeDurably } from "../files/durable.ts";
+import { removeDurably, replaceFile } from "../files/durable.ts";
 import { assertRealFolder } from "../files/own_folder.ts";
 
 /** The CDI specification version that has all we use, and that containerd 1.7 reads. */
@@ -46,7 +46,7 @@ export class CdiSpecFiles implements CdiFiles {
     return deviceId.startsWith(prefix) ? deviceId.slice(prefix.length) : undefined;
   }
 
-  async allowCreate({ namespace, name, uid }: ClaimRef): Promise<void> {
+  allowCreate({ namespace, name, uid }: ClaimRef): void {
     const spec = {
       cdiVersion: CDI_VERSION,
       kind: `${this.#driver}/${CLASS}`,
@@ -64,10 +64,7 @@ export class CdiSpecFiles implements CdiFiles {
       }],
     };
     const content = JSON.stringify(spec, null, 2) + "\n";
-    await this.#write(
-      this.#path(uid, SPEC),
-      (path) => writeDurably(path, content, { mode: 0o644 }),
-    );
+    this.#write(this.#path(uid, SPEC), (path) => replaceFile(path, content, { mode: 0o644 }));
   }
 
   async refuseCreate(claimUid: string): Promise<void> {
@@ -77,8 +74,8 @@ export class CdiSpecFiles implements CdiFiles {
     await this.#remove(`${path}.tmp`);
   }
 
-  async allowStart(claimUid: string): Promise<void> {
-    await this.#write(this.#path(claimUid, ATTACHED), createEmpty);
+  allowStart(claimUid: string): void {
+    this.#write(this.#path(claimUid, ATTACHED), createEmpty);
   }
 
   async refuseStart(claimUid: string): Promise<void> {
@@ -122,17 +119,17 @@ export class CdiSpecFiles implements CdiFiles {
     }
   }
 
-  async #write(path: string, write: (path: string) => Promise<void> | void): Promise<void> {
+  #write(path: string, write: (path: string) => void): void {
     if (this.#folder === "") return;
     try {
       try {
-        await assertRealFolder(this.#folder);
-        await write(path);
+        assertRealFolder(this.#folder);
+        write(path);
       } catch (error) {
         // The first file of the node, or someone cleared the folder away.
         if (!(error instanceof Deno.errors.NotFound)) throw error;
-        await Deno.mkdir(this.#folder, { recursive: true, mode: 0o755 });
-        await write(path);
+        Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
+        write(path);
       }
     } catch (error) {
       throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });

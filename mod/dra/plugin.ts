@@ -110,7 +110,7 @@ export class DraPlugin {
   /** Whoever could lead them elsewhere would take the kubelet's calls. */
   async #secureFolders(): Promise<void> {
     await Deno.mkdir(dirname(this.#paths.registry), { recursive: true, mode: 0o700 });
-    await assertRealFolder(dirname(this.#paths.registry));
+    assertRealFolder(dirname(this.#paths.registry));
     await makeOwnFolder(dirname(this.#paths.service));
   }
 

@@ -16,10 +16,7 @@ export async function writeDurably(
   const file = createAnew(temporary, mode);
   try {
     try {
-      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-      for (let written = 0; written < bytes.length;) {
-        written += file.writeSync(bytes.subarray(written));
-      }
+      writeAll(file, content);
       await file.sync();
     } finally {
       file.close();
@@ -31,6 +28,39 @@ export async function writeDurably(
     throw error;
   }
   await syncFolderOf(path);
+}
+
+/**
+ * Writes a file so that who reads it finds the old content or the new, never a part. It is there when
+ * this returns; a crash of the machine may take it away again.
+ *
+ * @param mode permission bits of the new file, 0600 unless told
+ */
+export function replaceFile(
+  path: string,
+  content: string,
+  { mode = 0o600 }: { readonly mode?: number } = {},
+): void {
+  const temporary = `${path}.tmp`;
+  const file = createAnew(temporary, mode);
+  try {
+    try {
+      writeAll(file, content);
+    } finally {
+      file.close();
+    }
+    Deno.renameSync(temporary, path);
+  } catch (error) {
+    discard(temporary);
+    throw error;
+  }
+}
+
+function writeAll(file: Deno.FsFile, content: string | Uint8Array): void {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  for (let written = 0; written < bytes.length;) {
+    written += file.writeSync(bytes.subarray(written));
+  }
 }
 
 function discard(path: string): void {

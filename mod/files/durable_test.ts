@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { removeDurably, writeDurably } from "./durable.ts";
+import { removeDurably, replaceFile, writeDurably } from "./durable.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -70,4 +70,20 @@ Deno.test("a folder that is not there fails its own writes only", () =>
     await Deno.mkdir(missing);
     await writeDurably(join(missing, "record"), "x");
     assert.deepEqual(names(missing), ["record"]);
+  }));
+
+Deno.test("replaceFile() is done when it returns, and leaves nothing beside what it wrote", () =>
+  inFolder(async (folder) => {
+    const [path, victim] = [join(folder, "spec"), join(folder, "victim")];
+    await Deno.writeTextFile(victim, "untouched");
+    await Deno.symlink(victim, `${path}.tmp`);
+    replaceFile(path, "a long first content");
+    replaceFile(path, "short", { mode: 0o644 });
+    assert.equal(Deno.readTextFileSync(path), "short");
+    assert.equal(Deno.statSync(path).mode! & 0o777, 0o644);
+    assert.equal(Deno.readTextFileSync(victim), "untouched");
+    // Nothing can be renamed to a folder that holds something.
+    await Deno.mkdir(join(folder, "folder/x"), { recursive: true });
+    assert.throws(() => replaceFile(join(folder, "folder"), "x"));
+    assert.deepEqual(names(folder), ["folder", "spec", "victim"]);
   }));

@@ -10,15 +10,15 @@ export async function makeOwnFolder(
   { mode = 0o700 }: { readonly mode?: number } = {},
 ): Promise<void> {
   await Deno.mkdir(path, { recursive: true, mode });
-  await assertRealFolder(path);
+  assertRealFolder(path);
   // One that was there may be open to others. A disk that takes nothing at the moment is left alone.
   const { mode: present } = await Deno.lstat(path);
   if (present === null || (present & 0o7777) !== mode) await Deno.chmod(path, mode);
 }
 
 /** @throws Error where the path leads to no folder, or to one by a link */
-export async function assertRealFolder(path: string): Promise<void> {
-  const { isSymlink, isDirectory } = await Deno.lstat(path);
+export function assertRealFolder(path: string): void {
+  const { isSymlink, isDirectory } = Deno.lstatSync(path);
   if (isDirectory && !isSymlink) return;
   const what = isSymlink ? "a symbolic link, which is not followed" : "no folder";
   throw new Error(`${path} is ${what}: remove it, or name the folder itself`);

@@ -115,7 +115,7 @@ async function removeOld(path: string, now: Date): Promise<void> {
 /** Of files only: a link may lead anywhere, and who reads a pipe may wait for ever. */
 async function names(folder: string): Promise<string[]> {
   try {
-    await assertRealFolder(folder);
+    assertRealFolder(folder);
     const entries = await Array.fromAsync(Deno.readDir(folder));
     return entries.filter(({ isFile }) => isFile).map(({ name }) => name).toSorted();
   } catch (error) {

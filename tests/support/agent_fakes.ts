@@ -290,7 +290,7 @@ export class FakeCdi implements CdiFiles {
   /** Claims whose containers start. */
   readonly attached = new Set<string>();
   /** Called before each change; what it throws fails the change. */
-  before: (change: string) => void | Promise<void> = () => {};
+  before: (change: string) => void = () => {};
 
   deviceId(uid: string) {
     return `test/claim=${uid}`;
@@ -298,20 +298,22 @@ export class FakeCdi implements CdiFiles {
   claimUid(id: string) {
     return id.startsWith("test/claim=") ? id.slice("test/claim=".length) : undefined;
   }
-  async allowCreate({ uid }: ClaimRef) {
-    await this.#change("allowCreate");
+  allowCreate({ uid }: ClaimRef) {
+    this.before("allowCreate");
     this.specs.add(uid);
   }
   async refuseCreate(uid: string) {
-    await this.#change("refuseCreate");
+    await Promise.resolve();
+    this.before("refuseCreate");
     this.specs.delete(uid);
   }
-  async allowStart(uid: string) {
-    await this.#change("allowStart");
+  allowStart(uid: string) {
+    this.before("allowStart");
     this.attached.add(uid);
   }
   async refuseStart(uid: string) {
-    await this.#change("refuseStart");
+    await Promise.resolve();
+    this.before("refuseStart");
     this.attached.delete(uid);
   }
   startAllowed(uid: string) {
@@ -326,11 +328,6 @@ export class FakeCdi implements CdiFiles {
     return [...new Set([...this.specs, ...this.attached])].toSorted().map((uid) =>
       `${this.specs.has(uid) ? uid : `(${uid})`}${this.attached.has(uid) ? "+" : ""}`
     );
-  }
-
-  async #change(change: string) {
-    await Promise.resolve();
-    await this.before(change);
   }
 }
 
