@@ -124,22 +124,23 @@ export class Seat {
   }
 
   /**
-   * Whether everything that the pod's claims ask for is attached, by what is on disk. The agent that
-   * leads makes the files without which the container would not start.
+   * Whether everything that the pod's claims ask for is attached, by what is on disk, and the agent
+   * that leads has made the files without which the container would not start.
    */
   async #onRecord({ id, pod }: Sandbox, cdiDevices: readonly string[]): Promise<boolean> {
     const { cdi, journal } = this.#ports;
     const { claims, attachments } = await journal.look(pod.uid);
-    for (const device of cdiDevices) {
-      const uid = cdi.claimUid(device);
-      if (uid === undefined) continue;
-      if (!claims.some(({ claim }) => claim.uid === uid)) return false;
-      if (!await cdi.startAllowed(uid)) return false;
-    }
+    const known = new Set(claims.map(({ claim }) => claim.uid));
+    const named = cdiDevices.map((device) => cdi.claimUid(device));
+    if (named.some((uid) => uid !== undefined && !known.has(uid))) return false;
     const attached = attachments.filter((record) => record.sandbox.id === id && record.attached);
-    return claims.every(({ claim, attachments: wanted }) =>
+    const isWhole = claims.every(({ claim, attachments: wanted }) =>
       wanted.length === attached.filter((record) => record.claim.uid === claim.uid).length
     );
+    if (!isWhole) return false;
+    // Of all claims: not every runtime says here which of them the container names.
+    const allowed = await Promise.all([...known].map((uid) => cdi.startAllowed(uid)));
+    return !allowed.includes(false);
   }
 
   async #call<T>(signal: AbortSignal, call: (term: Term) => Promise<T>): Promise<T> {

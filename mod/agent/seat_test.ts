@@ -113,8 +113,9 @@ Deno.test("a container of a pod without claims passes while another agent leads"
 });
 
 Deno.test("a container waits until the agent that leads has the pod's networks on record", async () => {
-  const { journal, clock, prepared, record, attached, gate } = setUp();
+  const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
   await prepared();
+  cdi.allowStart("uid-a");
   const container = gate();
   await clock.advance(200);
   await journal.putAttachment(record());
@@ -133,17 +134,20 @@ Deno.test("a container that names a claim which is not on record of its pod wait
   assert.equal(container.open, false);
 });
 
-Deno.test("a container that names a claim waits until the agent that leads lets it start", async () => {
-  const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
-  await prepared();
-  await journal.putAttachment(record({ attached }));
-  const container = gate({ cdiDevices: ["test/claim=uid-a"] });
-  await clock.advance(200);
-  assert.equal(container.open, false);
-  await cdi.allowStart("uid-a");
-  await clock.advance(100);
-  assert.equal(container.open, true);
-});
+for (const cdiDevices of [["test/claim=uid-a"], []]) {
+  const says = cdiDevices.length > 0 ? "names" : "may name";
+  Deno.test(`a container that ${says} a claim waits until the agent that leads lets it start`, async () => {
+    const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
+    await prepared();
+    await journal.putAttachment(record({ attached }));
+    const container = gate({ cdiDevices });
+    await clock.advance(200);
+    assert.equal(container.open, false);
+    cdi.allowStart("uid-a");
+    await clock.advance(100);
+    assert.equal(container.open, true);
+  });
+}
 
 Deno.test("a container that waits for another agent goes through this one's gate once it leads", async () => {
   const { clock, prepared, seat, agent, asked, gate } = setUp();
@@ -157,8 +161,9 @@ Deno.test("a container that waits for another agent goes through this one's gate
 });
 
 Deno.test("a container at the gate of an agent that hands over waits for the next agent's record", async () => {
-  const { journal, clock, prepared, record, attached, seat, agent, asked, gate } = setUp();
+  const { journal, cdi, clock, prepared, record, attached, seat, agent, asked, gate } = setUp();
   await prepared();
+  cdi.allowStart("uid-a");
   asked.answer = new Promise(() => {});
   await seat.take(agent);
   const container = gate();
