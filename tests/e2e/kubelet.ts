@@ -68,6 +68,9 @@ export class Kubelet {
       podLogsDir: join(folder, "logs"),
       volumePluginDir: join(folder, "volume-plugins"),
       maxPods: 250,
+      // Nobody answers there; without it the kubelet warns of each pod, again and again.
+      clusterDNS: ["10.96.0.10"],
+      clusterDomain: "cluster.local",
       ...(syncFrequency && { syncFrequency }),
       // Machines with cgroup v1 only.
       failCgroupV1: false,

@@ -1,8 +1,8 @@
 /**
- * How fast pods with networks start (`deno task bench:e2e`): on real Kubernetes, against pods without
- * claims, against pods whose claims get nothing attached, and against an agent that attaches inside
- * RunPodSandbox. The sides take turns, in several rounds; the figures are medians. Nothing is
- * asserted. `--rounds N`, `--sides TEXT` for those whose name holds it.
+ * How fast pods with networks start (`deno task bench:e2e`): on real Kubernetes, each side against as
+ * many pods without claims that start just before it; besides, pods whose claims get nothing attached
+ * and an agent that attaches inside RunPodSandbox. The sides take turns, in several rounds; the
+ * figures are medians. Nothing is asserted. `--rounds N`, `--sides TEXT` for those whose name holds it.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ import { endWithRunner, runInside } from "../inside.ts";
 import { KUBERNETES } from "../kubernetes_programs.ts";
 import { claim, pod, type RequestOptions } from "../objects.ts";
 import { fetchParts, type Releases } from "../parts.ts";
+import { difference, type ProcessorTime, processorTime } from "./processor_time.ts";
 import { runs, Space } from "../space.ts";
 
 const RELEASES: Releases = { kubernetes: KUBERNETES, containerd: "2.1" };
@@ -51,12 +52,10 @@ function sidesOf(by: Agent, suffix = ""): Side[] {
 }
 
 const SIDES: readonly Side[] = [
-  { name: "50 pods", pods: 50, networks: [], by: "agent" },
-  { name: "16 pods", pods: 16, networks: [], by: "agent" },
   ...sidesOf("agent"),
   ...sidesOf("claims_only", ", nothing attached"),
   ...sidesOf("attach_in_hook", ", in the hook"),
-].filter(({ name }): boolean => name.includes(WANTED)) as Side[];
+].filter(({ name }) => name.includes(WANTED));
 /** The greatest ratio to as many pods without claims that is aimed at. */
 const GOALS: Readonly<Record<string, number>> = {
   "50 pods with a network each": 1.1,
@@ -66,11 +65,21 @@ const GOALS: Readonly<Record<string, number>> = {
 /** Before an agent's turn: one that runs on a node has done all of it before. */
 const WARM_UP: Omit<Side, "by"> = { name: "warm-up", pods: 10, networks: ONE };
 
-/** How long it takes until all pods run, in milliseconds. Afterwards they are gone. */
+/** One start of all pods of a side. */
+interface Start {
+  /** Until all of them ran, in milliseconds. */
+  readonly ms: number;
+  readonly processors: ProcessorTime;
+  /** Containers that were not created at first. */
+  readonly failed: number;
+}
+
+/** Starts pods; afterwards they are gone. */
 async function startPods(
   space: Space,
   { pods, networks, by }: Omit<Side, "name">,
-): Promise<number> {
+): Promise<Start> {
+  const { cluster } = space;
   // Never twice the same: a watch may begin with what was there a moment ago.
   const names = Array.from({ length: pods }, () => `pod-${++started}`);
   const claims = networks.length > 0 ? (name: string) => [name] : () => [];
@@ -78,17 +87,28 @@ async function startPods(
     await space.apply(claim(name, networks));
   }
   const running = allRun(space, names);
+  const before = await processorTime(cluster.agent.pid);
   const began = performance.now();
   await Promise.all(names.map((name) => space.apply(pod(name, { claims: claims(name) }))));
-  const taken = await running - began;
+  const ms = await running - began;
+  const processors = difference(await processorTime(cluster.agent.pid), before);
   if (by !== "claims_only") {
     for (const running of (await space.list("Pod")).slice(0, 3)) await space.networksOf(running);
   }
+  const failed = await failures(space, new Set(names));
   await space.clear();
-  await space.cluster.assertNothingLeft();
+  await cluster.assertNothingLeft();
   // Else that falls into the next side, or the one after it.
-  await space.cluster.removeStoppedSandboxes();
-  return taken;
+  await cluster.removeStoppedSandboxes();
+  return { ms, processors, failed };
+}
+
+/** How often the kubelet could not create a container of these pods. */
+async function failures(space: Space, pods: ReadonlySet<string>): Promise<number> {
+  const events = (await space.list("Event")).filter(({ reason, involvedObject }) =>
+    reason === "Failed" && pods.has(involvedObject.name)
+  );
+  return events.reduce((total, { count }) => total + (count ?? 1), 0);
 }
 
 /** How many pods there have been. */
@@ -108,11 +128,17 @@ async function allRun(space: Space, names: readonly string[]): Promise<number> {
   return performance.now();
 }
 
-async function rounds(space: Space): Promise<Map<Side, number[]>> {
+/** A side and, just before it, as many pods without claims. */
+interface Pair {
+  readonly own: Start;
+  readonly plain: Start;
+}
+
+async function rounds(space: Space): Promise<Map<Side, Pair[]>> {
   const { cluster } = space;
   const before = `[ "$CNI_COMMAND" = ADD ] && sleep ${SLOW}`;
   await cluster.wrapPlugin("slow", { around: "macvlan", before });
-  const taken = new Map(SIDES.map((side) => [side, [] as number[]]));
+  const taken = new Map(SIDES.map((side) => [side, [] as Pair[]]));
   // The first round only warms up.
   for (let round = 0; round <= Number(ROUNDS); round++) {
     // Each side comes early in one round and late in another; an agent keeps its turn together.
@@ -124,9 +150,14 @@ async function rounds(space: Space): Promise<Map<Side, number[]>> {
       await cluster.startAgent({ logLevel: "info", ...(main && { main }) });
       await startPods(space, { ...WARM_UP, by });
       for (const side of sides) {
-        const ms = await startPods(space, side);
-        console.log(`round ${round}: ${side.name}: ${(ms / 1000).toFixed(2)} s`);
-        if (round > 0) taken.get(side)!.push(ms);
+        const plain = await startPods(space, { ...side, networks: [] });
+        const own = await startPods(space, side);
+        console.log(
+          `round ${round}: ${side.name}: ${inSeconds(own.ms)}, without claims ` +
+            `${inSeconds(plain.ms)}: ${(own.ms / plain.ms).toFixed(2)} x` +
+            (own.failed > 0 ? `; ${own.failed} times a container was not created at first` : ""),
+        );
+        if (round > 0) taken.get(side)!.push({ own, plain });
       }
     }
   }
@@ -137,26 +168,51 @@ function rotate<T>(items: readonly T[], by: number): T[] {
   return items.map((_, i) => items[(i + by) % items.length]!);
 }
 
-function report(taken: ReadonlyMap<Side, readonly number[]>): void {
-  const medians = new Map([...taken].map(([{ name }, times]) => [name, percentile(times, 50)]));
-  const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
-  const to = (own: string, other: string) =>
-    own !== other && medians.has(other)
-      ? `${(medians.get(own)! / medians.get(other)!).toFixed(2)} x`
-      : "";
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function report(taken: ReadonlyMap<Side, readonly Pair[]>): void {
+  const ratio = (pairs: readonly Pair[]) =>
+    percentile(pairs.map(({ own, plain }) => own.ms / plain.ms), 50);
+  const byName = new Map([...taken].map(([{ name }, pairs]) => [name, pairs]));
   console.log(
-    `\n| until all run | median of ${ROUNDS} | least to most | to no claims | goal | to nothing attached |`,
+    `\n| until all run, median of ${ROUNDS} | with claims | without | ratio | least to most | goal | to nothing attached |`,
   );
-  console.log("| --- | --- | --- | --- | --- | --- |");
-  for (const [{ name, pods, by }, times] of taken) {
-    const spread = `${seconds(Math.min(...times))} to ${seconds(Math.max(...times))}`;
+  console.log("| --- | --- | --- | --- | --- | --- | --- |");
+  for (const [{ name, by }, pairs] of taken) {
+    const median = (which: keyof Pair) => percentile(pairs.map((pair) => pair[which].ms), 50);
+    const ratios = pairs.map(({ own, plain }) => own.ms / plain.ms);
+    const spread = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
     const goal = GOALS[name] ? `at most ${GOALS[name].toFixed(2)} x` : "";
-    const beside = by === "claims_only" ? "" : to(name, `${name.split(",")[0]}, nothing attached`);
+    const nothing = byName.get(`${name.split(",")[0]}, nothing attached`);
+    const beside = by !== "claims_only" && nothing
+      ? `${(ratio(pairs) / ratio(nothing)).toFixed(2)} x`
+      : "";
     console.log(
-      `| ${name} | ${seconds(percentile(times, 50))} | ${spread} | ${to(name, `${pods} pods`)} | ` +
-        `${goal} | ${beside} |`,
+      `| ${name} | ${inSeconds(median("own"))} | ${inSeconds(median("plain"))} | ` +
+        `${ratio(pairs).toFixed(2)} x | ${spread} | ${goal} | ${beside} |`,
     );
   }
+  reportProcessors(taken);
+}
+
+/** What the processors did, in seconds of their time: two of them spend two a second. */
+function reportProcessors(taken: ReadonlyMap<Side, readonly Pair[]>): void {
+  const PARTS = ["all", "idle", "apiServer", "plugins", "agent"] as const;
+  console.log("\n| processor time, median | all | idle | API server | plugins | agent |");
+  console.log("| --- | --- | --- | --- | --- | --- |");
+  const row = (name: string, starts: readonly Start[]) => {
+    const medians = PARTS.map((part) => {
+      return `${percentile(starts.map(({ processors }) => processors[part]), 50).toFixed(1)} s`;
+    });
+    console.log(`| ${name} | ${medians.join(" | ")} |`);
+  };
+  const plain = Map.groupBy([...taken], ([{ pods }]) => pods);
+  for (const [pods, sides] of plain) {
+    row(`${pods} pods`, sides.flatMap(([, pairs]) => pairs.map((pair) => pair.plain)));
+  }
+  for (const [{ name }, pairs] of taken) row(name, pairs.map(({ own }) => own));
 }
 
 async function main(): Promise<number> {
