@@ -7,7 +7,7 @@ import { busyboxParts } from "../support/image.ts";
 import { agentToken, installAccount } from "./agent_account.ts";
 import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
-import { ImageRegistry } from "./image_registry.ts";
+import { ImageRegistry } from "../support/image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
 import { fetchKubernetes, minorOf } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";

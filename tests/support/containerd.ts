@@ -232,7 +232,8 @@ export async function removeCgroup(path: string): Promise<void> {
   }
 }
 
-const MAIN_NETWORK = {
+/** The cluster's own network. */
+export const MAIN_NETWORK = {
   cniVersion: "1.0.0",
   name: "main",
   plugins: [{

@@ -1,4 +1,10 @@
-import { NamespaceMode, RuntimeService } from "../../proto/gen/cri/cri_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import {
+  ImageService,
+  NamespaceMode,
+  PullImageRequestSchema,
+  RuntimeService,
+} from "../../proto/gen/cri/cri_pb.ts";
 import { GrpcClient } from "../../mod/grpc/client.ts";
 
 export interface PodOptions {
@@ -38,6 +44,12 @@ export class Cri {
   async version(): Promise<string> {
     const { runtimeName, runtimeVersion } = await this.#call("version", {});
     return `${runtimeName} ${runtimeVersion}`;
+  }
+
+  /** Pulls the image of its containers. */
+  async pullImage(): Promise<void> {
+    const request = create(PullImageRequestSchema, { image: { image: this.#image } });
+    await this.#client.call(ImageService.method.pullImage, request, { timeout: TIMEOUT });
   }
 
   /** The sandbox's id. */
@@ -87,9 +99,10 @@ export class Cri {
       sandboxConfig: this.#config(pod),
       config: {
         metadata: { name, attempt: pod.attempt ?? 0 },
-        image: { image: this.#image },
-        command: ["/bin/sleep", "1000000"],
+        image: { image: this.#image, userSpecifiedImage: this.#image },
+        command: ["/bin/sh", "-c", "trap exit TERM; sleep 1000000 & wait"],
         logPath: "",
+        linux: { securityContext: { namespaceOptions: namespacesOf(pod) } },
         cdiDevices: cdiDevices.map((device) => ({ name: device })),
       },
     });
@@ -129,14 +142,14 @@ export class Cri {
     return text(stdout);
   }
 
-  #config({ name, uid, namespace = "default", attempt = 0, hostNetwork }: PodOptions) {
-    const network = hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD;
+  #config(pod: PodOptions) {
+    const { name, uid, namespace = "default", attempt = 0 } = pod;
     return {
       metadata: { name, uid, namespace, attempt },
       logDirectory: "",
       linux: {
         cgroupParent: this.#cgroupParent,
-        securityContext: { namespaceOptions: { network } },
+        securityContext: { namespaceOptions: namespacesOf(pod) },
       },
     };
   }
@@ -145,4 +158,11 @@ export class Cri {
   async #call<M extends keyof typeof RuntimeService.method>(method: M, request: any) {
     return await this.#client.call(RuntimeService.method[method], request, { timeout: TIMEOUT });
   }
+}
+
+function namespacesOf({ hostNetwork }: PodOptions) {
+  return {
+    network: hostNetwork ? NamespaceMode.NODE : NamespaceMode.POD,
+    pid: NamespaceMode.CONTAINER,
+  };
 }

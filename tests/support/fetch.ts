@@ -6,6 +6,7 @@
 import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
+import { fetchCrio } from "./crio.ts";
 import { fetchHelmRender } from "./helm_render.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
@@ -30,7 +31,7 @@ export async function fetchParts(): Promise<void> {
     stdout: "null",
   }).output();
   await bundleAgent();
-  for (const fetch of [fetchCnitool, fetchNriOracles, fetchHelmRender]) {
+  for (const fetch of [fetchCnitool, fetchNriOracles, fetchHelmRender, fetchCrio]) {
     const found = await fetch({ progress });
     if ("missing" in found) console.log(found.missing);
   }

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cri/cri.proto.
  */
 export const file_cri_cri: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jcmkvY3JpLnByb3RvEgpydW50aW1lLnYxIgcKBUVtcHR5IiEKDlZlcnNpb25SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKAkiQAoPVmVyc2lvblJlc3BvbnNlEhQKDHJ1bnRpbWVfbmFtZRgCIAEoCRIXCg9ydW50aW1lX3ZlcnNpb24YAyABKAkiRAoUUnVuUG9kU2FuZGJveFJlcXVlc3QSLAoGY29uZmlnGAEgASgLMhwucnVudGltZS52MS5Qb2RTYW5kYm94Q29uZmlnIi8KFVJ1blBvZFNhbmRib3hSZXNwb25zZRIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSIrChFQb2RTYW5kYm94UmVxdWVzdBIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSKNAQoQUG9kU2FuZGJveENvbmZpZxIwCghtZXRhZGF0YRgBIAEoCzIeLnJ1bnRpbWUudjEuUG9kU2FuZGJveE1ldGFkYXRhEhUKDWxvZ19kaXJlY3RvcnkYAyABKAkSMAoFbGludXgYCCABKAsyIS5ydW50aW1lLnYxLkxpbnV4UG9kU2FuZGJveENvbmZpZyJTChJQb2RTYW5kYm94TWV0YWRhdGESDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEg8KB2F0dGVtcHQYBCABKA0icQoVTGludXhQb2RTYW5kYm94Q29uZmlnEhUKDWNncm91cF9wYXJlbnQYASABKAkSQQoQc2VjdXJpdHlfY29udGV4dBgCIAEoCzInLnJ1bnRpbWUudjEuTGludXhTYW5kYm94U2VjdXJpdHlDb250ZXh0IlUKG0xpbnV4U2FuZGJveFNlY3VyaXR5Q29udGV4dBI2ChFuYW1lc3BhY2Vfb3B0aW9ucxgBIAEoCzIbLnJ1bnRpbWUudjEuTmFtZXNwYWNlT3B0aW9uIj0KD05hbWVzcGFjZU9wdGlvbhIqCgduZXR3b3JrGAEgASgOMhkucnVudGltZS52MS5OYW1lc3BhY2VNb2RlIpMBChZDcmVhdGVDb250YWluZXJSZXF1ZXN0EhYKDnBvZF9zYW5kYm94X2lkGAEgASgJEisKBmNvbmZpZxgCIAEoCzIbLnJ1bnRpbWUudjEuQ29udGFpbmVyQ29uZmlnEjQKDnNhbmRib3hfY29uZmlnGAMgASgLMhwucnVudGltZS52MS5Qb2RTYW5kYm94Q29uZmlnIi8KF0NyZWF0ZUNvbnRhaW5lclJlc3BvbnNlEhQKDGNvbnRhaW5lcl9pZBgBIAEoCSK3AQoPQ29udGFpbmVyQ29uZmlnEi8KCG1ldGFkYXRhGAEgASgLMh0ucnVudGltZS52MS5Db250YWluZXJNZXRhZGF0YRIkCgVpbWFnZRgCIAEoCzIVLnJ1bnRpbWUudjEuSW1hZ2VTcGVjEg8KB2NvbW1hbmQYAyADKAkSEAoIbG9nX3BhdGgYCyABKAkSKgoLY2RpX2RldmljZXMYESADKAsyFS5ydW50aW1lLnYxLkNESURldmljZSIyChFDb250YWluZXJNZXRhZGF0YRIMCgRuYW1lGAEgASgJEg8KB2F0dGVtcHQYAiABKA0iGgoJSW1hZ2VTcGVjEg0KBWltYWdlGAEgASgJIhkKCUNESURldmljZRIMCgRuYW1lGAEgASgJIigKEENvbnRhaW5lclJlcXVlc3QSFAoMY29udGFpbmVyX2lkGAEgASgJIj0KFFN0b3BDb250YWluZXJSZXF1ZXN0EhQKDGNvbnRhaW5lcl9pZBgBIAEoCRIPCgd0aW1lb3V0GAIgASgDIkUKD0V4ZWNTeW5jUmVxdWVzdBIUCgxjb250YWluZXJfaWQYASABKAkSCwoDY21kGAIgAygJEg8KB3RpbWVvdXQYAyABKAMiRQoQRXhlY1N5bmNSZXNwb25zZRIOCgZzdGRvdXQYASABKAwSDgoGc3RkZXJyGAIgASgMEhEKCWV4aXRfY29kZRgDIAEoBSoxCg1OYW1lc3BhY2VNb2RlEgcKA1BPRBAAEg0KCUNPTlRBSU5FUhABEggKBE5PREUQAjKkBQoOUnVudGltZVNlcnZpY2USQgoHVmVyc2lvbhIaLnJ1bnRpbWUudjEuVmVyc2lvblJlcXVlc3QaGy5ydW50aW1lLnYxLlZlcnNpb25SZXNwb25zZRJUCg1SdW5Qb2RTYW5kYm94EiAucnVudGltZS52MS5SdW5Qb2RTYW5kYm94UmVxdWVzdBohLnJ1bnRpbWUudjEuUnVuUG9kU2FuZGJveFJlc3BvbnNlEkIKDlN0b3BQb2RTYW5kYm94Eh0ucnVudGltZS52MS5Qb2RTYW5kYm94UmVxdWVzdBoRLnJ1bnRpbWUudjEuRW1wdHkSRAoQUmVtb3ZlUG9kU2FuZGJveBIdLnJ1bnRpbWUudjEuUG9kU2FuZGJveFJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EloKD0NyZWF0ZUNvbnRhaW5lchIiLnJ1bnRpbWUudjEuQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBojLnJ1bnRpbWUudjEuQ3JlYXRlQ29udGFpbmVyUmVzcG9uc2USQQoOU3RhcnRDb250YWluZXISHC5ydW50aW1lLnYxLkNvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkQKDVN0b3BDb250YWluZXISIC5ydW50aW1lLnYxLlN0b3BDb250YWluZXJSZXF1ZXN0GhEucnVudGltZS52MS5FbXB0eRJCCg9SZW1vdmVDb250YWluZXISHC5ydW50aW1lLnYxLkNvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkUKCEV4ZWNTeW5jEhsucnVudGltZS52MS5FeGVjU3luY1JlcXVlc3QaHC5ydW50aW1lLnYxLkV4ZWNTeW5jUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Cg1jcmkvY3JpLnByb3RvEgpydW50aW1lLnYxIgcKBUVtcHR5IiEKDlZlcnNpb25SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKAkiQAoPVmVyc2lvblJlc3BvbnNlEhQKDHJ1bnRpbWVfbmFtZRgCIAEoCRIXCg9ydW50aW1lX3ZlcnNpb24YAyABKAkiRAoUUnVuUG9kU2FuZGJveFJlcXVlc3QSLAoGY29uZmlnGAEgASgLMhwucnVudGltZS52MS5Qb2RTYW5kYm94Q29uZmlnIi8KFVJ1blBvZFNhbmRib3hSZXNwb25zZRIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSIrChFQb2RTYW5kYm94UmVxdWVzdBIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSKNAQoQUG9kU2FuZGJveENvbmZpZxIwCghtZXRhZGF0YRgBIAEoCzIeLnJ1bnRpbWUudjEuUG9kU2FuZGJveE1ldGFkYXRhEhUKDWxvZ19kaXJlY3RvcnkYAyABKAkSMAoFbGludXgYCCABKAsyIS5ydW50aW1lLnYxLkxpbnV4UG9kU2FuZGJveENvbmZpZyJTChJQb2RTYW5kYm94TWV0YWRhdGESDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEg8KB2F0dGVtcHQYBCABKA0icQoVTGludXhQb2RTYW5kYm94Q29uZmlnEhUKDWNncm91cF9wYXJlbnQYASABKAkSQQoQc2VjdXJpdHlfY29udGV4dBgCIAEoCzInLnJ1bnRpbWUudjEuTGludXhTYW5kYm94U2VjdXJpdHlDb250ZXh0IlUKG0xpbnV4U2FuZGJveFNlY3VyaXR5Q29udGV4dBI2ChFuYW1lc3BhY2Vfb3B0aW9ucxgBIAEoCzIbLnJ1bnRpbWUudjEuTmFtZXNwYWNlT3B0aW9uImUKD05hbWVzcGFjZU9wdGlvbhIqCgduZXR3b3JrGAEgASgOMhkucnVudGltZS52MS5OYW1lc3BhY2VNb2RlEiYKA3BpZBgCIAEoDjIZLnJ1bnRpbWUudjEuTmFtZXNwYWNlTW9kZSKTAQoWQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCRIrCgZjb25maWcYAiABKAsyGy5ydW50aW1lLnYxLkNvbnRhaW5lckNvbmZpZxI0Cg5zYW5kYm94X2NvbmZpZxgDIAEoCzIcLnJ1bnRpbWUudjEuUG9kU2FuZGJveENvbmZpZyIvChdDcmVhdGVDb250YWluZXJSZXNwb25zZRIUCgxjb250YWluZXJfaWQYASABKAki6AEKD0NvbnRhaW5lckNvbmZpZxIvCghtZXRhZGF0YRgBIAEoCzIdLnJ1bnRpbWUudjEuQ29udGFpbmVyTWV0YWRhdGESJAoFaW1hZ2UYAiABKAsyFS5ydW50aW1lLnYxLkltYWdlU3BlYxIPCgdjb21tYW5kGAMgAygJEhAKCGxvZ19wYXRoGAsgASgJEi8KBWxpbnV4GA8gASgLMiAucnVudGltZS52MS5MaW51eENvbnRhaW5lckNvbmZpZxIqCgtjZGlfZGV2aWNlcxgRIAMoCzIVLnJ1bnRpbWUudjEuQ0RJRGV2aWNlIlsKFExpbnV4Q29udGFpbmVyQ29uZmlnEkMKEHNlY3VyaXR5X2NvbnRleHQYAiABKAsyKS5ydW50aW1lLnYxLkxpbnV4Q29udGFpbmVyU2VjdXJpdHlDb250ZXh0IlcKHUxpbnV4Q29udGFpbmVyU2VjdXJpdHlDb250ZXh0EjYKEW5hbWVzcGFjZV9vcHRpb25zGAMgASgLMhsucnVudGltZS52MS5OYW1lc3BhY2VPcHRpb24iMgoRQ29udGFpbmVyTWV0YWRhdGESDAoEbmFtZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIjgKCUltYWdlU3BlYxINCgVpbWFnZRgBIAEoCRIcChR1c2VyX3NwZWNpZmllZF9pbWFnZRgSIAEoCSI4ChBQdWxsSW1hZ2VSZXF1ZXN0EiQKBWltYWdlGAEgASgLMhUucnVudGltZS52MS5JbWFnZVNwZWMiJgoRUHVsbEltYWdlUmVzcG9uc2USEQoJaW1hZ2VfcmVmGAEgASgJIhkKCUNESURldmljZRIMCgRuYW1lGAEgASgJIigKEENvbnRhaW5lclJlcXVlc3QSFAoMY29udGFpbmVyX2lkGAEgASgJIj0KFFN0b3BDb250YWluZXJSZXF1ZXN0EhQKDGNvbnRhaW5lcl9pZBgBIAEoCRIPCgd0aW1lb3V0GAIgASgDIkUKD0V4ZWNTeW5jUmVxdWVzdBIUCgxjb250YWluZXJfaWQYASABKAkSCwoDY21kGAIgAygJEg8KB3RpbWVvdXQYAyABKAMiRQoQRXhlY1N5bmNSZXNwb25zZRIOCgZzdGRvdXQYASABKAwSDgoGc3RkZXJyGAIgASgMEhEKCWV4aXRfY29kZRgDIAEoBSoxCg1OYW1lc3BhY2VNb2RlEgcKA1BPRBAAEg0KCUNPTlRBSU5FUhABEggKBE5PREUQAjKkBQoOUnVudGltZVNlcnZpY2USQgoHVmVyc2lvbhIaLnJ1bnRpbWUudjEuVmVyc2lvblJlcXVlc3QaGy5ydW50aW1lLnYxLlZlcnNpb25SZXNwb25zZRJUCg1SdW5Qb2RTYW5kYm94EiAucnVudGltZS52MS5SdW5Qb2RTYW5kYm94UmVxdWVzdBohLnJ1bnRpbWUudjEuUnVuUG9kU2FuZGJveFJlc3BvbnNlEkIKDlN0b3BQb2RTYW5kYm94Eh0ucnVudGltZS52MS5Qb2RTYW5kYm94UmVxdWVzdBoRLnJ1bnRpbWUudjEuRW1wdHkSRAoQUmVtb3ZlUG9kU2FuZGJveBIdLnJ1bnRpbWUudjEuUG9kU2FuZGJveFJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EloKD0NyZWF0ZUNvbnRhaW5lchIiLnJ1bnRpbWUudjEuQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBojLnJ1bnRpbWUudjEuQ3JlYXRlQ29udGFpbmVyUmVzcG9uc2USQQoOU3RhcnRDb250YWluZXISHC5ydW50aW1lLnYxLkNvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkQKDVN0b3BDb250YWluZXISIC5ydW50aW1lLnYxLlN0b3BDb250YWluZXJSZXF1ZXN0GhEucnVudGltZS52MS5FbXB0eRJCCg9SZW1vdmVDb250YWluZXISHC5ydW50aW1lLnYxLkNvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkUKCEV4ZWNTeW5jEhsucnVudGltZS52MS5FeGVjU3luY1JlcXVlc3QaHC5ydW50aW1lLnYxLkV4ZWNTeW5jUmVzcG9uc2UyWAoMSW1hZ2VTZXJ2aWNlEkgKCVB1bGxJbWFnZRIcLnJ1bnRpbWUudjEuUHVsbEltYWdlUmVxdWVzdBodLnJ1bnRpbWUudjEuUHVsbEltYWdlUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message runtime.v1.Empty
@@ -223,6 +223,11 @@ export type NamespaceOption = Message<"runtime.v1.NamespaceOption"> & {
    * @generated from field: runtime.v1.NamespaceMode network = 1;
    */
   network: NamespaceMode;
+
+  /**
+   * @generated from field: runtime.v1.NamespaceMode pid = 2;
+   */
+  pid: NamespaceMode;
 };
 
 /**
@@ -301,6 +306,11 @@ export type ContainerConfig = Message<"runtime.v1.ContainerConfig"> & {
   logPath: string;
 
   /**
+   * @generated from field: runtime.v1.LinuxContainerConfig linux = 15;
+   */
+  linux?: LinuxContainerConfig | undefined;
+
+  /**
    * @generated from field: repeated runtime.v1.CDIDevice cdi_devices = 17;
    */
   cdiDevices: CDIDevice[];
@@ -312,6 +322,40 @@ export type ContainerConfig = Message<"runtime.v1.ContainerConfig"> & {
  */
 export const ContainerConfigSchema: GenMessage<ContainerConfig> = /*@__PURE__*/
   messageDesc(file_cri_cri, 13);
+
+/**
+ * @generated from message runtime.v1.LinuxContainerConfig
+ */
+export type LinuxContainerConfig = Message<"runtime.v1.LinuxContainerConfig"> & {
+  /**
+   * @generated from field: runtime.v1.LinuxContainerSecurityContext security_context = 2;
+   */
+  securityContext?: LinuxContainerSecurityContext | undefined;
+};
+
+/**
+ * Describes the message runtime.v1.LinuxContainerConfig.
+ * Use `create(LinuxContainerConfigSchema)` to create a new message.
+ */
+export const LinuxContainerConfigSchema: GenMessage<LinuxContainerConfig> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 14);
+
+/**
+ * @generated from message runtime.v1.LinuxContainerSecurityContext
+ */
+export type LinuxContainerSecurityContext = Message<"runtime.v1.LinuxContainerSecurityContext"> & {
+  /**
+   * @generated from field: runtime.v1.NamespaceOption namespace_options = 3;
+   */
+  namespaceOptions?: NamespaceOption | undefined;
+};
+
+/**
+ * Describes the message runtime.v1.LinuxContainerSecurityContext.
+ * Use `create(LinuxContainerSecurityContextSchema)` to create a new message.
+ */
+export const LinuxContainerSecurityContextSchema: GenMessage<LinuxContainerSecurityContext> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 15);
 
 /**
  * @generated from message runtime.v1.ContainerMetadata
@@ -333,7 +377,7 @@ export type ContainerMetadata = Message<"runtime.v1.ContainerMetadata"> & {
  * Use `create(ContainerMetadataSchema)` to create a new message.
  */
 export const ContainerMetadataSchema: GenMessage<ContainerMetadata> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 14);
+  messageDesc(file_cri_cri, 16);
 
 /**
  * @generated from message runtime.v1.ImageSpec
@@ -343,6 +387,11 @@ export type ImageSpec = Message<"runtime.v1.ImageSpec"> & {
    * @generated from field: string image = 1;
    */
   image: string;
+
+  /**
+   * @generated from field: string user_specified_image = 18;
+   */
+  userSpecifiedImage: string;
 };
 
 /**
@@ -350,7 +399,41 @@ export type ImageSpec = Message<"runtime.v1.ImageSpec"> & {
  * Use `create(ImageSpecSchema)` to create a new message.
  */
 export const ImageSpecSchema: GenMessage<ImageSpec> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 15);
+  messageDesc(file_cri_cri, 17);
+
+/**
+ * @generated from message runtime.v1.PullImageRequest
+ */
+export type PullImageRequest = Message<"runtime.v1.PullImageRequest"> & {
+  /**
+   * @generated from field: runtime.v1.ImageSpec image = 1;
+   */
+  image?: ImageSpec | undefined;
+};
+
+/**
+ * Describes the message runtime.v1.PullImageRequest.
+ * Use `create(PullImageRequestSchema)` to create a new message.
+ */
+export const PullImageRequestSchema: GenMessage<PullImageRequest> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 18);
+
+/**
+ * @generated from message runtime.v1.PullImageResponse
+ */
+export type PullImageResponse = Message<"runtime.v1.PullImageResponse"> & {
+  /**
+   * @generated from field: string image_ref = 1;
+   */
+  imageRef: string;
+};
+
+/**
+ * Describes the message runtime.v1.PullImageResponse.
+ * Use `create(PullImageResponseSchema)` to create a new message.
+ */
+export const PullImageResponseSchema: GenMessage<PullImageResponse> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 19);
 
 /**
  * @generated from message runtime.v1.CDIDevice
@@ -367,7 +450,7 @@ export type CDIDevice = Message<"runtime.v1.CDIDevice"> & {
  * Use `create(CDIDeviceSchema)` to create a new message.
  */
 export const CDIDeviceSchema: GenMessage<CDIDevice> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 16);
+  messageDesc(file_cri_cri, 20);
 
 /**
  * @generated from message runtime.v1.ContainerRequest
@@ -384,7 +467,7 @@ export type ContainerRequest = Message<"runtime.v1.ContainerRequest"> & {
  * Use `create(ContainerRequestSchema)` to create a new message.
  */
 export const ContainerRequestSchema: GenMessage<ContainerRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 17);
+  messageDesc(file_cri_cri, 21);
 
 /**
  * @generated from message runtime.v1.StopContainerRequest
@@ -406,7 +489,7 @@ export type StopContainerRequest = Message<"runtime.v1.StopContainerRequest"> & 
  * Use `create(StopContainerRequestSchema)` to create a new message.
  */
 export const StopContainerRequestSchema: GenMessage<StopContainerRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 18);
+  messageDesc(file_cri_cri, 22);
 
 /**
  * @generated from message runtime.v1.ExecSyncRequest
@@ -433,7 +516,7 @@ export type ExecSyncRequest = Message<"runtime.v1.ExecSyncRequest"> & {
  * Use `create(ExecSyncRequestSchema)` to create a new message.
  */
 export const ExecSyncRequestSchema: GenMessage<ExecSyncRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 19);
+  messageDesc(file_cri_cri, 23);
 
 /**
  * @generated from message runtime.v1.ExecSyncResponse
@@ -460,7 +543,7 @@ export type ExecSyncResponse = Message<"runtime.v1.ExecSyncResponse"> & {
  * Use `create(ExecSyncResponseSchema)` to create a new message.
  */
 export const ExecSyncResponseSchema: GenMessage<ExecSyncResponse> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 20);
+  messageDesc(file_cri_cri, 24);
 
 /**
  * @generated from enum runtime.v1.NamespaceMode
@@ -566,4 +649,19 @@ export const RuntimeService: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_cri_cri, 0);
+
+/**
+ * @generated from service runtime.v1.ImageService
+ */
+export const ImageService: GenService<{
+  /**
+   * @generated from rpc runtime.v1.ImageService.PullImage
+   */
+  pullImage: {
+    methodKind: "unary";
+    input: typeof PullImageRequestSchema;
+    output: typeof PullImageResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_cri_cri, 1);
 

@@ -1,6 +1,6 @@
 /**
- * The agent as a process of its own, real CNI plugins and a real containerd; the kubelet and the API
- * server are simulated.
+ * The agent as a process of its own, real CNI plugins and real container runtimes; the kubelet and
+ * the API server are simulated.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -11,6 +11,8 @@ import { ip } from "../../mod/simulator/private_node.ts";
 import { AgentProcess } from "../support/agent_process.ts";
 import { type NetworkOptions, shownStatus, storeClaim } from "../support/claims.ts";
 import { CONTAINERD, Containerd, type ContainerdVersion } from "../support/containerd.ts";
+import { Crio, fetchCrio } from "../support/crio.ts";
+import type { Cri } from "../support/cri.ts";
 
 const driver = "dra.networking";
 
@@ -21,26 +23,35 @@ interface Pod {
   readonly hostNetwork?: boolean;
 }
 
+/** A container runtime with NRI and CDI on. */
+interface Runtime {
+  readonly paths: { readonly nri: string; readonly cdi: string };
+  readonly cniPath: string;
+  readonly cri: Cri;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
 class Node {
   readonly folder: string;
   readonly api = new SimulatedApiServer();
   readonly kubelet: SimulatedKubelet;
-  readonly containerd: Containerd;
+  readonly runtime: Runtime;
   agent!: AgentProcess;
   /** Folder of wrappers around real plugins, which tests write. */
   readonly wrappers: string;
 
-  private constructor(folder: string, containerd: Containerd) {
+  private constructor(folder: string, runtime: Runtime) {
     this.folder = folder;
-    this.containerd = containerd;
+    this.runtime = runtime;
     this.kubelet = new SimulatedKubelet({ kubeletDir: join(folder, "kubelet") });
     this.wrappers = join(folder, "wrappers");
   }
 
-  static async start(version: ContainerdVersion): Promise<Node> {
+  static async start(startRuntime: (folder: string) => Promise<Runtime>): Promise<Node> {
     const folder = await Deno.makeTempDir({ dir: "/run" });
-    const containerd = await Containerd.start({ version, folder: join(folder, "ctd") });
-    const node = new Node(folder, containerd);
+    const node = new Node(folder, await startRuntime(join(folder, "runtime")));
     await Deno.mkdir(node.wrappers);
     node.api.start();
     node.api.addNode("node-1");
@@ -55,10 +66,10 @@ class Node {
       ...["--node-name", "node-1"],
       ...["--driver-name", driver],
       ...["--kubelet-dir", join(this.folder, "kubelet")],
-      ...["--nri-socket", this.containerd.paths.nri],
+      ...["--nri-socket", this.runtime.paths.nri],
       ...["--state-dir", join(this.folder, "state")],
-      ...["--cdi-dir", this.containerd.paths.cdi],
-      ...["--cni-path", `${this.wrappers}:${this.containerd.cniPath}`],
+      ...["--cdi-dir", this.runtime.paths.cdi],
+      ...["--cni-path", `${this.wrappers}:${this.runtime.cniPath}`],
       ...["--kubeconfig", join(this.folder, "kubeconfig")],
     ]);
     await this.agent.ready();
@@ -67,7 +78,7 @@ class Node {
   async stop(): Promise<void> {
     await this.agent.end();
     await this.kubelet.stop();
-    await this.containerd.stop();
+    await this.runtime.stop();
     await this.api.stop();
   }
 
@@ -76,7 +87,7 @@ class Node {
     type: string,
     { around, before }: { readonly around: string; readonly before: string },
   ) {
-    const real = join(this.containerd.cniPath, around);
+    const real = join(this.runtime.cniPath, around);
     const script = `#!/bin/sh\n${before}\nexec ${real}\n`;
     await Deno.writeTextFile(join(this.wrappers, type), script, { mode: 0o755 });
   }
@@ -96,8 +107,8 @@ class Node {
 
   /** Stops and removes the sandbox, and unprepares the claims. */
   async remove(sandbox: string, ...claims: ClaimRef[]): Promise<void> {
-    await this.containerd.cri.stopPodSandbox(sandbox);
-    await this.containerd.cri.removePodSandbox(sandbox);
+    await this.runtime.cri.stopPodSandbox(sandbox);
+    await this.runtime.cri.removePodSandbox(sandbox);
     if (claims.length === 0) return;
     const answers = await this.kubelet.unprepare(driver, claims);
     for (const { uid } of claims) assert.equal(answers[uid]?.error, "");
@@ -120,7 +131,7 @@ class Node {
   /** Nothing of any pod is left: records, leases, interfaces, CDI files. */
   async assertNothingLeft(): Promise<void> {
     const left: string[] = [];
-    for (const folder of ["state/claims", "state/attachments", "ctd/cdi"]) {
+    for (const folder of ["state/claims", "state/attachments", "runtime/cdi"]) {
       for (const name of await names(join(this.folder, folder))) left.push(`${folder}/${name}`);
     }
     for (const network of await names("/var/lib/cni/networks")) {
@@ -163,7 +174,7 @@ async function addressIn(
 
 /** The address of an interface inside a container. */
 async function address(node: Node, container: string, link: string): Promise<string | undefined> {
-  const shown = await node.containerd.cri.exec(container, "ip", "-4", "addr", "show", link);
+  const shown = await node.runtime.cri.exec(container, "ip", "-4", "addr", "show", link);
   return shown.match(/inet (\S+)/)?.[1];
 }
 
@@ -171,7 +182,7 @@ type Case = (node: Node) => Promise<void>;
 
 const CASES: Readonly<Record<string, Case>> = {
   "a pod with one claim": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("one");
     const claim = await node.claim(pod, [{ name: "a", subnet: 1, interface: "net1" }]);
     const sandbox = await cri.runPodSandbox(pod);
@@ -184,7 +195,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "a pod with three networks": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("three");
     const networks = ["a", "b", "c"].map((name, i) => ({ name, subnet: i + 1 }));
     const claim = await node.claim(pod, networks);
@@ -201,7 +212,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "two pods at once, with containers that do not name the claim": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const seen = await Promise.all(["x", "y"].map(async (name) => {
       const pod = aPod(name);
       const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
@@ -217,7 +228,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "a plugin that fails and recovers": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const mark = join(node.folder, "uplink");
     const before = `if [ "$CNI_COMMAND" = ADD ] && [ ! -e ${mark} ]; then ` +
       `echo '{"code": 11, "msg": "the uplink is down"}'; exit 1; fi`;
@@ -243,7 +254,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "a plugin slower than the runtime's time-out": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     await node.wrap("slow", { around: "macvlan", before: '[ "$CNI_COMMAND" = ADD ] && sleep 3' });
     const pod = aPod("slow");
     const claim = await node.claim(pod, [{ name: "a", type: "slow", subnet: 1 }]);
@@ -263,7 +274,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "the agent killed between sandbox and container": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("killed");
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
     const sandbox = await cri.runPodSandbox(pod);
@@ -277,7 +288,7 @@ const CASES: Readonly<Record<string, Case>> = {
 
   "the agent killed while it attaches: no container that names the claim starts before it is back":
     async (node) => {
-      const { cri } = node.containerd;
+      const { cri } = node.runtime;
       const mark = join(node.folder, "attaching");
       const before = `[ "$CNI_COMMAND" = ADD ] && [ ! -e ${mark} ] && : > ${mark} && sleep 20`;
       await node.wrap("slow", { around: "macvlan", before });
@@ -286,11 +297,11 @@ const CASES: Readonly<Record<string, Case>> = {
       const sandbox = await cri.runPodSandbox(pod);
       while (!await Deno.stat(mark).catch(() => undefined)) await pause(20);
       await node.agent.end("SIGKILL");
-      // The runtime finds the claim's CDI device, and nobody to ask.
+      // The runtime finds the claim's CDI device, and nobody to ask. Containerd creates the container
+      // and does not start it, CRI-O does not create it; what was created is left here.
       const options = { cdiDevices: cdi(claim) };
-      const created = await cri.createContainer(sandbox, pod, options);
       await assert.rejects(
-        cri.startContainer(created),
+        cri.createContainer(sandbox, pod, options).then((id) => cri.startContainer(id)),
         new RegExp(`cdi/dra\\.networking_${claim.uid}\\.attached`),
       );
       // It is there when the agent comes back, and tells of no container that had to do without.
@@ -310,7 +321,7 @@ const CASES: Readonly<Record<string, Case>> = {
     },
 
   "the agent away: no container that names the claim is created; back: it is": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("away");
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
     assert.equal(await node.agent.end("SIGTERM"), 0);
@@ -329,7 +340,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "pods stopped while the agent is away": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("stopped");
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
     const sandbox = await cri.runPodSandbox(pod);
@@ -342,24 +353,24 @@ const CASES: Readonly<Record<string, Case>> = {
     await node.assertNothingLeft();
   },
 
-  "containerd restarted under the agent": async (node) => {
+  "the runtime restarted under the agent": async (node) => {
     const pod = aPod("restart");
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
-    const sandbox = await node.containerd.cri.runPodSandbox(pod);
-    const container = await node.containerd.cri.runContainerAtLast(sandbox, pod, {
+    const sandbox = await node.runtime.cri.runPodSandbox(pod);
+    const container = await node.runtime.cri.runContainerAtLast(sandbox, pod, {
       cdiDevices: cdi(claim),
     });
-    await node.containerd.kill();
+    await node.runtime.kill();
     const synchronizations = () =>
       node.agent.lines.filter(({ msg }) => msg === "the NRI plugin is synchronized").length;
     const before = synchronizations();
-    await node.containerd.restart();
+    await node.runtime.restart();
     while (synchronizations() === before) await pause(20);
     await addressIn(node, container);
     const other = aPod("after");
     const second = await node.claim(other, [{ name: "a", subnet: 1 }]);
-    const next = await node.containerd.cri.runPodSandbox(other);
-    const inside = await node.containerd.cri.runContainerAtLast(next, other, {
+    const next = await node.runtime.cri.runPodSandbox(other);
+    const inside = await node.runtime.cri.runContainerAtLast(next, other, {
       cdiDevices: cdi(second),
     });
     await addressIn(node, inside);
@@ -369,7 +380,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "the sandbox of a pod made anew": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("anew");
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
     const first = await cri.runPodSandbox(pod);
@@ -388,7 +399,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "a pod without claims": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("plain");
     const sandbox = await cri.runPodSandbox(pod);
     const container = await cri.runContainer(sandbox, pod);
@@ -399,7 +410,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 
   "a pod on the host's network is refused, and the host stays as it is": async (node) => {
-    const { cri } = node.containerd;
+    const { cri } = node.runtime;
     const pod = aPod("host", { hostNetwork: true });
     const claim = await node.claim(pod, [{ name: "a", subnet: 1 }]);
     // Not their state: the bridge of the cluster's network loses its carrier after its last pod.
@@ -418,9 +429,23 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {
-  Deno.test(`with containerd ${version}`, async (t) => {
-    const node = await Node.start(version);
+const crio = await fetchCrio({ progress: (line) => console.error(line) });
+if ("missing" in crio) console.error(crio.missing);
+
+const RUNTIMES: Readonly<Record<string, (folder: string) => Promise<Runtime>>> = {
+  ...Object.fromEntries(
+    (Object.keys(CONTAINERD) as ContainerdVersion[]).map((version) => [
+      `containerd ${version}`,
+      (folder: string) => Containerd.start({ version, folder }),
+    ]),
+  ),
+  "CRI-O 1.34": (folder) => Crio.start(folder),
+};
+
+for (const [name, startRuntime] of Object.entries(RUNTIMES)) {
+  const ignore = name.startsWith("CRI-O") && "missing" in crio;
+  Deno.test({ name: `with ${name}`, ignore }, async (t) => {
+    const node = await Node.start(startRuntime);
     try {
       for (const [name, run] of Object.entries(CASES)) {
         const from = node.agent.lines.length;

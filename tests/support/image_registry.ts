@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ImageParts } from "../support/image.ts";
+import type { ImageParts } from "./image.ts";
 
 /** A registry of images on loopback, from which a runtime pulls as from any other. */
 export class ImageRegistry {
@@ -44,6 +44,8 @@ export class ImageRegistry {
 
   #answer(method: string, path: string): Response {
     const asked = path.replace(/^\/v2\//, "");
+    // Whether it is a registry at all.
+    if (asked === "") return new Response("{}");
     const manifest = this.#manifests.get(asked);
     const blob = this.#blobs.get(asked.split("/blobs/")[1] ?? "");
     const content = manifest ?? blob;
