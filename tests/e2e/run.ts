@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_node.ts";
-import { removeCgroup } from "../support/containerd.ts";
+import { removeCgroup } from "../support/runtime_daemon.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
 import { casesOf } from "./cases/all.ts";

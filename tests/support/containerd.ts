@@ -1,8 +1,9 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
-import { Cri } from "./cri.ts";
+import type { Cri } from "./cri.ts";
 import { busyboxImage } from "./image.ts";
+import { MAIN_NETWORK, RuntimeDaemon } from "./runtime_daemon.ts";
 
 /** The releases that are tested, and the Debian suites that have them. */
 export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
@@ -62,13 +63,22 @@ export class Containerd {
   readonly #options: ContainerdOptions;
   readonly #binaries: Binaries;
   readonly #cgroup: string;
-  #process: Deno.ChildProcess | undefined;
-  #cri: Cri | undefined;
+  readonly #daemon: RuntimeDaemon;
 
   private constructor(options: ContainerdOptions, found: Binaries) {
+    const { containerd, runc } = found;
     this.#options = options;
     this.#binaries = found;
     this.#cgroup = options.cgroup ?? `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
+    this.#daemon = new RuntimeDaemon({
+      program: join(containerd, "containerd"),
+      args: ["--config", join(options.folder, "config.toml")],
+      // The shim is found by it.
+      env: { PATH: `${containerd}:${dirname(runc)}:${Deno.env.get("PATH")}` },
+      ...this.paths,
+      cgroup: this.#cgroup,
+      image: IMAGE,
+    });
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
@@ -105,49 +115,17 @@ export class Containerd {
   }
 
   get cri(): Cri {
-    if (!this.#cri) throw new Error("containerd is not running");
-    return this.#cri;
+    return this.#daemon.cri;
   }
 
   /** Starts it, again where it was killed. */
-  async restart(): Promise<void> {
-    const { containerd, runc } = this.#binaries;
-    const log = await Deno.open(this.paths.log, { create: true, append: true });
-    this.#process = new Deno.Command(join(containerd, "containerd"), {
-      args: ["--config", join(this.#options.folder, "config.toml")],
-      // The shim is found by it.
-      env: {
-        PATH: `${containerd}:${runc.slice(0, runc.lastIndexOf("/"))}:${Deno.env.get("PATH")}`,
-      },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    void this.#process.stderr.pipeTo(log.writable).catch(() => {});
-    for (let tries = 0;; tries++) {
-      const cri = new Cri(this.paths.socket, { cgroupParent: this.cgroup, image: IMAGE });
-      try {
-        await cri.version();
-        this.#cri = cri;
-        return;
-      } catch (error) {
-        cri.close();
-        if (tries > 200) {
-          throw new Error(`containerd does not start: ${error}\n${await this.log()}`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+  restart(): Promise<void> {
+    return this.#daemon.restart();
   }
 
   /** Ends the daemon; pods go on. */
-  async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
-    this.#cri?.close();
-    this.#cri = undefined;
-    const process = this.#process;
-    this.#process = undefined;
-    process?.kill(signal);
-    await process?.status;
+  kill(signal?: "SIGKILL" | "SIGTERM"): Promise<void> {
+    return this.#daemon.kill(signal);
   }
 
   /** Ends it and all that it started. */
@@ -161,11 +139,11 @@ export class Containerd {
         Deno.kill(Number(name), "SIGKILL");
       }
     }
-    await this.#removeCgroups();
+    await this.#daemon.removeCgroups();
   }
 
-  async log(): Promise<string> {
-    return (await Deno.readTextFile(this.paths.log)).split("\n").slice(-40).join("\n");
+  log(): Promise<string> {
+    return this.#daemon.log();
   }
 
   async #configure(): Promise<void> {
@@ -197,52 +175,7 @@ export class Containerd {
       if (!success) throw new Error(`ctr images import: ${new TextDecoder().decode(stderr)}`);
     }
   }
-
-  async #removeCgroups(): Promise<void> {
-    for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
-      await removeCgroup(join("/sys/fs/cgroup", name, this.#cgroup));
-    }
-    await removeCgroup(join("/sys/fs/cgroup", this.#cgroup));
-  }
 }
-
-/** Ends the processes of a cgroup, which a failed test can leave, and removes it from below. */
-export async function removeCgroup(path: string): Promise<void> {
-  const procs = await Deno.readTextFile(join(path, "cgroup.procs")).catch(() => "");
-  for (const pid of procs.split("\n").filter((line) => line !== "")) {
-    try {
-      Deno.kill(Number(pid), "SIGKILL");
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-  const below = await Array.fromAsync(Deno.readDir(path)).catch(() => []);
-  for (const { name, isDirectory } of below) {
-    if (isDirectory) await removeCgroup(join(path, name));
-  }
-  // A process that was killed leaves its cgroup a moment later.
-  for (let tries = 0; tries < 50; tries++) {
-    try {
-      await Deno.remove(path);
-      return;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-  }
-}
-
-/** The cluster's own network. */
-export const MAIN_NETWORK = {
-  cniVersion: "1.0.0",
-  name: "main",
-  plugins: [{
-    type: "bridge",
-    bridge: "main0",
-    isGateway: true,
-    ipam: { type: "host-local", ranges: [[{ subnet: "10.77.0.0/16" }]] },
-  }],
-};
 
 interface ConfigValues {
   readonly folder: string;

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
-import { MAIN_NETWORK, removeCgroup } from "./containerd.ts";
-import { Cri } from "./cri.ts";
-import { go } from "./go.ts";
+import type { Cri } from "./cri.ts";
+import { buildOnce, go } from "./go.ts";
 import { busyboxParts } from "./image.ts";
 import { ImageRegistry } from "./image_registry.ts";
+import { MAIN_NETWORK, RuntimeDaemon } from "./runtime_daemon.ts";
 
 const SOURCE = new URL("../integration/crio", import.meta.url).pathname;
 const IMAGE = "library/busybox";
@@ -36,8 +36,19 @@ export type CrioPrograms = Programs | { readonly missing: string };
 export async function fetchCrio(
   { progress }: { readonly progress?: (line: string) => void } = {},
 ): Promise<CrioPrograms> {
-  const crio = await buildCrio(progress);
-  if (typeof crio !== "string") return crio;
+  const hash = createHash("sha256").update(TAGS.join(" "));
+  hash.update(await Deno.readFile(join(SOURCE, "go.mod")));
+  const crio = await buildOnce(`crio_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`, {
+    what: "CRI-O",
+    build: (program, work) =>
+      go([
+        ...["build", "-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
+        ...["-gcflags=all=-dwarf=false", "-tags", TAGS.join(" "), "-o", program],
+        "github.com/cri-o/cri-o/cmd/crio",
+      ], { cwd: SOURCE, work }),
+    progress,
+  });
+  if ("missing" in crio) return crio;
   const cache = cacheFolder();
   const [conmon, runc, busybox, [cniPath]] = await Promise.all([
     fetchDebianPackage("conmon", { cache, progress }),
@@ -46,7 +57,7 @@ export async function fetchCrio(
     fetchCniPlugins({ progress }),
   ]);
   return {
-    crio,
+    crio: crio.path,
     conmon: join(conmon, "usr/bin/conmon"),
     runc: join(runc, "usr/sbin/runc"),
     busybox: join(busybox, "bin/busybox"),
@@ -54,47 +65,25 @@ export async function fetchCrio(
   };
 }
 
-async function buildCrio(
-  progress?: (line: string) => void,
-): Promise<string | { readonly missing: string }> {
-  const folder = join(cacheFolder(), "go");
-  const hash = createHash("sha256").update(TAGS.join(" "));
-  hash.update(await Deno.readFile(join(SOURCE, "go.mod")));
-  const name = `crio_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`;
-  const path = join(folder, name);
-  if (await Deno.stat(path).then(() => true, () => false)) return path;
-  await Deno.mkdir(folder, { recursive: true });
-  const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
-  progress?.(`building CRI-O; once, into ${folder}; this takes some minutes`);
-  try {
-    const program = join(work, name);
-    const problem = await go([
-      ...["build", "-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
-      ...["-gcflags=all=-dwarf=false", "-tags", TAGS.join(" "), "-o", program],
-      "github.com/cri-o/cri-o/cmd/crio",
-    ], { cwd: SOURCE, work });
-    if (problem !== undefined) return { missing: `CRI-O cannot be built: ${problem}` };
-    // Whole or not at all, should another process build it too.
-    await Deno.rename(program, path);
-    return path;
-  } finally {
-    await Deno.remove(work, { recursive: true });
-  }
-}
-
 /** A real CRI-O with NRI and CDI on, in a private node. */
 export class Crio {
   readonly #folder: string;
   readonly #programs: Programs;
-  readonly #cgroup = `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
   readonly #registry: ImageRegistry;
-  #process: Deno.ChildProcess | undefined;
-  #cri: Cri | undefined;
+  readonly #daemon: RuntimeDaemon;
 
   private constructor(folder: string, programs: Programs) {
     this.#folder = folder;
     this.#programs = programs;
     this.#registry = ImageRegistry.start();
+    this.#daemon = new RuntimeDaemon({
+      program: programs.crio,
+      args: ["--config", join(folder, "crio.conf"), "--config-dir", ""],
+      env: { CONTAINERS_REGISTRIES_CONF: join(folder, "registries.conf") },
+      ...this.paths,
+      cgroup: `network-dra-test-${crypto.randomUUID().slice(0, 8)}`,
+      image: this.#nameOf(IMAGE),
+    });
   }
 
   /** @param folder everything of it lives there */
@@ -127,58 +116,24 @@ export class Crio {
   }
 
   get cri(): Cri {
-    if (!this.#cri) throw new Error("CRI-O is not running");
-    return this.#cri;
+    return this.#daemon.cri;
   }
 
   /** Starts it, again where it was killed. */
-  async restart(): Promise<void> {
-    const log = await Deno.open(this.paths.log, { create: true, append: true });
-    this.#process = new Deno.Command(this.#programs.crio, {
-      args: ["--config", join(this.#folder, "crio.conf"), "--config-dir", ""],
-      env: { CONTAINERS_REGISTRIES_CONF: join(this.#folder, "registries.conf") },
-      stdin: "null",
-      stdout: "null",
-      stderr: "piped",
-    }).spawn();
-    void this.#process.stderr.pipeTo(log.writable).catch(() => {});
-    for (let tries = 0;; tries++) {
-      const image = this.#nameOf(IMAGE);
-      const cri = new Cri(this.paths.socket, { cgroupParent: `/${this.#cgroup}`, image });
-      try {
-        await cri.version();
-        this.#cri = cri;
-        return;
-      } catch (error) {
-        cri.close();
-        if (tries > 200) throw new Error(`CRI-O does not start: ${error}\n${await this.log()}`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
+  restart(): Promise<void> {
+    return this.#daemon.restart();
   }
 
   /** Ends the daemon; pods go on. */
-  async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
-    this.#cri?.close();
-    this.#cri = undefined;
-    const process = this.#process;
-    this.#process = undefined;
-    process?.kill(signal);
-    await process?.status;
+  kill(): Promise<void> {
+    return this.#daemon.kill();
   }
 
   /** Ends it and all that it started. */
   async stop(): Promise<void> {
-    await this.kill("SIGTERM");
+    await this.#daemon.kill("SIGTERM");
     await this.#registry.stop();
-    for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
-      await removeCgroup(join("/sys/fs/cgroup", name, this.#cgroup));
-    }
-    await removeCgroup(join("/sys/fs/cgroup", this.#cgroup));
-  }
-
-  async log(): Promise<string> {
-    return (await Deno.readTextFile(this.paths.log)).split("\n").slice(-40).join("\n");
+    await this.#daemon.removeCgroups();
   }
 
   #nameOf(image: string): string {

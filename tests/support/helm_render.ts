@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { cacheFolder } from "../../mod/simulator/debian_package.ts";
-import { go } from "./go.ts";
+import { buildOnce, go } from "./go.ts";
 
 const SOURCE = new URL("../integration/helm_render", import.meta.url).pathname;
 const CHART = new URL("../../deploy/helm/network-dra", import.meta.url).pathname;
@@ -16,28 +15,18 @@ export type HelmRender = { readonly path: string } | { readonly missing: string 
 export async function fetchHelmRender(
   { progress }: { readonly progress?: (line: string) => void } = {},
 ): Promise<HelmRender> {
-  const folder = join(cacheFolder(), "go");
   const hash = createHash("sha256");
   for (const file of ["main.go", "go.mod"]) hash.update(await Deno.readFile(join(SOURCE, file)));
   const name = `helm-render_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`;
-  const path = join(folder, name);
-  if (await Deno.stat(path).then(() => true, () => false)) return { path };
-  await Deno.mkdir(folder, { recursive: true });
-  const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
-  progress?.(`building what renders Helm charts; once, into ${folder}`);
-  try {
-    const program = join(work, name);
-    const problem = await go([
-      ...["build", "-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
-      ...["-o", program, "."],
-    ], { cwd: SOURCE, work });
-    if (problem !== undefined) return { missing: `charts cannot be rendered: ${problem}` };
-    // Whole or not at all, should another process build it too.
-    await Deno.rename(program, path);
-    return { path };
-  } finally {
-    await Deno.remove(work, { recursive: true });
-  }
+  return await buildOnce(name, {
+    what: "what renders Helm charts",
+    build: (program, work) =>
+      go([
+        ...["build", "-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
+        ...["-o", program, "."],
+      ], { cwd: SOURCE, work }),
+    progress,
+  });
 }
 
 /** The chart's manifests with these values. @throws Error with what helm says of them */

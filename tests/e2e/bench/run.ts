@@ -8,7 +8,7 @@ import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { furnishPrivateNode, inPrivateNode } from "../../../mod/simulator/private_node.ts";
 import { percentile } from "../../bench/statistics.ts";
-import { removeCgroup } from "../../support/containerd.ts";
+import { removeCgroup } from "../../support/runtime_daemon.ts";
 import { Cluster } from "../cluster.ts";
 import { endWithRunner, runInside } from "../inside.ts";
 import { KUBERNETES } from "../kubernetes_programs.ts";
