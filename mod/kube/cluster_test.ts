@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { withApi } from "../../tests/support/api_connection.ts";
 import { join } from "node:path";
 import type { DeviceStatus } from "../agent/ports.ts";
@@ -393,6 +395,46 @@ Deno.test("KubeConnection trusts the cluster's authority, sends its credentials,
     );
   } finally {
     await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("KubeConnection sends long bodies by HTTP/1.1, over which they wait for no acknowledgement", async () => {
+  const folder = await Deno.makeTempDir();
+  const { ca, cert, key } = await certificates(folder);
+  const seen: string[] = [];
+  const server = createSecureServer({
+    allowHTTP1: true,
+    cert: await Deno.readTextFile(cert),
+    key: await Deno.readTextFile(key),
+  }, (request, response) => {
+    seen.push(request.httpVersion);
+    request.resume().on("end", () => response.end("{}"));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const kubeconfig = join(folder, "kubeconfig");
+  const cluster = { server: `https://127.0.0.1:${port}`, "certificate-authority": ca };
+  await Deno.writeTextFile(
+    kubeconfig,
+    JSON.stringify({
+      clusters: [{ name: "c", cluster }],
+      users: [{ name: "u", user: {} }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+      "current-context": "x",
+    }),
+  );
+  const connection = new KubeConnection({ kubeconfig });
+  try {
+    await connection.request({ method: "GET", path: "/x", signal: never });
+    for (const length of [10, 900, 1_100, 100_000]) {
+      const body = "x".repeat(length);
+      await connection.request({ method: "PATCH", path: "/x", body, signal: never });
+    }
+    assert.deepEqual(seen, ["2.0", "2.0", "2.0", "1.1", "1.1"]);
+  } finally {
+    connection.close();
+    await new Promise((resolve) => server.close(resolve));
     await Deno.remove(folder, { recursive: true });
   }
 });
