@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { createSecureServer } from "node:http2";
-import type { AddressInfo } from "node:net";
 import { withApi } from "../../tests/support/api_connection.ts";
 import { join } from "node:path";
 import type { DeviceStatus } from "../agent/ports.ts";
@@ -412,7 +411,7 @@ Deno.test("KubeConnection sends long bodies by HTTP/1.1, over which they wait fo
     request.resume().on("end", () => response.end("{}"));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  const { port } = server.address() as { port: number };
   const kubeconfig = join(folder, "kubeconfig");
   const cluster = { server: `https://127.0.0.1:${port}`, "certificate-authority": ca };
   await Deno.writeTextFile(
