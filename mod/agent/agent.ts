@@ -7,6 +7,7 @@ import { CdiMarks, type Mark } from "./cdi_marks.ts";
 import { Checkup, type CheckupOptions } from "./checkup.ts";
 import { ClaimStatuses } from "./claim_statuses.ts";
 import { type DeviceHealth, deviceHealth } from "./device_health.ts";
+import { claimMetadata } from "./device_metadata.ts";
 import { deviceStatuses } from "./device_status.ts";
 import { attachmentKey, claimsOf, isReady, isUntried, stateOf } from "./entry.ts";
 import { Garbage } from "./garbage.ts";
@@ -17,6 +18,7 @@ import type {
   AttachmentRecord,
   AttachmentState,
   CdiFiles,
+  ClaimMetadata,
   ClaimRecord,
   Clock,
   Cluster,
@@ -449,7 +451,7 @@ export class Agent {
     // Until the agent is back, no container may be created whose network is not there.
     for (const entry of networks.flatMap(({ entries }) => entries)) {
       if (isReady(entry)) continue;
-      void this.#marks.set(entry.claim, this.#markOf(entry.claim.uid, { away: true }));
+      void this.#mark(entry.claim, { away: true });
     }
     await this.#marks.close();
   }
@@ -460,8 +462,15 @@ export class Agent {
   }
 
   /** To be called when something changed of which containers that name the claim may be in need. */
-  #mark(claim: ClaimRef): Promise<void> {
-    return this.#marks.set(claim, this.#markOf(claim.uid));
+  #mark(claim: ClaimRef, { away = this.#away } = {}): Promise<void> {
+    return this.#marks.set(this.#metadata(claim), this.#markOf(claim.uid, away));
+  }
+
+  #metadata(claim: ClaimRef): ClaimMetadata {
+    const record = this.#claims.get(claim.uid);
+    if (!record) return { claim, devices: [] };
+    const entries = this.#sandboxes.entriesOf(claim.uid);
+    return claimMetadata(record, { entries, devices: this.#ports.devices });
   }
 
   /**
@@ -469,7 +478,7 @@ export class Agent {
    * runtime knows claims here, and no sandboxes. What is lost or written anew afterwards keeps none
    * waiting.
    */
-  #markOf(claimUid: string, { away = this.#away } = {}): Mark {
+  #markOf(claimUid: string, away: boolean): Mark {
     const living = this.#sandboxes.withClaim(claimUid).filter(({ stopped }) => !stopped);
     const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
       .filter(({ length }) => length > 0);

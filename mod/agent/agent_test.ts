@@ -545,6 +545,57 @@ Deno.test("containers of a shared claim start as long as one of its pods has its
   await agent.close();
 });
 
+Deno.test("containers read what their claim got, of a claim that pods share only what is theirs too", async () => {
+  const { agent, prepare, store, gate, cdi, devices } = setUp();
+  const mtu = { int: 1500 };
+  devices.attributes.set("device-x", { mtu });
+  const options = { fromTemplate: false, requests: { x: "", y: "" } };
+  const claim = aClaim("a", options);
+  const annotations = { "resource.kubernetes.io/pod-claim-name": "nets" };
+  await prepare({ ...claim, metadata: { ...claim.metadata, ...{ annotations } } });
+  const read = () => {
+    const { devices, ...rest } = cdi.metadata.get("uid-a")!;
+    return [
+      rest,
+      ...devices.map(({ device, attributes, networkData }) => [
+        device,
+        attributes,
+        networkData,
+      ]),
+    ];
+  };
+  agent.attach(aSandbox("s1", "p"));
+  await gate(aSandbox("s1", "p"));
+  const about = { claim: ref("a"), podClaimName: "nets" };
+  const alone = [
+    about,
+    ["device-x", { mtu }, { interfaceName: "net1", ips: ["10.0.0.2/24"] }],
+    ["device-y", {}, { interfaceName: "net2", ips: ["10.0.0.2/24"] }],
+  ];
+  assert.deepEqual(read(), alone);
+  store(aClaim("a", { ...options, pods: ["p", "q"] }));
+  agent.attach(aSandbox("s2", "q"));
+  await gate(aSandbox("s2", "q"));
+  assert.deepEqual(read(), [
+    about,
+    ["device-x", { mtu }, { interfaceName: "net1" }],
+    ["device-y", {}, { interfaceName: "net2" }],
+  ]);
+  agent.detach("s2");
+  await settle();
+  assert.deepEqual(read(), alone);
+});
+
+Deno.test("the name of a claim in its pod is kept on record where it is one", async () => {
+  for (const [name, kept] of [["nets", "nets"], ["../etc", undefined], ["", undefined]] as const) {
+    const { prepare, journal } = setUp();
+    const claim = aClaim("a");
+    const annotations = { "resource.kubernetes.io/pod-claim-name": name };
+    await prepare({ ...claim, metadata: { ...claim.metadata, ...{ annotations } } });
+    assert.equal(journal.claims.get("uid-a")?.podClaimName, kept, name);
+  }
+});
+
 Deno.test("unprepare() waits for DEL, and says what it waits for before the kubelet gives up", async () => {
   const { agent, prepare, gate, cni, clock, journal } = setUp();
   await prepare(aClaim("a"));

@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ClaimRef } from "../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { Changes } from "./changes.ts";
-import type { CdiFiles, Clock, Log } from "./ports.ts";
+import type { CdiFiles, ClaimMetadata, Clock, Log } from "./ports.ts";
 import { describeClaim, messageOf } from "./words.ts";
 
 const RETRY: Backoff = { first: 100, most: 10_000 };
@@ -16,7 +17,7 @@ const RETRY: Backoff = { first: 100, most: 10_000 };
 export type Mark = "none" | "wait" | "pass" | "drain";
 
 interface Wish {
-  readonly claim: ClaimRef;
+  readonly metadata: ClaimMetadata;
   readonly mark: Mark;
   done: Promise<void>;
   /** Whether the files say so. */
@@ -37,12 +38,17 @@ export class CdiMarks {
   }
 
   /** Returns a promise of the files being so, or of a later wish; nobody needs to wait for it. */
-  set(claim: ClaimRef, mark: Mark): Promise<void> {
-    const before = this.#wishes.get(claim.uid);
-    if (before?.mark === mark) return before.done;
-    const wish: Wish = { claim, mark, done: Promise.resolve(), reached: false };
+  set(metadata: ClaimMetadata, mark: Mark): Promise<void> {
+    const { uid } = metadata.claim;
+    const before = this.#wishes.get(uid);
+    if (
+      before?.mark === mark && (mark !== "pass" || isDeepStrictEqual(before.metadata, metadata))
+    ) {
+      return before.done;
+    }
+    const wish: Wish = { metadata, mark, done: Promise.resolve(), reached: false };
     wish.done = (before?.done ?? Promise.resolve()).then(() => this.#bring(wish, before));
-    this.#wishes.set(claim.uid, wish);
+    this.#wishes.set(uid, wish);
     this.#changes.notify();
     return wish.done;
   }
@@ -86,7 +92,7 @@ export class CdiMarks {
 
   async #bring(wish: Wish, before: Wish | undefined): Promise<void> {
     const { clock, log } = this.#ports;
-    const { claim, mark } = wish;
+    const { metadata: { claim }, mark } = wish;
     for (let failures = 1;; failures++) {
       // A later wish has replaced this one.
       if (this.#wishes.get(claim.uid) !== wish) return;
@@ -114,21 +120,24 @@ export class CdiMarks {
   }
 
   /** In such an order that a death of the agent in between leaves containers waiting. */
-  async #apply({ claim, mark }: Wish, before: Wish | undefined): Promise<void> {
+  async #apply({ metadata, mark }: Wish, before: Wish | undefined): Promise<void> {
     const { files } = this.#ports;
+    const { uid } = metadata.claim;
     switch (mark) {
       case "none":
-        await files.refuseCreate(claim.uid);
-        return await files.refuseStart(claim.uid);
+        await files.refuseCreate(uid);
+        return await files.refuseStart(uid);
       case "wait":
-        await files.refuseStart(claim.uid);
-        return files.allowCreate(claim);
+        await files.refuseStart(uid);
+        return files.allowCreate(metadata);
       case "pass":
         // Containers wait for this one: what the runtime has read is not written again.
-        if (before?.mark !== "wait" || !before.reached) files.allowCreate(claim);
-        return files.allowStart(claim.uid);
+        if (!before?.reached || !["wait", "pass"].includes(before.mark)) {
+          files.allowCreate(metadata);
+        }
+        return files.allowStart(metadata);
       case "drain":
-        return await files.refuseCreate(claim.uid);
+        return await files.refuseCreate(uid);
     }
   }
 }

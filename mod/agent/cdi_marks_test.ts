@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { FakeCdi, FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
 import { CdiMarks, type Mark } from "./cdi_marks.ts";
+import type { ClaimMetadata } from "./ports.ts";
 
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
+const device = { request: "lan", pool: "node-1", device: "cni", attributes: {} };
+const metadata: ClaimMetadata = { claim, devices: [device] };
 
 function setUp() {
   const files = new FakeCdi();
@@ -25,13 +28,13 @@ function fill(files: FakeCdi, name: string): { full: boolean } {
 Deno.test("CdiMarks.set() brings the files to the last wish", async () => {
   const { files, marks } = setUp();
   for (const mark of ["wait", "none", "pass", "wait", "none", "pass"] as const) {
-    void marks.set(claim, mark);
+    void marks.set(metadata, mark);
   }
   await settle();
   assert.deepEqual(files.shown, ["uid-a+"]);
-  await marks.set(claim, "wait");
+  await marks.set(metadata, "wait");
   assert.deepEqual(files.shown, ["uid-a"]);
-  await marks.set(claim, "none");
+  await marks.set(metadata, "none");
   assert.deepEqual(files.shown, []);
 });
 
@@ -47,26 +50,40 @@ Deno.test("CdiMarks.set() changes the files so that a crash in between leaves co
   for (const [wishes, expected] of cases) {
     await t.step(wishes.join(", then "), async () => {
       const { changes, marks } = setUp();
-      for (const mark of wishes) await marks.set(claim, mark);
+      for (const mark of wishes) await marks.set(metadata, mark);
       assert.deepEqual(changes, expected);
     });
   }
 });
 
+Deno.test("CdiMarks.set() lets containers read what changed, and writes nothing else anew", async () => {
+  const { files, changes, marks } = setUp();
+  await marks.set(metadata, "wait");
+  const networkData = { interfaceName: "net1", ips: ["10.0.0.2/24"] };
+  const attached = { ...metadata, devices: [{ ...device, networkData }] };
+  await marks.set(attached, "pass");
+  await marks.set(structuredClone(attached), "pass");
+  const moved = { ...networkData, ips: ["10.0.0.3/24"] };
+  const repaired = { ...metadata, devices: [{ ...device, networkData: moved }] };
+  await marks.set(repaired, "pass");
+  assert.deepEqual(changes, ["refuseStart", "allowCreate", "allowStart", "allowStart"]);
+  assert.deepEqual(files.metadata.get(claim.uid), repaired);
+});
+
 Deno.test("CdiMarks.set() to drain leaves containers that were created as they are", async () => {
   const { files, marks } = setUp();
-  await marks.set(claim, "pass");
-  await marks.set(claim, "drain");
+  await marks.set(metadata, "pass");
+  await marks.set(metadata, "drain");
   assert.deepEqual(files.shown, ["(uid-a)+"]);
-  await marks.set(claim, "wait");
-  await marks.set(claim, "drain");
+  await marks.set(metadata, "wait");
+  await marks.set(metadata, "drain");
   assert.deepEqual(files.shown, []);
 });
 
 Deno.test("CdiMarks.set() tries again until the file is written", async () => {
   const { files, clock, log, marks } = setUp();
   const disk = fill(files, "allowCreate");
-  void marks.set(claim, "wait");
+  void marks.set(metadata, "wait");
   await clock.advance(5000);
   disk.full = false;
   await clock.advance(10_000);
@@ -77,10 +94,10 @@ Deno.test("CdiMarks.set() tries again until the file is written", async () => {
 Deno.test("CdiMarks.passes() waits for the file", async () => {
   const { files, clock, marks } = setUp();
   const disk = fill(files, "allowStart");
-  void marks.set(claim, "wait");
+  void marks.set(metadata, "wait");
   let passed = false;
   const passes = marks.passes(claim, new AbortController().signal).then(() => passed = true);
-  void marks.set(claim, "pass");
+  void marks.set(metadata, "pass");
   await clock.advance(1000);
   assert.equal(passed, false);
   disk.full = false;
@@ -93,7 +110,7 @@ Deno.test("CdiMarks.passes() says which file could not be written when its time 
   const { files, clock, marks } = setUp();
   fill(files, "allowStart");
   const over = new AbortController();
-  void marks.set(claim, "pass");
+  void marks.set(metadata, "pass");
   await clock.advance(1000);
   const passes = marks.passes(claim, over.signal);
   over.abort();
@@ -107,7 +124,7 @@ Deno.test("CdiMarks.removeOthers() keeps the files in use", async () => {
   const { files, marks } = setUp();
   for (const uid of ["uid-a", "uid-stale"]) files.specs.add(uid);
   for (const uid of ["uid-a", "uid-half"]) files.attached.add(uid);
-  void marks.set({ ...claim, uid: "uid-new" }, "pass");
+  void marks.set({ ...metadata, claim: { ...claim, uid: "uid-new" } }, "pass");
   await marks.removeOthers(new Set(["uid-a"]));
   await settle();
   assert.deepEqual(files.shown, ["uid-a+", "uid-new+"]);
@@ -116,7 +133,7 @@ Deno.test("CdiMarks.removeOthers() keeps the files in use", async () => {
 Deno.test("CdiMarks.close() ends the tries", async () => {
   const { files, clock, marks } = setUp();
   fill(files, "allowCreate");
-  void marks.set(claim, "wait");
+  void marks.set(metadata, "wait");
   await clock.advance(1000);
   await marks.close();
 });

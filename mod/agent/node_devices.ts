@@ -60,6 +60,10 @@ export class NodeDevices implements Devices {
     return name !== CNI_DEVICE && this.#present !== undefined && !this.#present.has(name);
   }
 
+  attributesOf(device: string): NodeDevice["attributes"] {
+    return this.#seen.get(originalDevice(device))?.attributes ?? {};
+  }
+
   /**
    * Follows and publishes until the signal is aborted; what is published then stays.
    *

@@ -164,6 +164,8 @@ export interface ClaimRecord {
   readonly pods: readonly { readonly name: string; readonly uid: string }[];
   /** Whether further pods can come to use the claim (it does not belong to one pod). */
   readonly shareable: boolean;
+  /** What its pod calls it, where it was made from a template; absent in records of an agent that kept none. */
+  readonly podClaimName?: string;
   readonly attachments: readonly Attachment[];
 }
 
@@ -233,15 +235,35 @@ export interface CdiFiles {
    * From now on containers that name the claim are created. Done when it returns: the runtime creates
    * them some 30 ms after it told of the sandbox, and shows an error where that is too early.
    */
-  allowCreate(claim: ClaimRef): void;
+  allowCreate(metadata: ClaimMetadata): void;
   refuseCreate(claimUid: string): Promise<void>;
-  /** From now on containers that name the claim start, those among them that were created before. */
-  allowStart(claimUid: string): void;
+  /**
+   * From now on containers that name the claim start, those among them that were created before, and
+   * read its metadata, those among them that run.
+   */
+  allowStart(metadata: ClaimMetadata): void;
   refuseStart(claimUid: string): Promise<void>;
   /** Whether they do, whichever agent allowed it. */
   startAllowed(claimUid: string): Promise<boolean>;
   /** The claims of which there is a file now. */
   list(): Promise<string[]>;
+}
+
+/** What containers that name a claim read of it (KEP-5304). */
+export interface ClaimMetadata {
+  readonly claim: ClaimRef;
+  readonly podClaimName?: string;
+  readonly devices: readonly DeviceMetadata[];
+}
+
+export interface DeviceMetadata {
+  /** As the allocation names it: `request` or `request/subrequest`. */
+  readonly request: string;
+  readonly pool: string;
+  readonly device: string;
+  readonly attributes: Readonly<Record<string, DeviceAttribute>>;
+  /** Absent until it is attached. */
+  readonly networkData?: NetworkData;
 }
 
 /** Counts what the agent does. Every method returns at once: some stand in the way of a pod's start. */
@@ -358,6 +380,8 @@ export interface Devices {
   known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
   /** Whether the node has the device's interface no more; false while that is not known. */
   isGone(device: string): boolean;
+  /** As they were when the device was seen last; none while that is not known. */
+  attributesOf(device: string): Readonly<Record<string, DeviceAttribute>>;
 }
 
 /** The node as the policy sees it. */

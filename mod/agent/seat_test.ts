@@ -115,7 +115,7 @@ Deno.test("a container of a pod without claims passes while another agent leads"
 Deno.test("a container waits until the agent that leads has the pod's networks on record", async () => {
   const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
   await prepared();
-  cdi.allowStart("uid-a");
+  cdi.attached.add("uid-a");
   const container = gate();
   await clock.advance(200);
   await journal.putAttachment(record());
@@ -143,7 +143,7 @@ for (const cdiDevices of [["test/claim=uid-a"], []]) {
     const container = gate({ cdiDevices });
     await clock.advance(200);
     assert.equal(container.open, false);
-    cdi.allowStart("uid-a");
+    cdi.attached.add("uid-a");
     await clock.advance(100);
     assert.equal(container.open, true);
   });
@@ -163,7 +163,7 @@ Deno.test("a container that waits for another agent goes through this one's gate
 Deno.test("a container at the gate of an agent that hands over waits for the next agent's record", async () => {
   const { journal, cdi, clock, prepared, record, attached, seat, agent, asked, gate } = setUp();
   await prepared();
-  cdi.allowStart("uid-a");
+  cdi.attached.add("uid-a");
   asked.answer = new Promise(() => {});
   await seat.take(agent);
   const container = gate();

@@ -1,20 +1,24 @@
 import { join } from "node:path";
-import type { CdiFiles } from "../agent/ports.ts";
-import type { ClaimRef } from "../claim/attachment.ts";
-import { removeDurably, replaceFile } from "../files/durable.ts";
+import type { CdiFiles, ClaimMetadata } from "../agent/ports.ts";
+import { removeDurably, replaceFile, writeInPlace } from "../files/durable.ts";
 import { assertRealFolder } from "../files/own_folder.ts";
+import { byRequest, containerPath, metadataStream } from "./device_metadata.ts";
 
 /** The CDI specification version that has all we use, and that containerd 1.7 reads. */
 const CDI_VERSION = "0.5.0";
 const CLASS = "claim";
 const SPEC = ".json";
 const ATTACHED = ".attached";
+const METADATA = ".metadata";
 
 /**
  * Where the mounts of containers that name a claim are, one a claim. Not under /dev or /run: where a
  * pod mounts the host's, the runtime would make the mount point on the host.
  */
 export const MOUNT_FOLDER = "/etc/network-dra";
+
+/** How containers get our files: to read, and for nothing else. */
+const MOUNT = ["ro", "bind", "nosuid", "nodev", "noexec"];
 
 /**
  * Two files a claim (design decision 11), which hold containers back whether this agent runs or not:
@@ -24,17 +28,28 @@ export const MOUNT_FOLDER = "/etc/network-dra";
  * - `<folder>/<driver>_<claim uid>.attached`, empty, which that device mounts. The runtime starts no
  *   container where what it shall mount is not there.
  *
- * The second lies here because the runtime finds this folder at the same path as the agent, and a
- * reboot clears it. CDI reads only what ends in .json or .yaml.
+ * Beside them a folder `<folder>/<driver>_<claim uid>.metadata` with a file a request, which the device
+ * mounts too: what the claim got (KEP-5304). It is complete before the second file is there.
+ *
+ * All lie here because the runtime finds this folder at the same path as the agent, and a reboot
+ * clears it. CDI reads only files that end in .json or .yaml, and no folders.
  */
 export class CdiSpecFiles implements CdiFiles {
   readonly #folder: string;
   readonly #driver: string;
+  readonly #metadata: boolean;
 
-  /** @param folder where the runtime looks for CDI specs; empty turns CDI off */
-  constructor(folder: string, { driver }: { readonly driver: string }) {
+  /**
+   * @param folder where the runtime looks for CDI specs; empty turns CDI off
+   * @param metadata whether containers can read what their claims got
+   */
+  constructor(
+    folder: string,
+    { driver, metadata = true }: { readonly driver: string; readonly metadata?: boolean },
+  ) {
     this.#folder = folder;
     this.#driver = driver;
+    this.#metadata = metadata;
   }
 
   deviceId(claimUid: string): string | undefined {
@@ -46,7 +61,20 @@ export class CdiSpecFiles implements CdiFiles {
     return deviceId.startsWith(prefix) ? deviceId.slice(prefix.length) : undefined;
   }
 
-  allowCreate({ namespace, name, uid }: ClaimRef): void {
+  allowCreate(metadata: ClaimMetadata): void {
+    const { namespace, name, uid } = metadata.claim;
+    const mounts = [{
+      hostPath: this.#path(uid, ATTACHED),
+      containerPath: `${MOUNT_FOLDER}/${uid}`,
+      options: MOUNT,
+    }];
+    for (const request of this.#requests(metadata).keys()) {
+      mounts.push({
+        hostPath: this.#metadataPath(uid, request),
+        containerPath: containerPath(metadata, { request, driver: this.#driver }),
+        options: MOUNT,
+      });
+    }
     const spec = {
       cdiVersion: CDI_VERSION,
       kind: `${this.#driver}/${CLASS}`,
@@ -55,11 +83,7 @@ export class CdiSpecFiles implements CdiFiles {
         containerEdits: {
           // For who looks at the container: its claim.
           env: [`${variable(uid)}=${namespace}/${name}`],
-          mounts: [{
-            hostPath: this.#path(uid, ATTACHED),
-            containerPath: `${MOUNT_FOLDER}/${uid}`,
-            options: ["ro", "bind", "nosuid", "nodev", "noexec"],
-          }],
+          mounts,
         },
       }],
     };
@@ -74,12 +98,21 @@ export class CdiSpecFiles implements CdiFiles {
     await this.#remove(`${path}.tmp`);
   }
 
-  allowStart(claimUid: string): void {
-    this.#write(this.#path(claimUid, ATTACHED), createEmpty);
+  allowStart(metadata: ClaimMetadata): void {
+    const { uid } = metadata.claim;
+    const driver = this.#driver;
+    for (const [request, devices] of this.#requests(metadata)) {
+      this.#write(this.#metadataPath(uid, request), (path) => {
+        makeFolder(this.#path(uid, METADATA));
+        update(path, (generation) => metadataStream(metadata, { devices, driver, generation }));
+      });
+    }
+    this.#write(this.#path(uid, ATTACHED), createEmpty);
   }
 
   async refuseStart(claimUid: string): Promise<void> {
     await this.#remove(this.#path(claimUid, ATTACHED));
+    if (this.#folder !== "") removeFolder(this.#path(claimUid, METADATA));
   }
 
   async startAllowed(claimUid: string): Promise<boolean> {
@@ -96,8 +129,8 @@ export class CdiSpecFiles implements CdiFiles {
     if (this.#folder === "") return [];
     const uids = new Set<string>();
     try {
-      for await (const { name, isFile } of Deno.readDir(this.#folder)) {
-        const uid = isFile && this.#uidOf(name);
+      for await (const entry of Deno.readDir(this.#folder)) {
+        const uid = this.#uidOf(entry);
         if (uid) uids.add(uid);
       }
     } catch (error) {
@@ -106,11 +139,12 @@ export class CdiSpecFiles implements CdiFiles {
     return [...uids];
   }
 
-  /** Undefined where a file is none of ours, whatever it is called. */
-  #uidOf(name: string): string | undefined {
+  /** Undefined where it is none of ours, whatever it is called. */
+  #uidOf({ name, isFile, isDirectory }: Deno.DirEntry): string | undefined {
     const prefix = `${this.#driver}_`;
     // A write that a crash cut off counts too, so that it is cleared away.
-    const uid = name.match(/^(.*)(\.json(\.tmp)?|\.attached)$/)?.[1];
+    const file = isFile && name.match(/^(.*)(\.json(\.tmp)?|\.attached)$/);
+    const uid = (file || isDirectory && name.match(/^(.*)\.metadata$/) || undefined)?.[1];
     if (!uid?.startsWith(prefix)) return undefined;
     try {
       return decodeURIComponent(uid.slice(prefix.length));
@@ -140,9 +174,17 @@ export class CdiSpecFiles implements CdiFiles {
     if (this.#folder !== "") await removeDurably(path);
   }
 
+  #requests({ devices }: ClaimMetadata): ReturnType<typeof byRequest> {
+    return byRequest(this.#metadata ? devices : []);
+  }
+
   /** No driver name holds "_", so that no driver's files look like another's. */
-  #path(claimUid: string, kind: typeof SPEC | typeof ATTACHED): string {
+  #path(claimUid: string, kind: typeof SPEC | typeof ATTACHED | typeof METADATA): string {
     return join(this.#folder, `${this.#driver}_${encodeURIComponent(claimUid)}${kind}`);
+  }
+
+  #metadataPath(claimUid: string, request: string): string {
+    return join(this.#path(claimUid, METADATA), `${encodeURIComponent(request)}.json`);
   }
 }
 
@@ -159,6 +201,45 @@ function createEmpty(path: string): void {
     if (Deno.lstatSync(path).isFile) return;
     Deno.removeSync(path);
     create();
+  }
+}
+
+/**
+ * Brings a file of metadata up to date. Those who have it mounted see it, hence in place; a part of it
+ * is seen by none, for who reads it for the first time waits for the file that lets containers start.
+ */
+function update(path: string, contentOf: (generation: number) => string): void {
+  const present = read(path);
+  const generation = Number(present.match(/"generation": (\d+)/)?.[1] ?? 0);
+  if (present !== contentOf(generation)) {
+    writeInPlace(path, contentOf(generation + 1), { mode: 0o644 });
+  }
+}
+
+/** Empty where there is no file. */
+function read(path: string): string {
+  try {
+    return Deno.lstatSync(path).isFile ? Deno.readTextFileSync(path) : "";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: 0o755 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    assertRealFolder(path);
+  }
+}
+
+function removeFolder(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

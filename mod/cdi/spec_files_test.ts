@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { join } from "node:path";
+import type { ClaimMetadata } from "../agent/ports.ts";
 import { CdiSpecFiles } from "./spec_files.ts";
 
 const claim = { namespace: "default", name: "a", uid: "0b5b3b0e-0000-4000-8000-000000000001" };
+const lan = { request: "lan", pool: "node-1", device: "cni", attributes: {} };
+const metadata: ClaimMetadata = { claim, devices: [lan] };
 
 async function withFolder(body: (folder: string) => Promise<void>) {
   const folder = await Deno.makeTempDir();
@@ -17,7 +20,7 @@ async function withFolder(body: (folder: string) => Promise<void>) {
 Deno.test("CdiSpecFiles writes one device that the container runtime can resolve", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
-    files.allowCreate(claim);
+    files.allowCreate(metadata);
     const path = join(folder, "cdi", `dra.networking_${claim.uid}.json`);
     assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), {
       cdiVersion: "0.5.0",
@@ -29,6 +32,11 @@ Deno.test("CdiSpecFiles writes one device that the container runtime can resolve
           mounts: [{
             hostPath: join(folder, "cdi", `dra.networking_${claim.uid}.attached`),
             containerPath: `/etc/network-dra/${claim.uid}`,
+            options: ["ro", "bind", "nosuid", "nodev", "noexec"],
+          }, {
+            hostPath: join(folder, "cdi", `dra.networking_${claim.uid}.metadata`, "lan.json"),
+            containerPath: "/var/run/kubernetes.io/dra-device-attributes/resourceclaims/a/lan/" +
+              "dra.networking-metadata.json",
             options: ["ro", "bind", "nosuid", "nodev", "noexec"],
           }],
         },
@@ -44,7 +52,7 @@ Deno.test("CdiSpecFiles has an empty file as long as containers that name the cl
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
     assert.equal(await files.startAllowed(claim.uid), false);
-    files.allowStart(claim.uid);
+    files.allowStart(metadata);
     const path = join(folder, "cdi", `dra.networking_${claim.uid}.attached`);
     const { isFile, size, mode } = await Deno.lstat(path);
     assert.deepEqual([isFile, size, mode! & 0o777], [true, 0, 0o644]);
@@ -61,7 +69,7 @@ Deno.test("CdiSpecFiles says which file it could not write", () =>
       recursive: true,
     });
     assert.throws(
-      () => files.allowStart(claim.uid),
+      () => files.allowStart(metadata),
       /^Error: cannot write \S+\/dra\.networking_0b5b3b0e-\S+\.attached: /,
     );
   }));
@@ -77,12 +85,15 @@ Deno.test("CdiSpecFiles device ids lead back to the claim, and only our own do",
 Deno.test("CdiSpecFiles lists its own files, also half-written ones, and no other driver's", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
-    files.allowCreate(claim);
-    new CdiSpecFiles(folder, { driver: "dra.networking-2" }).allowCreate(claim);
+    files.allowCreate(metadata);
+    new CdiSpecFiles(folder, { driver: "dra.networking-2" }).allowCreate(metadata);
     await Deno.writeTextFile(join(folder, "dra.networking_half.json.tmp"), "{");
     await Deno.writeTextFile(join(folder, "dra.networking_attached.attached"), "");
+    await Deno.mkdir(join(folder, "dra.networking_read.metadata"));
+    await Deno.writeTextFile(join(folder, "dra.networking_read.metadata", "lan.json"), "{}");
     await Deno.writeTextFile(join(folder, "vendor.json"), "{}");
-    const half = ["attached", "half"];
+    await Deno.writeTextFile(join(folder, "dra.networking_file.metadata"), "{}");
+    const half = ["attached", "half", "read"];
     assert.deepEqual((await files.list()).sort(), [claim.uid, ...half]);
     for (const uid of half) {
       await files.refuseCreate(uid);
@@ -91,12 +102,66 @@ Deno.test("CdiSpecFiles lists its own files, also half-written ones, and no othe
     assert.deepEqual(await files.list(), [claim.uid]);
   }));
 
+Deno.test("CdiSpecFiles has a file of metadata a request before containers may start, and none after", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
+    const own = join(folder, "cdi", `dra.networking_${claim.uid}.metadata`);
+    const names = () => [...Deno.readDirSync(own)].map(({ name }) => name).toSorted();
+    const wan = { ...lan, request: "wan/fast" };
+    // Where the second cannot be written, containers go on waiting.
+    await Deno.mkdir(join(own, "wan.json", "full"), { recursive: true });
+    assert.throws(
+      () => files.allowStart({ claim, devices: [lan, wan] }),
+      /^Error: cannot write \S+\.metadata\/wan\.json: /,
+    );
+    assert.equal(await files.startAllowed(claim.uid), false);
+    await Deno.remove(join(own, "wan.json"), { recursive: true });
+    files.allowStart({ claim, devices: [lan, wan] });
+    assert.deepEqual(names(), ["lan.json", "wan.json"]);
+    assert.equal((await Deno.stat(join(own, "lan.json"))).mode! & 0o777, 0o644);
+    await files.refuseStart(claim.uid);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
+  }));
+
+Deno.test("CdiSpecFiles rewrites metadata in place, where it changed", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+    const path = join(folder, `dra.networking_${claim.uid}.metadata`, "lan.json");
+    const withIp = (ip: string) => ({
+      claim,
+      devices: [{ ...lan, networkData: { interfaceName: "net1", ips: [ip] } }],
+    });
+    const shown = async () => (await Deno.readTextFile(path)).match(/"generation": \d+|"10.*"/g);
+    files.allowStart(withIp("10.0.0.100/24"));
+    const { ino } = await Deno.stat(path);
+    const [first, again] = ['"generation": 1', '"10.0.0.100/24"'];
+    assert.deepEqual(await shown(), [first, again, first, again]);
+    // Another agent's word is taken over as it is.
+    new CdiSpecFiles(folder, { driver: "dra.networking" }).allowStart(withIp("10.0.0.100/24"));
+    assert.deepEqual(await shown(), [first, again, first, again]);
+    files.allowStart(withIp("10.0.0.2/24"));
+    const [second, other] = ['"generation": 2', '"10.0.0.2/24"'];
+    assert.deepEqual(await shown(), [second, other, second, other]);
+    assert.equal((await Deno.stat(path)).ino, ino, "containers have this one mounted");
+  }));
+
+Deno.test("CdiSpecFiles keeps metadata to itself where it is told so", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(folder, { driver: "dra.networking", metadata: false });
+    files.allowCreate(metadata);
+    files.allowStart(metadata);
+    const path = join(folder, `dra.networking_${claim.uid}.json`);
+    const [{ containerEdits }] = JSON.parse(await Deno.readTextFile(path)).devices;
+    assert.equal(containerEdits.mounts.length, 1);
+    assert.equal([...Deno.readDirSync(folder)].length, 2);
+  }));
+
 Deno.test("CdiSpecFiles with no folder does nothing", async () => {
   const files = new CdiSpecFiles("", { driver: "dra.networking" });
   assert.equal(files.deviceId(claim.uid), undefined);
-  files.allowCreate(claim);
+  files.allowCreate(metadata);
   await files.refuseCreate(claim.uid);
-  files.allowStart(claim.uid);
+  files.allowStart(metadata);
   await files.refuseStart(claim.uid);
   assert.deepEqual(await files.list(), []);
 });
@@ -114,10 +179,31 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
       await Deno.symlink(join(folder, "elsewhere"), join(folder, "cdi"));
       const files = new CdiSpecFiles(join(folder, "cdi"), { driver: "dra.networking" });
       assert.throws(
-        () => files.allowCreate(claim),
+        () => files.allowCreate(metadata),
         /cdi is a symbolic link, which is not followed/,
       );
       assert.deepEqual([...Deno.readDirSync(join(folder, "elsewhere"))], []);
+    }));
+  await t.step("in place of the folder of metadata", () =>
+    withFolder(async (folder) => {
+      await Deno.mkdir(join(folder, "elsewhere"));
+      await Deno.symlink("elsewhere", join(folder, `dra.networking_${claim.uid}.metadata`));
+      const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+      assert.throws(
+        () => files.allowStart(metadata),
+        /metadata is a symbolic link, which is not followed/,
+      );
+      assert.deepEqual([...Deno.readDirSync(join(folder, "elsewhere"))], []);
+    }));
+  await t.step("in place of a file of metadata", () =>
+    withFolder(async (folder) => {
+      const own = join(folder, `dra.networking_${claim.uid}.metadata`);
+      await Deno.mkdir(own);
+      await Deno.writeTextFile(join(folder, "target"), "untouched");
+      await Deno.symlink(join(folder, "target"), join(own, "lan.json"));
+      new CdiSpecFiles(folder, { driver: "dra.networking" }).allowStart(metadata);
+      assert.equal(await Deno.readTextFile(join(folder, "target")), "untouched");
+      assert.ok((await Deno.lstat(join(own, "lan.json"))).isFile);
     }));
   for (const end of ["", ".tmp"]) {
     await t.step(`in place of the file${end}`, () =>
@@ -127,7 +213,7 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
         const path = join(folder, `dra.networking_${claim.uid}.json`);
         await Deno.symlink(target, path + end);
         const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
-        files.allowCreate(claim);
+        files.allowCreate(metadata);
         assert.equal(await Deno.readTextFile(target), "untouched");
         assert.ok((await Deno.lstat(path)).isFile);
       }));
@@ -137,7 +223,7 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
 Deno.test("CdiSpecFiles.list() passes over what it did not write", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
-    files.allowCreate(claim);
+    files.allowCreate(metadata);
     await Deno.writeTextFile(join(folder, "dra.networking_%zz.json"), "");
     await Deno.mkdir(join(folder, "dra.networking_folder.json", "full"), { recursive: true });
     await Deno.symlink("/etc/passwd", join(folder, "dra.networking_link.json"));
@@ -164,8 +250,9 @@ Deno.test("CdiSpecFiles cannot be led out of its folder by a UID", () =>
     const uids = fc.array(part, { maxLength: 12 }).map((parts) => parts.join(""));
     await fc.assert(
       fc.asyncProperty(uids, async (uid) => {
-        files.allowCreate({ ...claim, uid });
-        files.allowStart(uid);
+        const strange = { ...metadata, claim: { ...claim, uid } };
+        files.allowCreate(strange);
+        files.allowStart(strange);
         await files.refuseCreate(uid);
         await files.refuseStart(uid);
       }),

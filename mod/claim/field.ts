@@ -46,6 +46,9 @@ export function text(value: unknown, path: string): string {
 /** The name or the UID of an object: as long as a name may be, and of what names are made of. */
 export const IDENTITY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/;
 
+/** A DNS label, as Kubernetes has them. */
+export const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
 /** The name or the UID of an object, as the API server gives them: it goes into CNI_ARGS and file names. */
 export function identity(value: unknown, path: string): string {
   const given = text(value, path);

@@ -7,6 +7,7 @@ import {
   type Fields,
   identity,
   join,
+  LABEL,
   object,
   optional,
   show,
@@ -21,6 +22,8 @@ export interface ClaimPlan {
   readonly pods: readonly { readonly name: string; readonly uid: string }[];
   /** Whether further pods can come to use it: it was not made for one pod from a template. */
   readonly shareable: boolean;
+  /** What its pod calls it, where it was made from a template. */
+  readonly podClaimName?: string;
   /** In the order of the allocation's results; names that were not given are empty. */
   readonly attachments: readonly Attachment[];
 }
@@ -66,6 +69,7 @@ export function planClaim(claim: unknown, options: PlanOptions): ClaimPlan {
       claim: ref,
       pods: podsOf(claim),
       shareable: !ownedByPod(fields),
+      ...podClaimName(fields),
       attachments: attachments(devices, options),
     };
   } catch (error) {
@@ -104,6 +108,14 @@ function ownedByPod(claim: Fields): boolean {
     const { kind, controller } = object(owner, "metadata.ownerReferences");
     return kind === "Pod" && controller === true;
   });
+}
+
+/** The controller that makes claims from templates notes it; what it could not have written counts for nothing. */
+function podClaimName(claim: Fields): Pick<ClaimPlan, "podClaimName"> {
+  const metadata = object(claim.metadata, "metadata");
+  const annotations = optional(object, metadata.annotations, "metadata.annotations") ?? {};
+  const name = annotations["resource.kubernetes.io/pod-claim-name"];
+  return typeof name === "string" && LABEL.test(name) ? { podClaimName: name } : {};
 }
 
 function attachments(devices: Fields, options: PlanOptions): Attachment[] {

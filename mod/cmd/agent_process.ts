@@ -123,7 +123,7 @@ export async function runAgent(
     cluster: new KubeCluster(connection, { fieldManager: driver }),
     journal: new FileJournal(config.stateDir, { log }),
     namespaces: new HostNamespaces(config.stateDir),
-    cdi: new CdiSpecFiles(config.cdiDir, { driver }),
+    cdi: new CdiSpecFiles(config.cdiDir, { driver, metadata: config.deviceMetadata }),
     devices,
     networks: new NetworkFiles(config.networkDir, { log }),
     node: inventory,

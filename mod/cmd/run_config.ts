@@ -27,6 +27,8 @@ export interface RunConfig {
   readonly stateDir: string;
   /** Empty turns CDI off. */
   readonly cdiDir: string;
+  /** Whether containers that name a claim can read what it got. */
+  readonly deviceMetadata: boolean;
   readonly kubeconfig?: string;
   readonly concurrency: number;
   /** Where health and metrics are served; null turns that off. */
@@ -150,6 +152,14 @@ const SETTINGS: Settings = {
     help: "where the container runtime looks for CDI specs; empty turns CDI off",
     fallback: "/var/run/cdi",
     parse: take.absolutePathOrEmpty,
+  },
+  deviceMetadata: {
+    flag: "device-metadata",
+    env: "NETWORK_DRA_DEVICE_METADATA",
+    takes: "true|false",
+    help: "containers that name a claim find a file with its interfaces and addresses (KEP-5304)",
+    fallback: "true",
+    parse: take.yesOrNo,
   },
   kubeconfig: {
     flag: "kubeconfig",

@@ -56,6 +56,36 @@ export function replaceFile(
   }
 }
 
+/**
+ * Writes a file that others may have mounted or open: they see the new content. One that is not there
+ * is made; a link is replaced by a file.
+ *
+ * @param mode permission bits of a new file, 0600 unless told
+ */
+export function writeInPlace(
+  path: string,
+  content: string,
+  { mode = 0o600 }: { readonly mode?: number } = {},
+): void {
+  const bytes = new TextEncoder().encode(content);
+  const file = isFile(path) ? Deno.openSync(path, { write: true }) : createAnew(path, mode);
+  try {
+    writeAll(file, bytes);
+    file.truncateSync(bytes.length);
+  } finally {
+    file.close();
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
 function writeAll(file: Deno.FsFile, content: string | Uint8Array): void {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   for (let written = 0; written < bytes.length;) {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { AttachmentRecord, ClaimRecord } from "../agent/ports.ts";
-import { IDENTITY } from "../claim/field.ts";
+import { IDENTITY, LABEL } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 
 /** Raised when a record changes so that an earlier agent would misread it. */
@@ -38,6 +38,7 @@ const claimRecord = v.object({
   claim,
   pods: v.array(v.object({ name: identity, uid: identity })),
   shareable: v.boolean(),
+  podClaimName: v.optional(v.pipe(v.string(), v.regex(LABEL))),
   attachments: v.array(attachment),
 });
 const attachmentRecord = v.object({

@@ -225,6 +225,7 @@ export class SimulatedNode {
       metadata: {
         name: `${name}-${entry.name}-${crypto.randomUUID().slice(0, 5)}`,
         namespace,
+        annotations: { "resource.kubernetes.io/pod-claim-name": entry.name },
         ownerReferences: [owner],
       } as Manifest["metadata"],
       spec: (template.spec as Fields | undefined)?.spec,

@@ -1,6 +1,6 @@
+import { LABEL } from "../claim/field.ts";
 import type { StoredDevice, StoredSlice } from "./resource_slices.ts";
 
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const IDENTIFIER = /^([a-z0-9.-]+\/)?[A-Za-z_][A-Za-z0-9_]{0,31}$/;
 
 /** What of the API server's validation of ResourceSlices a driver can run into. */

@@ -149,11 +149,46 @@ export class Space {
     });
     const keys = ({ driver, pool, device, shareID }: Json) => [driver, pool, device, shareID];
     const results: Json[] = found.status.allocation.devices.results;
-    assert.ok(
-      results.some((result) => JSON.stringify(keys(result)) === JSON.stringify(keys(entry))),
-      JSON.stringify(found.status, null, 2),
+    const result = results.find((each) =>
+      JSON.stringify(keys(each)) === JSON.stringify(keys(entry))
     );
+    assert.ok(result, JSON.stringify(found.status, null, 2));
+    // Only containers that name their claims read of them, and only what is the same for all its pods.
+    const named = pod.spec.containers[0].resources?.claims?.length > 0;
+    if (named && found.status.reservedFor.length === 1) {
+      await this.#assertMetadata(pod, { claim: found, request: result.request, entry });
+    }
     return { address, entry, claim: found };
+  }
+
+  /** The container reads the same of its claim as the status says (KEP-5304). */
+  async #assertMetadata(
+    pod: Json,
+    { claim, request, entry }: {
+      readonly claim: Json;
+      readonly request: string;
+      readonly entry: Json;
+    },
+  ): Promise<void> {
+    const { name, annotations } = claim.metadata;
+    const inPod = annotations?.["resource.kubernetes.io/pod-claim-name"];
+    const folder = inPod ? `resourceclaimtemplates/${inPod}` : `resourceclaims/${name}`;
+    const file = await this.exec(
+      pod,
+      "cat",
+      `/var/run/kubernetes.io/dra-device-attributes/${folder}/${request.split("/")[0]}/` +
+        `${entry.driver}-metadata.json`,
+    );
+    const [newest] = file.split(/^(?=\{)/m);
+    const { metadata, requests } = JSON.parse(newest!);
+    assert.equal(metadata.uid, claim.metadata.uid);
+    const { devices } = requests.find((each: Json) => each.name === request);
+    assert.deepEqual(
+      devices.find((each: Json) => each.pool === entry.pool && each.name === entry.device)
+        ?.networkData,
+      entry.networkData,
+      file,
+    );
   }
 
   /**

@@ -135,9 +135,9 @@ function sabotage(): void {
     case "lets containers start early": {
       // As if there were no second file: containers start once they can be created.
       const { allowCreate, allowStart } = CdiSpecFiles.prototype;
-      CdiSpecFiles.prototype.allowCreate = function (claim) {
-        allowStart.call(this, claim.uid);
-        allowCreate.call(this, claim);
+      CdiSpecFiles.prototype.allowCreate = function (metadata) {
+        allowStart.call(this, metadata);
+        allowCreate.call(this, metadata);
       };
       break;
     }

@@ -223,7 +223,8 @@ export class Invariants {
       if (users.length === 0) continue;
       const name = `${DRIVER}_${claim.ref.uid}`;
       const [spec, attached] = [`${name}.json`, `${name}.attached`];
-      known.add(spec).add(attached);
+      const metadata = `${name}.metadata`;
+      known.add(spec).add(attached).add(metadata);
       const own = users.filter(({ netns }) => netns);
       if (own.length > 0 && !files.has(spec)) {
         const what = `the CDI file ${spec} of a running sandbox is missing`;
@@ -239,6 +240,11 @@ export class Invariants {
       }
       if (!files.has(attached) && ready.includes(true)) {
         const what = `${attached} of an attached pod is missing`;
+        problems.push({ invariant: "progress", what });
+      }
+      // It is mounted too, and no container would start without it.
+      if (files.has(attached) && !files.has(metadata)) {
+        const what = `there is ${attached}, but no ${metadata}`;
         problems.push({ invariant: "progress", what });
       }
     }

@@ -189,6 +189,9 @@ const CASES: Readonly<Record<string, Case>> = {
     const container = await cri.runContainerAtLast(sandbox, pod, { cdiDevices: cdi(claim) });
     const found = await addressIn(node, container);
     assert.match(await cri.exec(container, "env"), /NETWORK_CLAIM_\w+=default\/one-claim/);
+    const folder = "/var/run/kubernetes.io/dra-device-attributes/resourceclaims/one-claim/a";
+    const metadata = await cri.exec(container, "cat", `${folder}/${driver}-metadata.json`);
+    assert.ok(metadata.includes(`"${found}"`), metadata);
     await node.assertStatus(claim, [`cni-0 True ${found}`]);
     await node.remove(sandbox, claim);
     await node.assertNothingLeft();

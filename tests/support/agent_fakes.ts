@@ -7,11 +7,13 @@ import type {
   AttachResult,
   CdiFiles,
   CheckResult,
+  ClaimMetadata,
   ClaimRecord,
   Clock,
   Cluster,
   Cni,
   CniResult,
+  DeviceAttribute,
   Devices,
   DeviceStatus,
   Events,
@@ -289,6 +291,8 @@ export class FakeCdi implements CdiFiles {
   readonly specs = new Set<string>();
   /** Claims whose containers start. */
   readonly attached = new Set<string>();
+  /** What those read, by claim. */
+  readonly metadata = new Map<string, ClaimMetadata>();
   /** Called before each change; what it throws fails the change. */
   before: (change: string) => void = () => {};
 
@@ -298,23 +302,25 @@ export class FakeCdi implements CdiFiles {
   claimUid(id: string) {
     return id.startsWith("test/claim=") ? id.slice("test/claim=".length) : undefined;
   }
-  allowCreate({ uid }: ClaimRef) {
+  allowCreate({ claim }: ClaimMetadata) {
     this.before("allowCreate");
-    this.specs.add(uid);
+    this.specs.add(claim.uid);
   }
   async refuseCreate(uid: string) {
     await Promise.resolve();
     this.before("refuseCreate");
     this.specs.delete(uid);
   }
-  allowStart(uid: string) {
+  allowStart(metadata: ClaimMetadata) {
     this.before("allowStart");
-    this.attached.add(uid);
+    this.attached.add(metadata.claim.uid);
+    this.metadata.set(metadata.claim.uid, metadata);
   }
   async refuseStart(uid: string) {
     await Promise.resolve();
     this.before("refuseStart");
     this.attached.delete(uid);
+    this.metadata.delete(uid);
   }
   startAllowed(uid: string) {
     return Promise.resolve(this.attached.has(uid));
@@ -334,6 +340,7 @@ export class FakeCdi implements CdiFiles {
 /** Takes every device as one with no interface, but for those that were given one. */
 export class FakeDevices implements Devices {
   readonly interfaces = new Map<string, string>();
+  readonly attributes = new Map<string, Record<string, DeviceAttribute>>();
   readonly gone = new Set<string>();
 
   known() {
@@ -345,6 +352,10 @@ export class FakeDevices implements Devices {
 
   isGone(device: string) {
     return this.gone.has(device);
+  }
+
+  attributesOf(device: string) {
+    return this.attributes.get(device) ?? {};
   }
 }
 

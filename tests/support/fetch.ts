@@ -8,6 +8,7 @@ import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
 import { fetchHelmRender } from "./helm_render.ts";
+import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
 
@@ -31,7 +32,14 @@ export async function fetchParts(): Promise<void> {
     stdout: "null",
   }).output();
   await bundleAgent();
-  for (const fetch of [fetchCnitool, fetchNriOracles, fetchHelmRender, fetchCrio]) {
+  const builds = [
+    fetchCnitool,
+    fetchNriOracles,
+    fetchMetadataReaders,
+    fetchHelmRender,
+    fetchCrio,
+  ];
+  for (const fetch of builds) {
     const found = await fetch({ progress });
     if ("missing" in found) console.log(found.missing);
   }

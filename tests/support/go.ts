@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
 
@@ -45,26 +46,90 @@ export async function go(
  */
 export async function buildOnce(
   name: string,
-  { what, build, progress }: {
-    readonly what: string;
+  { build, ...options }: Said & {
     readonly build: (program: string, work: string) => Promise<string | undefined>;
-    readonly progress?: (line: string) => void;
   },
 ): Promise<{ readonly path: string } | { readonly missing: string }> {
-  const folder = join(cacheFolder(), "go");
-  const path = join(folder, name);
-  if (await Deno.stat(path).then(() => true, () => false)) return { path };
-  await Deno.mkdir(folder, { recursive: true });
-  const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
-  progress?.(`building ${what}; once, into ${folder}`);
-  try {
-    const program = join(work, name);
-    const problem = await build(program, work);
-    if (problem !== undefined) return { missing: `${what} cannot be built: ${problem}` };
-    // Whole or not at all, should another process build it too.
-    await Deno.rename(program, path);
-    return { path };
-  } finally {
-    await Deno.remove(work, { recursive: true });
+  return await buildEach({ path: name }, {
+    ...options,
+    build: (_, { program, work }) => build(program, work),
+  });
+}
+
+/**
+ * The same for one program (`main.go`) built with several releases of a module: the paths by release.
+ *
+ * @param moduleFiles the module file of each release, beside the program
+ * @param name of the files, to which the release is added
+ * @param source the program's folder
+ */
+export async function buildReleases<V extends string>(
+  moduleFiles: Readonly<Record<V, string>>,
+  { name, source, flags = [], ...options }: Said & {
+    readonly name: string;
+    readonly source: string;
+    readonly flags?: readonly string[];
+  },
+): Promise<Readonly<Record<V, string>> | { readonly missing: string }> {
+  const names: Partial<Record<V, string>> = {};
+  for (const [release, moduleFile] of Object.entries<string>(moduleFiles)) {
+    const hash = createHash("sha256");
+    for (const file of ["main.go", moduleFile]) {
+      hash.update(await Deno.readFile(join(source, file)));
+    }
+    const digest = hash.digest("hex").slice(0, 12);
+    names[release as V] = `${name}_${release}_${Deno.build.arch}_${digest}`;
   }
+  return await buildEach(names as Record<V, string>, {
+    ...options,
+    build: (release, { program, work }) =>
+      go([
+        ...["build", "-modfile", moduleFiles[release], "-mod", "readonly", "-modcacherw"],
+        ...["-trimpath", "-ldflags", "-s -w", ...flags, "-o", program, "."],
+      ], { cwd: source, work }),
+  });
+}
+
+interface Said {
+  readonly what: string;
+  readonly progress?: (line: string) => void;
+}
+
+/** Programs that are built in one folder share Go's caches. */
+async function buildEach<K extends string>(
+  names: Readonly<Record<K, string>>,
+  { what, build, progress }: Said & {
+    readonly build: (
+      key: K,
+      options: { readonly program: string; readonly work: string },
+    ) => Promise<string | undefined>;
+  },
+): Promise<Readonly<Record<K, string>> | { readonly missing: string }> {
+  const folder = join(cacheFolder(), "go");
+  const programs = Object.entries<string>(names).map(([key, name]) => ({
+    key: key as K,
+    name,
+    path: join(folder, name),
+  }));
+  const there = await Promise.all(
+    programs.map(({ path }) => Deno.stat(path).then(() => true, () => false)),
+  );
+  const absent = programs.filter((_, i) => !there[i]);
+  if (absent.length > 0) {
+    await Deno.mkdir(folder, { recursive: true });
+    const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
+    progress?.(`building ${what}; once, into ${folder}`);
+    try {
+      for (const { key, name, path } of absent) {
+        const program = join(work, name);
+        const problem = await build(key, { program, work });
+        if (problem !== undefined) return { missing: `${what} cannot be built: ${problem}` };
+        // Whole or not at all, should another process build it too.
+        await Deno.rename(program, path);
+      }
+    } finally {
+      await Deno.remove(work, { recursive: true });
+    }
+  }
+  return Object.fromEntries(programs.map(({ key, path }) => [key, path])) as Record<K, string>;
 }

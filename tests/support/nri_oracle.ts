@@ -1,7 +1,4 @@
-import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { cacheFolder } from "../../mod/simulator/debian_package.ts";
-import { go } from "./go.ts";
+import { buildReleases } from "./go.ts";
 
 /** The releases of NRI that are tested, oldest first, and the module file of each. */
 const MODULE_FILES = {
@@ -27,51 +24,13 @@ export type NriOracles = Readonly<Record<NriVersion, string>> | { readonly missi
 export async function fetchNriOracles(
   { progress }: { readonly progress?: (line: string) => void } = {},
 ): Promise<NriOracles> {
-  const folder = join(cacheFolder(), "go");
-  const programs = await programsIn(folder);
-  const absent = await notThere(programs);
-  if (absent.length === 0) return programs;
-  await Deno.mkdir(folder, { recursive: true });
-  const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
-  progress?.(`building ${absent.length} runtime sides of NRI; once, into ${folder}`);
-  try {
-    for (const version of absent) {
-      const program = join(work, version);
-      const problem = await go([
-        ...["build", "-modfile", MODULE_FILES[version], "-mod", "readonly", "-modcacherw"],
-        ...["-trimpath", "-ldflags", "-s -w", "-tags", "nri_no_wasm", "-o", program, "."],
-      ], { cwd: SOURCE, work });
-      if (problem !== undefined) {
-        return { missing: `NRI ${version}'s runtime side cannot be built: ${problem}` };
-      }
-      // Whole or not at all, should another process build it too.
-      await Deno.rename(program, programs[version]);
-    }
-    return programs;
-  } finally {
-    await Deno.remove(work, { recursive: true });
-  }
-}
-
-/** Where each program belongs. What it is built from is part of its name. */
-async function programsIn(folder: string): Promise<Record<NriVersion, string>> {
-  const programs: Partial<Record<NriVersion, string>> = {};
-  for (const version of NRI_VERSIONS) {
-    const hash = createHash("sha256");
-    for (const file of ["main.go", MODULE_FILES[version]]) {
-      hash.update(await Deno.readFile(join(SOURCE, file)));
-    }
-    const name = `nri-oracle_${version}_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`;
-    programs[version] = join(folder, name);
-  }
-  return programs as Record<NriVersion, string>;
-}
-
-async function notThere(programs: Record<NriVersion, string>): Promise<NriVersion[]> {
-  const there = await Promise.all(
-    NRI_VERSIONS.map((version) => Deno.stat(programs[version]).then(() => true, () => false)),
-  );
-  return NRI_VERSIONS.filter((_, i) => !there[i]);
+  return await buildReleases(MODULE_FILES, {
+    name: "nri-oracle",
+    source: SOURCE,
+    what: `the runtime sides of ${NRI_VERSIONS.length} releases of NRI`,
+    flags: ["-tags", "nri_no_wasm"],
+    progress,
+  });
 }
 
 export interface NriOracleOptions {
