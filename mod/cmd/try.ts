@@ -47,7 +47,8 @@ const STATUS_PATIENCE = 10_000;
 export async function tryFiles(argv: readonly string[]): Promise<number> {
   const options = parseTryOptions(argv);
   // Read first: bad input is refused before anything is made.
-  const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file));
+  const seen = new Map<string, string>();
+  const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file, seen));
   const config = options.config === undefined ? "" : readFile(options.config);
   if (inPrivateNode()) return await tryInside(manifests, options, config);
   const obstacle = await privateNodeObstacle();

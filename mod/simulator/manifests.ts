@@ -1,4 +1,5 @@
 import { LineCounter, parseAllDocuments } from "yaml";
+import { validateManifest } from "./manifest_validation.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -19,9 +20,14 @@ const IGNORED_KINDS = ["Namespace", "ServiceAccount"];
  * Reads the manifests of a YAML file as Kubernetes reads it: YAML 1.1, in which `no` and `off` are
  * false. Objects of older versions of resource.k8s.io become v1.
  *
+ * @param seen where each object stood that was read before, to be shared by files that belong together
  * @throws Error that names the file and the line
  */
-export function parseManifests(yaml: string, file: string): Manifest[] {
+export function parseManifests(
+  yaml: string,
+  file: string,
+  seen: Map<string, string> = new Map(),
+): Manifest[] {
   const lines = new LineCounter();
   const documents = parseAllDocuments(yaml, {
     version: "1.1",
@@ -34,13 +40,20 @@ export function parseManifests(yaml: string, file: string): Manifest[] {
   if (!Array.isArray(documents)) return [];
   const manifests: Manifest[] = [];
   for (const document of documents) {
-    const line = lines.linePos(document.range?.[0] ?? 0).line;
+    const line = lines.linePos(document.contents?.range?.[0] ?? document.range[0]).line;
     const [error] = document.errors;
     if (error) throw new Error(`${file}:${error.linePos?.[0]?.line ?? line}: ${error.message}`);
     const value = document.toJS();
     if (value === null || value === undefined) continue;
     try {
-      manifests.push(...objects(value).flatMap(read));
+      for (const manifest of objects(value).flatMap(read)) {
+        const { kind, metadata: { namespace = "default", name } } = manifest;
+        const key = kind === "DeviceClass" ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
+        const before = seen.get(key);
+        if (before) throw new Error(`${key} stands at ${before} already; give it another name`);
+        seen.set(key, `${file}:${line}`);
+        manifests.push(manifest);
+      }
     } catch (error) {
       throw new Error(`${file}:${line}: ${error instanceof Error ? error.message : error}`);
     }
@@ -73,9 +86,7 @@ function objects(value: unknown): unknown[] {
 }
 
 function read(value: unknown): Manifest[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Error("this is no Kubernetes object");
-  }
+  if (!isObject(value)) throw new Error("this is no Kubernetes object");
   const manifest = value as Manifest;
   const { apiVersion, kind } = manifest;
   if (typeof kind !== "string" || typeof apiVersion !== "string") {
@@ -85,20 +96,31 @@ function read(value: unknown): Manifest[] {
   if (!RUN_KINDS.includes(kind)) {
     throw new Error(`${kind} is not simulated; ${RUN_KINDS.join(", ")} are`);
   }
-  if (typeof manifest.metadata?.name !== "string" || manifest.metadata.name === "") {
+  const name: unknown = manifest.metadata?.name;
+  if (name === undefined || name === null || name === "") {
     throw new Error(`${kind}: metadata.name is missing`);
   }
   const [group, version = ""] = apiVersion.split("/");
   if (kind === "Pod") {
     if (apiVersion !== "v1") throw new Error(`Pod: apiVersion ${apiVersion} is not known; v1 is`);
-    return [manifest];
+    return [checked(manifest)];
   }
   if (group !== GROUP || version !== "v1" && !OLD_VERSIONS.includes(version)) {
     throw new Error(
       `${kind}: apiVersion ${apiVersion} is not known; ${GROUP}/v1, ${OLD_VERSIONS.join(", ")} are`,
     );
   }
-  return [{ ...convert(manifest, version), apiVersion: `${GROUP}/v1` }];
+  return [checked({ ...convert(manifest, version), apiVersion: `${GROUP}/v1` })];
+}
+
+function checked(manifest: Manifest): Manifest {
+  try {
+    validateManifest(manifest);
+    return manifest;
+  } catch (error) {
+    const { kind, metadata: { name } } = manifest;
+    throw new Error(`${kind} ${name}: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** Up to v1beta1 a request's fields stood in the request itself; later they stand in `exactly`. */
@@ -108,7 +130,8 @@ function convert(manifest: Manifest, version: string): Manifest {
     case "ResourceClaim":
       return { ...manifest, spec: convertClaimSpec(manifest.spec) };
     case "ResourceClaimTemplate": {
-      const spec = (manifest.spec ?? {}) as Fields;
+      const { spec } = manifest;
+      if (!isObject(spec)) return manifest;
       return { ...manifest, spec: { ...spec, spec: convertClaimSpec(spec.spec) } };
     }
     default:
@@ -116,13 +139,19 @@ function convert(manifest: Manifest, version: string): Manifest {
   }
 }
 
-function convertClaimSpec(spec: unknown): Fields {
-  const { devices, ...rest } = (spec ?? {}) as Fields;
-  const { requests, ...more } = (devices ?? {}) as Fields;
-  if (!Array.isArray(requests)) return { ...rest, devices: { ...more, requests } };
-  const converted = requests.map((request: Fields) => {
+/** What is not as it should be stays as it is: validation says so. */
+function convertClaimSpec(spec: unknown): unknown {
+  if (!isObject(spec) || !isObject(spec.devices)) return spec;
+  const { requests } = spec.devices;
+  if (!Array.isArray(requests)) return spec;
+  const converted = requests.map((request: unknown) => {
+    if (!isObject(request)) return request;
     const { name, firstAvailable, ...exactly } = request;
     return firstAvailable === undefined ? { name, exactly } : { name, firstAvailable };
   });
-  return { ...rest, devices: { ...more, requests: converted } };
+  return { ...spec, devices: { ...spec.devices, requests: converted } };
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -102,6 +102,10 @@ export class SimulatedNode {
     const pods = byKind("Pod");
     if (pods.length === 0) throw new Error("the files hold no Pod: nothing would use the claims");
     for (const pod of pods) await this.#runPod(pod, { classes, templates });
+    for (const { metadata, status } of this.api.all()) {
+      if ((status?.reservedFor as unknown[]).length > 0) continue;
+      this.#options.step(`claim ${metadata.name}: not tried, for no pod names it`);
+    }
   }
 
   /** Stops all pods, the last first, and unprepares the claims that no pod uses any more. */
@@ -176,7 +180,11 @@ export class SimulatedNode {
       name,
       uid,
       namespace,
-      linux: { namespaces: [{ type: "network", path: `/var/run/netns/${netns}` }] },
+      linux: {
+        namespaces: spec.hostNetwork === true
+          ? []
+          : [{ type: "network", path: `/var/run/netns/${netns}` }],
+      },
     });
     const running: RunningPod = { sandbox, netns, containers: [], claims: refs, stage: "new" };
     const fresh = refs.filter((claim) => !this.#isUsed(claim));

@@ -16,6 +16,9 @@ export interface Allocation {
   readonly nodeSelector: Fields;
 }
 
+/** As many devices can be allocated for one claim. */
+const MOST_DEVICES = 32;
+
 /**
  * Allocates a claim on the one node: every request gets the node's one device, which many share, so
  * each result has a shareID of its own. Selectors are not evaluated, and that is noted.
@@ -30,6 +33,10 @@ export function allocate(claim: Manifest, options: SchedulerOptions): Allocation
   for (const [i, request] of (requests ?? []).entries()) {
     const at = `claim ${claim.metadata.name}: spec.devices.requests[${i}]`;
     const chosen = choose(request, at, options);
+    if (results.length + chosen.count > MOST_DEVICES) {
+      const asked = results.length + chosen.count;
+      throw new Error(`${at}: ${asked} devices are too many: a claim has ${MOST_DEVICES} at most`);
+    }
     for (let n = 0; n < chosen.count; n++) {
       results.push({
         request: chosen.name,
@@ -59,7 +66,7 @@ export function allocate(claim: Manifest, options: SchedulerOptions): Allocation
 function choose(
   request: Fields,
   at: string,
-  { classes, note }: SchedulerOptions,
+  { classes, device, note }: SchedulerOptions,
 ): { readonly name: string; readonly count: number; readonly deviceClass: Manifest } {
   const alternatives = request.firstAvailable as Fields[] | undefined;
   const [wanted, name] = alternatives?.[0]
@@ -74,10 +81,10 @@ function choose(
   }
   const { selectors } = (deviceClass.spec ?? {}) as { selectors?: unknown[] };
   if (selectors?.length || (wanted.selectors as unknown[] | undefined)?.length) {
-    note(`${at}: selectors are not evaluated on a simulated node`);
+    note(`${at}: gets the device ${device}: a simulated node evaluates no selectors`);
   }
   if (wanted.allocationMode === "All") return { name, count: 1, deviceClass };
-  return { name, count: (wanted.count as number | undefined) ?? 1, deviceClass };
+  return { name, count: (wanted.count as number | undefined) || 1, deviceClass };
 }
 
 /**

@@ -55,9 +55,16 @@ Deno.test("allocate() says what is missing, and that selectors are not evaluated
     requests({ name: "r", exactly: { deviceClassName: "x" } }),
     /there is no DeviceClass x; add it to the files/,
   );
+  assert.throws(
+    requests({ name: "r", exactly: { ...exactly, count: 30 } }, {
+      name: "s",
+      exactly: { ...exactly, count: 3 },
+    }),
+    /requests\[1\]: 33 devices are too many: a claim has 32 at most/,
+  );
   notes.length = 0;
   requests({ name: "r", exactly: { ...exactly, selectors: [{}] } })();
-  assert.match(notes.join(), /selectors are not evaluated/);
+  assert.match(notes.join(), /requests\[0\]: gets the device cni: .* evaluates no selectors/);
 });
 
 Deno.test("driverOf() finds the one driver that the files name", () => {

@@ -149,6 +149,26 @@ Deno.test("two pods that share a claim get an address each", async () => {
   assert.match(stderr, /pod q: container main created/);
 });
 
+Deno.test("a claim that no pod names is not said to have been tried", async () => {
+  const { code, stderr } = await tryYaml(
+    CLASS + aClaim("a", `{config: ${macvlan("lan", 1)}}`) +
+      aClaim("b", `{config: ${macvlan("lan", 1)}}`) + aPod("p", "a"),
+  );
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /claim b: not tried, for no pod names it/);
+  assert.doesNotMatch(stderr, /claim a: not tried/);
+});
+
+Deno.test("a pod on the host's network is refused, as on a cluster", async () => {
+  const { code, stderr } = await tryYaml(
+    CLASS + aClaim("a", `{config: ${macvlan("lan", 1)}}`) +
+      aPod("p", "a").replace("spec:", "spec:\n  hostNetwork: true"),
+  );
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /CreateContainerError: .* pod default\/p uses the host's network/);
+  assert.match(stderr, /torn down; nothing is left/);
+});
+
 Deno.test("--keep keeps the node until it is told to end, and ends cleanly", async () => {
   const { code, stdout, stderr } = await cli(
     ["try", "--keep", "examples/demo-a/demo-a.yaml"],
@@ -316,6 +336,14 @@ Deno.test("YAML that cannot be run: the file, the line and why", async (t) => {
     "another version": {
       yaml: "apiVersion: resource.k8s.io/v2\nkind: ResourceClaim\nmetadata: {name: a}\n",
       says: /apiVersion resource\.k8s\.io\/v2 is not known/,
+    },
+    "a pod twice": {
+      yaml: aPod("p") + aPod("p"),
+      says: /given\.yaml:\d+: Pod default\/p stands at .*given\.yaml:2 already/,
+    },
+    "a request that is not there": {
+      yaml: aClaim("a", "{}").replace("{opaque", "{requests: [x], opaque"),
+      says: /given\.yaml:2: ResourceClaim a: .*config\[0\]\.requests\[0\]: "x" is no request/,
     },
     "no pod": { yaml: CLASS, says: /the files hold no Pod/ },
     "no class": {
