@@ -266,3 +266,10 @@ Deno.test("no path holds a NUL byte", () => {
     );
   }
 });
+
+Deno.test("the README's table has every flag", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const flags = [...describeFlags().matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag!);
+  assert.ok(flags.length > 20);
+  assert.deepEqual(flags.filter((flag) => !readme.includes(`\`${flag}\``)), []);
+});

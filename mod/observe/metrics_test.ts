@@ -122,3 +122,11 @@ Deno.test("coming to know the agent again counts, with or without a loss in betw
   metrics.connected("kubelet", true);
   assert.deepEqual(await numbers(), [1, 2]);
 });
+
+Deno.test("the README's table has every metric", async () => {
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const text = await new PrometheusMetrics().text();
+  const names = [...text.matchAll(/^# HELP (?:network_dra_)?([a-z_]+)/gm)].map(([, name]) => name!);
+  assert.ok(names.length > 15);
+  assert.deepEqual(names.filter((name) => !readme.includes(`\`${name}\``)), []);
+});
