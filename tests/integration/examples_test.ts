@@ -49,3 +49,25 @@ for (const name of EXAMPLES) {
     assert.match(stderr, /nothing is left/);
   });
 }
+
+Deno.test("the claims of docs/from-multus.md", async () => {
+  const page = await Deno.readTextFile(join(EXAMPLES_FOLDER, "../docs/from-multus.md"));
+  const [, yaml = ""] = page.match(/```yaml\n(.*?)```/s) ?? [];
+  const file = await Deno.makeTempFile({ suffix: ".yaml" });
+  try {
+    await Deno.writeTextFile(file, yaml);
+    const { code, stdout, stderr } = await cli(["try", file, "-o", "json"]);
+    assert.equal(code, 0, stderr);
+    const { items } = JSON.parse(stdout) as { items: { status: { devices: Shown[] } }[] };
+    const shown = items.flatMap(({ status }) => status.devices).map(({ networkData }) =>
+      networkData
+    );
+    assert.deepEqual(
+      shown.map(({ interfaceName, ips }) => `${interfaceName} ${ips}`).sort(),
+      ["fixed 10.20.2.10/24", "lan 10.20.1.2/24"],
+    );
+    assert.ok(shown.some(({ hardwareAddress }) => hardwareAddress === "02:00:00:00:20:10"));
+  } finally {
+    await Deno.remove(file);
+  }
+});
