@@ -158,6 +158,9 @@ const SYSCTL = /^net[./](core|ipv4|ipv6|unix)([./][A-Za-z0-9_:@-]+)+$/;
 /** Setting it makes the kernel load a module of that name. */
 const LOADS_MODULES = /[./]tcp_congestion_control$/;
 
+/** The plugin puts the interface's name there, which the claim chooses: `tcp_IFNAME_control`. */
+const PART_IFNAME = /[^./]IFNAME|IFNAME[^./]/;
+
 export const sysctls: Check = (value, path) => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Objection(path, `${show(value)} is no object`);
@@ -169,6 +172,9 @@ export const sysctls: Check = (value, path) => {
         at,
         "only settings below net.core, net.ipv4, net.ipv6 and net.unix are the pod's own",
       );
+    }
+    if (PART_IFNAME.test(name)) {
+      throw new Objection(at, "IFNAME must stand alone, or it makes another name of the rest");
     }
     if (LOADS_MODULES.test(name)) throw new Objection(at, "the node would load a kernel module");
     if (typeof text !== "string") throw new Objection(at, `${show(text)} is no text`);

@@ -270,6 +270,14 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
       says: /load a kernel module/,
       rule: "policy.plugins.tuning.sysctl",
     },
+    "the same, with a part of its name in that of the interface": {
+      given: {
+        plugins: [macvlan, { type: "tuning", sysctl: { "net/ipv4/tcp_IFNAME_control": "x" } }],
+      },
+      path: 'parameters.config.plugins[1].sysctl["net/ipv4/tcp_IFNAME_control"]',
+      says: /IFNAME must stand alone/,
+      rule: "policy.plugins.tuning.sysctl",
+    },
     "a manufacturer's MAC address": {
       given: one({ ...macvlan, mac: "00:00:5e:00:01:01" }),
       path: `${at}.mac`,

@@ -220,12 +220,15 @@ export class AttackBench {
         (error: Error) => error.message,
       );
       const inPod = JSON.parse(await ip(["-n", pod.name, "-d", "-j", "address", "show"]));
+      const control = "/proc/sys/net/ipv4/tcp_congestion_control";
+      const congestion = (await ip(["netns", "exec", pod.name, "cat", control])).trim();
       const after = await this.state();
       await look({
         before,
         after,
         failure,
         pod: inPod,
+        congestion,
         victim: this.victim,
         ref: claim,
         claim: async () => {
@@ -300,6 +303,8 @@ export interface Seen {
   /** The pod's interfaces with their addresses, as `ip` shows them. */
   // deno-lint-ignore no-explicit-any -- as printed
   readonly pod: readonly any[];
+  /** How the pod's namespace controls congestion. */
+  readonly congestion: string;
   readonly victim: string;
   readonly ref: ClaimRef;
   /** The claim's status.devices[0]. */

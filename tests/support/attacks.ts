@@ -610,6 +610,16 @@ export function attacks(victim: string): Attack[] {
     },
     {
       plugin: "tuning",
+      field: "sysctl",
+      name: "one that loads kernel modules, with the interface's name in its own",
+      interfaceName: "congestion",
+      plugins: [macvlan, { type: "tuning", sysctl: { "net.ipv4.tcp_IFNAME_control": "reno" } }],
+      path: 'config.plugins[1].sysctl["net.ipv4.tcp_IFNAME_control"]',
+      rule: "policy.plugins.tuning.sysctl",
+      gains: ({ congestion }) => assert.equal(congestion, "reno"),
+    },
+    {
+      plugin: "tuning",
       field: "promisc, allmulti",
       plugins: [macvlan, { type: "tuning", allmulti: true }],
       path: "config.plugins[1].allmulti",
