@@ -158,9 +158,20 @@ function named(fields: Fields, path: string, networkOf: NetworkOf): Parameters {
   };
 }
 
+/**
+ * What runtimes and the kernel call a pod's own interfaces. No other can be called so; but the plugin
+ * tap takes the one that is there for its own, and gives it addresses, and DEL deletes it.
+ */
+const PODS_OWN = ["lo", "eth0"];
+
 function interfaceName(fields: Fields, path: string, key: string): { readonly ifName?: string } {
-  const ifName = optional(text, fields[key], join(path, key));
-  return ifName === undefined ? {} : { ifName: parseInterfaceName(ifName, join(path, key)) };
+  const at = join(path, key);
+  const ifName = optional(text, fields[key], at);
+  if (ifName === undefined) return {};
+  if (PODS_OWN.includes(ifName)) {
+    throw new FieldError(at, `${show(ifName)} is an interface that the pod has already`);
+  }
+  return { ifName: parseInterfaceName(ifName, at) };
 }
 
 /** How each capability argument looks (CNI CONVENTIONS, "Dynamic Plugin specific fields"). */

@@ -114,6 +114,16 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
       says: /not a string/,
     },
     "nothing": { given: undefined, path: "parameters", says: /must be an object, not missing/ },
+    "the name of the cluster network's interface": {
+      given: { interface: "eth0", config },
+      path: "parameters.interface",
+      says: /"eth0" is an interface that the pod has already/,
+    },
+    "the name of every pod's interface": {
+      given: { ...own, interfaceName: "lo", config },
+      path: "parameters.interfaceName",
+      says: /"lo" is an interface that the pod has already/,
+    },
     "a name of 16 bytes": {
       given: { interface: "abcdefghijklmnop", config },
       path: "parameters.interface",

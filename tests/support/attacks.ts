@@ -516,6 +516,15 @@ export function attacks(victim: string): Attack[] {
       },
     },
 
+    ...["eth0", "lo"].map((interfaceName): Attack => ({
+      plugin: "every plugin",
+      field: "interfaceName",
+      name: interfaceName,
+      interfaceName,
+      plugins: [{ type: "tap", ipam: static_("10.244.0.7/24") }],
+      path: "interfaceName",
+    })),
+
     // paths
     {
       plugin: "host-local",
