@@ -11,9 +11,13 @@ export function parseInterfaceName(name: string, path: string): string {
     ? `has ${bytes} bytes; allowed are 1 to ${MOST_BYTES}`
     : name === "." || name === ".."
     ? "is not a name"
+    // White space as plugins have it (Go's unicode.IsSpace), who refuse the name for DEL too.
     // deno-lint-ignore no-control-regex
-    : /[/:\s\x00]/.test(name)
+    : /[/:\s\x00\x85]/.test(name)
     ? 'holds "/", ":" or white space'
+    // The kernel makes net0 of net%d: plugins lose what they have made, and DEL does not find it.
+    : name.includes("%")
+    ? 'holds "%"'
     : undefined;
   if (problem) throw new FieldError(path, `the interface name ${show(name)} ${problem}`);
   return name;

@@ -36,6 +36,18 @@ Deno.test("assignInterfaceNames() names both sides when one name was given twice
   assert.throws(() => assignInterfaceNames(named("a", "eth1", "eth1"), []), /claim default\/a/);
 });
 
+Deno.test("parseInterfaceName() refuses what plugins take for white space", () => {
+  // unicode.IsSpace of Go.
+  const spaces = "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000";
+  for (const space of spaces) {
+    assert.throws(() => parseInterfaceName(`n${space}1`, "name"), /white space/);
+  }
+});
+
+Deno.test("parseInterfaceName() refuses patterns, of which the kernel makes another name", () => {
+  assert.throws(() => parseInterfaceName("net%d", "name"), /"net%d" holds "%"/);
+});
+
 Deno.test("no name that parseInterfaceName() takes leads out of a folder or into a second argument", () => {
   const part = fc.constantFrom(
     "..",

@@ -525,6 +525,16 @@ export function attacks(victim: string): Attack[] {
       path: "interfaceName",
     })),
 
+    {
+      plugin: "every plugin",
+      field: "interfaceName",
+      name: "a pattern: the device goes into the pod by another name, and does not come back",
+      interfaceName: "net%d",
+      device: "eth1",
+      plugins: [{ type: "host-device" }],
+      path: "interfaceName",
+    },
+
     // paths
     {
       plugin: "host-local",
