@@ -19,6 +19,17 @@ import { atLeast, convertResult, parseResult, toCurrent } from "./result.ts";
  */
 const NOT_LOOKED: readonly number[] = [1, 2, 4, 5, 6, 7, 11];
 
+/**
+ * What reference plugins say at DEL when nothing is there, for which DEL should be done (CNI SPEC,
+ * section 2); they say it each time: host-device, whose interface is not in the pod; vlan, whose
+ * master is gone, and so is all that stood on it; sbr, whose namespace is gone with its rules.
+ */
+const GONE: ReadonlyMap<string, RegExp> = new Map([
+  ["host-device", /: failed to find "[^"]+"( in containerNS)?: Link not found/],
+  ["vlan", / failed \(delete\): Link not found/],
+  ["sbr", / failed \(delete\): no such file or directory/],
+]);
+
 /** One command for one plugin of a network. */
 interface Operation {
   readonly command: Command;
@@ -91,9 +102,18 @@ export class CniRunner implements Cni {
       const call = this.#callOf({ command: "DEL", network, plugin, runtime, signal }, given);
       // Without a namespace some plugins (host-device) leave at once, and their lease stays; and one
       // that is not on the node any more must not keep the lease.
-      const ipam = runtime.netns === "" ? ipamType(plugin) : undefined;
-      const calls = ipam === undefined ? [call] : [call, { ...call, type: ipam }];
-      await all(calls, (each) => this.#plugins.call(each));
+      let leaseStays = runtime.netns === "";
+      const ipam = ipamType(plugin);
+      await all([
+        () =>
+          this.#plugins.call(call).catch((error: Error) => {
+            if (!GONE.get(plugin.type)?.test(error.message)) throw error;
+            leaseStays = true;
+          }),
+        async () => {
+          if (leaseStays && ipam !== undefined) await this.#plugins.call({ ...call, type: ipam });
+        },
+      ], (step) => step());
     });
   }
 

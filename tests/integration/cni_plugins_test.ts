@@ -307,6 +307,63 @@ Deno.test("host-device whose namespace is gone: DEL is done, and the lease is fr
     assert.deepEqual(await leases(list), []);
   }));
 
+Deno.test("host-device that never came into the pod: DEL is done, and ADD works once it is there", () =>
+  withPod(async (pod) => {
+    const device = `hd${pod.netns}`;
+    const list = network({ type: "host-device", device, ipam: hostLocal("10.30.0.0/24") });
+    await assert.rejects(pod.add(list), /failed to find host device/);
+    await pod.del(list);
+    await ip(["link", "add", device, "type", "veth", "peer", "name", `${device}p`]);
+    const { result } = await pod.add(list);
+    assert.equal((await leases(list)).length, 1);
+    await pod.del(list, result);
+    await pod.del(list, result);
+    assert.deepEqual(await pod.links(), []);
+    assert.deepEqual(await leases(list), []);
+    await ip(["link", "delete", device]);
+  }));
+
+Deno.test("host-device that cannot go back: DEL fails", () =>
+  withPod(async (pod) => {
+    const device = `hd${pod.netns}`;
+    await ip(["link", "add", device, "type", "veth", "peer", "name", `${device}p`]);
+    const list = network({ type: "host-device", device });
+    const { result } = await pod.add(list);
+    await ip(["link", "add", device, "type", "veth", "peer", "name", `${device}q`]);
+    await assert.rejects(pod.del(list, result), /host-device.*failed \(delete\): .*file exists/);
+    await ip(["link", "delete", device]);
+    await pod.del(list, result);
+    assert.deepEqual(await pod.links(), []);
+    await ip(["link", "delete", device]);
+  }));
+
+Deno.test("vlan whose master is gone: DEL is done, and the lease is freed", async (t) => {
+  for (const netns of [undefined, ""]) {
+    await t.step(
+      netns === undefined ? "in its namespace" : "without it",
+      () =>
+        withPod(async (pod) => {
+          const list = network({ ...macvlan(), type: "vlan", master: "gone0", vlanId: 7 });
+          // What an ADD left, from when the master was there.
+          await pod.add({ ...list, plugins: [macvlan()] });
+          await ip(["-n", pod.netns, "link", "delete", "net1"]);
+          assert.equal((await leases(list)).length, 1);
+          await pod.del(list, undefined, { netns: netns ?? `/var/run/netns/${pod.netns}` });
+          assert.deepEqual(await leases(list), []);
+        }),
+    );
+  }
+});
+
+Deno.test("sbr whose namespace is gone: DEL is done, and the lease is freed", () =>
+  withPod(async (pod) => {
+    const list = network(macvlan(), { type: "sbr" });
+    const { result } = await pod.add(list);
+    await ip(["netns", "delete", pod.netns]);
+    await pod.del(list, result, { netns: "" });
+    assert.deepEqual(await leases(list), []);
+  }));
+
 Deno.test("an IPAM plugin that is missing for a while: DEL fails until it is back, then cleans", () =>
   withPod(async (pod) => {
     const ipam = { ...hostLocal("10.29.0.0/24"), type: "ipam-upgrade" };
