@@ -431,6 +431,50 @@ Deno.test("a plugin that is gone for good does not hold the pod up for ever", as
   }
 });
 
+Deno.test("what was never attached does not hold the pod up for ever, although its DEL fails", async () => {
+  const { agent, prepare, gate, cni, journal, clock, events, metrics, namespaces, stop } = setUp();
+  await prepare(aClaim("a"));
+  cni.during = () => {
+    throw new Error("burst must also be set");
+  };
+  agent.attach(aSandbox("s1", "p"));
+  await assert.rejects(gate("s1"), /burst must also be set/);
+  agent.detach("s1");
+  await clock.advance(29 * 60_000);
+  assert.equal(journal.attachments.size, 1);
+  await clock.advance(2 * 60_000);
+  assert.equal(journal.attachments.size, 0);
+  assert.equal(namespaces.held.size, 0);
+  assert.equal(cni.calls.at(-1)?.runtime.netns, "");
+  const told = events.lines.filter((line) => line.startsWith("NetworkForgotten"));
+  assert.equal(told.length, 2);
+  assert.match(told[0]!, /gave up detaching network "network-a" .*: burst must also be set$/);
+  assert.ok(metrics.counted.includes("forgotten never_attached"));
+  assert.deepEqual((await agent.unprepare([ref("a")], never)).get("uid-a"), {});
+  await stop();
+});
+
+Deno.test("what was attached at its second try is waited for", async () => {
+  const { agent, prepare, gate, cni, journal, clock, stop } = setUp();
+  await prepare(aClaim("a"));
+  const fail = () => {
+    throw new Error("no DHCP server");
+  };
+  cni.during = fail;
+  agent.attach(aSandbox("s1", "p"));
+  await assert.rejects(gate("s1"), /no DHCP server/);
+  cni.during = () => {};
+  await gate("s1");
+  cni.during = fail;
+  agent.detach("s1");
+  await clock.advance(60 * 60_000);
+  assert.equal(journal.attachments.size, 1);
+  cni.during = () => {};
+  await clock.advance(10_000);
+  assert.equal(journal.attachments.size, 0);
+  await stop();
+});
+
 Deno.test("a plugin that is missing for a while is waited for", async () => {
   const { agent, prepare, gate, cni, clock, events, metrics, stop } = setUp();
   await prepare(aClaim("a"));

@@ -22,6 +22,8 @@ export interface Entry {
   repair: boolean;
   /** Whether an ADD of an earlier run may have succeeded of which no result is on disk. */
   uncertain: boolean;
+  /** Whether the last ADD failed: it was never there, or is not any more. */
+  addFailed: boolean;
   /** Whether nobody needs to be told that it comes after the containers. */
   lateTold: boolean;
   /** Set once it shall go whatever its DEL says: why, and who wants to know what is left then. */

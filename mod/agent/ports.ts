@@ -294,9 +294,10 @@ export type StatusResult = "applied" | "gone" | "failed";
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
  * "claim_gone": the API server has the claim no more; "plugin_missing": the plugin that would detach
- * is gone from the node; "asked": an administrator said so.
+ * is gone from the node; "never_attached": its ADD has failed, and so does its DEL; "asked": an
+ * administrator said so.
  */
-export type ForgetCause = "claim_gone" | "plugin_missing" | "asked";
+export type ForgetCause = "claim_gone" | "plugin_missing" | "never_attached" | "asked";
 
 /** How many there are of what the agent keeps. */
 export interface AgentCounts {

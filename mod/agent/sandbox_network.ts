@@ -35,10 +35,12 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
 const PATIENCE = 3;
 
 /**
- * How long a DEL is tried whose plugin is not on the node any more: far longer than an upgrade of the
- * plugins takes. The pod has ended by then, or nothing would be detached.
+ * How long a DEL is tried that cannot be expected to succeed: its plugin is not on the node any more
+ * (an upgrade of the plugins takes far less), or what its ADD has failed at (most often the
+ * configuration) keeps the DEL from succeeding too. The pod has ended by then, or nothing would be
+ * detached.
  */
-const MISSING_PLUGIN_LIMIT = 30 * 60_000;
+const HOPELESS_LIMIT = 30 * 60_000;
 
 export interface SandboxNetworkPorts {
   readonly cni: Cni;
@@ -124,6 +126,7 @@ export class SandboxNetwork {
       lost,
       repair: false,
       uncertain: attached === undefined,
+      addFailed: false,
       lateTold: attached !== undefined,
     });
   }
@@ -157,6 +160,7 @@ export class SandboxNetwork {
           resultSaved: false,
           repair: false,
           uncertain,
+          addFailed: false,
           lateTold: false,
         });
       }
@@ -403,8 +407,9 @@ export class SandboxNetwork {
       };
       this.#reports.failed(step, entry, before?.error);
       if (entry.repair) this.#ports.metrics.repaired("error");
-      if (step === "detach" && !entry.givenUp && this.#isHopeless(entry)) {
-        entry.givenUp = { why: "plugin_missing" };
+      const hopeless = step === "detach" && !entry.givenUp ? this.#hopeless(entry) : undefined;
+      if (hopeless) {
+        entry.givenUp = { why: hopeless };
         this.#woken = true;
       }
       return false;
@@ -472,7 +477,9 @@ export class SandboxNetwork {
       const result = await this.#operate(entry, () => cni.add(network, runtime, NEVER));
       entry.attached = { ...result, at: clock.now().toISOString() };
       entry.failure = undefined;
+      entry.addFailed = false;
     } catch (error) {
+      entry.addFailed = true;
       await this.#undo(entry).catch((cause) => this.#reports.notCleanedUp(entry, cause));
       throw error;
     }
@@ -597,12 +604,12 @@ export class SandboxNetwork {
     return new Error(`${describeAttachment(entry)} is not ready: ${cause}`, { cause: error });
   }
 
-  /** Whether its DEL has failed for long because a plugin is not on the node any more. */
-  #isHopeless({ failure, attachment }: Entry): boolean {
+  /** Why its DEL, which has failed for long, need not be tried any more; undefined where it must. */
+  #hopeless({ failure, attachment, addFailed }: Entry): ForgetCause | undefined {
     const { clock, cni } = this.#ports;
-    const since = Date.parse(failure!.since);
-    return clock.now().getTime() - since >= MISSING_PLUGIN_LIMIT &&
-      cni.missingPlugins(attachment.network).length > 0;
+    if (clock.now().getTime() - Date.parse(failure!.since) < HOPELESS_LIMIT) return undefined;
+    if (cni.missingPlugins(attachment.network).length > 0) return "plugin_missing";
+    return addFailed ? "never_attached" : undefined;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -152,7 +152,7 @@ export class PrometheusMetrics implements Metrics {
     name: "network_dra_forgotten_total",
     help: "Claims gone from the API and attachments given up that were let go, by cause",
     label: "cause",
-    values: ["claim_gone", "plugin_missing", "asked"],
+    values: ["claim_gone", "plugin_missing", "never_attached", "asked"],
     registers: this.#registers,
   });
 

@@ -66,7 +66,13 @@ export async function makePlugins(folder: string): Promise<Target> {
       const record = { claim, sandbox, attachment, attached };
       parseAttachmentRecord(JSON.parse(JSON.stringify({ version: RECORD_VERSION, ...record })));
       const onDisk = { recorded: true, intended: false, saved: true, resultSaved: true };
-      const flags = { wanted: true, repair: false, uncertain: false, lateTold: true };
+      const flags = {
+        wanted: true,
+        repair: false,
+        uncertain: false,
+        addFailed: false,
+        lateTold: true,
+      };
       const entry = { ...record, ...onDisk, ...flags };
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };
       const statuses = deviceStatuses(all, { driver: DRIVER, entries: [entry] });
