@@ -150,9 +150,10 @@ function pluginType(value: unknown, path: string): string {
   return type;
 }
 
-/** A boolean, or its name as a string, as libcni takes it. */
+/** A boolean, or its name as a string in any case, as libcni takes it. */
 function flag(value: unknown, path: string): boolean {
   if (typeof value === "boolean") return value;
-  if (value === "true" || value === "false") return value === "true";
+  const word = typeof value === "string" ? value.toLowerCase() : undefined;
+  if (word === "true" || word === "false") return word === "true";
   throw new FieldError(path, `must be true or false, not ${show(value)}`);
 }

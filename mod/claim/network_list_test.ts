@@ -40,7 +40,7 @@ Deno.test("parseNetworkList() reads lists and single configurations", async (t) 
       given: {
         cniVersion: "1.1.0",
         name: "n",
-        disableCheck: "true",
+        disableCheck: "True",
         disableGC: false,
         loadOnlyInlinedPlugins: "false",
         plugins: [macvlan],
