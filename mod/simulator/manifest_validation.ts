@@ -3,6 +3,7 @@ import {
   FieldError,
   type Fields,
   join,
+  LABEL,
   object,
   optional,
   show,
@@ -11,7 +12,6 @@ import {
 import type { Manifest } from "./manifests.ts";
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
-const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const SELECTION = ["deviceClassName", "selectors", "allocationMode", "count", "tolerations"];
 const MORE = ["capacity", "derivedAttributes"];
