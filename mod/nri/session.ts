@@ -12,7 +12,7 @@ import {
 } from "../../proto/gen/nri/nri_pb.ts";
 import type { Log } from "../agent/ports.ts";
 import { TtrpcClient } from "../ttrpc/client.ts";
-import { type Method, serve } from "../ttrpc/server.ts";
+import { type Call, type Method, serve } from "../ttrpc/server.ts";
 import {
   EVENT_METHODS,
   type Handling,
@@ -22,7 +22,7 @@ import {
 } from "./events.ts";
 import { Mux, PLUGIN_SERVICE, RUNTIME_SERVICE, type Socket } from "./mux.ts";
 
-/** What runtimes grant when they announce nothing (NRI before 0.7), in milliseconds. */
+/** What runtimes grant that neither announce it (NRI before 0.7) nor say so in the call, in milliseconds. */
 const DEFAULT_REQUEST_TIMEOUT = 2000;
 /** Runtimes accept plugins one after the other, 5 s each at the most: one may wait for several. */
 const REGISTRATION_PATIENCE = 60_000;
@@ -92,7 +92,8 @@ const EMPTY = new Uint8Array(0);
 class Session {
   readonly #handlers: NriHandlers;
   readonly #options: SessionOptions;
-  #requestTimeout = DEFAULT_REQUEST_TIMEOUT;
+  /** What the runtime announced, in milliseconds. */
+  #requestTimeout: number | undefined;
   /** What has come so far of a synchronization that comes in parts. */
   #pods: PodSandbox[] = [];
   #containers: Container[] = [];
@@ -110,14 +111,14 @@ class Session {
   methods(): Map<string, Method> {
     const methods: Record<string, Method> = {
       Configure: (payload) => Promise.resolve(this.#configure(payload)),
-      Synchronize: (payload, signal) => this.#synchronize(payload, signal),
+      Synchronize: (payload, call) => this.#synchronize(payload, call),
       // Runtimes end a session by closing the connection.
       Shutdown: () => Promise.resolve(EMPTY),
     };
     for (const [name, read] of Object.entries(EVENT_METHODS)) {
-      methods[name] = async (payload, signal) => {
+      methods[name] = async (payload, call) => {
         const handling = read(payload);
-        if (handling) await this.#handle(handling, signal);
+        if (handling) await this.#handle(handling, call);
         return EMPTY;
       };
     }
@@ -133,10 +134,10 @@ class Session {
     );
     this.#requestTimeout = requestTimeout > 0n
       ? Math.min(Number(requestTimeout), LONGEST_TIMEOUT)
-      : DEFAULT_REQUEST_TIMEOUT;
+      : undefined;
     this.#options.log.info("the container runtime configured the NRI plugin", {
       runtime: `${runtimeName} ${runtimeVersion}`.trim(),
-      requestTimeout: this.#requestTimeout,
+      ...(this.#requestTimeout && { requestTimeout: this.#requestTimeout }),
     });
     return toBinary(
       ConfigureResponseSchema,
@@ -144,7 +145,7 @@ class Session {
     );
   }
 
-  async #synchronize(payload: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  async #synchronize(payload: Uint8Array, call: Call): Promise<Uint8Array> {
     this.#size += payload.length;
     if (this.#size > SYNCHRONIZE_LIMIT) {
       const error = new Error(`the runtime's inventory exceeds ${SYNCHRONIZE_LIMIT} bytes`);
@@ -164,9 +165,9 @@ class Session {
         await this.#handle({
           event: "Synchronize",
           run: (handlers) => handlers.synchronize(allPods, allContainers),
-        }, signal);
+        }, call);
         // A runtime that went away meanwhile has not seen the end.
-        signal.throwIfAborted();
+        call.signal.throwIfAborted();
       } catch (error) {
         // NRI 0.6 keeps a plugin connected that did not synchronize, but tells it of no event.
         this.#failed.reject(error);
@@ -177,10 +178,10 @@ class Session {
     return toBinary(SynchronizeResponseSchema, create(SynchronizeResponseSchema, { more }));
   }
 
-  async #handle(handling: Handling, signal: AbortSignal): Promise<void> {
+  async #handle(handling: Handling, call: Call): Promise<void> {
     const began = performance.now();
     try {
-      await this.#inTime(handling, signal);
+      await this.#inTime(handling, call);
     } finally {
       this.#options.onHandled?.(handling.event, (performance.now() - began) / 1000);
     }
@@ -188,20 +189,23 @@ class Session {
 
   /**
    * Runs a handler, and sees that an answer is given in time: a runtime that gets none closes the
-   * connection and goes on as if all were well.
+   * connection and goes on as if all were well. It waits for what is left of the kubelet's call to
+   * it, where that is less than what it announced: events of other pods may have come first.
    */
-  async #inTime({ run }: Handling, signal: AbortSignal): Promise<void> {
-    const margin = Math.min(MARGIN, this.#requestTimeout / 4);
+  async #inTime({ run }: Handling, { signal, timeout }: Call): Promise<void> {
+    const granted = [this.#requestTimeout, timeout].filter((ms) => ms !== undefined);
+    const limit = granted.length > 0 ? Math.min(...granted) : DEFAULT_REQUEST_TIMEOUT;
+    const margin = Math.min(MARGIN, limit / 4);
     const due = new AbortController();
     const handled = run(this.#handlers, AbortSignal.any([signal, due.signal]));
     // Most events are dealt with at once; those need no timers.
     if (!handled) return;
     const timers: ReturnType<typeof setTimeout>[] = [];
     const late = new Promise<never>((_, reject) => {
-      timers.push(setTimeout(() => due.abort(), this.#requestTimeout - margin));
+      timers.push(setTimeout(() => due.abort(), limit - margin));
       // For a handler that does not heed the signal.
-      const error = new Error(`not done within the runtime's ${this.#requestTimeout} ms`);
-      timers.push(setTimeout(() => reject(error), this.#requestTimeout - margin / 2));
+      const error = new Error(`not done within the runtime's ${Math.round(limit)} ms`);
+      timers.push(setTimeout(() => reject(error), limit - margin / 2));
     });
     try {
       await Promise.race([handled, late]);

@@ -33,9 +33,15 @@ class Runtime implements Socket {
     method: string,
     schema: S,
     message: MessageInitShape<S>,
+    { timeout = 0 }: { readonly timeout?: number } = {},
   ) {
     const payload = toBinary(schema, create(schema, message));
-    const request = create(RequestSchema, { service: Plugin.typeName, method, payload });
+    const request = create(RequestSchema, {
+      service: Plugin.typeName,
+      method,
+      payload,
+      timeoutNano: BigInt(timeout * 1e6),
+    });
     const data = toBinary(RequestSchema, request);
     const bytes = encodeMessage(
       1,
@@ -107,6 +113,36 @@ Deno.test("a request time-out that no runtime can mean does not make every answe
       assert.equal(aborted, false, `${requestTimeout}`);
     });
   }
+});
+
+Deno.test("an answer comes within the call's own time-out, where that is another than what was announced", async () => {
+  const cases: [string, bigint, number, [number, number]][] = [
+    // NRI before 0.7 announces none; the runtime's settings may be any.
+    ["1 s, none announced", 0n, 1000, [700, 1000]],
+    ["3 s, none announced", 0n, 3000, [2400, 3000]],
+    // What is left of the kubelet's call to the runtime, when many events were before this one.
+    ["1 s, 2 s announced", 2000n, 1000, [700, 1000]],
+    ["3 s, 1 s announced", 1000n, 3000, [700, 1000]],
+    ["none, none announced", 0n, 0, [1400, 2000]],
+  ];
+  const createContainer: NriHandlers["createContainer"] = (_pod, _container, signal) =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(new Error("still being attached")));
+    });
+  await Promise.all(
+    cases.map(([name, requestTimeout, timeout, [least, most]]) =>
+      withSession({ createContainer }, async (runtime) => {
+        runtime.say(1, "Configure", ConfigureRequestSchema, { requestTimeout });
+        const began = performance.now();
+        const request = { pod: {}, container: {} };
+        runtime.say(3, "CreateContainer", CreateContainerRequestSchema, request, { timeout });
+        while (!runtime.answers.has(3)) await pause(5);
+        const ms = performance.now() - began;
+        assert.deepEqual(runtime.answers.get(3), { code: 2, message: "still being attached" });
+        assert.ok(ms > least && ms < most, `${name}: ${ms} ms`);
+      })
+    ),
+  );
 });
 
 Deno.test("an inventory without end breaks the connection off at 64 MiB", async () => {

@@ -5,7 +5,15 @@ import { Code, TtrpcError } from "./error.ts";
 import { encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
 
 /** Answers one call: payload in, payload out. A TtrpcError gives its code, another error Unknown. */
-export type Method = (payload: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
+export type Method = (payload: Uint8Array, call: Call) => Promise<Uint8Array>;
+
+/** What a method knows of the call that it answers. */
+export interface Call {
+  /** Aborted when the connection ended, or the caller's time is over. */
+  readonly signal: AbortSignal;
+  /** How long the caller waits, in milliseconds; undefined when it does not say. */
+  readonly timeout: number | undefined;
+}
 
 /** Calls under way at once on one connection: runtimes ask one thing at a time, so more are a flood. */
 const MOST_CALLS = 64;
@@ -91,7 +99,7 @@ async function respondTo(
   const result = await withTimeout(
     Math.min(Number(timeoutNano) / 1e6, LONGEST_TIMEOUT),
     ended,
-    (signal) => run(payload, signal),
+    (call) => run(payload, call),
   );
   // An empty reply is an empty frame: proto3 leaves out what is empty.
   return toBinary(ResponseSchema, create(ResponseSchema, { payload: result }));
@@ -101,9 +109,9 @@ async function respondTo(
 async function withTimeout<T>(
   ms: number,
   ended: AbortSignal,
-  run: (signal: AbortSignal) => Promise<T>,
+  run: (call: Call) => Promise<T>,
 ): Promise<T> {
-  if (ms <= 0) return await run(ended);
+  if (ms <= 0) return await run({ signal: ended, timeout: undefined });
   const over = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -114,7 +122,8 @@ async function withTimeout<T>(
     }, ms);
   });
   try {
-    return await Promise.race([run(AbortSignal.any([ended, over.signal])), late]);
+    const signal = AbortSignal.any([ended, over.signal]);
+    return await Promise.race([run({ signal, timeout: ms }), late]);
   } finally {
     clearTimeout(timer);
   }

@@ -93,7 +93,7 @@ Deno.test("errors carry code and message", async () => {
 Deno.test("a call's time-out is kept on both sides", async () => {
   const aborted = Promise.withResolvers<void>();
   const { client, raw, served } = setUp({
-    "s/never": (_, signal) =>
+    "s/never": (_, { signal }) =>
       new Promise((_, reject) => {
         signal.addEventListener("abort", () => {
           aborted.resolve();
