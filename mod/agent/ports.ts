@@ -11,7 +11,7 @@ export interface Sandbox {
   readonly pod: PodRef;
   /** Path of the network namespace; undefined when the runtime named none (host network). */
   readonly netns?: string;
-  /** Set when the runtime named no namespace at all: its making was broken off, or is not told in full. */
+  /** Set when nothing of it may be left: it has ended, its making was broken off, or it is not told in full. */
   readonly hollow?: true;
 }
 

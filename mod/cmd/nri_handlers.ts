@@ -48,10 +48,14 @@ function isBounded(pod: PodSandbox): boolean {
   return texts.every(({ length }) => length <= LONGEST);
 }
 
-/** Containerd also lists sandboxes whose making its own end broke off. */
+/**
+ * Containerd also lists sandboxes whose making its own end broke off, and those that have ended: from
+ * 2.3 on with all namespaces but the network's, as those on the host's network are.
+ */
 function toListedSandbox(pod: PodSandbox): Sandbox {
-  const hollow = !pod.linux?.namespaces.length;
-  return { ...toSandbox(pod), ...(hollow && { hollow }) };
+  const sandbox = toSandbox(pod);
+  const hollow = sandbox.netns === undefined && (!pod.pid || !pod.linux?.namespaces.length);
+  return { ...sandbox, ...(hollow && { hollow }) };
 }
 
 function toSandbox(pod: PodSandbox): Sandbox {

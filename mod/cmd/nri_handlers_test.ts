@@ -40,19 +40,27 @@ Deno.test("synchronize() tells of sandboxes whose containers run, or may have ru
   }
 });
 
-Deno.test("synchronize() tells sandboxes on the host's network from those that were never whole", async () => {
+Deno.test("synchronize() tells sandboxes on the host's network from those that have ended or were never whole", async () => {
   const told: Sandbox[] = [];
   const seat = {
     synchronize: (sandboxes: Sandbox[]) => void told.push(...sandboxes),
   } as unknown as Seat;
+  const ipc = { type: "ipc", path: "/x" };
   const pods = [
-    { id: "host", linux: { namespaces: [{ type: "ipc", path: "/x" }] } },
+    { id: "pod", linux: { namespaces: [ipc, { type: "network", path: "/y" }] }, pid: 8 },
+    // CRI-O has no process for most sandboxes.
+    { id: "bodiless", linux: { namespaces: [ipc, { type: "network", path: "/y" }] } },
+    { id: "host", linux: { namespaces: [ipc] }, pid: 9 },
+    { id: "ended", linux: { namespaces: [ipc] } },
     { id: "hollow", linux: {} },
     { id: "bare" },
   ].map((pod) => create(PodSandboxSchema, pod));
   await nriHandlers(seat).synchronize(pods, []);
   assert.deepEqual(told.map(({ id, hollow }) => [id, hollow]), [
+    ["pod", undefined],
+    ["bodiless", undefined],
     ["host", undefined],
+    ["ended", true],
     ["hollow", true],
     ["bare", true],
   ]);

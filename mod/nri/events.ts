@@ -46,6 +46,7 @@ const EMPTY_POD: PodSandbox = {
   name: "",
   uid: "",
   namespace: "",
+  pid: 0,
 };
 
 /**

@@ -252,12 +252,13 @@ export class SimulatedRuntime implements PodRuntime {
   }
 }
 
-function described({ id, pod, netns }: Sandbox): PodSandbox {
+function described({ id, pod, netns, state }: Sandbox): PodSandbox {
   return create(PodSandboxSchema, {
     id,
     name: pod.name,
     uid: pod.uid,
     namespace: "default",
+    pid: state === "running" ? 1 : 0,
     linux: { namespaces: [{ type: "mount" }, ...netns ? [{ type: "network", path: netns }] : []] },
   });
 }
