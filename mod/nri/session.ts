@@ -34,6 +34,11 @@ const MARGIN = 500;
 
 /** A time-out beyond this is none that a runtime can mean, and timers fire at once beyond 2³¹ ms. */
 const LONGEST_TIMEOUT = 3_600_000;
+/**
+ * Runtimes with NRI before 0.7 tell all there is in one message, of more than ttrpc's 4 MiB where it
+ * must be, and tell a plugin that refuses it of nothing else; their multiplexer takes this much.
+ */
+const MESSAGE_LIMIT = 16 * 1024 * 1024;
 /** What one synchronization may come to, in bytes: a node has hundreds of pods, of some 10 KB each. */
 const SYNCHRONIZE_LIMIT = 64 * 1024 * 1024;
 
@@ -64,7 +69,7 @@ export async function runSession(
   try {
     const session = new Session(handlers, options);
     // Configure can come before the answer to RegisterPlugin: serve first.
-    const served = serve(mux.open(PLUGIN_SERVICE), session.methods());
+    const served = serve(mux.open(PLUGIN_SERVICE), session.methods(), { limit: MESSAGE_LIMIT });
     const runtime = new TtrpcClient(mux.open(RUNTIME_SERVICE));
     const read = mux.run();
     const ended = Promise.all([served, read, register(runtime, options)]);

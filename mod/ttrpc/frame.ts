@@ -46,6 +46,7 @@ export function encodeFrame(frame: Omit<Frame, "oversized">): Uint8Array {
  * length that no peer can mean throws a RangeError: the connection is of no use any more.
  */
 export class FrameDecoder {
+  readonly #limit: number;
   readonly #header = new Uint8Array(HEADER_LENGTH);
   #headerFilled = 0;
   #frame: { readonly streamId: number; readonly type: number; readonly flags: number } | undefined;
@@ -53,6 +54,11 @@ export class FrameDecoder {
   /** Bytes of an oversized message that are yet to come. */
   #toSkip = 0;
   #oversized = false;
+
+  /** @param limit the most data that is taken in a frame, in bytes */
+  constructor({ limit = DATA_LIMIT }: { readonly limit?: number } = {}) {
+    this.#limit = limit;
+  }
 
   push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = [];
@@ -79,7 +85,7 @@ export class FrameDecoder {
       const view = new DataView(this.#header.buffer);
       const length = view.getUint32(0);
       if (length > NONSENSE) throw new RangeError(`a ttrpc frame announces ${length} bytes`);
-      this.#oversized = length > DATA_LIMIT;
+      this.#oversized = length > this.#limit;
       this.#toSkip = this.#oversized ? length : 0;
       this.#data = new GrowingBuffer(this.#oversized ? 0 : length);
       this.#frame = {

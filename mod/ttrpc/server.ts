@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { RequestSchema, ResponseSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts";
 import type { ByteConnection } from "./connection.ts";
 import { Code, TtrpcError } from "./error.ts";
-import { encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
+import { DATA_LIMIT, encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
 
 /** Answers one call: payload in, payload out. A TtrpcError gives its code, another error Unknown. */
 export type Method = (payload: Uint8Array, call: Call) => Promise<Uint8Array>;
@@ -23,12 +23,21 @@ const LONGEST_TIMEOUT = 3_600_000;
 /** Methods by `<service>/<method>`. */
 export type Methods = ReadonlyMap<string, Method>;
 
+export interface ServeOptions {
+  /** The most that a request may be, in bytes. */
+  readonly limit?: number;
+}
+
 /**
  * Serves one connection until the peer closes it. Calls run side by side; each is answered when it
  * is done, whatever became of those before it.
  */
-export async function serve(connection: ByteConnection, methods: Methods): Promise<void> {
-  const decoder = new FrameDecoder();
+export async function serve(
+  connection: ByteConnection,
+  methods: Methods,
+  { limit = DATA_LIMIT }: ServeOptions = {},
+): Promise<void> {
+  const decoder = new FrameDecoder({ limit });
   const ended = new AbortController();
   let lastStreamId = 0;
   let calls = 0;
@@ -36,7 +45,7 @@ export async function serve(connection: ByteConnection, methods: Methods): Promi
     for await (const bytes of connection.incoming) {
       for (const frame of decoder.push(bytes)) {
         if (frame.type !== FrameType.Request) continue;
-        const error = refusal(frame, lastStreamId);
+        const error = refusal(frame, { last: lastStreamId, limit });
         lastStreamId = Math.max(lastStreamId, frame.streamId);
         if (error) {
           void respond(connection, frame.streamId, failure(error));
@@ -56,14 +65,19 @@ export async function serve(connection: ByteConnection, methods: Methods): Promi
 }
 
 /** Why a request's frame is not acceptable; the connection stays up all the same. */
-function refusal({ streamId, oversized }: Frame, last: number): TtrpcError | undefined {
+function refusal(
+  { streamId, oversized }: Frame,
+  { last, limit }: { readonly last: number; readonly limit: number },
+): TtrpcError | undefined {
   if (streamId % 2 === 0) {
     return new TtrpcError(Code.InvalidArgument, `stream id ${streamId} must be odd`);
   }
   if (streamId <= last) {
     return new TtrpcError(Code.InvalidArgument, `stream id ${streamId} must be above ${last}`);
   }
-  if (oversized) return new TtrpcError(Code.ResourceExhausted, "the message exceeds 4 MiB");
+  if (oversized) {
+    return new TtrpcError(Code.ResourceExhausted, `the message exceeds ${limit / 2 ** 20} MiB`);
+  }
   return undefined;
 }
 

@@ -4,7 +4,7 @@ import { RequestSchema, ResponseSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts
 import { TtrpcClient } from "./client.ts";
 import type { ByteConnection } from "./connection.ts";
 import { TtrpcError } from "./error.ts";
-import { encodeFrame, FrameDecoder, HEADER_LENGTH } from "./frame.ts";
+import { encodeFrame, type Frame, FrameDecoder, HEADER_LENGTH } from "./frame.ts";
 import { type Method, serve } from "./server.ts";
 
 /** Two ends of a connection in memory. */
@@ -38,6 +38,7 @@ class End implements ByteConnection {
 
 const text = (value: string) => new TextEncoder().encode(value);
 const echo: Method = (payload) => Promise.resolve(payload);
+const lengthOf: Method = ({ length }) => Promise.resolve(text(`${length}`));
 
 function setUp(methods: Record<string, Method>) {
   const [client, server] = pair();
@@ -159,6 +160,34 @@ Deno.test("requests that are not acceptable are refused, and the connection stay
       await served;
     });
   }
+});
+
+Deno.test("a server that is to take more than 4 MiB does, and no more than that", async () => {
+  const [client, server] = pair();
+  const served = serve(server, new Map([["s/length", lengthOf]]), { limit: 5 * 2 ** 20 });
+  const frame = (streamId: number, size: number) => {
+    const payload = new Uint8Array(size);
+    const request = create(RequestSchema, { service: "s", method: "length", payload });
+    const data = toBinary(RequestSchema, request);
+    const bytes = new Uint8Array(HEADER_LENGTH + data.length);
+    new DataView(bytes.buffer).setUint32(0, data.length);
+    bytes.set([0, 0, 0, streamId, 1], 4);
+    bytes.set(data, HEADER_LENGTH);
+    return bytes;
+  };
+  const decoder = new FrameDecoder();
+  const reader = client.incoming.getReader();
+  const answers: unknown[] = [];
+  for (const bytes of [frame(1, 4.5 * 2 ** 20), frame(3, 5 * 2 ** 20), frame(5, 7)]) {
+    await client.write(bytes);
+    const [{ data }] = decoder.push((await reader.read()).value!) as [Frame];
+    const { status, payload } = fromBinary(ResponseSchema, data);
+    answers.push(status?.message ?? new TextDecoder().decode(payload));
+  }
+  assert.deepEqual(answers, [`${4.5 * 2 ** 20}`, "the message exceeds 5 MiB", "7"]);
+  reader.releaseLock();
+  await client.close();
+  await served;
 });
 
 Deno.test("a time-out beyond what timers can keep is no time-out of a millisecond", async () => {
