@@ -34,6 +34,14 @@ export class Roster {
     this.#sandboxes.set(sandbox.id, sandbox);
   }
 
+  /**
+   * A container is created in it. CRI-O tells a plugin that connects while the sandbox starts neither
+   * of its start nor lists it.
+   */
+  lives(sandbox: Sandbox): void {
+    if (!this.#sandboxes.has(sandbox.id)) this.runs(sandbox);
+  }
+
   containerCreated(sandboxId: string): void {
     if (this.#sandboxes.has(sandboxId)) this.#started.add(sandboxId);
   }

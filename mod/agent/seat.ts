@@ -72,11 +72,13 @@ export class Seat {
   }
 
   /** CreateContainer: as {@link Agent.gate}. */
-  createContainer(
+  async createContainer(
     sandbox: Sandbox,
     options: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
   ): Promise<void> {
-    return this.#gate(sandbox, options).then(() => this.#roster.containerCreated(sandbox.id));
+    this.#roster.lives(sandbox);
+    await this.#gate(sandbox, options);
+    this.#roster.containerCreated(sandbox.id);
   }
 
   prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {

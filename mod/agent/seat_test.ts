@@ -97,6 +97,19 @@ Deno.test("an agent that comes to lead is told of the sandboxes that the runtime
   assert.deepEqual(asked.asked.slice(1), ["attach next", "detach old"]);
 });
 
+Deno.test("a sandbox of which only a container was told lives as well for an agent that comes to lead", async () => {
+  const { seat, agent, asked } = setUp();
+  await seat.synchronize([aSandbox("old")], new Set());
+  await seat.createContainer(aSandbox("untold"), { cdiDevices: [], signal: never });
+  const refused = seat.createContainer(aSandbox("refused"), {
+    cdiDevices: ["test/claim=unknown"],
+    signal: AbortSignal.abort(),
+  });
+  await assert.rejects(refused);
+  await seat.take(agent);
+  assert.deepEqual(asked.asked, ["reconcile old,untold,refused started untold"]);
+});
+
 Deno.test("an agent that leads before the runtime told anything is told when it does", async () => {
   const { seat, agent, asked } = setUp();
   await seat.take(agent);
