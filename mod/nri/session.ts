@@ -151,6 +151,7 @@ class Session {
   }
 
   async #synchronize(payload: Uint8Array, call: Call): Promise<Uint8Array> {
+    const began = performance.now();
     this.#size += payload.length;
     if (this.#size > SYNCHRONIZE_LIMIT) {
       const error = new Error(`the runtime's inventory exceeds ${SYNCHRONIZE_LIMIT} bytes`);
@@ -171,8 +172,13 @@ class Session {
           event: "Synchronize",
           run: (handlers) => handlers.synchronize(allPods, allContainers),
         }, call);
-        // A runtime that went away meanwhile has not seen the end.
+        // A runtime that went away meanwhile, or whose time is over, has not seen the end. A process
+        // that was too busy to be in time has had no timer run out either.
         call.signal.throwIfAborted();
+        const ms = Math.round(performance.now() - began);
+        if (call.timeout && ms >= call.timeout) {
+          throw new Error(`synchronized too late: in ${ms} ms`);
+        }
       } catch (error) {
         // NRI 0.6 keeps a plugin connected that did not synchronize, but tells it of no event.
         this.#failed.reject(error);

@@ -172,6 +172,19 @@ nriTest("a plugin that did not synchronize connects anew", async ({ oracle, plug
   assert.deepEqual(plugin.states, [true]);
 });
 
+nriTest("a plugin that synchronized too late connects anew", async ({ oracle, plugin }) => {
+  let busy = 1;
+  plugin.recorder.during = (event) => {
+    if (!event.startsWith("sync") || busy-- <= 0) return;
+    // No timer tells of the time that passes.
+    for (const end = performance.now() + 1200; performance.now() < end;);
+  };
+  assert.equal(await oracle.connected(), "10-net");
+  assert.equal(await oracle.tell("run", { id: "a" }), "");
+  assert.deepEqual(plugin.recorder.events, ["sync  ", "sync  ", "run a /var/run/netns/a"]);
+  assert.deepEqual(plugin.states, [true]);
+}, { timeout: 1000 });
+
 nriTest("a runtime that restarts gets the plugin back", async ({ oracle, plugin, restart }) => {
   await oracle.connected();
   for (const times of [2, 3]) {
