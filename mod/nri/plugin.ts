@@ -11,7 +11,10 @@ export interface NriPluginOptions {
   readonly index: string;
   readonly log: Log;
   readonly clock: Clock;
-  /** Called when it changes: whether the runtime has told all there is, and that was dealt with. */
+  /**
+   * Called with true when the runtime has told all there is, and that was dealt with; with false at the
+   * end of each connection, for of one that broke meanwhile it may have been dealt with as well.
+   */
   readonly onState?: (synchronized: boolean) => void;
   /** An event was dealt with, well or not, in so many seconds. */
   readonly onHandled?: (event: NriEvent, seconds: number) => void;
@@ -45,15 +48,12 @@ export class NriPlugin {
     const { socketPath: path, log, clock, onState } = this.#options;
     let failures = 0;
     let lastProblem = "";
-    let synchronized = false;
-    const setState = (state: boolean) => {
-      if (state !== synchronized) onState?.(state);
-      synchronized = state;
-    };
     while (!signal.aborted) {
       let problem = "the container runtime closed the connection";
+      let connected = false;
       try {
         const socket = await Deno.connect({ transport: "unix", path });
+        connected = true;
         await runSession(socket, this.#handlers, {
           ...this.#options,
           signal,
@@ -61,13 +61,13 @@ export class NriPlugin {
             failures = 0;
             lastProblem = "";
             log.info("the NRI plugin is synchronized", { socket: path });
-            setState(true);
+            onState?.(true);
           },
         });
       } catch (error) {
         problem = explain(error);
       }
-      setState(false);
+      if (connected) onState?.(false);
       if (signal.aborted) break;
       // The same problem again and again is said once.
       log[problem === lastProblem ? "debug" : "warn"](

@@ -252,6 +252,21 @@ Deno.test("the plugin registers and synchronizes anew when the runtime drops it"
     await runtime.runPodSandbox(aPod("a"));
   }));
 
+Deno.test("the end of a connection is told also where the runtime does not know what was dealt with", () => {
+  const pods = [aPod("a")];
+  return withPlugin(
+    { late: true, requestTimeout: 400, inventory: () => ({ pods, containers: [] }) },
+    async ({ runtime, recorder, states }) => {
+      let late = 1;
+      recorder.during = () => late-- > 0 ? new Promise(() => {}) : undefined;
+      runtime.start();
+      await runtime.synchronized();
+      assert.deepEqual(recorder.events, ["sync a ", "sync a "]);
+      assert.deepEqual(states, [false, true]);
+    },
+  );
+});
+
 Deno.test("the plugin waits for a runtime that starts later, and says so once", () =>
   withPlugin({ late: true }, async ({ runtime, log }) => {
     await new Promise((resolve) => setTimeout(resolve, 150));

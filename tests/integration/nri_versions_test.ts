@@ -169,7 +169,7 @@ nriTest("a plugin that did not synchronize connects anew", async ({ oracle, plug
   assert.equal(await oracle.connected(), "10-net");
   assert.equal(await oracle.tell("run", { id: "a" }), "");
   assert.deepEqual(plugin.recorder.events, ["sync  ", "sync  ", "run a /var/run/netns/a"]);
-  assert.deepEqual(plugin.states, [true]);
+  assert.deepEqual(plugin.states, [false, true]);
 });
 
 nriTest("a plugin that synchronized too late connects anew", async ({ oracle, plugin }) => {
@@ -182,7 +182,7 @@ nriTest("a plugin that synchronized too late connects anew", async ({ oracle, pl
   assert.equal(await oracle.connected(), "10-net");
   assert.equal(await oracle.tell("run", { id: "a" }), "");
   assert.deepEqual(plugin.recorder.events, ["sync  ", "sync  ", "run a /var/run/netns/a"]);
-  assert.deepEqual(plugin.states, [true]);
+  assert.deepEqual(plugin.states, [false, true]);
 }, { timeout: 1000 });
 
 nriTest("a runtime that restarts gets the plugin back", async ({ oracle, plugin, restart }) => {
