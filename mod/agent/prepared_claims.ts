@@ -1,4 +1,4 @@
-import type { ClaimRecord, Journal, PodRef } from "./ports.ts";
+import type { ClaimRecord, Journal } from "./ports.ts";
 
 /** The claims that Prepare accepted, in memory and in the journal, found by UID and by pod. */
 export class PreparedClaims {
@@ -25,13 +25,11 @@ export class PreparedClaims {
   }
 
   /**
-   * Claims of the pod's namespace that it may have come to share since they were read: the kubelet
-   * prepares a claim once, not again for a second pod.
+   * Claims of a namespace that more of its pods can come to use: the kubelet prepares a claim once,
+   * not again for a second pod.
    */
-  maybeSharedWith(pod: PodRef): ClaimRecord[] {
-    return [...this.#shareable.get(pod.namespace) ?? []]
-      .map((uid) => this.#records.get(uid)!)
-      .filter((record) => !record.pods.some(({ uid }) => uid === pod.uid));
+  shareableIn(namespace: string): ClaimRecord[] {
+    return [...this.#shareable.get(namespace) ?? []].map((uid) => this.#records.get(uid)!);
   }
 
   /** Takes up a record that is on disk already. */

@@ -1,10 +1,11 @@
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import { FreshReads } from "./fresh_reads.ts";
 import { Limiter } from "./limiter.ts";
-import type { ClaimRecord, Clock, Cluster, Log, PodRef, ResourceClaim, Sandbox } from "./ports.ts";
+import type { ClaimRecord, Clock, Cluster, Log, PodRef, Sandbox } from "./ports.ts";
 import type { PreparedClaims } from "./prepared_claims.ts";
 import { describeClaim, describePod, messageOf } from "./words.ts";
-import { podsOf } from "../claim/plan.ts";
+import type { ClaimRef } from "../claim/attachment.ts";
+import { claimRef, podsOf } from "../claim/plan.ts";
 
 const RETRY: Backoff = { first: 200, most: 10_000 };
 /** Pods and claims that are read at once. */
@@ -26,7 +27,7 @@ export class SharedClaims {
   readonly #claims: PreparedClaims;
   readonly #looks = new Map<string, Look>();
   readonly #limiter = new Limiter(WIDTH);
-  readonly #reads = new FreshReads<ResourceClaim | undefined>(this.#limiter);
+  readonly #reads = new FreshReads<ClaimRecord | undefined>(this.#limiter);
   readonly #stop = new AbortController();
 
   constructor(
@@ -40,7 +41,8 @@ export class SharedClaims {
   /** Begins to look, once a sandbox; `found` is called for each claim that the pod turns out to share. */
   look(sandbox: Sandbox, found: (record: ClaimRecord) => void): void {
     if (this.#looks.has(sandbox.id)) return;
-    const [candidate] = this.#claims.maybeSharedWith(sandbox.pod);
+    const { pod } = sandbox;
+    const candidate = this.#claims.shareableIn(pod.namespace).find((each) => !isFor(each, pod));
     if (!candidate) return;
     if (this.#looks.size >= MOST_LOOKS) {
       throw new Error(`${MOST_LOOKS} sandboxes may share claims already, and none has stopped`);
@@ -91,7 +93,7 @@ export class SharedClaims {
       try {
         return await this.#compareAll(pod, signal, found);
       } catch (error) {
-        const [first] = this.#claims.maybeSharedWith(pod);
+        const [first] = this.#claims.shareableIn(pod.namespace);
         if (signal.aborted || !first) return;
         const claim = describeClaim(first.claim);
         look.waitsFor = `${claim}: ${messageOf(error)}`;
@@ -111,33 +113,47 @@ export class SharedClaims {
     found: (record: ClaimRecord) => void,
   ): Promise<void> {
     const names = await this.#limiter.run(() => this.#ports.cluster.getClaimNames(pod, signal));
-    const named = this.#claims.maybeSharedWith(pod).filter(({ claim }) =>
+    // Those among them on whose record others' reads have put the pod meanwhile.
+    const named = this.#claims.shareableIn(pod.namespace).filter(({ claim }) =>
       names.includes(claim.name)
     );
     await Promise.all(named.map((record) => this.#compare(record, { pod, signal, found })));
   }
 
-  /** Takes up what the API server says of the pods that use a claim. */
   async #compare(
-    { claim }: ClaimRecord,
+    known: ClaimRecord,
     { pod, signal, found }: {
       readonly pod: PodRef;
       readonly signal: AbortSignal;
       readonly found: (record: ClaimRecord) => void;
     },
   ): Promise<void> {
-    const current = await this.#reads.read(
-      claim.uid,
-      () => this.#ports.cluster.getClaim(claim, this.#stop.signal),
-    );
-    const record = this.#claims.get(claim.uid);
-    if (signal.aborted || !record || !current) return;
-    const pods = podsOf(current);
-    // Only what adds to the record is taken up: one that names fewer pods may be another claim.
-    if (!pods.some(({ uid }) => uid === pod.uid)) return;
-    await this.#claims.put({ ...record, pods });
-    found({ ...record, pods });
+    const { claim } = known;
+    const record = isFor(known, pod)
+      ? known
+      : await this.#reads.read(claim.uid, () => this.#update(claim));
+    if (!signal.aborted && record && isFor(record, pod)) found(record);
   }
+
+  /**
+   * Takes up what the API server says of the pods that use a claim.
+   *
+   * @returns what is on record then; undefined for a claim that is gone
+   */
+  async #update({ namespace, name, uid }: ClaimRef): Promise<ClaimRecord | undefined> {
+    const current = await this.#ports.cluster.getClaim({ namespace, name }, this.#stop.signal);
+    const record = this.#claims.get(uid);
+    // Another one may have been made by its name.
+    if (!record || !current || claimRef(current).uid !== uid) return undefined;
+    const pods = podsOf(current);
+    const known = new Set(record.pods.map((pod) => pod.uid));
+    if (pods.some((pod) => !known.has(pod.uid))) await this.#claims.put({ ...record, pods });
+    return this.#claims.get(uid);
+  }
+}
+
+function isFor({ pods }: ClaimRecord, { uid }: PodRef): boolean {
+  return pods.some((pod) => pod.uid === uid);
 }
 
 interface Look {
