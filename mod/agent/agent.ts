@@ -32,6 +32,7 @@ import type {
   Namespaces,
   Networks,
   NodeDevice,
+  PodRef,
   PolicyNode,
   Sandbox,
 } from "./ports.ts";
@@ -215,10 +216,12 @@ export class Agent {
         drafts.set(ref.uid, await this.#draft(ref, signal));
       }));
       const batch = [...drafts.values()].filter((draft): draft is ClaimPlan => !("error" in draft));
+      const unclear = await this.#learnShared(batch, signal);
       const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
         try {
           const draft = drafts.get(ref.uid)!;
           if ("error" in draft) throw new Error(draft.error);
+          if (unclear && !this.#claims.get(ref.uid)) throw unclear;
           const devices = this.#devices(await this.#accept(draft, batch));
           this.#ports.metrics.prepared("ok");
           return [ref.uid, { devices }];
@@ -668,6 +671,27 @@ export class Agent {
     if (error !== undefined) return { error };
     this.#unjudged.delete(ref.uid);
     return known;
+  }
+
+  /**
+   * The names of new claims' interfaces depend on those that their pods share with others, of which
+   * the kubelet says nothing. An error where that cannot be told.
+   */
+  async #learnShared(
+    batch: readonly ClaimPlan[],
+    signal: AbortSignal,
+  ): Promise<Error | undefined> {
+    const pods = new Map<string, PodRef>();
+    for (const { claim, pods: users } of batch) {
+      if (this.#claims.get(claim.uid)) continue;
+      for (const pod of users) pods.set(pod.uid, { namespace: claim.namespace, ...pod });
+    }
+    try {
+      await Promise.all([...pods.values()].map((pod) => this.#shared.learn(pod, signal)));
+      return undefined;
+    } catch (error) {
+      return error as Error;
+    }
   }
 
   /** Names the draft's interfaces and puts it on record, without a pause between the two. */

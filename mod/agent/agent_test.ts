@@ -671,6 +671,39 @@ Deno.test("a second pod that shares a claim is attached although it is not prepa
   );
 });
 
+Deno.test("prepare() names interfaces with regard to claims that the pod shares, which are not prepared again", async (t) => {
+  const shared = (...pods: string[]) => aClaim("a", { fromTemplate: false, pods });
+  await t.step("a default beside them", async () => {
+    const { agent, prepare, store, gate, cni } = setUp();
+    await prepare(shared("p"));
+    store(shared("p", "q"));
+    await prepare(aClaim("b", { pods: ["q"] }), aClaim("c", { pods: ["q"] }));
+    agent.attach(aSandbox("s2", "q"));
+    await gate(aSandbox("s2", "q"));
+    assert.deepEqual([...cni.attached], ["s2/net1", "s2/net2", "s2/net3"]);
+  });
+  await t.step("a name that is given to both", async () => {
+    const { prepare, store } = setUp();
+    await prepare(shared("p"));
+    store(shared("p", "q"));
+    const answers = await prepare(aClaim("b", { pods: ["q"], requests: { x: "net1" } }));
+    assert.match(
+      answers.get("uid-b")!.error!,
+      /"net1" is asked for twice in the pod: by claim default\/a request net and by claim default\/b/,
+    );
+  });
+  await t.step("which cannot be told", async () => {
+    const { prepare, cluster } = setUp();
+    await prepare(shared("p"));
+    cluster.getClaimNames = () => Promise.reject(new Error("connection refused"));
+    const answers = await prepare(aClaim("b", { pods: ["q"] }));
+    assert.match(
+      answers.get("uid-b")!.error!,
+      /cannot tell which claims pod default\/q shares: connection refused/,
+    );
+  });
+});
+
 Deno.test("while it cannot be told whether a pod shares a claim, its containers wait", async () => {
   const { agent, prepare, gate, cluster, clock } = setUp();
   await prepare(aClaim("a", { fromTemplate: false }));

@@ -382,7 +382,9 @@ export class SandboxNetwork {
   /** Puts on record that ADDs may begin; where that fails, it is tried again when its turn comes. */
   async #intend(toDo: readonly Entry[]): Promise<void> {
     if (this.#closed || this.#obstacle() !== undefined) return;
-    const fresh = toDo.filter(({ recorded, uncertain }) => !recorded && !uncertain);
+    const fresh = toDo.filter((entry) =>
+      !entry.recorded && !entry.uncertain && !this.#rivalOf(entry)
+    );
     await Promise.allSettled(fresh.map(async (entry) => {
       await this.#ports.journal.putAttachment(this.#record(entry));
       entry.recorded = true;
@@ -420,8 +422,26 @@ export class SandboxNetwork {
   }
 
   async #make(entry: Entry): Promise<void> {
+    const rival = this.#rivalOf(entry);
+    if (rival) {
+      throw new Error(
+        `its interface's name is that of ${describeAttachment(rival)} in the same pod: ` +
+          "give one of them another",
+      );
+    }
     if (entry.uncertain) await this.#recall(entry);
     if (!entry.attached || entry.repair) await this.#add(entry);
+  }
+
+  /**
+   * Another one with the same interface, to which its ADD and DEL would do harm. Claims that are
+   * prepared for other pods can have one name, and a pod come to use them both.
+   */
+  #rivalOf(entry: Entry): Entry | undefined {
+    const { ifName } = entry.attachment;
+    const named = this.entries.filter(({ attachment }) => attachment.ifName === ifName);
+    const holder = named.find(({ recorded }) => recorded) ?? named[0];
+    return holder === entry || entry.recorded ? undefined : holder;
   }
 
   async #save(entry: Entry): Promise<void> {

@@ -450,6 +450,40 @@ Deno.test("release() detaches one claim and leaves the others", async () => {
   assert.deepEqual([...cni.attached], ["s1/net1"]);
 });
 
+Deno.test("an interface name that another claim has in the sandbox is refused, and does the other no harm", async () => {
+  const { network, cni, clock, journal } = setUp();
+  const other = { ...claim, name: "b", uid: "uid-b" };
+  network.want(claim, one);
+  network.want(other, [anAttachment("net1", { request: "x" }), anAttachment("net2")]);
+  await clock.advance(10_000);
+  await assert.rejects(
+    network.ready(deadline(clock, 1_000)),
+    /\(interface net1, claim default\/b\) is not ready: its interface's name is that of network "network-net1" \(interface net1, claim default\/a\) in the same pod: give one of them another/,
+  );
+  assert.deepEqual(cni.log, ["ADD net1", "ADD net2"]);
+  assert.equal(journal.attachments.size, 2);
+  // The name is free when the other is gone.
+  network.release(claim.uid);
+  await network.ready(never);
+  assert.deepEqual(cni.log.slice(2), ["DEL net1", "ADD net1"]);
+  network.stop();
+  await network.released(other.uid, never);
+  assert.deepEqual([...cni.attached], []);
+});
+
+Deno.test("of two claims that want one interface name, the one that is on record has it after a restart", async () => {
+  const { network, cni, clock } = setUp();
+  const other = { ...claim, name: "b", uid: "uid-b" };
+  const attached = { result: { cniVersion: "1.0.0" }, networkData: {}, at: "2026-01-01T00:00:00Z" };
+  network.want(other, one);
+  network.restore({ claim, sandbox: aSandbox("s1"), attachment: one[0]!, attached });
+  await clock.advance(1_000);
+  assert.deepEqual(cni.log, []);
+  network.stop();
+  await network.released(claim.uid, never);
+  assert.deepEqual(cni.log, ["DEL net1"]);
+});
+
 Deno.test("a pod on the host's network is refused before anything is done", async () => {
   for (const sandbox of [{ ...aSandbox("s1"), netns: undefined }, aSandbox("s1")]) {
     const { network, cni, journal, namespaces } = setUp({ sandbox });

@@ -11,7 +11,7 @@ const RETRY: Backoff = { first: 200, most: 10_000 };
 /** Pods and claims that are read at once. */
 const WIDTH = 8;
 
-/** Sandboxes that are remembered: a node has hundreds of pods. */
+/** Sandboxes and pods that are remembered: a node has hundreds. */
 const MOST_LOOKS = 4096;
 
 /**
@@ -26,6 +26,8 @@ export class SharedClaims {
   readonly #ports: { readonly cluster: Cluster; readonly clock: Clock; readonly log: Log };
   readonly #claims: PreparedClaims;
   readonly #looks = new Map<string, Look>();
+  /** The names of the claims of the pods that were read last, by the pod's UID: they never change. */
+  readonly #names = new Map<string, readonly string[]>();
   readonly #limiter = new Limiter(WIDTH);
   readonly #reads = new FreshReads<ClaimRecord | undefined>(this.#limiter);
   readonly #stop = new AbortController();
@@ -51,6 +53,20 @@ export class SharedClaims {
     const look: Look = { stop, done: Promise.resolve(), waitsFor: describeClaim(candidate.claim) };
     look.done = this.#read(sandbox, look, found);
     this.#looks.set(sandbox.id, look);
+  }
+
+  /**
+   * Puts the pod on the record of each claim that it shares, before it has a sandbox.
+   *
+   * @throws Error when that cannot be told
+   */
+  async learn(pod: PodRef, signal: AbortSignal): Promise<void> {
+    if (this.#claims.shareableIn(pod.namespace).every((each) => isFor(each, pod))) return;
+    try {
+      await this.#compareAll(pod, signal, () => {});
+    } catch (error) {
+      throw new Error(`cannot tell which claims ${describePod(pod)} shares: ${messageOf(error)}`);
+    }
   }
 
   /** Resolves when it is known which claims the sandbox's pod shares. */
@@ -112,12 +128,22 @@ export class SharedClaims {
     signal: AbortSignal,
     found: (record: ClaimRecord) => void,
   ): Promise<void> {
-    const names = await this.#limiter.run(() => this.#ports.cluster.getClaimNames(pod, signal));
+    const names = await this.#namesOf(pod, signal);
     // Those among them on whose record others' reads have put the pod meanwhile.
     const named = this.#claims.shareableIn(pod.namespace).filter(({ claim }) =>
       names.includes(claim.name)
     );
     await Promise.all(named.map((record) => this.#compare(record, { pod, signal, found })));
+  }
+
+  async #namesOf(pod: PodRef, signal: AbortSignal): Promise<readonly string[]> {
+    const known = this.#names.get(pod.uid);
+    if (known) return known;
+    const names = await this.#limiter.run(() => this.#ports.cluster.getClaimNames(pod, signal));
+    this.#names.set(pod.uid, names);
+    const [oldest] = this.#names.keys();
+    if (this.#names.size > MOST_LOOKS) this.#names.delete(oldest!);
+    return names;
   }
 
   async #compare(
