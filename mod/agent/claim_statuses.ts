@@ -77,6 +77,8 @@ export class ClaimStatuses {
       writer = { claim, dirty: false, forgotten: false, applied, loop: undefined };
       this.#writers.set(claim.uid, writer);
     }
+    // It may have been prepared anew before its last write was done.
+    writer.forgotten = false;
     writer.dirty = true;
     this.#run(writer);
   }

@@ -134,6 +134,40 @@ Deno.test("forget() writes the end and tries it a few times only", async () => {
   assert.equal(cluster.applies, 1 + 5);
 });
 
+Deno.test("a claim that is prepared anew before its last write is done is one like others", async (t) => {
+  await t.step("its entries go when it is forgotten", async () => {
+    const { cluster, clock, state, statuses } = setUp();
+    statuses.changed(claim);
+    await clock.advance(600);
+    statuses.forget(claim.uid);
+    state.devices = [entry("anew")];
+    statuses.changed(claim);
+    await clock.advance(600);
+    assert.deepEqual(cluster.applied.get("uid-a"), [entry("anew")]);
+    state.devices = [];
+    statuses.forget(claim.uid);
+    await clock.advance(600);
+    assert.deepEqual(cluster.applied.get("uid-a"), []);
+  });
+  await t.step("writes of it are tried until the API server took one", async () => {
+    const { cluster, clock, state, statuses } = setUp();
+    state.devices = [entry("before")];
+    statuses.changed(claim);
+    await clock.advance(600);
+    cluster.during = () => {
+      throw new Error("connection refused");
+    };
+    statuses.forget(claim.uid);
+    state.devices = [entry("anew")];
+    statuses.changed(claim);
+    await clock.advance(600_000);
+    cluster.during = () => {};
+    await clock.advance(60_000);
+    assert.deepEqual(cluster.applied.get("uid-a"), [entry("anew")]);
+    await statuses.close();
+  });
+});
+
 Deno.test("a claim that is gone is no error", async () => {
   const { cluster, clock, log, state, statuses } = setUp();
   cluster.claims.clear();
