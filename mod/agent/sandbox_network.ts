@@ -172,7 +172,7 @@ export class SandboxNetwork {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    if (this.sandbox.netns) this.#held = this.#ports.namespaces.hold(this.sandbox.netns);
+    this.#hold();
     for (const entry of this.#entries.values()) unwant(entry);
     this.#wake();
   }
@@ -307,6 +307,18 @@ export class SandboxNetwork {
     await this.#worker;
     this.#held?.release();
     this.#held = undefined;
+  }
+
+  /** Where that cannot be, there is its path for as long as it leads there. */
+  #hold(): void {
+    const { sandbox: { netns, pod } } = this;
+    if (!netns) return;
+    try {
+      this.#held = this.#ports.namespaces.hold(netns);
+    } catch (error) {
+      const about = { netns, error: messageOf(error) };
+      this.#ports.log.warn(`cannot hold the network namespace of ${describePod(pod)}`, about);
+    }
   }
 
   async #endInspection(): Promise<void> {

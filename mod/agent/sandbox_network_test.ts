@@ -405,6 +405,19 @@ Deno.test("stop() detaches without a namespace where it is gone already", async 
   assert.equal(cni.calls[1]?.runtime.netns, "");
 });
 
+Deno.test("stop() detaches where the namespace cannot be held, by its path", async () => {
+  const { network, cni, namespaces } = setUp();
+  network.want(claim, one);
+  await network.ready(never);
+  namespaces.hold = () => {
+    throw new Error("too many open files");
+  };
+  network.stop();
+  await network.released(claim.uid, never);
+  assert.deepEqual([...cni.attached], []);
+  assert.equal(cni.calls.at(-1)!.runtime.netns, "/var/run/netns/s1");
+});
+
 Deno.test("stop() during ADD detaches as soon as it is over, without a pause", async () => {
   const { network, cni, clock } = setUp();
   cni.during = async ({ command }) => {
