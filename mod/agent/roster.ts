@@ -8,7 +8,7 @@ export class Roster {
   #sandboxes = new Map<string, Sandbox>();
   #started = new Set<string>();
 
-  /** Whether the runtime has told all there is. */
+  /** Whether the runtime has told all there is, and is connected since. */
   synchronized = false;
 
   get sandboxes(): Sandbox[] {

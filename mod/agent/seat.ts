@@ -61,6 +61,12 @@ export class Seat {
     await this.#term?.agent.reconcile(sandboxes, started);
   }
 
+  /** The runtime is not connected any more: what there is, it tells when it synchronizes anew. */
+  disconnected(): void {
+    this.#roster.synchronized = false;
+    this.#term?.agent.disconnected();
+  }
+
   runPodSandbox(sandbox: Sandbox): void {
     this.#roster.runs(sandbox);
     this.#term?.agent.attach(sandbox);

@@ -118,6 +118,16 @@ Deno.test("an agent that leads before the runtime told anything is told when it 
   assert.deepEqual(asked.asked, ["reconcile s1 started "]);
 });
 
+Deno.test("an agent that comes to lead while the runtime is not connected waits for what it tells anew", async () => {
+  const { seat, agent, asked } = setUp();
+  await seat.synchronize([aSandbox("old")], new Set());
+  seat.disconnected();
+  await seat.take(agent);
+  assert.deepEqual(asked.asked, []);
+  await seat.synchronize([aSandbox("old"), aSandbox("new")], new Set());
+  assert.deepEqual(asked.asked, ["reconcile old,new started "]);
+});
+
 Deno.test("a container of a pod without claims passes while another agent leads", async () => {
   const { gate } = setUp();
   const container = gate();

@@ -157,7 +157,7 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
-      else seat.agent?.disconnected();
+      else seat.disconnected();
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
