@@ -591,6 +591,30 @@ Deno.test("GC names what is attached and what may be, of the networks that are o
   await stop(running);
 });
 
+Deno.test("GC keeps what may be attached of which the record cannot be read", async () => {
+  const before = setUp();
+  const network = { cniVersion: "1.1.0", name: "lan" };
+  await before.prepare(aClaim("a", { network }));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate("s1");
+  await before.agent.close();
+  before.journal.attachments.clear();
+  before.journal.unreadable.push("uid-a");
+  const { agent, cni, clock, journal, upkeep, stop } = setUp(before.world);
+  journal.before = () => {
+    throw new Error("read-only file system");
+  };
+  const collected: unknown[] = [];
+  cni.collecting = (_, valid) =>
+    void collected.push(...valid.map(({ containerID, ifname }) => `${containerID}/${ifname}`));
+  await agent.load();
+  const running = upkeep({ gcNetworks: ["lan"], interval: 0 });
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await clock.advance(1_000);
+  assert.deepEqual(collected, ["s1/net1"]);
+  await stop(running);
+});
+
 Deno.test("GC begins while no ADD or DEL of its network runs, and those wait for its end", async () => {
   const { agent, prepare, gate, cni, clock, upkeep, stop } = setUp();
   const network = { cniVersion: "1.1.0", name: "lan" };

@@ -110,10 +110,12 @@ export class Garbage {
     }
     return {
       lists: [...lists.values()],
-      valid: entries.filter(({ entry }) => entry.recorded).map(({ sandbox, entry }) => ({
-        containerID: sandbox.id,
-        ifname: entry.attachment.ifName,
-      })),
+      // Also what an ADD may have left of which the record cannot be read.
+      valid: entries.filter(({ entry }) => entry.recorded || entry.uncertain)
+        .map(({ sandbox, entry }) => ({
+          containerID: sandbox.id,
+          ifname: entry.attachment.ifName,
+        })),
     };
   }
 }
