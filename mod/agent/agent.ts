@@ -332,6 +332,7 @@ export class Agent {
       }
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
+    this.#shared.forgetOthers(living);
     // Not before: what ended meanwhile must not speak for what took its place.
     this.#away = false;
     this.#markAll();

@@ -954,6 +954,20 @@ Deno.test("a runtime that tells of sandboxes without end is stopped at 4096", as
   await agent.close();
 });
 
+Deno.test("sandboxes that went while the runtime was not connected make room for others", async () => {
+  const { agent, prepare, gate } = setUp();
+  await prepare(aClaim("a", { fromTemplate: false }));
+  for (let i = 0; i < 4096; i++) agent.attach(aSandbox(`s${i}`));
+  await settle();
+  assert.throws(
+    () => agent.attach(aSandbox("one-more")),
+    /4096 sandboxes may share claims already/,
+  );
+  await agent.reconcile([], new Set());
+  agent.attach(aSandbox("one-more"));
+  await gate(aSandbox("one-more"));
+});
+
 Deno.test("claims are read and checked sixteen at a time", async () => {
   const { agent, store, cluster } = setUp();
   let [running, most] = [0, 0];

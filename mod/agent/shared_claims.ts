@@ -93,9 +93,14 @@ export class SharedClaims {
     this.#looks.delete(sandboxId);
   }
 
+  /** Forgets all sandboxes but these. */
+  forgetOthers(sandboxIds: ReadonlySet<string>): void {
+    for (const id of [...this.#looks.keys()]) if (!sandboxIds.has(id)) this.forget(id);
+  }
+
   close(): void {
     this.#stop.abort(new Error("the agent stops"));
-    for (const id of [...this.#looks.keys()]) this.forget(id);
+    this.forgetOthers(new Set());
   }
 
   async #read(
