@@ -699,7 +699,7 @@ export class Agent {
   async #accept(draft: ClaimPlan, batch: readonly ClaimPlan[]): Promise<ClaimRecord> {
     const known = this.#claims.get(draft.claim.uid);
     if (known) return known;
-    assertWholeDevices(draft, () => this.#claims.all());
+    assertWholeDevices(draft, this.#claims);
     const record = nameInterfaces(draft, { batch, prepared: this.#claims });
     await this.#claims.put(record);
     this.#ports.log.info(`prepared ${describeClaim(record.claim)}`, {

@@ -192,6 +192,32 @@ Deno.test("prepare() gives nobody an interface that others are on", async () => 
   assert.match((await errorOf("c", named))!, /take eth8 from claim default\/a/);
 });
 
+Deno.test("prepare() lets nobody on an interface that host-device takes", async () => {
+  const { prepare, devices } = setUp();
+  devices.interfaces.set("device-net", "eth7");
+  const errorOf = async (name: string, network: Record<string, unknown>) =>
+    (await prepare(aClaim(name, { pods: [name], network }))).get(`uid-${name}`)!.error;
+  assert.equal(await errorOf("a", { plugins: [{ type: "host-device" }] }), undefined);
+  assert.match(
+    (await errorOf("b", {}))!,
+    /^claim default\/b: request net: it would use eth7, which host-device takes for claim default\/a/,
+  );
+});
+
+Deno.test("prepare() takes an interface that is named while others hold the device for networks with none", async () => {
+  const { prepare } = setUp();
+  const onCni = (name: string, plugin: Record<string, unknown>) => {
+    const claim = aClaim(name, { pods: [name], network: { plugins: [plugin] } });
+    claim.status.allocation.devices.results[0]!.device = "cni";
+    return claim;
+  };
+  await prepare(onCni("a", { type: "bridge" }));
+  const answers = await prepare(onCni("b", { type: "host-device", device: "eth8" }));
+  assert.equal(answers.get("uid-b")!.error, undefined);
+  const after = await prepare(onCni("c", { type: "bridge" }));
+  assert.equal(after.get("uid-c")!.error, undefined);
+});
+
 Deno.test("prepare() uses the administrator's network that a claim names", async () => {
   const { agent, store, networks, journal } = setUp({ policy: { networks: ["open-*"] } });
   const network = { cniVersion: "1.0.0", name: "", plugins: [{ type: "portmap" }] };

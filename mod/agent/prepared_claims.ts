@@ -1,4 +1,5 @@
 import type { ClaimRecord, Journal } from "./ports.ts";
+import { takenWhole } from "./whole_devices.ts";
 
 /** The claims that Prepare accepted, in memory and in the journal, found by UID and by pod. */
 export class PreparedClaims {
@@ -6,6 +7,8 @@ export class PreparedClaims {
   readonly #records = new Map<string, ClaimRecord>();
   readonly #byPod = new Map<string, Set<string>>();
   readonly #shareable = new Map<string, Set<string>>();
+  /** Those that take an interface away from the node: few. */
+  readonly #takers = new Set<string>();
 
   constructor(journal: Journal) {
     this.#journal = journal;
@@ -24,6 +27,11 @@ export class PreparedClaims {
     return [...this.#byPod.get(podUid) ?? []].map((uid) => this.#records.get(uid)!);
   }
 
+  /** Those that take an interface away from the node. */
+  takers(): ClaimRecord[] {
+    return [...this.#takers].map((uid) => this.#records.get(uid)!);
+  }
+
   /**
    * Claims of a namespace that more of its pods can come to use: the kubelet prepares a claim once,
    * not again for a second pod.
@@ -39,6 +47,7 @@ export class PreparedClaims {
     this.#records.set(uid, record);
     for (const pod of record.pods) add(this.#byPod, pod.uid, uid);
     if (record.shareable) add(this.#shareable, namespace, uid);
+    if (record.attachments.some((each) => takenWhole(each) !== undefined)) this.#takers.add(uid);
   }
 
   /** Known at once, durable when resolved; when that fails, as before. */
@@ -65,6 +74,7 @@ export class PreparedClaims {
     this.#records.delete(claimUid);
     for (const pod of record.pods) drop(this.#byPod, pod.uid, claimUid);
     drop(this.#shareable, record.claim.namespace, claimUid);
+    this.#takers.delete(claimUid);
   }
 }
 

@@ -1,17 +1,23 @@
 import type { Attachment } from "../claim/attachment.ts";
-import { originalDevice } from "../claim/device_names.ts";
+import { CNI_DEVICE, originalDevice } from "../claim/device_names.ts";
 import type { ClaimPlan } from "../claim/plan.ts";
 import type { ClaimRecord } from "./ports.ts";
 import { describeClaim } from "./words.ts";
 
+/** The claims that are prepared. */
+export interface Holders {
+  all(): readonly ClaimRecord[];
+  /** Those of which an attachment is {@link takenWhole}. */
+  takers(): readonly ClaimRecord[];
+}
+
 /**
  * host-device moves the interface itself into a pod, and the kernel removes what others have on it:
- * so nobody else may hold the device or build on its interface.
+ * so nobody else may hold the device or build on its interface, neither before nor after.
  *
- * @param others the claims that are prepared
  * @throws Error that names the other claim
  */
-export function assertWholeDevices(plan: ClaimPlan, others: () => readonly ClaimRecord[]): void {
+export function assertWholeDevices(plan: ClaimPlan, holders: Holders): void {
   for (const attachment of plan.attachments) {
     const interfaceName = takenWhole(attachment);
     if (interfaceName === undefined) continue;
@@ -20,7 +26,7 @@ export function assertWholeDevices(plan: ClaimPlan, others: () => readonly Claim
     );
     const holder = own
       ? plan
-      : others().find(({ claim, attachments }) =>
+      : holders.all().find(({ claim, attachments }) =>
         claim.uid !== plan.claim.uid &&
         attachments.some((other) => uses(other, attachment, interfaceName))
       );
@@ -31,16 +37,30 @@ export function assertWholeDevices(plan: ClaimPlan, others: () => readonly Claim
         "only one on its interface",
     );
   }
+  for (const { claim, attachments } of holders.takers()) {
+    for (const taker of attachments) {
+      const interfaceName = takenWhole(taker);
+      if (interfaceName === undefined || claim.uid === plan.claim.uid) continue;
+      const user = plan.attachments.find((own) => uses(own, taker, interfaceName));
+      if (!user) continue;
+      throw new Error(
+        `${describeClaim(plan.claim)}: request ${user.request}: it would use ${interfaceName}, ` +
+          `which host-device takes for ${describeClaim(claim)}: that must be the only one on its ` +
+          "interface",
+      );
+    }
+  }
 }
 
 /** The interface that an attachment takes away from the node. */
-function takenWhole({ network }: Attachment): string | undefined {
+export function takenWhole({ network }: Attachment): string | undefined {
   const plugin = network.plugins.find(({ type }) => type === "host-device");
   return typeof plugin?.device === "string" ? plugin.device : undefined;
 }
 
 function uses(other: Attachment, { device }: Attachment, interfaceName: string): boolean {
-  if (originalDevice(other.device) === originalDevice(device)) return true;
+  // The device for networks with no interface behind it stands for none that could be taken.
+  if (device !== CNI_DEVICE && originalDevice(other.device) === originalDevice(device)) return true;
   return other.network.plugins.some((plugin) =>
     ["master", "device", "bridge"].some((key) => plugin[key] === interfaceName)
   );
