@@ -3,6 +3,7 @@ import type { ClaimRef } from "../claim/attachment.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { notServed, RESOURCE_API } from "./resource_api.ts";
+import { asYamlTakesIt } from "./yaml_text.ts";
 
 /** The API server as the agent uses it. */
 export class KubeCluster implements Cluster {
@@ -60,7 +61,7 @@ export class KubeCluster implements Cluster {
           apiVersion: RESOURCE_API,
           kind: "ResourceClaim",
           metadata: { namespace, name, uid },
-          status: { devices },
+          status: { devices: asYamlTakesIt(devices) },
         },
         signal,
       });
