@@ -71,7 +71,10 @@ export class Checkup {
     let due = clock.now().getTime();
     while (!signal.aborted) {
       await this.#lookAtUrgent(options, signal);
-      const left = due - clock.now().getTime();
+      const now = clock.now().getTime();
+      // A clock that was set back makes the pause no longer.
+      due = Math.min(due, now + interval);
+      const left = due - now;
       if (interval > 0 && left <= 0) {
         await this.#round(options, signal);
         due = clock.now().getTime() + pauseAfter(1, { first: interval, most: interval });
@@ -95,7 +98,8 @@ export class Checkup {
           suspects.push({ network, entry });
         }
         const spent = clock.now().getTime() - began;
-        if (spent > 0) await clock.sleep(REST * spent, signal).catch(() => {});
+        const rest = Math.min(REST * spent, options.interval);
+        if (rest > 0) await clock.sleep(rest, signal).catch(() => {});
       }
     }
     if (suspects.length === 0) return;

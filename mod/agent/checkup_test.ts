@@ -335,3 +335,27 @@ Deno.test("rounds rest four times as long as they work", async () => {
   assert.deepEqual(gaps, Array(9).fill(5_000));
   await stop(running);
 });
+
+Deno.test("rounds go on when the node's clock is set", async (t) => {
+  const day = 86_400_000;
+  await t.step("back", async () => {
+    const { run, stop, checks, clock } = await setUp();
+    const running = run();
+    await settle();
+    clock.set(-day);
+    await clock.advance(181_000);
+    assert.equal(checks(), 3);
+    await stop(running);
+  });
+  await t.step("forward during a CHECK", async () => {
+    const { run, stop, checks, clock, cni } = await setUp();
+    cni.during = () => {
+      clock.set(day);
+      cni.during = () => {};
+    };
+    const running = run();
+    await clock.advance(181_000);
+    assert.ok(checks() >= 3);
+    await stop(running);
+  });
+});

@@ -43,10 +43,16 @@ export async function settle(): Promise<void> {
 
 export class FakeClock implements Clock {
   #now = Date.parse("2026-01-01T00:00:00Z");
+  #set = 0;
   #sleepers: { at: number; wake: () => void }[] = [];
 
   now(): Date {
-    return new Date(this.#now);
+    return new Date(this.#now + this.#set);
+  }
+
+  /** Sets the time of day, forward or back: no time passes by it. */
+  set(ms: number): void {
+    this.#set += ms;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
