@@ -393,7 +393,7 @@ export class SandboxNetwork {
 
   /** Puts on record that ADDs may begin; where that fails, it is tried again when its turn comes. */
   async #intend(toDo: readonly Entry[]): Promise<void> {
-    if (this.#closed || this.#obstacle() !== undefined) return;
+    if (this.#closed || !this.#canAdd()) return;
     const fresh = toDo.filter((entry) =>
       !entry.recorded && !entry.uncertain && !this.#rivalOf(entry)
     );
@@ -578,6 +578,15 @@ export class SandboxNetwork {
     const obstacle = this.#obstacle();
     if (obstacle !== undefined) throw new Error(obstacle);
     return this.sandbox.netns!;
+  }
+
+  #canAdd(): boolean {
+    try {
+      return this.#obstacle() === undefined;
+    } catch {
+      // Whoever tries it says why.
+      return false;
+    }
   }
 
   /** Why there can be no ADD. */

@@ -553,3 +553,17 @@ Deno.test("close() lets the running operation finish and begins no other", async
   assert.deepEqual(cni.log, ["ADD net1"]);
   assert.ok([...journal.attachments.values()][0]?.attached);
 });
+
+Deno.test("a namespace that cannot be looked at fails the try, and not the agent", async () => {
+  const { network, cni, namespaces } = setUp();
+  const classify = namespaces.classify.bind(namespaces);
+  namespaces.classify = () => {
+    throw new Error("File name too long (os error 36)");
+  };
+  network.want(claim, one);
+  await settle();
+  await assert.rejects(network.ready(never), /File name too long/);
+  namespaces.classify = classify;
+  await network.ready(never);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+});
