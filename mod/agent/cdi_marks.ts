@@ -79,9 +79,15 @@ export class CdiMarks {
     for (const uid of await files.list()) {
       // A claim may have come into use meanwhile.
       if (claimUids.has(uid) || this.#wishes.has(uid)) continue;
-      await files.refuseCreate(uid);
-      await files.refuseStart(uid);
-      log.info(`removed the CDI files of claim ${uid}, which no sandbox uses`);
+      try {
+        await files.refuseCreate(uid);
+        await files.refuseStart(uid);
+        log.info(`removed the CDI files of claim ${uid}, which no sandbox uses`);
+      } catch (error) {
+        // They are nobody's; whoever needs the agent must not wait for their end.
+        const about = { error: messageOf(error) };
+        log.warn(`cannot remove the CDI files of claim ${uid}, which no sandbox uses`, about);
+      }
     }
   }
 

@@ -130,6 +130,20 @@ Deno.test("CdiMarks.removeOthers() keeps the files in use", async () => {
   assert.deepEqual(files.shown, ["uid-a+", "uid-new+"]);
 });
 
+Deno.test("CdiMarks.removeOthers() goes on after files that cannot be removed, and says so", async () => {
+  const { marks, files, log } = setUp();
+  for (const uid of ["stuck", "old"]) files.specs.add(uid);
+  let calls = 0;
+  files.before = () => {
+    if (calls++ === 0) throw new Error("not permitted");
+  };
+  await marks.removeOthers(new Set());
+  assert.deepEqual(files.shown, ["stuck"]);
+  assert.ok(
+    log.lines.some((line) => line.startsWith("warn cannot remove the CDI files of claim stuck")),
+  );
+});
+
 Deno.test("CdiMarks.close() ends the tries", async () => {
   const { files, clock, marks } = setUp();
   fill(files, "allowCreate");
