@@ -398,7 +398,16 @@ Deno.test("KubeConnection trusts the cluster's authority, sends its credentials,
   }
 });
 
-Deno.test("KubeConnection sends long bodies by HTTP/1.1, over which they wait for no acknowledgement", async () => {
+interface SecureServer {
+  readonly port: number;
+  /** A connection to the server, or to a port that leads there. */
+  readonly connect: (port?: number) => Promise<KubeConnection>;
+  /** The versions of HTTP that were spoken. */
+  readonly seen: readonly string[];
+}
+
+/** Runs with a server of HTTP/2 and HTTP/1.1 that answers everything with `{}`. */
+async function withSecureServer(body: (server: SecureServer) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   const { ca, cert, key } = await certificates(folder);
   const seen: string[] = [];
@@ -412,28 +421,98 @@ Deno.test("KubeConnection sends long bodies by HTTP/1.1, over which they wait fo
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
-  const kubeconfig = join(folder, "kubeconfig");
-  const cluster = { server: `https://127.0.0.1:${port}`, "certificate-authority": ca };
-  await Deno.writeTextFile(
-    kubeconfig,
-    JSON.stringify({
-      clusters: [{ name: "c", cluster }],
-      users: [{ name: "u", user: {} }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    }),
-  );
-  const connection = new KubeConnection({ kubeconfig });
+  const connections: KubeConnection[] = [];
+  const connect = async (to = port) => {
+    const kubeconfig = join(folder, "kubeconfig");
+    const cluster = { server: `https://127.0.0.1:${to}`, "certificate-authority": ca };
+    await Deno.writeTextFile(
+      kubeconfig,
+      JSON.stringify({
+        clusters: [{ name: "c", cluster }],
+        users: [{ name: "u", user: {} }],
+        contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+        "current-context": "x",
+      }),
+    );
+    const connection = new KubeConnection({ kubeconfig, timeout: 500 });
+    connections.push(connection);
+    return connection;
+  };
   try {
+    await body({ port, connect, seen });
+  } finally {
+    for (const connection of connections) connection.close();
+    await new Promise((resolve) => server.close(resolve));
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("KubeConnection sends long bodies by HTTP/1.1, over which they wait for no acknowledgement", () =>
+  withSecureServer(async ({ connect, seen }) => {
+    const connection = await connect();
     await connection.request({ method: "GET", path: "/x", signal: never });
     for (const length of [10, 900, 1_100, 100_000]) {
       const body = "x".repeat(length);
       await connection.request({ method: "PATCH", path: "/x", body, signal: never });
     }
     assert.deepEqual(seen, ["2.0", "2.0", "2.0", "1.1", "1.1"]);
-  } finally {
-    connection.close();
-    await new Promise((resolve) => server.close(resolve));
-    await Deno.remove(folder, { recursive: true });
+  }));
+
+Deno.test("KubeConnection gives a connection up over which no answer came", async (t) => {
+  for (const [name, length] of Object.entries({ "HTTP/2": 10, "HTTP/1.1": 5_000 })) {
+    await t.step(name, () =>
+      withSecureServer(async ({ port, connect, seen }) => {
+        using cable = new Cable(port);
+        const connection = await connect(cable.port);
+        const body = "x".repeat(length);
+        const send = () => connection.request({ method: "PUT", path: "/x", body, signal: never });
+        await send();
+        // As when a node of the control plane loses its power: nobody ends the connection.
+        cable.cut();
+        await assert.rejects(send(), /no answer/);
+        await send();
+        assert.equal(seen.length, 2);
+      }));
   }
 });
+
+/** Passes bytes on to a port, until its connections are cut off without a word to either side. */
+class Cable implements Disposable {
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #ends: Deno.Conn[] = [];
+  #cut = new Set<Deno.Conn>();
+
+  constructor(port: number) {
+    void this.#serve(port);
+  }
+
+  get port(): number {
+    return this.#listener.addr.port;
+  }
+
+  cut(): void {
+    this.#cut = new Set(this.#ends);
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+    for (const end of this.#ends) end.close();
+  }
+
+  async #serve(port: number): Promise<void> {
+    for await (const near of this.#listener) {
+      const far = await Deno.connect({ hostname: "127.0.0.1", port });
+      this.#ends.push(near, far);
+      for (const [from, to] of [[near, far], [far, near]] as const) {
+        void this.#pass(from, to).catch(() => {});
+      }
+    }
+  }
+
+  async #pass(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+    const bytes = new Uint8Array(16_384);
+    for (let n = await from.read(bytes); n !== null; n = await from.read(bytes)) {
+      if (!this.#cut.has(from)) await to.write(bytes.subarray(0, n));
+    }
+  }
+}

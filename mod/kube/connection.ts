@@ -48,14 +48,22 @@ export interface WatchEvent {
 export class KubeConnection {
   readonly #config: KubeConfig;
   readonly #server: string;
+  readonly #timeout: number;
   #credentials: { readonly read: number; readonly value: Promise<Credentials> } | undefined;
   #clients: Clients | undefined;
 
   /**
    * @param kubeconfig path of a kubeconfig; without it the pod's ServiceAccount is used
+   * @param timeout milliseconds after which a request that has no answer is given up
    * @throws Error that says what is missing
    */
-  constructor({ kubeconfig }: { readonly kubeconfig?: string }) {
+  constructor(
+    { kubeconfig, timeout = REQUEST_TIMEOUT }: {
+      readonly kubeconfig?: string;
+      readonly timeout?: number;
+    },
+  ) {
+    this.#timeout = timeout;
     this.#config = new KubeConfig();
     if (kubeconfig !== undefined) {
       this.#config.loadFromFile(kubeconfig);
@@ -78,7 +86,7 @@ export class KubeConnection {
 
   /** The answer's body. @throws KubeError */
   async request(request: Request): Promise<unknown> {
-    const until = AbortSignal.any([request.signal, AbortSignal.timeout(REQUEST_TIMEOUT)]);
+    const until = AbortSignal.any([request.signal, AbortSignal.timeout(this.#timeout)]);
     try {
       const response = await this.#fetch({ ...request, signal: until });
       return await response.json();
@@ -103,7 +111,7 @@ export class KubeConnection {
   ): AsyncGenerator<WatchEvent | undefined> {
     const request: Request = { method: "GET", path, signal };
     const slow = new AbortController();
-    const late = setTimeout(() => slow.abort(new Error("it took too long")), REQUEST_TIMEOUT);
+    const late = setTimeout(() => slow.abort(new Error("it took too long")), this.#timeout);
     let reader: ReadableStreamDefaultReader<string> | undefined;
     // The signal of a fetch does not always reach a body that has been silent for a while: four of
     // seven agents did not end by it (measured on Deno 2.9.3).
@@ -140,7 +148,7 @@ export class KubeConnection {
   async #fetch({ method, path, body, contentType, signal }: Request): Promise<Response> {
     const credentials = await this.#readCredentials();
     const bytes = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
-    const { http1, http2 } = this.#clientsWith(credentials);
+    const clients = this.#clientsWith(credentials);
     const response = await fetch(this.#server + path, {
       method,
       body: bytes,
@@ -150,8 +158,13 @@ export class KubeConnection {
         "User-Agent": "network-dra",
         ...(bytes && { "Content-Type": contentType ?? "application/json" }),
       },
-      client: bytes && bytes.length > HTTP2_BODY ? http1 : http2,
+      client: bytes && bytes.length > HTTP2_BODY ? clients.http1 : clients.http2,
       signal,
+    }).catch((error) => {
+      // Where the other side went without a word, HTTP/2 would give its one connection all further
+      // requests, until the kernel gives that up after a quarter of an hour.
+      if (signal.aborted && this.#clients === clients) this.close();
+      throw error;
     });
     if (response.ok) return response;
     if (response.status === 401) this.#credentials = undefined;
@@ -165,6 +178,7 @@ export class KubeConnection {
     return new KubeError({ ...aboutOf(request), problem, cause });
   }
 
+  /** Requests that are under way come to their end. */
   close(): void {
     this.#clients?.http1.close();
     this.#clients?.http2.close();
