@@ -398,6 +398,39 @@ Deno.test("KubeConnection trusts the cluster's authority, sends its credentials,
   }
 });
 
+Deno.test("KubeConnection sends the token that a kubeconfig names as a file", async () => {
+  const folder = await Deno.makeTempDir();
+  const seen: (string | null)[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    seen.push(request.headers.get("Authorization"));
+    return Response.json({});
+  });
+  try {
+    await Deno.writeTextFile(join(folder, "token"), "secret\n");
+    const kubeconfig = join(folder, "kubeconfig");
+    await Deno.writeTextFile(
+      kubeconfig,
+      `
+        clusters:
+          - name: c
+            cluster:
+              server: http://127.0.0.1:${server.addr.port}
+              insecure-skip-tls-verify: true
+        users: [{name: other, user: {}}, {name: u, user: {token: stale, tokenFile: token}}]
+        contexts: [{name: x, context: {cluster: c, user: u}}]
+        current-context: x
+      `,
+    );
+    const connection = new KubeConnection({ kubeconfig });
+    await connection.request({ method: "GET", path: "/x", signal: never });
+    connection.close();
+    assert.deepEqual(seen, ["Bearer secret"]);
+  } finally {
+    await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 interface SecureServer {
   readonly port: number;
   /** A connection to the server, or to a port that leads there. */

@@ -1,4 +1,6 @@
 import { KubeConfig } from "@kubernetes/client-node/config";
+import { dirname, resolve } from "node:path";
+import { parse as parseYaml } from "yaml";
 import { checkClientCertificate } from "./client_certificate.ts";
 import { KubeError } from "./error.ts";
 
@@ -67,6 +69,7 @@ export class KubeConnection {
     this.#config = new KubeConfig();
     if (kubeconfig !== undefined) {
       this.#config.loadFromFile(kubeconfig);
+      this.#config.users = withTokenFiles(this.#config.users, kubeconfig);
     } else if (Deno.env.get("KUBERNETES_SERVICE_HOST")) {
       this.#config.loadFromCluster();
     } else {
@@ -222,6 +225,29 @@ interface Clients {
   readonly material: string;
   readonly http1: Deno.HttpClient;
   readonly http2: Deno.HttpClient;
+}
+
+/** The library passes over a kubeconfig's `tokenFile`, but can read one, as it does in a pod. */
+function withTokenFiles(users: readonly User[], kubeconfig: string): User[] {
+  const given = (parseYaml(Deno.readTextFileSync(kubeconfig)) as KubeconfigUsers).users;
+  return users.map((user) => {
+    const path = given?.find(({ name }) => name === user.name)?.user?.tokenFile;
+    if (!path) return user;
+    const tokenFile = resolve(dirname(kubeconfig), path);
+    return {
+      ...user,
+      token: undefined,
+      authProvider: { name: "tokenFile", config: { tokenFile } },
+    };
+  });
+}
+
+type User = KubeConfig["users"][number];
+interface KubeconfigUsers {
+  readonly users?: readonly {
+    readonly name: string;
+    readonly user?: { readonly tokenFile?: string };
+  }[];
 }
 
 function aboutOf({ method, path }: Pick<Request, "method" | "path">) {
