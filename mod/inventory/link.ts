@@ -15,7 +15,7 @@ export interface Link {
   readonly speed?: number;
   /** Not hardware. */
   readonly virtual: boolean;
-  /** A port of a bridge or a bond, which takes all that it receives. */
+  /** A port of a bridge, a bond, a virtual switch or the like, which takes all that it receives. */
   readonly port: boolean;
   readonly numaNode?: number;
   /** `0000:00:03.0` */

@@ -13,7 +13,7 @@ export function useOf(
   if (own) return `the node has the address ${own.address} on it`;
   const link = links.find((each) => each.name === name);
   if (!link) return undefined;
-  if (link.port) return "it is a part of a bridge or a bond";
+  if (link.port) return "it is a part of a bridge, a bond or a virtual switch";
   // A veth names its other end, on which it does not stand.
   const upper = links.find(({ index, type, peer }) =>
     type !== "veth" && peer === link.index && index !== link.index

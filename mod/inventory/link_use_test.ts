@@ -30,6 +30,6 @@ Deno.test("useOf() says what the node has a link for", () => {
   const shown = (name: string) => useOf(name, { links, addresses });
   assert.equal(shown("eth0"), "the node has the address 10.0.0.1 on it");
   assert.equal(shown("eth1"), "eth1.100 stands on it");
-  assert.equal(shown("eth2"), "it is a part of a bridge or a bond");
+  assert.equal(shown("eth2"), "it is a part of a bridge, a bond or a virtual switch");
   for (const name of ["eth3", "eth1.100", "a", "gone"]) assert.equal(shown(name), undefined, name);
 });

@@ -87,6 +87,7 @@ function filesOf({ path, entries }: Folder): Map<string, string> {
   const files = new Map<string, string>(
     LINK_FILES.filter((file) => entries.includes(file)).map((file) => [file, join(path, file)]),
   );
+  if (entries.includes("master")) files.set("master", join(path, "master/uevent"));
   const pci = pciFolder(path);
   if (pci) files.set("numa_node", join(pci, "numa_node"));
   return files;

@@ -21,8 +21,8 @@ export interface SysfsLink {
   /** The names in the folder. */
   readonly entries: readonly string[];
   /**
-   * By name, and the PCI function's `numa_node`; what could not be read (the speed of a link that is
-   * down) is absent.
+   * By name, the PCI function's `numa_node`, and as `master` the `uevent` of the link that it is a part
+   * of; what could not be read (the speed of a link that is down) is absent.
    */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -62,7 +62,7 @@ export function linkOf({ name, path, entries, files }: SysfsLink): Link | undefi
     ...(mac && /[1-9a-f]/.test(mac) && { mac }),
     ...(number("speed") > 0 && { speed: number("speed") }),
     virtual,
-    port: entries.includes("brport") || entries.includes("bonding_slave"),
+    port: entries.includes("master") && !/^DEVTYPE=vrf$/m.test(files.master ?? ""),
     ...(numa >= 0 && { numaNode: numa }),
     ...(pci && { pciBusId: pci.split("/").at(-1)! }),
     ...(pci && root && { pcieRoot: root }),

@@ -90,8 +90,18 @@ Deno.test("linkOf() finds what the link says of itself", async (t) => {
     "an address in capitals": [{ files: { address: "02:AA:00:00:00:01" } }, {
       mac: "02:aa:00:00:00:01",
     }],
-    "a port of a bridge": [{ entries: ["brport"] }, { port: true }],
-    "a port of a bond": [{ entries: ["bonding_slave"] }, { port: true }],
+    "a port of a bridge": [{ entries: ["brport", "master"] }, { port: true }],
+    "a port of a bond": [{ entries: ["bonding_slave", "master"] }, { port: true }],
+    // Of Open vSwitch, a team, Hyper-V's interface: the kernel has no word of its own for these.
+    "a port of a switch": [
+      { entries: ["master", "upper_ovs-system"], files: { master: "INTERFACE=ovs-system" } },
+      { port: true },
+    ],
+    // A routing table of its own takes nothing from who stands on the link.
+    "a member of a VRF": [
+      { entries: ["master", "upper_red"], files: { master: "DEVTYPE=vrf\nINTERFACE=red" } },
+      { port: false },
+    ],
     "no port": [{}, { port: false, virtual: true, mtu: 1500, index: 7, peer: 7 }],
   };
   for (const [name, [given, expected]] of Object.entries(cases)) {
