@@ -45,7 +45,7 @@ export function pciFolder(path: string): string | undefined {
 /** Undefined for a link that went away while it was read. */
 export function linkOf({ name, path, entries, files }: SysfsLink): Link | undefined {
   const number = (file: string) => Number(files[file] ?? NaN);
-  if (!(number("ifindex") > 0)) return undefined;
+  if (!(number("ifindex") > 0) || !(number("mtu") >= 0)) return undefined;
   const virtual = path.includes("/devices/virtual/");
   const type = typeOf({ name, path, entries, files }, virtual);
   const mac = files.address?.toLowerCase();
