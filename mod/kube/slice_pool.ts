@@ -85,9 +85,10 @@ export class SlicePool implements DevicePool {
         if (event?.type !== "BOOKMARK") yield;
       }
     } catch (error) {
-      // It may come back as another release, with other features.
-      this.#served = undefined;
       throw explained(error);
+    } finally {
+      // It may come back as another release, with other features; one of several ends its watches first.
+      this.#served = undefined;
     }
   }
 

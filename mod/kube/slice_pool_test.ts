@@ -113,6 +113,21 @@ Deno.test("publish() numbers devices where the API server drops sharing, and sta
     assert.equal(await pool.publish(some("a"), never), false);
   }));
 
+Deno.test("publish() asks anew what the API server keeps after a watch, be it that it just ended", () =>
+  withPool(async ({ api, pool }) => {
+    api.slices.features.sharing = false;
+    const watch = pool.changes(never)[Symbol.asyncIterator]();
+    await watch.next();
+    await pool.publish(some("a"), never);
+    assert.deepEqual(shown(api), ["1/1: a-0,a-1"]);
+    // As when one API server of several makes way for a newer release: it ends its watches properly.
+    api.slices.features.sharing = true;
+    api.slices.endWatches();
+    while (!(await watch.next()).done);
+    await pool.publish(some("a"), never);
+    assert.deepEqual(shown(api), ["2/1: a"]);
+  }));
+
 Deno.test("publish() leaves devices out that are down where the API server drops taints", () =>
   withPool(async ({ api, pool }) => {
     api.slices.features.taints = false;
