@@ -92,6 +92,43 @@ Deno.test("getClaim() says when the API server does not serve resource.k8s.io/v1
     );
   }));
 
+Deno.test("getClaim() asks again when a busy API server says so, unless that is long", async (t) => {
+  const busy = (after?: string) =>
+    new Response("busy", {
+      status: 429,
+      headers: after === undefined ? {} : { "Retry-After": after },
+    });
+  await t.step("in a second", () =>
+    withCluster(async ({ api, cluster }) => {
+      const stored = api.put(aClaim());
+      let tries = 0;
+      api.fault = () => ++tries < 2 ? busy("1") : undefined;
+      assert.deepEqual(await cluster.getClaim(at, never), stored);
+      assert.equal(tries, 2);
+    }));
+  for (const after of [undefined, "120", "Wed, 21 Oct 2026 07:28:00 GMT"]) {
+    await t.step(`${after}`, () =>
+      withCluster(async ({ api, cluster }) => {
+        let tries = 0;
+        api.fault = () => {
+          tries++;
+          return busy(after);
+        };
+        await assert.rejects(cluster.getClaim(at, never), /429: busy/);
+        assert.equal(tries, 1);
+      }));
+  }
+  await t.step(
+    "not when it is told to stop meanwhile",
+    () =>
+      withCluster(async ({ api, cluster }) => {
+        api.fault = () => busy("10");
+        const stop = AbortSignal.timeout(50);
+        await assert.rejects(cluster.getClaim(at, stop), /429: busy/);
+      }),
+  );
+});
+
 Deno.test("getClaim() says what was asked and what the API server answered", () =>
   withCluster(async ({ api, cluster }) => {
     const message = 'resourceclaims "a" is forbidden: User "x" cannot get';

@@ -1,11 +1,18 @@
 import { KubeConfig } from "@kubernetes/client-node/config";
 import { dirname, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse as parseYaml } from "yaml";
 import { checkClientCertificate } from "./client_certificate.ts";
 import { KubeError } from "./error.ts";
 
 /** The API server answers within this, or the request is given up, in milliseconds. */
 const REQUEST_TIMEOUT = 10_000;
+
+/**
+ * For how long a busy API server is asked again, in milliseconds: a Prepare that fails is tried again by
+ * the kubelet only after a minute and more, and waits for 45 s.
+ */
+const PATIENCE = 15_000;
 
 /** How long credentials are used before they are read again, in milliseconds. */
 const CREDENTIALS_AGE = 10_000;
@@ -87,14 +94,28 @@ export class KubeConnection {
     this.#server = cluster.server.replace(/\/+$/, "");
   }
 
-  /** The answer's body. @throws KubeError */
+  /**
+   * The answer's body. What only reads is asked again when the API server says when; whoever writes
+   * tries again anyway, with what is to be written then.
+   *
+   * @throws KubeError
+   */
   async request(request: Request): Promise<unknown> {
-    const until = AbortSignal.any([request.signal, AbortSignal.timeout(this.#timeout)]);
-    try {
-      const response = await this.#fetch({ ...request, signal: until });
-      return await response.json();
-    } catch (error) {
-      throw this.#failure(request, error);
+    const { method, signal } = request;
+    for (const began = performance.now();;) {
+      const until = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
+      try {
+        const response = await this.#fetch({ ...request, signal: until });
+        return await response.json();
+      } catch (error) {
+        const failure = this.#failure(request, error);
+        const pause = 1000 * Math.max(1, failure.retryAfter ?? NaN);
+        const inTime = performance.now() - began + pause <= PATIENCE;
+        if (method !== "GET" || !inTime) throw failure;
+        await sleep(pause, undefined, { signal }).catch(() => {
+          throw failure;
+        });
+      }
     }
   }
 
@@ -172,7 +193,10 @@ export class KubeConnection {
     if (response.ok) return response;
     if (response.status === 401) this.#credentials = undefined;
     const problem = problemOf(await response.text());
-    throw new KubeError({ ...aboutOf({ method, path }), status: response.status, problem });
+    const { status } = response;
+    // Kubernetes says seconds, never a date.
+    const retryAfter = Number(response.headers.get("Retry-After")) || undefined;
+    throw new KubeError({ ...aboutOf({ method, path }), status, retryAfter, problem });
   }
 
   #failure(request: Request, cause: unknown): KubeError {

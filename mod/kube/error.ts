@@ -3,17 +3,21 @@ export class KubeError extends Error {
   override readonly name = "KubeError";
   /** The HTTP status; undefined when no answer came. */
   readonly status?: number;
+  /** Seconds after which the API server wants to be asked again, where it says so. */
+  readonly retryAfter?: number;
 
   constructor(
-    { verb, path, status, problem, cause }: {
+    { verb, path, status, retryAfter, problem, cause }: {
       readonly verb: string;
       readonly path: string;
       readonly status?: number;
+      readonly retryAfter?: number;
       readonly problem: string;
       readonly cause?: unknown;
     },
   ) {
     super(`${verb} ${path}: ${status === undefined ? "" : `${status}: `}${problem}`, { cause });
     this.status = status;
+    this.retryAfter = retryAfter;
   }
 }
