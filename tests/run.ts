@@ -44,7 +44,7 @@ async function integration(files: readonly string[], folder: string): Promise<Co
     console.log(`\nskipped the ${skipped} integration tests: ${obstacle}`);
     return { passed: 0, failed: 0, skipped };
   }
-  await fetchParts();
+  await fetchParts(files);
   console.log(`\nintegration tests, in a private node:`);
   const before = await traces();
   const report = join(folder, "integration.xml");

@@ -3,6 +3,7 @@
  * reached. What cannot be had is said here; the tests that need it fail, or are skipped where they
  * say so themselves.
  */
+import { basename } from "node:path";
 import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
@@ -14,7 +15,17 @@ import { fetchNriOracles } from "./nri_oracle.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-export async function fetchParts(): Promise<void> {
+/** What Go builds, which takes minutes, and the tests that need it. */
+const BUILT = {
+  "agent_runtimes_test.ts": fetchCrio,
+  "cni_oracle_test.ts": fetchCnitool,
+  "device_metadata_test.ts": fetchMetadataReaders,
+  "helm_chart_test.ts": fetchHelmRender,
+  "nri_versions_test.ts": fetchNriOracles,
+} as const;
+
+/** @param files the integration tests that are to run */
+export async function fetchParts(files: readonly string[]): Promise<void> {
   const progress = (line: string) => console.log(line);
   try {
     for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {
@@ -32,15 +43,9 @@ export async function fetchParts(): Promise<void> {
     stdout: "null",
   }).output();
   await bundleAgent();
-  const builds = [
-    fetchCnitool,
-    fetchNriOracles,
-    fetchMetadataReaders,
-    fetchHelmRender,
-    fetchCrio,
-  ];
-  for (const fetch of builds) {
-    const found = await fetch({ progress });
+  const names = new Set(files.map((file) => basename(file)));
+  for (const [test, fetch] of Object.entries(BUILT)) {
+    const found = names.has(test) ? await fetch({ progress }) : {};
     if ("missing" in found) console.log(found.missing);
   }
 }

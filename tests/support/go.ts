@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
 
+/** How the folders begin in which something is built. */
+const BUILDING = ".building-";
+
 /**
  * Runs the machine's Go with modules and caches of its own below a folder, so that nothing of the
  * user's is touched. Gives the last line of what Go said when it cannot do it.
@@ -90,6 +93,17 @@ export async function buildReleases<V extends string>(
   });
 }
 
+/** What builds left that were broken off; younger ones may be under way. */
+async function removeOldBuilds(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.startsWith(BUILDING)) continue;
+    const path = join(folder, name);
+    const { mtime } = await Deno.stat(path).catch(() => ({ mtime: new Date() }));
+    if (Date.now() - (mtime?.getTime() ?? 0) < 24 * 3_600_000) continue;
+    await Deno.remove(path, { recursive: true }).catch(() => {});
+  }
+}
+
 interface Said {
   readonly what: string;
   readonly progress?: (line: string) => void;
@@ -117,7 +131,8 @@ async function buildEach<K extends string>(
   const absent = programs.filter((_, i) => !there[i]);
   if (absent.length > 0) {
     await Deno.mkdir(folder, { recursive: true });
-    const work = await Deno.makeTempDir({ dir: folder, prefix: ".building-" });
+    await removeOldBuilds(folder);
+    const work = await Deno.makeTempDir({ dir: folder, prefix: BUILDING });
     progress?.(`building ${what}; once, into ${folder}`);
     try {
       for (const { key, name, path } of absent) {
