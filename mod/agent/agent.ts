@@ -1,6 +1,5 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY } from "../claim/field.ts";
-import type { ClaimPlan } from "../claim/plan.ts";
 import type { Policy } from "../claim/policy.ts";
 import { aborted } from "./aborted.ts";
 import { CdiMarks, type Mark } from "./cdi_marks.ts";
@@ -32,20 +31,19 @@ import type {
   Namespaces,
   Networks,
   NodeDevice,
-  PodRef,
   PolicyNode,
   Sandbox,
 } from "./ports.ts";
 import { PreparedClaims } from "./prepared_claims.ts";
-import { ClaimPlanner, type Draft, nameInterfaces } from "./claim_planner.ts";
+import { ClaimPreparation, type Prepared } from "./claim_preparation.ts";
+import { ClaimRelease } from "./claim_release.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import { recallAttachment } from "./recall.ts";
 import { SandboxNetwork } from "./sandbox_network.ts";
 import { Sandboxes } from "./sandboxes.ts";
 import { SharedClaims } from "./shared_claims.ts";
-import { assertWholeDevices } from "./whole_devices.ts";
 import { StaleClaims } from "./stale_claims.ts";
-import { describeAttachment, describeClaim, describePod, messageOf } from "./words.ts";
+import { describeClaim, describePod, messageOf } from "./words.ts";
 
 /**
  * Sandboxes with networks at once: a node has hundreds of pods. A runtime that goes on to tell of new
@@ -56,8 +54,6 @@ const MOST_SANDBOXES = 4096;
 /** Plugins work for some 10 ms; one that takes this long waits for an answer, as from a DHCP server. */
 const WAITING_AFTER = 100;
 
-/** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
-const UNPREPARE_LIMIT = 40_000;
 /** How often it is looked whether the namespaces of sandboxes are there still, in milliseconds. */
 const NAMESPACES_INTERVAL = 5_000;
 
@@ -85,21 +81,6 @@ export interface AgentOptions {
   readonly policy: Policy;
 }
 
-/** A device handed to the kubelet for a claim. */
-export interface PreparedDevice {
-  /** The request's name without its subrequest. */
-  readonly requestNames: string[];
-  readonly pool: string;
-  readonly device: string;
-  readonly cdiDeviceIds: string[];
-  readonly shareID?: string;
-}
-
-/** A claim's answer to Prepare. */
-export type Prepared =
-  | { readonly devices: PreparedDevice[]; readonly error?: undefined }
-  | { readonly error: string };
-
 /** What the agent does of its own accord. */
 export interface UpkeepOptions extends CheckupOptions {
   /** Names of networks that are this driver's alone: GC may free what is not in its books. */
@@ -121,13 +102,12 @@ export class Agent {
   readonly #limiter: Limiter;
   readonly #networks = new NetworkLocks();
   readonly #claims: PreparedClaims;
-  /** UIDs of claims that an earlier agent prepared, maybe under another policy. */
-  readonly #unjudged = new Set<string>();
-  readonly #planner: ClaimPlanner;
   readonly #shared: SharedClaims;
   readonly #statuses: ClaimStatuses;
   readonly #marks: CdiMarks;
   readonly #checkup: Checkup;
+  readonly #preparation: ClaimPreparation;
+  readonly #release: ClaimRelease;
   /** Resolves when the runtime has said for the first time which sandboxes live. */
   readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
@@ -145,7 +125,6 @@ export class Agent {
       most: 15 * options.concurrency,
     });
     this.#claims = new PreparedClaims(ports.journal);
-    this.#planner = new ClaimPlanner(ports, options);
     this.#shared = new SharedClaims(ports, this.#claims);
     this.#statuses = new ClaimStatuses(ports, {
       build: (uid) => this.#deviceStatuses(uid),
@@ -153,6 +132,16 @@ export class Agent {
     });
     this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
     this.#checkup = new Checkup(ports, this.#sandboxes);
+    const [claims, shared, locks] = [this.#claims, this.#shared, this.#locks];
+    this.#preparation = new ClaimPreparation(ports, { ...options, claims, shared, locks });
+    this.#release = new ClaimRelease(ports, {
+      claims,
+      locks,
+      sandboxes: this.#sandboxes,
+      statuses: this.#statuses,
+      mark: (claim) => this.#mark(claim),
+      released: (uid) => this.#preparation.forgotten(uid),
+    });
   }
 
   /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
@@ -161,7 +150,7 @@ export class Agent {
     for (const uid of unreadable) this.#unreadable.add(uid);
     for (const record of claims) {
       this.#claims.restore(record);
-      this.#unjudged.add(record.claim.uid);
+      this.#preparation.restored(record.claim.uid);
       this.#statuses.restored(record.claim);
     }
     for (const record of attachments) {
@@ -210,29 +199,7 @@ export class Agent {
 
   /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
   prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
-    return this.#locks.run(refs.map(({ uid }) => uid), async () => {
-      const drafts = new Map<string, Draft>();
-      await Promise.all(refs.map(async (ref) => {
-        drafts.set(ref.uid, await this.#draft(ref, signal));
-      }));
-      const batch = [...drafts.values()].filter((draft): draft is ClaimPlan => !("error" in draft));
-      const unclear = await this.#learnShared(batch, signal);
-      const answers = await Promise.all(refs.map(async (ref): Promise<[string, Prepared]> => {
-        try {
-          const draft = drafts.get(ref.uid)!;
-          if ("error" in draft) throw new Error(draft.error);
-          if (unclear && !this.#claims.get(ref.uid)) throw unclear;
-          const devices = this.#devices(await this.#accept(draft, batch));
-          this.#ports.metrics.prepared("ok");
-          return [ref.uid, { devices }];
-        } catch (error) {
-          this.#ports.metrics.prepared("error");
-          this.#ports.log.warn(`cannot prepare ${describeClaim(ref)}`, { error: messageOf(error) });
-          return [ref.uid, { error: messageOf(error) }];
-        }
-      }));
-      return new Map(answers);
-    });
+    return this.#preparation.prepare(refs, signal);
   }
 
   /** NodeUnprepareResources: waits for the DELs, then forgets the claims. One error or none a claim. */
@@ -240,22 +207,7 @@ export class Agent {
     refs: readonly ClaimRef[],
     signal: AbortSignal,
   ): Promise<Map<string, { error?: string }>> {
-    return this.#locks.run(refs.map(({ uid }) => uid), async () => {
-      const answers = refs.map(async (ref): Promise<[string, { error?: string }]> => {
-        try {
-          await this.#release(ref, signal);
-          this.#ports.metrics.unprepared("ok");
-          return [ref.uid, {}];
-        } catch (error) {
-          this.#ports.metrics.unprepared("error");
-          this.#ports.log.warn(`cannot unprepare ${describeClaim(ref)} yet`, {
-            error: messageOf(error),
-          });
-          return [ref.uid, { error: messageOf(error) }];
-        }
-      });
-      return new Map(await Promise.all(answers));
-    });
+    return this.#release.unprepare(refs, signal);
   }
 
   /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
@@ -372,7 +324,7 @@ export class Agent {
       claims: this.#claims,
       limiter: this.#limiter,
       locks: this.#networks,
-      release: (claim: ClaimRef, until: AbortSignal) => this.#releaseStale(claim, until),
+      release: (claim: ClaimRef, until: AbortSignal) => this.#release.releaseStale(claim, until),
     };
     await Promise.all([
       this.#checkup.run(options, signal),
@@ -382,32 +334,9 @@ export class Agent {
     ]);
   }
 
-  /**
-   * An administrator wants a claim let go that cannot be detached, whatever is left of it then.
-   *
-   * @param name its UID, or `namespace/name`
-   * @returns what was done, in words
-   * @throws Error when it is not known, or in use
-   */
-  async forget(name: string, signal: AbortSignal): Promise<string> {
-    const claim = this.#claimNamed(name);
-    const what = `${describeClaim(claim)} (UID ${claim.uid})`;
-    const networks = this.#sandboxes.withClaim(claim.uid);
-    const user = networks.find((network) =>
-      !network.stopped && network.of(claim.uid).some(({ wanted }) => wanted)
-    );
-    if (user) {
-      throw new Error(
-        `${what} is in use by ${describePod(user.sandbox.pod)}: delete the pod first`,
-      );
-    }
-    const left: string[] = [];
-    for (const network of networks) {
-      network.giveUp(claim.uid, "asked", (message) => left.push(message));
-    }
-    // Whoever waits for its DELs has the lock, and gives it back as soon as they are given up.
-    await this.#locks.run([claim.uid], () => this.#release(claim, signal));
-    return [`forgot ${what}`, ...left].join("\n");
+  /** An administrator wants a claim let go that cannot be detached: see {@link ClaimRelease.forget}. */
+  forget(name: string, signal: AbortSignal): Promise<string> {
+    return this.#release.forget(name, signal);
   }
 
   /** The node has an interface no more that was a device. Returns at once. */
@@ -567,56 +496,6 @@ export class Agent {
     for (const claim of claimsOf(wanted)) await this.#marks.passes(claim, signal);
   }
 
-  async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const timer = new AbortController();
-    const limit = this.#ports.clock.sleep(UNPREPARE_LIMIT, timer.signal);
-    limit.then(() => over.abort(), () => {});
-    const until = AbortSignal.any([signal, over.signal]);
-    const networks = this.#sandboxes.withClaim(ref.uid);
-    for (const network of networks) network.release(ref.uid);
-    void this.#mark(ref);
-    try {
-      await Promise.all(networks.map((network) => network.released(ref.uid, until)));
-    } catch (error) {
-      if (!until.aborted) throw error;
-      throw new Error(stillAttached(ref, networks));
-    } finally {
-      timer.abort();
-    }
-    this.#statuses.forget(ref.uid);
-    await this.#mark(ref);
-    await this.#claims.remove(ref.uid);
-    this.#unjudged.delete(ref.uid);
-    this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
-  }
-
-  #claimNamed(name: string): ClaimRef {
-    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
-    const found = new Map<string, ClaimRef>();
-    for (const { claim } of [...this.#claims.all(), ...entries]) {
-      if (name === claim.uid || name === `${claim.namespace}/${claim.name}`) {
-        found.set(claim.uid, claim);
-      }
-    }
-    const [claim, ...others] = found.values();
-    if (!claim) throw new Error(`no claim ${JSON.stringify(name)} is known on this node`);
-    if (others.length === 0) return claim;
-    const uids = [...found.keys()].join(", ");
-    throw new Error(`several claims had the name ${name} one after the other; say which: ${uids}`);
-  }
-
-  #releaseStale(claim: ClaimRef, signal: AbortSignal): Promise<void> {
-    return this.#locks.run([claim.uid], async () => {
-      if (!this.#claims.get(claim.uid) || this.#sandboxes.inUse(claim.uid)) return;
-      this.#ports.log.warn(
-        `${describeClaim(claim)} (UID ${claim.uid}) is gone from the API server: releasing it`,
-      );
-      await this.#release(claim, signal);
-      this.#ports.metrics.forgotten("claim_gone");
-    });
-  }
-
   #network(sandbox: Sandbox): SandboxNetwork {
     const known = this.#sandboxes.get(sandbox.id);
     if (known) return known;
@@ -652,63 +531,6 @@ export class Agent {
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
 
-  #devices(record: ClaimRecord): PreparedDevice[] {
-    const cdiDevice = this.#ports.cdi.deviceId(record.claim.uid);
-    return record.attachments.map(({ request, pool, device, shareID }) => ({
-      requestNames: [request.split("/")[0]!],
-      pool,
-      device,
-      cdiDeviceIds: cdiDevice ? [cdiDevice] : [],
-      ...(shareID !== undefined && { shareID }),
-    }));
-  }
-
-  async #draft(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
-    const known = this.#claims.get(ref.uid);
-    if (!known) return await this.#planner.read(ref, signal);
-    if (!this.#unjudged.has(ref.uid)) return known;
-    // What is attached stays: only what comes is held to the policy.
-    const error = await this.#planner.judge(known, signal);
-    if (error !== undefined) return { error };
-    this.#unjudged.delete(ref.uid);
-    return known;
-  }
-
-  /**
-   * The names of new claims' interfaces depend on those that their pods share with others, of which
-   * the kubelet says nothing. An error where that cannot be told.
-   */
-  async #learnShared(
-    batch: readonly ClaimPlan[],
-    signal: AbortSignal,
-  ): Promise<Error | undefined> {
-    const pods = new Map<string, PodRef>();
-    for (const { claim, pods: users } of batch) {
-      if (this.#claims.get(claim.uid)) continue;
-      for (const pod of users) pods.set(pod.uid, { namespace: claim.namespace, ...pod });
-    }
-    try {
-      await Promise.all([...pods.values()].map((pod) => this.#shared.learn(pod, signal)));
-      return undefined;
-    } catch (error) {
-      return error as Error;
-    }
-  }
-
-  /** Names the draft's interfaces and puts it on record, without a pause between the two. */
-  async #accept(draft: ClaimPlan, batch: readonly ClaimPlan[]): Promise<ClaimRecord> {
-    const known = this.#claims.get(draft.claim.uid);
-    if (known) return known;
-    assertWholeDevices(draft, this.#claims);
-    const record = nameInterfaces(draft, { batch, prepared: this.#claims });
-    await this.#claims.put(record);
-    this.#ports.log.info(`prepared ${describeClaim(record.claim)}`, {
-      networks: record.attachments.map(({ network }) => network.name),
-      pods: record.pods.map(({ name }) => name),
-    });
-    return record;
-  }
-
   #assertPrepared({ pod }: Sandbox, cdiDevice: string): void {
     const uid = this.#ports.cdi.claimUid(cdiDevice);
     if (!uid || this.#claims.ofPod(pod.uid).some(({ claim }) => claim.uid === uid)) return;
@@ -732,13 +554,4 @@ function assertSamePod({ claim, pods }: ClaimRecord, { pod }: Sandbox): void {
     }, but ` +
       `${describeClaim(claim)} is reserved for ${reserved}`,
   );
-}
-
-function stillAttached(ref: ClaimRef, networks: readonly SandboxNetwork[]): string {
-  const left = networks.flatMap(({ entries }) => entries).find(({ claim }) =>
-    claim.uid === ref.uid
-  );
-  if (!left) return `${describeClaim(ref)} is still being released`;
-  const cause = left.failure?.error.message ?? "its DEL has not come to an end";
-  return `${describeAttachment(left)} is still attached: ${cause}`;
 }

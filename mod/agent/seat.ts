@@ -1,5 +1,6 @@
 import type { ClaimRef } from "../claim/attachment.ts";
-import type { Agent, Prepared } from "./agent.ts";
+import type { Agent } from "./agent.ts";
+import type { Prepared } from "./claim_preparation.ts";
 import { Changes } from "./changes.ts";
 import type { CdiFiles, Clock, Journal, Sandbox } from "./ports.ts";
 import { Roster } from "./roster.ts";
