@@ -44,9 +44,13 @@ function textLine(record: LogRecord): string {
   const time = new Date(record.timestamp).toISOString();
   const level = (record.level === "warning" ? "warn" : record.level).toUpperCase().padEnd(5);
   const pairs = Object.entries(about).map(([key, value]) => ` ${key}=${show(value)}`);
-  // A line break inside would look like an event of its own.
+  // A line break inside would look like an event of its own; others would move the reader's cursor.
   return `${time} ${level} ${message ?? record.rawMessage}${pairs.join("")}`
-    .replaceAll(/[\r\n]+/g, " ") + "\n";
+    .replaceAll(/[\r\n]+/g, " ").replaceAll(/\p{Cc}/gu, escaped) + "\n";
+}
+
+function escaped(control: string): string {
+  return `\\u${control.codePointAt(0)!.toString(16).padStart(4, "0")}`;
 }
 
 function show(value: unknown): string {

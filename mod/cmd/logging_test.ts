@@ -20,6 +20,15 @@ Deno.test("text: one line an event, with what it is about", () => {
   ]);
 });
 
+Deno.test("text: what would move the reader's cursor is written as what it is", () => {
+  const lines: string[] = [];
+  const log = openLog({ level: "info", format: "text", write: (line) => lines.push(line) });
+  log.info("it \x1b[2Jsaid\x07", { error: "\x1b]0;x\x9c", more: "tab\there" });
+  assert.deepEqual(lines.map(withoutTime), [
+    'INFO  it \\u001b[2Jsaid\\u0007 error=\\u001b]0;x\\u009c more="tab\\there"\n',
+  ]);
+});
+
 Deno.test("json: one object a line", () => {
   const objects = logged("json").map((line) => JSON.parse(line));
   assert.deepEqual(objects.map(({ time: _, ...rest }) => rest), [
