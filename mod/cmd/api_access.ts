@@ -60,6 +60,15 @@ export function apiAccess(
         "give a token, tokenFile or client certificate",
     );
   }
+  const unused = [
+    ...["proxy-url", "tls-server-name"].filter((key) => cluster![key]).map((key) =>
+      `clusters: ${key}`
+    ),
+    ...["as", "username"].filter((key) => user[key]).map((key) => `users: ${key}`),
+  ];
+  if (unused.length > 0) {
+    throw new Error(`${kubeconfig}: ${unused.join(", ")}: not supported, leave it out`);
+  }
   const { protocol, hostname, port } = new URL(server);
   const named = [
     cluster!["certificate-authority"],

@@ -46,3 +46,17 @@ Deno.test("credentials that take a program are refused, with what to give instea
   );
   assert.throws(() => access("{}"), /current context has no cluster/);
 });
+
+Deno.test("what would be passed over is refused: a proxy, another name, another user", () => {
+  for (const field of ["as: admin", "username: admin"]) {
+    const says = new RegExp(`^Error: /etc/k/config: users: ${field.split(":")[0]}: not supported`);
+    assert.throws(() => access(kubeconfig(field)), says);
+  }
+  for (const field of ["proxy-url: http://p", "tls-server-name: api"]) {
+    const says = new RegExp(
+      `^Error: /etc/k/config: clusters: ${field.split(":")[0]}: not supported`,
+    );
+    const text = kubeconfig("token: x").replace("{server", `{${field}, server`);
+    assert.throws(() => access(text), says);
+  }
+});

@@ -91,16 +91,6 @@ export class KubeConnection {
         `${kubeconfig}: insecure-skip-tls-verify is not supported: give certificate-authority`,
       );
     }
-    const user = this.#config.getCurrentUser();
-    const unsupported = {
-      "proxy-url": cluster.proxyUrl,
-      "tls-server-name": cluster.tlsServerName,
-      "as": user?.impersonateUser,
-      "username": user?.username,
-    };
-    for (const [field, value] of Object.entries(unsupported)) {
-      if (value) throw new Error(`${kubeconfig}: ${field} is not supported: leave it out`);
-    }
     this.#server = cluster.server.replace(/\/+$/, "");
   }
 
