@@ -510,7 +510,7 @@ async function withSecureServer(body: (server: SecureServer) => Promise<void>): 
         "current-context": "x",
       }),
     );
-    const connection = new KubeConnection({ kubeconfig, timeout: 500 });
+    const connection = new KubeConnection({ kubeconfig, timeout: 2_000 });
     connections.push(connection);
     return connection;
   };
