@@ -686,15 +686,19 @@ Deno.test("a second pod that shares a claim is attached although it is not prepa
   agent.attach(aSandbox("s1", "p"));
   await gate(aSandbox("s1", "p"));
   store(aClaim("a", { fromTemplate: false, pods: ["p", "q"] }));
+  const message = async () => {
+    await clock.advance(3_000);
+    return cluster.applied.get("uid-a")?.[0]?.conditions[0]?.message;
+  };
+  const attach = Promise.withResolvers<void>();
+  cni.during = ({ command }) => command === "ADD" ? attach.promise : undefined;
   agent.attach(aSandbox("s2", "q"));
+  assert.equal(await message(), "attached as net1");
+  attach.resolve();
   await gate(aSandbox("s2", "q"), ["test/claim=uid-a"]);
   assert.deepEqual([...cni.attached], ["s1/net1", "s2/net1"]);
   assert.deepEqual(journal.claims.get("uid-a")?.pods.map(({ name }) => name), ["p", "q"]);
-  await clock.advance(600);
-  assert.equal(
-    cluster.applied.get("uid-a")?.[0]?.conditions[0]?.message,
-    "attached as net1 in 2 pods",
-  );
+  assert.equal(await message(), "attached as net1 in 2 pods");
 });
 
 Deno.test("prepare() names interfaces with regard to claims that the pod shares, which are not prepared again", async (t) => {

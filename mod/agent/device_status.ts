@@ -9,7 +9,7 @@ const MESSAGE_LIMIT = 4096;
 /**
  * The entries of `status.devices` (KEP-4817) for a claim: one for each allocated device of which
  * something is known. Where several pods share the claim, the entry carries the network of the
- * first, is Ready when all are, and says how many they are.
+ * first, is Ready when none has failed or is lost, and says how many are attached.
  */
 export function deviceStatuses(
   record: ClaimRecord,
@@ -23,14 +23,15 @@ export function deviceStatuses(
     );
     const failed = entries.find((entry) => entry.failure && !entry.attached);
     const lost = entries.find((entry) => entry.attached && entry.lost);
-    const attached = lost ?? entries.find((entry) => entry.attached);
+    const present = entries.filter((entry) => entry.attached);
+    const attached = lost ?? present[0];
     if (!failed && !attached) continue;
     statuses.push({
       driver: options.driver,
       pool: attachment.pool,
       device: attachment.device,
       ...(attachment.shareID !== undefined && { shareID: attachment.shareID }),
-      conditions: [condition({ failed, lost, attached }, entries.length)],
+      conditions: [condition({ failed, lost, attached }, present.length)],
       ...(attached && outcome(attached)),
     });
   }
