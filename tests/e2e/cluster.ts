@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { agentArguments, AgentProcess } from "../support/agent_process.ts";
-import { Containerd, IMAGE } from "../support/containerd.ts";
-import { busyboxParts } from "../support/image.ts";
+import { busyboxParts, IMAGE } from "../support/image.ts";
+import type { Runtime } from "../support/runtime_daemon.ts";
+import { RUNTIMES } from "../support/runtimes.ts";
 import { agentToken, installAccount } from "./agent_account.ts";
 import type { Api, Json } from "./api.ts";
 import { ControlPlane } from "./control_plane.ts";
-import { ImageRegistry } from "../support/image_registry.ts";
 import { Kubelet } from "./kubelet.ts";
 import { fetchKubernetes, minorOf } from "./kubernetes_programs.ts";
 import { shieldMachine } from "./node_shield.ts";
@@ -31,7 +31,7 @@ export class Cluster {
   /** Ends all but the agent. */
   readonly #parts: AsyncDisposableStack;
   readonly #plane: ControlPlane;
-  readonly containerd: Containerd;
+  readonly runtime: Runtime;
   readonly kubelet: Kubelet;
   /** All that ran, the present one last. */
   readonly #agents: AgentProcess[] = [];
@@ -46,7 +46,7 @@ export class Cluster {
     readonly links: readonly string[];
     readonly parts: AsyncDisposableStack;
     readonly plane: ControlPlane;
-    readonly containerd: Containerd;
+    readonly runtime: Runtime;
     readonly kubelet: Kubelet;
   }) {
     this.minor = parts.minor;
@@ -55,11 +55,11 @@ export class Cluster {
     this.#links = parts.links;
     this.#parts = parts.parts;
     this.#plane = parts.plane;
-    this.containerd = parts.containerd;
+    this.runtime = parts.runtime;
     this.kubelet = parts.kubelet;
   }
 
-  static async start({ cgroup, kubernetes, syncFrequency, ...versions }: Releases & {
+  static async start({ cgroup, kubernetes, syncFrequency, runtime: name }: Releases & {
     /** Name of the cgroup for its pods. */
     readonly cgroup: string;
     /** Of the kubelet, where it is not its default. */
@@ -72,17 +72,10 @@ export class Cluster {
     await Deno.mkdir(logs);
     await shieldMachine(folder);
     await using started = new AsyncDisposableStack();
-    const registry = ImageRegistry.start();
-    started.defer(() => registry.stop());
-    const containerd = await Containerd.start({
-      version: versions.containerd,
-      folder: join(folder, "ctd"),
-      cgroup,
-      registry: registry.url,
-    });
-    started.defer(() => containerd.stop());
-    const busybox = await Deno.readFile(containerd.busybox);
-    registry.add(USERS_IMAGE, "latest", busyboxParts(busybox, ["/bin/sh"]));
+    const runtime = await RUNTIMES[name].start({ folder: join(folder, "runtime"), cgroup });
+    started.defer(() => runtime.stop());
+    const busybox = await Deno.readFile(runtime.busybox);
+    runtime.registry.add(USERS_IMAGE, "latest", busyboxParts(busybox, ["/bin/sh"]));
     const plane = await ControlPlane.start({ programs, folder, logs });
     started.defer(() => plane.stop());
     const kubelet = new Kubelet({
@@ -92,8 +85,8 @@ export class Cluster {
       logs,
       kubeconfig: await plane.kubeconfig("kubelet", `/O=system:nodes/CN=system:node:${NODE}`),
       clientCa: plane.ca,
-      runtimeSocket: containerd.paths.socket,
-      cgroup: containerd.cgroup,
+      runtimeSocket: runtime.paths.socket,
+      cgroup: runtime.cgroup,
       syncFrequency,
     });
     started.defer(() => kubelet.stop());
@@ -110,7 +103,7 @@ export class Cluster {
       links,
       parts: started.move(),
       plane,
-      containerd,
+      runtime,
       kubelet,
     });
     try {
@@ -162,9 +155,9 @@ export class Cluster {
         ...["--log-level", logLevel],
         ...["--node-name", NODE, "--driver-name", this.#driver, "--kubeconfig", this.#agentConfig],
         ...["--kubelet-dir", join(this.#folder, "kubelet")],
-        ...["--nri-socket", this.containerd.paths.nri, "--cdi-dir", this.containerd.paths.cdi],
+        ...["--nri-socket", this.runtime.paths.nri, "--cdi-dir", this.runtime.paths.cdi],
         ...["--state-dir", join(this.#folder, "state"), "--config", config],
-        ...["--cni-path", `${this.#wrappers}:${this.containerd.cniPath}`],
+        ...["--cni-path", `${this.#wrappers}:${this.runtime.cniPath}`],
         ...podUid ? ["--pod-uid", podUid] : [],
       ], { args }),
     );
@@ -236,26 +229,9 @@ export class Cluster {
     type: typeof WRAPPERS[number],
     { around, before }: { readonly around: string; readonly before: string },
   ): Promise<void> {
-    const real = join(this.containerd.cniPath, around);
+    const real = join(this.runtime.cniPath, around);
     const script = `#!/bin/sh\n${before}\nexec ${real}\n`;
     await Deno.writeTextFile(join(this.#wrappers, type), script, { mode: 0o755 });
-  }
-
-  /** The id of the sandbox in which a container runs. */
-  async sandboxOf(containerId: string): Promise<string> {
-    const bundles = join(this.#folder, "ctd/state/io.containerd.runtime.v2.task/k8s.io");
-    const spec = JSON.parse(await Deno.readTextFile(join(bundles, containerId, "config.json")));
-    return spec.annotations["io.kubernetes.cri.sandbox-id"];
-  }
-
-  /** Removes sandboxes that have stopped, which the kubelet does once a minute only. */
-  async removeStoppedSandboxes(): Promise<void> {
-    const state = join(this.#folder, "ctd/state");
-    const running = new Set(await names(join(state, "io.containerd.runtime.v2.task/k8s.io")));
-    const all = await names(join(state, "io.containerd.grpc.v1.cri/sandboxes"));
-    for (const id of all.filter((name) => !running.has(name))) {
-      await this.containerd.cri.removePodSandbox(id);
-    }
   }
 
   /** A path for a mark by which wrapped plugins and tests tell each other something. */
@@ -266,7 +242,7 @@ export class Cluster {
   /** Records, CDI files, leases, network namespaces and interfaces that no pod accounts for. */
   async leftovers(): Promise<string[]> {
     const left: string[] = [];
-    for (const folder of ["state/claims", "state/attachments", "ctd/cdi"]) {
+    for (const folder of ["state/claims", "state/attachments", "runtime/cdi"]) {
       for (const name of await names(join(this.#folder, folder))) left.push(`${folder}/${name}`);
     }
     for (const network of await names("/var/lib/cni/networks")) {
@@ -275,7 +251,12 @@ export class Cluster {
         left.push(`lease ${network} ${name}`);
       }
     }
-    left.push(...(await names("/run/netns")).map((name) => `network namespace ${name}`));
+    // CRI-O binds the node's own there too, for pods on its network such as the agent's.
+    const { ino: own } = await Deno.stat("/proc/self/ns/net");
+    for (const name of await names("/run/netns")) {
+      const found = await Deno.stat(join("/run/netns", name)).catch(() => undefined);
+      if (found && found.ino !== own) left.push(`network namespace ${name}`);
+    }
     const links = (await linkNames()).filter((name) => !this.#links.includes(name));
     // The cluster's own bridge comes with the first pod and stays.
     left.push(...links.filter((name) => name !== "main0").map((name) => `interface ${name}`));

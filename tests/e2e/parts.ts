@@ -1,12 +1,12 @@
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
-import { type ContainerdVersion, fetchContainerd } from "../support/containerd.ts";
+import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import { fetchEtcd } from "./control_plane.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
 
 /** What a cluster is made of. */
 export interface Releases {
   readonly kubernetes: KubernetesVersion;
-  readonly containerd: ContainerdVersion;
+  readonly runtime: RuntimeName;
 }
 
 /**
@@ -14,7 +14,7 @@ export interface Releases {
  * can be reached. Gives why there can be none here, in words for the user.
  */
 export async function fetchParts(
-  { kubernetes, containerd }: Releases,
+  { kubernetes, runtime }: Releases,
 ): Promise<string | undefined> {
   const progress = (line: string) => console.log(line);
   const obstacle = await privateNodeObstacle();
@@ -22,6 +22,5 @@ export async function fetchParts(
   const programs = await fetchKubernetes(kubernetes, { progress });
   if ("missing" in programs) return programs.missing;
   await fetchEtcd({ progress });
-  await fetchContainerd(containerd, { progress });
-  return undefined;
+  return await RUNTIMES[runtime].fetch({ progress });
 }

@@ -1,10 +1,12 @@
 /**
- * The end-to-end tests (`deno task e2e [--all] [WORDS]`): the agent on real Kubernetes, in private
- * nodes whose end unmakes whatever they made. Several clusters share the cases, as each waits most of
- * the time. `--all` goes through the supported releases of Kubernetes and containerd too, with the
- * main cases; WORDS choose cases by their names. Ends with one line that counts everything.
+ * The end-to-end tests (`deno task e2e [--all | --with TEXT] [WORDS]`): the agent on real Kubernetes,
+ * in private nodes whose end unmakes whatever they made. Several clusters share the cases, as each
+ * waits most of the time. `--all` goes through the supported releases of Kubernetes and of container
+ * runtimes too, with the main cases; `--with` through those whose names hold TEXT; WORDS choose cases
+ * by their names. Ends with one line that counts everything.
  */
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_node.ts";
 import { removeCgroup } from "../support/runtime_daemon.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
@@ -27,26 +29,31 @@ interface Combination extends Releases {
   readonly main: boolean;
 }
 
-const USUAL: Combination = { kubernetes: KUBERNETES, containerd: "2.1", main: false };
+const USUAL: Combination = { kubernetes: KUBERNETES, runtime: "containerd 2.1", main: false };
 const FURTHER: readonly Combination[] = [
-  { kubernetes: KUBERNETES, containerd: "1.7", main: true },
-  { kubernetes: "1.34.4", containerd: "2.1", main: true },
-  { kubernetes: "1.37.2", containerd: "2.1", main: true },
+  { kubernetes: KUBERNETES, runtime: "containerd 1.7", main: true },
+  { kubernetes: KUBERNETES, runtime: "CRI-O 1.34", main: true },
+  { kubernetes: "1.34.4", runtime: "containerd 2.1", main: true },
+  { kubernetes: "1.37.2", runtime: "containerd 2.1", main: true },
 ];
 
 export interface EndToEndOptions {
   readonly all?: boolean;
+  /** Runs the combinations whose names hold this, of all. */
+  readonly with?: string;
   /** Runs only the cases whose names hold this. */
   readonly words?: string;
 }
 
 /** Runs the tests, and says of each combination of releases what came of it. */
-export async function endToEnd({ all = false, words = "" }: EndToEndOptions = {}): Promise<Count> {
+export async function endToEnd(
+  { all = false, with: wanted, words = "" }: EndToEndOptions = {},
+): Promise<Count> {
   const counts: Count[] = [];
   const lines: string[] = [];
-  for (const combination of all ? [USUAL, ...FURTHER] : [USUAL]) {
-    const { kubernetes, containerd } = combination;
-    const name = `Kubernetes ${kubernetes}, containerd ${containerd}`;
+  for (const combination of all || wanted !== undefined ? [USUAL, ...FURTHER] : [USUAL]) {
+    const name = `Kubernetes ${combination.kubernetes}, ${combination.runtime}`;
+    if (!name.includes(wanted ?? "")) continue;
     console.log(`\n${name}:`);
     const began = Date.now();
     const result = await runWith(combination, words);
@@ -86,14 +93,14 @@ async function runWith(combination: Combination, words: string): Promise<Count> 
 
 /** Runs some of the cases on a cluster of their own; each line of its output begins with the mark. */
 async function runShare(
-  { kubernetes, containerd }: Combination,
+  { kubernetes, runtime }: Combination,
   cases: readonly string[],
   { cgroup, mark }: { readonly cgroup: string; readonly mark: string },
 ): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const env = { report, cgroup, kubernetes, containerd, cases: JSON.stringify(cases) };
+    const env = { report, cgroup, kubernetes, runtime, cases: JSON.stringify(cases) };
     const success = await runInside(import.meta.filename!, {
       env: toEnvironment(env),
       print: (line) => console.log(`${mark}  ${line}`),
@@ -111,10 +118,12 @@ async function main(): Promise<number> {
     const { failed } = await denoTest([TESTS], { report: fromEnvironment().report });
     return failed === 0 ? 0 : 1;
   }
-  const result = await endToEnd({
-    all: Deno.args.includes("--all"),
-    words: Deno.args.filter((arg) => arg !== "--all").join(" "),
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    options: { all: { type: "boolean" }, with: { type: "string" } },
+    allowPositionals: true,
   });
+  const result = await endToEnd({ ...values, words: positionals.join(" ") });
   console.log(`\n${shown(result)}`);
   return result.failed === 0 ? 0 : 1;
 }

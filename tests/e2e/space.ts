@@ -113,7 +113,7 @@ export class Space {
   /** What a command prints inside a pod. */
   async exec(pod: Json, ...command: string[]): Promise<string> {
     const current = await this.get("Pod", pod.metadata.name);
-    return await this.cluster.containerd.cri.exec(containerOf(current), ...command);
+    return await this.cluster.runtime.cri.exec(containerOf(current), ...command);
   }
 
   /** What an interface inside a pod has: its address, which must be of 10.10.<subnet>.0/24, and MAC. */

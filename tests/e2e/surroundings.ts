@@ -1,12 +1,12 @@
 /** What the runner says to the tests inside the private node, by environment variables. */
-import type { ContainerdVersion } from "../support/containerd.ts";
+import type { RuntimeName } from "../support/runtimes.ts";
 import type { KubernetesVersion } from "./kubernetes_programs.ts";
 
 const NAMES = {
   report: "NETWORK_DRA_E2E_REPORT",
   cgroup: "NETWORK_DRA_E2E_CGROUP",
   kubernetes: "NETWORK_DRA_E2E_KUBERNETES",
-  containerd: "NETWORK_DRA_E2E_CONTAINERD",
+  runtime: "NETWORK_DRA_E2E_RUNTIME",
   cases: "NETWORK_DRA_E2E_CASES",
 } as const;
 
@@ -16,7 +16,7 @@ export interface Surroundings {
   /** Where pods belong: the runner removes what a run that was broken off leaves of it. */
   readonly cgroup: string;
   readonly kubernetes: KubernetesVersion;
-  readonly containerd: ContainerdVersion;
+  readonly runtime: RuntimeName;
   /** The names of the cases to run, a JSON list. */
   readonly cases: string;
 }

@@ -10,9 +10,8 @@ import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { AgentProcess } from "../support/agent_process.ts";
 import { type NetworkOptions, shownStatus, storeClaim } from "../support/claims.ts";
-import { CONTAINERD, Containerd, type ContainerdVersion } from "../support/containerd.ts";
-import { Crio, fetchCrio } from "../support/crio.ts";
-import type { Cri } from "../support/cri.ts";
+import type { Runtime } from "../support/runtime_daemon.ts";
+import { RUNTIMES } from "../support/runtimes.ts";
 
 const driver = "dra.networking";
 
@@ -21,16 +20,6 @@ interface Pod {
   readonly uid: string;
   readonly attempt?: number;
   readonly hostNetwork?: boolean;
-}
-
-/** A container runtime with NRI and CDI on. */
-interface Runtime {
-  readonly paths: { readonly nri: string; readonly cdi: string };
-  readonly cniPath: string;
-  readonly cri: Cri;
-  kill(): Promise<void>;
-  restart(): Promise<void>;
-  stop(): Promise<void>;
 }
 
 class Node {
@@ -432,23 +421,11 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-const crio = await fetchCrio({ progress: (line) => console.error(line) });
-if ("missing" in crio) console.error(crio.missing);
-
-const RUNTIMES: Readonly<Record<string, (folder: string) => Promise<Runtime>>> = {
-  ...Object.fromEntries(
-    (Object.keys(CONTAINERD) as ContainerdVersion[]).map((version) => [
-      `containerd ${version}`,
-      (folder: string) => Containerd.start({ version, folder }),
-    ]),
-  ),
-  "CRI-O 1.34": (folder) => Crio.start(folder),
-};
-
-for (const [name, startRuntime] of Object.entries(RUNTIMES)) {
-  const ignore = name.startsWith("CRI-O") && "missing" in crio;
-  Deno.test({ name: `with ${name}`, ignore }, async (t) => {
-    const node = await Node.start(startRuntime);
+for (const [name, { fetch, start }] of Object.entries(RUNTIMES)) {
+  const obstacle = await fetch({ progress: (line) => console.error(line) });
+  if (obstacle) console.error(obstacle);
+  Deno.test({ name: `with ${name}`, ignore: obstacle !== undefined }, async (t) => {
+    const node = await Node.start((folder) => start({ folder }));
     try {
       for (const [name, run] of Object.entries(CASES)) {
         const from = node.agent.lines.length;

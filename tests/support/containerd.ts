@@ -2,16 +2,19 @@ import { dirname, join } from "node:path";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import type { Cri } from "./cri.ts";
-import { busyboxImage } from "./image.ts";
-import { MAIN_NETWORK, RuntimeDaemon } from "./runtime_daemon.ts";
+import { busyboxImage, IMAGE, PAUSE_IMAGE } from "./image.ts";
+import { ImageRegistry } from "./image_registry.ts";
+import {
+  cgroupName,
+  MAIN_NETWORK,
+  type Runtime,
+  RuntimeDaemon,
+  type RuntimeOptions,
+} from "./runtime_daemon.ts";
 
 /** The releases that are tested, and the Debian suites that have them. */
 export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
 export type ContainerdVersion = keyof typeof CONTAINERD;
-
-const PAUSE_IMAGE = "docker.io/local/pause:1";
-/** There from the start. */
-export const IMAGE = "docker.io/local/busybox:1";
 
 interface Binaries {
   readonly containerd: string;
@@ -40,14 +43,8 @@ async function binaries(
   };
 }
 
-export interface ContainerdOptions {
+export interface ContainerdOptions extends RuntimeOptions {
   readonly version: ContainerdVersion;
-  /** Everything of it lives here. */
-  readonly folder: string;
-  /** Name of the cgroup for all that runs in it; otherwise one is made up. */
-  readonly cgroup?: string;
-  /** The URL of a registry that has all images. */
-  readonly registry?: string;
 }
 
 /** Fetches what containerd needs; to be done where the network can be reached. */
@@ -59,17 +56,18 @@ export async function fetchContainerd(
 }
 
 /** A real containerd with NRI and CDI on, in a private node. */
-export class Containerd {
+export class Containerd implements Runtime {
   readonly #options: ContainerdOptions;
   readonly #binaries: Binaries;
   readonly #cgroup: string;
   readonly #daemon: RuntimeDaemon;
+  readonly registry = ImageRegistry.start();
 
   private constructor(options: ContainerdOptions, found: Binaries) {
     const { containerd, runc } = found;
     this.#options = options;
     this.#binaries = found;
-    this.#cgroup = options.cgroup ?? `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
+    this.#cgroup = options.cgroup ?? cgroupName();
     this.#daemon = new RuntimeDaemon({
       program: join(containerd, "containerd"),
       args: ["--config", join(options.folder, "config.toml")],
@@ -77,7 +75,6 @@ export class Containerd {
       env: { PATH: `${containerd}:${dirname(runc)}:${Deno.env.get("PATH")}` },
       ...this.paths,
       cgroup: this.#cgroup,
-      image: IMAGE,
     });
   }
 
@@ -99,17 +96,14 @@ export class Containerd {
     };
   }
 
-  /** Below each controller; what runs in it is ended with containerd. */
   get cgroup(): string {
     return `/${this.#cgroup}`;
   }
 
-  /** A static busybox. */
   get busybox(): string {
     return this.#binaries.busybox;
   }
 
-  /** The folder of real CNI plugins. */
   get cniPath(): string {
     return this.#binaries.cniPath;
   }
@@ -118,17 +112,14 @@ export class Containerd {
     return this.#daemon.cri;
   }
 
-  /** Starts it, again where it was killed. */
   restart(): Promise<void> {
     return this.#daemon.restart();
   }
 
-  /** Ends the daemon; pods go on. */
   kill(signal?: "SIGKILL" | "SIGTERM"): Promise<void> {
     return this.#daemon.kill(signal);
   }
 
-  /** Ends it and all that it started. */
   async stop(): Promise<void> {
     await this.kill("SIGTERM");
     const own = `${this.paths.socket}`;
@@ -140,6 +131,7 @@ export class Containerd {
       }
     }
     await this.#daemon.removeCgroups();
+    await this.registry.stop();
   }
 
   log(): Promise<string> {
@@ -147,15 +139,13 @@ export class Containerd {
   }
 
   async #configure(): Promise<void> {
-    const { folder, version, registry } = this.#options;
+    const { folder, version } = this.#options;
     const { runc, cniPath } = this.#binaries;
     for (const part of ["root", "state", "nri", "cdi", "cni", "hosts/_default"]) {
       await Deno.mkdir(join(folder, part), { recursive: true });
     }
-    if (registry) {
-      const host = `[host."${registry}"]\n  capabilities = ["pull", "resolve"]\n`;
-      await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
-    }
+    const host = `[host."${this.registry.url}"]\n  capabilities = ["pull", "resolve"]\n`;
+    await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
     await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
     const config = version === "1.7"
       ? configOf17({ folder, runc, cniPath })

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import {
   ImageService,
   NamespaceMode,
+  PodSandboxState,
   PullImageRequestSchema,
   RuntimeService,
 } from "../../proto/gen/cri/cri_pb.ts";
@@ -64,6 +65,21 @@ export class Cri {
 
   async removePodSandbox(podSandboxId: string): Promise<void> {
     await this.#call("removePodSandbox", { podSandboxId });
+  }
+
+  /** Removes those that have stopped. */
+  async removeStoppedSandboxes(): Promise<void> {
+    for (const { id, state } of (await this.#call("listPodSandbox", {})).items) {
+      if (state === PodSandboxState.SANDBOX_NOTREADY) await this.removePodSandbox(id);
+    }
+  }
+
+  /** The id of the sandbox in which a container runs. */
+  async sandboxOf(containerId: string): Promise<string> {
+    const { containers } = await this.#call("listContainers", {});
+    const found = containers.find(({ id }) => id === containerId);
+    if (!found) throw new Error(`there is no container ${containerId}`);
+    return found.podSandboxId;
   }
 
   /** Ends it where it runs. */

@@ -4,13 +4,17 @@ import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import type { Cri } from "./cri.ts";
 import { buildOnce, go } from "./go.ts";
-import { busyboxParts } from "./image.ts";
+import { busyboxParts, IMAGE, PAUSE_IMAGE } from "./image.ts";
 import { ImageRegistry } from "./image_registry.ts";
-import { MAIN_NETWORK, RuntimeDaemon } from "./runtime_daemon.ts";
+import {
+  cgroupName,
+  MAIN_NETWORK,
+  type Runtime,
+  RuntimeDaemon,
+  type RuntimeOptions,
+} from "./runtime_daemon.ts";
 
 const SOURCE = new URL("../integration/crio", import.meta.url).pathname;
-const IMAGE = "library/busybox";
-const PAUSE_IMAGE = "library/pause";
 /** Builds it without C libraries that the machine may lack. */
 const TAGS = [
   "containers_image_openpgp",
@@ -66,36 +70,37 @@ export async function fetchCrio(
 }
 
 /** A real CRI-O with NRI and CDI on, in a private node. */
-export class Crio {
+export class Crio implements Runtime {
   readonly #folder: string;
   readonly #programs: Programs;
-  readonly #registry: ImageRegistry;
+  readonly #cgroup: string;
   readonly #daemon: RuntimeDaemon;
+  readonly registry = ImageRegistry.start();
 
-  private constructor(folder: string, programs: Programs) {
+  private constructor({ folder, cgroup = cgroupName() }: RuntimeOptions, programs: Programs) {
     this.#folder = folder;
     this.#programs = programs;
-    this.#registry = ImageRegistry.start();
+    this.#cgroup = cgroup;
     this.#daemon = new RuntimeDaemon({
       program: programs.crio,
-      args: ["--config", join(folder, "crio.conf"), "--config-dir", ""],
-      env: { CONTAINERS_REGISTRIES_CONF: join(folder, "registries.conf") },
+      args: [
+        ...["--config", join(folder, "crio.conf"), "--config-dir", ""],
+        ...["--registries-conf", join(folder, "registries.conf")],
+        ...["--registries-conf-dir", join(folder, "registries.d")],
+      ],
+      env: {},
       ...this.paths,
-      cgroup: `network-dra-test-${crypto.randomUUID().slice(0, 8)}`,
-      image: this.#nameOf(IMAGE),
+      cgroup,
     });
   }
 
-  /** @param folder everything of it lives there */
-  static async start(folder: string): Promise<Crio> {
+  static async start(options: RuntimeOptions): Promise<Crio> {
     const programs = await fetchCrio();
     if ("missing" in programs) throw new Error(programs.missing);
-    const crio = new Crio(folder, programs);
-    const busybox = await Deno.readFile(programs.busybox);
-    const sleep = ["/bin/sleep", "2147483647"];
-    crio.#registry.add(IMAGE, "latest", busyboxParts(busybox, ["/bin/sh"]));
-    crio.#registry.add(PAUSE_IMAGE, "latest", busyboxParts(busybox, sleep));
+    const crio = new Crio(options, programs);
     await crio.#configure();
+    await crio.#addImages();
+    await hideControllers(options.folder);
     await crio.restart();
     await crio.cri.pullImage();
     return crio;
@@ -110,7 +115,14 @@ export class Crio {
     };
   }
 
-  /** The folder of real CNI plugins. */
+  get cgroup(): string {
+    return `/${this.#cgroup}`;
+  }
+
+  get busybox(): string {
+    return this.#programs.busybox;
+  }
+
   get cniPath(): string {
     return this.#programs.cniPath;
   }
@@ -119,25 +131,18 @@ export class Crio {
     return this.#daemon.cri;
   }
 
-  /** Starts it, again where it was killed. */
   restart(): Promise<void> {
     return this.#daemon.restart();
   }
 
-  /** Ends the daemon; pods go on. */
-  kill(): Promise<void> {
-    return this.#daemon.kill();
+  kill(signal?: "SIGKILL" | "SIGTERM"): Promise<void> {
+    return this.#daemon.kill(signal);
   }
 
-  /** Ends it and all that it started. */
   async stop(): Promise<void> {
     await this.#daemon.kill("SIGTERM");
-    await this.#registry.stop();
     await this.#daemon.removeCgroups();
-  }
-
-  #nameOf(image: string): string {
-    return `${new URL(this.#registry.url).host}/${image}:latest`;
+    await this.registry.stop();
   }
 
   async #configure(): Promise<void> {
@@ -145,17 +150,25 @@ export class Crio {
     for (const part of ["nri", "cdi", "cni", "hooks", "exits", "attach", "logs", "policies"]) {
       await Deno.mkdir(join(folder, part), { recursive: true });
     }
-    const registry = new URL(this.#registry.url).host;
     const files = {
       "cni/10-main.conflist": JSON.stringify(MAIN_NETWORK),
       "policy.json": JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
-      "registries.conf": `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`,
-      "crio.conf": configOf({ folder, pauseImage: this.#nameOf(PAUSE_IMAGE), ...this.#programs }),
+      "registries.conf": registriesOf(this.registry),
+      "crio.conf": configOf({ folder, ...this.#programs }),
     };
     for (const [name, content] of Object.entries(files)) {
       await Deno.writeTextFile(join(folder, name), content);
     }
     await Deno.writeTextFile(join(folder, "pinns"), PINNS, { mode: 0o755 });
+  }
+
+  async #addImages(): Promise<void> {
+    const busybox = await Deno.readFile(this.busybox);
+    const sleep = ["/bin/sleep", "2147483647"];
+    for (const [name, entrypoint] of [[PAUSE_IMAGE, sleep], [IMAGE, ["/bin/sh"]]] as const) {
+      const [repository, tag] = name.replace(`${REGISTRY}/`, "").split(":");
+      this.registry.add(repository!, tag!, busyboxParts(busybox, entrypoint));
+    }
   }
 }
 
@@ -186,11 +199,38 @@ done
 [ -z "$made" ] || exec unshare $made -- sh -c 'for each; do sysctl -qw "$each"; done' sh $sysctls
 `;
 
+/**
+ * With cgroup v1, CRI-O uses each controller that the kernel has (CgroupHasHugetlb), and runc fails
+ * where it is not mounted: of those it is told nothing, until the private node ends.
+ */
+async function hideControllers(folder: string): Promise<void> {
+  if (await Deno.stat("/sys/fs/cgroup/cgroup.controllers").catch(() => undefined)) return;
+  const lines = (await Deno.readTextFile("/proc/cgroups")).split("\n");
+  const mounted = lines.filter((line) => line.split("\t")[1] !== "0");
+  const file = join(folder, "cgroups");
+  await Deno.writeTextFile(file, mounted.join("\n"));
+  const { success, stderr } = await new Deno.Command("mount", {
+    args: ["--bind", file, "/proc/cgroups"],
+    stdin: "null",
+  }).output();
+  if (!success) throw new Error(`mount /proc/cgroups: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** In whose place the test's own stands. */
+const REGISTRY = "docker.io";
+
+function registriesOf({ url }: ImageRegistry): string {
+  return `
+unqualified-search-registries = ["${REGISTRY}"]
+[[registry]]
+prefix = "${REGISTRY}"
+location = "${new URL(url).host}"
+insecure = true
+`;
+}
+
 function configOf(
-  { folder, pauseImage, conmon, runc, cniPath }: Programs & {
-    readonly folder: string;
-    readonly pauseImage: string;
-  },
+  { folder, conmon, runc, cniPath }: Programs & { readonly folder: string },
 ): string {
   return `
 [crio]
@@ -220,7 +260,7 @@ runtime_root = "${folder}/runc"
 monitor_path = "${conmon}"
 monitor_cgroup = "pod"
 [crio.image]
-pause_image = "${pauseImage}"
+pause_image = "${PAUSE_IMAGE}"
 pause_command = ""
 signature_policy = "${folder}/policy.json"
 signature_policy_dir = "${folder}/policies"

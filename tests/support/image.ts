@@ -1,5 +1,10 @@
 import { createHash } from "node:crypto";
 
+/** There from the start in each runtime. */
+export const IMAGE = "docker.io/local/busybox:1";
+/** Of the sandboxes. */
+export const PAUSE_IMAGE = "docker.io/local/pause:1";
+
 const BLOCK = 512;
 
 interface TarEntry {

@@ -1,5 +1,38 @@
 import { join } from "node:path";
 import { Cri } from "./cri.ts";
+import { IMAGE } from "./image.ts";
+import type { ImageRegistry } from "./image_registry.ts";
+
+/** A container runtime with NRI and CDI on, in a private node. */
+export interface Runtime {
+  readonly paths: { readonly socket: string; readonly nri: string; readonly cdi: string };
+  /** Below each controller; what runs in it is ended with the runtime. */
+  readonly cgroup: string;
+  /** From which it pulls all images. */
+  readonly registry: ImageRegistry;
+  /** A static busybox. */
+  readonly busybox: string;
+  /** The folder of real CNI plugins. */
+  readonly cniPath: string;
+  readonly cri: Cri;
+  /** Starts it, again where it was killed. */
+  restart(): Promise<void>;
+  /** Ends the daemon; pods go on. */
+  kill(signal?: "SIGKILL" | "SIGTERM"): Promise<void>;
+  /** Ends it and all that it started. */
+  stop(): Promise<void>;
+}
+
+export interface RuntimeOptions {
+  /** Everything of it lives here. */
+  readonly folder: string;
+  /** Name of the cgroup for all that runs in it; otherwise one is made up. */
+  readonly cgroup?: string;
+}
+
+export function cgroupName(): string {
+  return `network-dra-test-${crypto.randomUUID().slice(0, 8)}`;
+}
 
 export interface RuntimeDaemonOptions {
   readonly program: string;
@@ -11,11 +44,9 @@ export interface RuntimeDaemonOptions {
   readonly log: string;
   /** Name of the cgroup for all that runs in it. */
   readonly cgroup: string;
-  /** Of its containers. */
-  readonly image: string;
 }
 
-/** A container runtime in a private node. */
+/** The process of a container runtime. */
 export class RuntimeDaemon {
   readonly #options: RuntimeDaemonOptions;
   #process: Deno.ChildProcess | undefined;
@@ -32,7 +63,7 @@ export class RuntimeDaemon {
 
   /** Starts it, again where it was killed. */
   async restart(): Promise<void> {
-    const { program, args, env, socket, cgroup, image } = this.#options;
+    const { program, args, env, socket, cgroup } = this.#options;
     const log = await Deno.open(this.#options.log, { create: true, append: true });
     this.#process = new Deno.Command(program, {
       args: [...args],
@@ -43,7 +74,7 @@ export class RuntimeDaemon {
     }).spawn();
     void this.#process.stderr.pipeTo(log.writable).catch(() => {});
     for (let tries = 0;; tries++) {
-      const cri = new Cri(socket, { cgroupParent: `/${cgroup}`, image });
+      const cri = new Cri(socket, { cgroupParent: `/${cgroup}`, image: IMAGE });
       try {
         await cri.version();
         this.#cri = cri;

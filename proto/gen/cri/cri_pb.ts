@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file cri/cri.proto.
  */
 export const file_cri_cri: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jcmkvY3JpLnByb3RvEgpydW50aW1lLnYxIgcKBUVtcHR5IiEKDlZlcnNpb25SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKAkiQAoPVmVyc2lvblJlc3BvbnNlEhQKDHJ1bnRpbWVfbmFtZRgCIAEoCRIXCg9ydW50aW1lX3ZlcnNpb24YAyABKAkiRAoUUnVuUG9kU2FuZGJveFJlcXVlc3QSLAoGY29uZmlnGAEgASgLMhwucnVudGltZS52MS5Qb2RTYW5kYm94Q29uZmlnIi8KFVJ1blBvZFNhbmRib3hSZXNwb25zZRIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSIrChFQb2RTYW5kYm94UmVxdWVzdBIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSKNAQoQUG9kU2FuZGJveENvbmZpZxIwCghtZXRhZGF0YRgBIAEoCzIeLnJ1bnRpbWUudjEuUG9kU2FuZGJveE1ldGFkYXRhEhUKDWxvZ19kaXJlY3RvcnkYAyABKAkSMAoFbGludXgYCCABKAsyIS5ydW50aW1lLnYxLkxpbnV4UG9kU2FuZGJveENvbmZpZyJTChJQb2RTYW5kYm94TWV0YWRhdGESDAoEbmFtZRgBIAEoCRILCgN1aWQYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJEg8KB2F0dGVtcHQYBCABKA0icQoVTGludXhQb2RTYW5kYm94Q29uZmlnEhUKDWNncm91cF9wYXJlbnQYASABKAkSQQoQc2VjdXJpdHlfY29udGV4dBgCIAEoCzInLnJ1bnRpbWUudjEuTGludXhTYW5kYm94U2VjdXJpdHlDb250ZXh0IlUKG0xpbnV4U2FuZGJveFNlY3VyaXR5Q29udGV4dBI2ChFuYW1lc3BhY2Vfb3B0aW9ucxgBIAEoCzIbLnJ1bnRpbWUudjEuTmFtZXNwYWNlT3B0aW9uImUKD05hbWVzcGFjZU9wdGlvbhIqCgduZXR3b3JrGAEgASgOMhkucnVudGltZS52MS5OYW1lc3BhY2VNb2RlEiYKA3BpZBgCIAEoDjIZLnJ1bnRpbWUudjEuTmFtZXNwYWNlTW9kZSKTAQoWQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCRIrCgZjb25maWcYAiABKAsyGy5ydW50aW1lLnYxLkNvbnRhaW5lckNvbmZpZxI0Cg5zYW5kYm94X2NvbmZpZxgDIAEoCzIcLnJ1bnRpbWUudjEuUG9kU2FuZGJveENvbmZpZyIvChdDcmVhdGVDb250YWluZXJSZXNwb25zZRIUCgxjb250YWluZXJfaWQYASABKAki6AEKD0NvbnRhaW5lckNvbmZpZxIvCghtZXRhZGF0YRgBIAEoCzIdLnJ1bnRpbWUudjEuQ29udGFpbmVyTWV0YWRhdGESJAoFaW1hZ2UYAiABKAsyFS5ydW50aW1lLnYxLkltYWdlU3BlYxIPCgdjb21tYW5kGAMgAygJEhAKCGxvZ19wYXRoGAsgASgJEi8KBWxpbnV4GA8gASgLMiAucnVudGltZS52MS5MaW51eENvbnRhaW5lckNvbmZpZxIqCgtjZGlfZGV2aWNlcxgRIAMoCzIVLnJ1bnRpbWUudjEuQ0RJRGV2aWNlIlsKFExpbnV4Q29udGFpbmVyQ29uZmlnEkMKEHNlY3VyaXR5X2NvbnRleHQYAiABKAsyKS5ydW50aW1lLnYxLkxpbnV4Q29udGFpbmVyU2VjdXJpdHlDb250ZXh0IlcKHUxpbnV4Q29udGFpbmVyU2VjdXJpdHlDb250ZXh0EjYKEW5hbWVzcGFjZV9vcHRpb25zGAMgASgLMhsucnVudGltZS52MS5OYW1lc3BhY2VPcHRpb24iMgoRQ29udGFpbmVyTWV0YWRhdGESDAoEbmFtZRgBIAEoCRIPCgdhdHRlbXB0GAIgASgNIjgKCUltYWdlU3BlYxINCgVpbWFnZRgBIAEoCRIcChR1c2VyX3NwZWNpZmllZF9pbWFnZRgSIAEoCSI4ChBQdWxsSW1hZ2VSZXF1ZXN0EiQKBWltYWdlGAEgASgLMhUucnVudGltZS52MS5JbWFnZVNwZWMiJgoRUHVsbEltYWdlUmVzcG9uc2USEQoJaW1hZ2VfcmVmGAEgASgJIhkKCUNESURldmljZRIMCgRuYW1lGAEgASgJIigKEENvbnRhaW5lclJlcXVlc3QSFAoMY29udGFpbmVyX2lkGAEgASgJIj0KFFN0b3BDb250YWluZXJSZXF1ZXN0EhQKDGNvbnRhaW5lcl9pZBgBIAEoCRIPCgd0aW1lb3V0GAIgASgDIkUKD0V4ZWNTeW5jUmVxdWVzdBIUCgxjb250YWluZXJfaWQYASABKAkSCwoDY21kGAIgAygJEg8KB3RpbWVvdXQYAyABKAMiRQoQRXhlY1N5bmNSZXNwb25zZRIOCgZzdGRvdXQYASABKAwSDgoGc3RkZXJyGAIgASgMEhEKCWV4aXRfY29kZRgDIAEoBSoxCg1OYW1lc3BhY2VNb2RlEgcKA1BPRBAAEg0KCUNPTlRBSU5FUhABEggKBE5PREUQAjKkBQoOUnVudGltZVNlcnZpY2USQgoHVmVyc2lvbhIaLnJ1bnRpbWUudjEuVmVyc2lvblJlcXVlc3QaGy5ydW50aW1lLnYxLlZlcnNpb25SZXNwb25zZRJUCg1SdW5Qb2RTYW5kYm94EiAucnVudGltZS52MS5SdW5Qb2RTYW5kYm94UmVxdWVzdBohLnJ1bnRpbWUudjEuUnVuUG9kU2FuZGJveFJlc3BvbnNlEkIKDlN0b3BQb2RTYW5kYm94Eh0ucnVudGltZS52MS5Qb2RTYW5kYm94UmVxdWVzdBoRLnJ1bnRpbWUudjEuRW1wdHkSRAoQUmVtb3ZlUG9kU2FuZGJveBIdLnJ1bnRpbWUudjEuUG9kU2FuZGJveFJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EloKD0NyZWF0ZUNvbnRhaW5lchIiLnJ1bnRpbWUudjEuQ3JlYXRlQ29udGFpbmVyUmVxdWVzdBojLnJ1bnRpbWUudjEuQ3JlYXRlQ29udGFpbmVyUmVzcG9uc2USQQoOU3RhcnRDb250YWluZXISHC5ydW50aW1lLnYxLkNvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkQKDVN0b3BDb250YWluZXISIC5ydW50aW1lLnYxLlN0b3BDb250YWluZXJSZXF1ZXN0GhEucnVudGltZS52MS5FbXB0eRJCCg9SZW1vdmVDb250YWluZXISHC5ydW50aW1lLnYxLkNvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkUKCEV4ZWNTeW5jEhsucnVudGltZS52MS5FeGVjU3luY1JlcXVlc3QaHC5ydW50aW1lLnYxLkV4ZWNTeW5jUmVzcG9uc2UyWAoMSW1hZ2VTZXJ2aWNlEkgKCVB1bGxJbWFnZRIcLnJ1bnRpbWUudjEuUHVsbEltYWdlUmVxdWVzdBodLnJ1bnRpbWUudjEuUHVsbEltYWdlUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Cg1jcmkvY3JpLnByb3RvEgpydW50aW1lLnYxIgcKBUVtcHR5IiEKDlZlcnNpb25SZXF1ZXN0Eg8KB3ZlcnNpb24YASABKAkiQAoPVmVyc2lvblJlc3BvbnNlEhQKDHJ1bnRpbWVfbmFtZRgCIAEoCRIXCg9ydW50aW1lX3ZlcnNpb24YAyABKAkiRAoUUnVuUG9kU2FuZGJveFJlcXVlc3QSLAoGY29uZmlnGAEgASgLMhwucnVudGltZS52MS5Qb2RTYW5kYm94Q29uZmlnIi8KFVJ1blBvZFNhbmRib3hSZXNwb25zZRIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSIrChFQb2RTYW5kYm94UmVxdWVzdBIWCg5wb2Rfc2FuZGJveF9pZBgBIAEoCSI/ChZMaXN0UG9kU2FuZGJveFJlc3BvbnNlEiUKBWl0ZW1zGAEgAygLMhYucnVudGltZS52MS5Qb2RTYW5kYm94IkQKClBvZFNhbmRib3gSCgoCaWQYASABKAkSKgoFc3RhdGUYAyABKA4yGy5ydW50aW1lLnYxLlBvZFNhbmRib3hTdGF0ZSJDChZMaXN0Q29udGFpbmVyc1Jlc3BvbnNlEikKCmNvbnRhaW5lcnMYASADKAsyFS5ydW50aW1lLnYxLkNvbnRhaW5lciIvCglDb250YWluZXISCgoCaWQYASABKAkSFgoOcG9kX3NhbmRib3hfaWQYAiABKAkijQEKEFBvZFNhbmRib3hDb25maWcSMAoIbWV0YWRhdGEYASABKAsyHi5ydW50aW1lLnYxLlBvZFNhbmRib3hNZXRhZGF0YRIVCg1sb2dfZGlyZWN0b3J5GAMgASgJEjAKBWxpbnV4GAggASgLMiEucnVudGltZS52MS5MaW51eFBvZFNhbmRib3hDb25maWciUwoSUG9kU2FuZGJveE1ldGFkYXRhEgwKBG5hbWUYASABKAkSCwoDdWlkGAIgASgJEhEKCW5hbWVzcGFjZRgDIAEoCRIPCgdhdHRlbXB0GAQgASgNInEKFUxpbnV4UG9kU2FuZGJveENvbmZpZxIVCg1jZ3JvdXBfcGFyZW50GAEgASgJEkEKEHNlY3VyaXR5X2NvbnRleHQYAiABKAsyJy5ydW50aW1lLnYxLkxpbnV4U2FuZGJveFNlY3VyaXR5Q29udGV4dCJVChtMaW51eFNhbmRib3hTZWN1cml0eUNvbnRleHQSNgoRbmFtZXNwYWNlX29wdGlvbnMYASABKAsyGy5ydW50aW1lLnYxLk5hbWVzcGFjZU9wdGlvbiJlCg9OYW1lc3BhY2VPcHRpb24SKgoHbmV0d29yaxgBIAEoDjIZLnJ1bnRpbWUudjEuTmFtZXNwYWNlTW9kZRImCgNwaWQYAiABKA4yGS5ydW50aW1lLnYxLk5hbWVzcGFjZU1vZGUikwEKFkNyZWF0ZUNvbnRhaW5lclJlcXVlc3QSFgoOcG9kX3NhbmRib3hfaWQYASABKAkSKwoGY29uZmlnGAIgASgLMhsucnVudGltZS52MS5Db250YWluZXJDb25maWcSNAoOc2FuZGJveF9jb25maWcYAyABKAsyHC5ydW50aW1lLnYxLlBvZFNhbmRib3hDb25maWciLwoXQ3JlYXRlQ29udGFpbmVyUmVzcG9uc2USFAoMY29udGFpbmVyX2lkGAEgASgJIugBCg9Db250YWluZXJDb25maWcSLwoIbWV0YWRhdGEYASABKAsyHS5ydW50aW1lLnYxLkNvbnRhaW5lck1ldGFkYXRhEiQKBWltYWdlGAIgASgLMhUucnVudGltZS52MS5JbWFnZVNwZWMSDwoHY29tbWFuZBgDIAMoCRIQCghsb2dfcGF0aBgLIAEoCRIvCgVsaW51eBgPIAEoCzIgLnJ1bnRpbWUudjEuTGludXhDb250YWluZXJDb25maWcSKgoLY2RpX2RldmljZXMYESADKAsyFS5ydW50aW1lLnYxLkNESURldmljZSJbChRMaW51eENvbnRhaW5lckNvbmZpZxJDChBzZWN1cml0eV9jb250ZXh0GAIgASgLMikucnVudGltZS52MS5MaW51eENvbnRhaW5lclNlY3VyaXR5Q29udGV4dCJXCh1MaW51eENvbnRhaW5lclNlY3VyaXR5Q29udGV4dBI2ChFuYW1lc3BhY2Vfb3B0aW9ucxgDIAEoCzIbLnJ1bnRpbWUudjEuTmFtZXNwYWNlT3B0aW9uIjIKEUNvbnRhaW5lck1ldGFkYXRhEgwKBG5hbWUYASABKAkSDwoHYXR0ZW1wdBgCIAEoDSI4CglJbWFnZVNwZWMSDQoFaW1hZ2UYASABKAkSHAoUdXNlcl9zcGVjaWZpZWRfaW1hZ2UYEiABKAkiOAoQUHVsbEltYWdlUmVxdWVzdBIkCgVpbWFnZRgBIAEoCzIVLnJ1bnRpbWUudjEuSW1hZ2VTcGVjIiYKEVB1bGxJbWFnZVJlc3BvbnNlEhEKCWltYWdlX3JlZhgBIAEoCSIZCglDRElEZXZpY2USDAoEbmFtZRgBIAEoCSIoChBDb250YWluZXJSZXF1ZXN0EhQKDGNvbnRhaW5lcl9pZBgBIAEoCSI9ChRTdG9wQ29udGFpbmVyUmVxdWVzdBIUCgxjb250YWluZXJfaWQYASABKAkSDwoHdGltZW91dBgCIAEoAyJFCg9FeGVjU3luY1JlcXVlc3QSFAoMY29udGFpbmVyX2lkGAEgASgJEgsKA2NtZBgCIAMoCRIPCgd0aW1lb3V0GAMgASgDIkUKEEV4ZWNTeW5jUmVzcG9uc2USDgoGc3Rkb3V0GAEgASgMEg4KBnN0ZGVychgCIAEoDBIRCglleGl0X2NvZGUYAyABKAUqOgoPUG9kU2FuZGJveFN0YXRlEhEKDVNBTkRCT1hfUkVBRFkQABIUChBTQU5EQk9YX05PVFJFQURZEAEqMQoNTmFtZXNwYWNlTW9kZRIHCgNQT0QQABINCglDT05UQUlORVIQARIICgROT0RFEAIytgYKDlJ1bnRpbWVTZXJ2aWNlEkIKB1ZlcnNpb24SGi5ydW50aW1lLnYxLlZlcnNpb25SZXF1ZXN0GhsucnVudGltZS52MS5WZXJzaW9uUmVzcG9uc2USVAoNUnVuUG9kU2FuZGJveBIgLnJ1bnRpbWUudjEuUnVuUG9kU2FuZGJveFJlcXVlc3QaIS5ydW50aW1lLnYxLlJ1blBvZFNhbmRib3hSZXNwb25zZRJCCg5TdG9wUG9kU2FuZGJveBIdLnJ1bnRpbWUudjEuUG9kU2FuZGJveFJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkQKEFJlbW92ZVBvZFNhbmRib3gSHS5ydW50aW1lLnYxLlBvZFNhbmRib3hSZXF1ZXN0GhEucnVudGltZS52MS5FbXB0eRJHCg5MaXN0UG9kU2FuZGJveBIRLnJ1bnRpbWUudjEuRW1wdHkaIi5ydW50aW1lLnYxLkxpc3RQb2RTYW5kYm94UmVzcG9uc2USWgoPQ3JlYXRlQ29udGFpbmVyEiIucnVudGltZS52MS5DcmVhdGVDb250YWluZXJSZXF1ZXN0GiMucnVudGltZS52MS5DcmVhdGVDb250YWluZXJSZXNwb25zZRJBCg5TdGFydENvbnRhaW5lchIcLnJ1bnRpbWUudjEuQ29udGFpbmVyUmVxdWVzdBoRLnJ1bnRpbWUudjEuRW1wdHkSRAoNU3RvcENvbnRhaW5lchIgLnJ1bnRpbWUudjEuU3RvcENvbnRhaW5lclJlcXVlc3QaES5ydW50aW1lLnYxLkVtcHR5EkIKD1JlbW92ZUNvbnRhaW5lchIcLnJ1bnRpbWUudjEuQ29udGFpbmVyUmVxdWVzdBoRLnJ1bnRpbWUudjEuRW1wdHkSRwoOTGlzdENvbnRhaW5lcnMSES5ydW50aW1lLnYxLkVtcHR5GiIucnVudGltZS52MS5MaXN0Q29udGFpbmVyc1Jlc3BvbnNlEkUKCEV4ZWNTeW5jEhsucnVudGltZS52MS5FeGVjU3luY1JlcXVlc3QaHC5ydW50aW1lLnYxLkV4ZWNTeW5jUmVzcG9uc2UyWAoMSW1hZ2VTZXJ2aWNlEkgKCVB1bGxJbWFnZRIcLnJ1bnRpbWUudjEuUHVsbEltYWdlUmVxdWVzdBodLnJ1bnRpbWUudjEuUHVsbEltYWdlUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message runtime.v1.Empty
@@ -118,6 +118,84 @@ export const PodSandboxRequestSchema: GenMessage<PodSandboxRequest> = /*@__PURE_
   messageDesc(file_cri_cri, 5);
 
 /**
+ * @generated from message runtime.v1.ListPodSandboxResponse
+ */
+export type ListPodSandboxResponse = Message<"runtime.v1.ListPodSandboxResponse"> & {
+  /**
+   * @generated from field: repeated runtime.v1.PodSandbox items = 1;
+   */
+  items: PodSandbox[];
+};
+
+/**
+ * Describes the message runtime.v1.ListPodSandboxResponse.
+ * Use `create(ListPodSandboxResponseSchema)` to create a new message.
+ */
+export const ListPodSandboxResponseSchema: GenMessage<ListPodSandboxResponse> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 6);
+
+/**
+ * @generated from message runtime.v1.PodSandbox
+ */
+export type PodSandbox = Message<"runtime.v1.PodSandbox"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: runtime.v1.PodSandboxState state = 3;
+   */
+  state: PodSandboxState;
+};
+
+/**
+ * Describes the message runtime.v1.PodSandbox.
+ * Use `create(PodSandboxSchema)` to create a new message.
+ */
+export const PodSandboxSchema: GenMessage<PodSandbox> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 7);
+
+/**
+ * @generated from message runtime.v1.ListContainersResponse
+ */
+export type ListContainersResponse = Message<"runtime.v1.ListContainersResponse"> & {
+  /**
+   * @generated from field: repeated runtime.v1.Container containers = 1;
+   */
+  containers: Container[];
+};
+
+/**
+ * Describes the message runtime.v1.ListContainersResponse.
+ * Use `create(ListContainersResponseSchema)` to create a new message.
+ */
+export const ListContainersResponseSchema: GenMessage<ListContainersResponse> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 8);
+
+/**
+ * @generated from message runtime.v1.Container
+ */
+export type Container = Message<"runtime.v1.Container"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string pod_sandbox_id = 2;
+   */
+  podSandboxId: string;
+};
+
+/**
+ * Describes the message runtime.v1.Container.
+ * Use `create(ContainerSchema)` to create a new message.
+ */
+export const ContainerSchema: GenMessage<Container> = /*@__PURE__*/
+  messageDesc(file_cri_cri, 9);
+
+/**
  * @generated from message runtime.v1.PodSandboxConfig
  */
 export type PodSandboxConfig = Message<"runtime.v1.PodSandboxConfig"> & {
@@ -142,7 +220,7 @@ export type PodSandboxConfig = Message<"runtime.v1.PodSandboxConfig"> & {
  * Use `create(PodSandboxConfigSchema)` to create a new message.
  */
 export const PodSandboxConfigSchema: GenMessage<PodSandboxConfig> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 6);
+  messageDesc(file_cri_cri, 10);
 
 /**
  * @generated from message runtime.v1.PodSandboxMetadata
@@ -174,7 +252,7 @@ export type PodSandboxMetadata = Message<"runtime.v1.PodSandboxMetadata"> & {
  * Use `create(PodSandboxMetadataSchema)` to create a new message.
  */
 export const PodSandboxMetadataSchema: GenMessage<PodSandboxMetadata> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 7);
+  messageDesc(file_cri_cri, 11);
 
 /**
  * @generated from message runtime.v1.LinuxPodSandboxConfig
@@ -196,7 +274,7 @@ export type LinuxPodSandboxConfig = Message<"runtime.v1.LinuxPodSandboxConfig"> 
  * Use `create(LinuxPodSandboxConfigSchema)` to create a new message.
  */
 export const LinuxPodSandboxConfigSchema: GenMessage<LinuxPodSandboxConfig> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 8);
+  messageDesc(file_cri_cri, 12);
 
 /**
  * @generated from message runtime.v1.LinuxSandboxSecurityContext
@@ -213,7 +291,7 @@ export type LinuxSandboxSecurityContext = Message<"runtime.v1.LinuxSandboxSecuri
  * Use `create(LinuxSandboxSecurityContextSchema)` to create a new message.
  */
 export const LinuxSandboxSecurityContextSchema: GenMessage<LinuxSandboxSecurityContext> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 9);
+  messageDesc(file_cri_cri, 13);
 
 /**
  * @generated from message runtime.v1.NamespaceOption
@@ -235,7 +313,7 @@ export type NamespaceOption = Message<"runtime.v1.NamespaceOption"> & {
  * Use `create(NamespaceOptionSchema)` to create a new message.
  */
 export const NamespaceOptionSchema: GenMessage<NamespaceOption> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 10);
+  messageDesc(file_cri_cri, 14);
 
 /**
  * @generated from message runtime.v1.CreateContainerRequest
@@ -262,7 +340,7 @@ export type CreateContainerRequest = Message<"runtime.v1.CreateContainerRequest"
  * Use `create(CreateContainerRequestSchema)` to create a new message.
  */
 export const CreateContainerRequestSchema: GenMessage<CreateContainerRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 11);
+  messageDesc(file_cri_cri, 15);
 
 /**
  * @generated from message runtime.v1.CreateContainerResponse
@@ -279,7 +357,7 @@ export type CreateContainerResponse = Message<"runtime.v1.CreateContainerRespons
  * Use `create(CreateContainerResponseSchema)` to create a new message.
  */
 export const CreateContainerResponseSchema: GenMessage<CreateContainerResponse> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 12);
+  messageDesc(file_cri_cri, 16);
 
 /**
  * @generated from message runtime.v1.ContainerConfig
@@ -321,7 +399,7 @@ export type ContainerConfig = Message<"runtime.v1.ContainerConfig"> & {
  * Use `create(ContainerConfigSchema)` to create a new message.
  */
 export const ContainerConfigSchema: GenMessage<ContainerConfig> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 13);
+  messageDesc(file_cri_cri, 17);
 
 /**
  * @generated from message runtime.v1.LinuxContainerConfig
@@ -338,7 +416,7 @@ export type LinuxContainerConfig = Message<"runtime.v1.LinuxContainerConfig"> & 
  * Use `create(LinuxContainerConfigSchema)` to create a new message.
  */
 export const LinuxContainerConfigSchema: GenMessage<LinuxContainerConfig> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 14);
+  messageDesc(file_cri_cri, 18);
 
 /**
  * @generated from message runtime.v1.LinuxContainerSecurityContext
@@ -355,7 +433,7 @@ export type LinuxContainerSecurityContext = Message<"runtime.v1.LinuxContainerSe
  * Use `create(LinuxContainerSecurityContextSchema)` to create a new message.
  */
 export const LinuxContainerSecurityContextSchema: GenMessage<LinuxContainerSecurityContext> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 15);
+  messageDesc(file_cri_cri, 19);
 
 /**
  * @generated from message runtime.v1.ContainerMetadata
@@ -377,7 +455,7 @@ export type ContainerMetadata = Message<"runtime.v1.ContainerMetadata"> & {
  * Use `create(ContainerMetadataSchema)` to create a new message.
  */
 export const ContainerMetadataSchema: GenMessage<ContainerMetadata> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 16);
+  messageDesc(file_cri_cri, 20);
 
 /**
  * @generated from message runtime.v1.ImageSpec
@@ -399,7 +477,7 @@ export type ImageSpec = Message<"runtime.v1.ImageSpec"> & {
  * Use `create(ImageSpecSchema)` to create a new message.
  */
 export const ImageSpecSchema: GenMessage<ImageSpec> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 17);
+  messageDesc(file_cri_cri, 21);
 
 /**
  * @generated from message runtime.v1.PullImageRequest
@@ -416,7 +494,7 @@ export type PullImageRequest = Message<"runtime.v1.PullImageRequest"> & {
  * Use `create(PullImageRequestSchema)` to create a new message.
  */
 export const PullImageRequestSchema: GenMessage<PullImageRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 18);
+  messageDesc(file_cri_cri, 22);
 
 /**
  * @generated from message runtime.v1.PullImageResponse
@@ -433,7 +511,7 @@ export type PullImageResponse = Message<"runtime.v1.PullImageResponse"> & {
  * Use `create(PullImageResponseSchema)` to create a new message.
  */
 export const PullImageResponseSchema: GenMessage<PullImageResponse> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 19);
+  messageDesc(file_cri_cri, 23);
 
 /**
  * @generated from message runtime.v1.CDIDevice
@@ -450,7 +528,7 @@ export type CDIDevice = Message<"runtime.v1.CDIDevice"> & {
  * Use `create(CDIDeviceSchema)` to create a new message.
  */
 export const CDIDeviceSchema: GenMessage<CDIDevice> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 20);
+  messageDesc(file_cri_cri, 24);
 
 /**
  * @generated from message runtime.v1.ContainerRequest
@@ -467,7 +545,7 @@ export type ContainerRequest = Message<"runtime.v1.ContainerRequest"> & {
  * Use `create(ContainerRequestSchema)` to create a new message.
  */
 export const ContainerRequestSchema: GenMessage<ContainerRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 21);
+  messageDesc(file_cri_cri, 25);
 
 /**
  * @generated from message runtime.v1.StopContainerRequest
@@ -489,7 +567,7 @@ export type StopContainerRequest = Message<"runtime.v1.StopContainerRequest"> & 
  * Use `create(StopContainerRequestSchema)` to create a new message.
  */
 export const StopContainerRequestSchema: GenMessage<StopContainerRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 22);
+  messageDesc(file_cri_cri, 26);
 
 /**
  * @generated from message runtime.v1.ExecSyncRequest
@@ -516,7 +594,7 @@ export type ExecSyncRequest = Message<"runtime.v1.ExecSyncRequest"> & {
  * Use `create(ExecSyncRequestSchema)` to create a new message.
  */
 export const ExecSyncRequestSchema: GenMessage<ExecSyncRequest> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 23);
+  messageDesc(file_cri_cri, 27);
 
 /**
  * @generated from message runtime.v1.ExecSyncResponse
@@ -543,7 +621,28 @@ export type ExecSyncResponse = Message<"runtime.v1.ExecSyncResponse"> & {
  * Use `create(ExecSyncResponseSchema)` to create a new message.
  */
 export const ExecSyncResponseSchema: GenMessage<ExecSyncResponse> = /*@__PURE__*/
-  messageDesc(file_cri_cri, 24);
+  messageDesc(file_cri_cri, 28);
+
+/**
+ * @generated from enum runtime.v1.PodSandboxState
+ */
+export enum PodSandboxState {
+  /**
+   * @generated from enum value: SANDBOX_READY = 0;
+   */
+  SANDBOX_READY = 0,
+
+  /**
+   * @generated from enum value: SANDBOX_NOTREADY = 1;
+   */
+  SANDBOX_NOTREADY = 1,
+}
+
+/**
+ * Describes the enum runtime.v1.PodSandboxState.
+ */
+export const PodSandboxStateSchema: GenEnum<PodSandboxState> = /*@__PURE__*/
+  enumDesc(file_cri_cri, 0);
 
 /**
  * @generated from enum runtime.v1.NamespaceMode
@@ -569,7 +668,7 @@ export enum NamespaceMode {
  * Describes the enum runtime.v1.NamespaceMode.
  */
 export const NamespaceModeSchema: GenEnum<NamespaceMode> = /*@__PURE__*/
-  enumDesc(file_cri_cri, 0);
+  enumDesc(file_cri_cri, 1);
 
 /**
  * @generated from service runtime.v1.RuntimeService
@@ -608,6 +707,14 @@ export const RuntimeService: GenService<{
     output: typeof EmptySchema;
   },
   /**
+   * @generated from rpc runtime.v1.RuntimeService.ListPodSandbox
+   */
+  listPodSandbox: {
+    methodKind: "unary";
+    input: typeof EmptySchema;
+    output: typeof ListPodSandboxResponseSchema;
+  },
+  /**
    * @generated from rpc runtime.v1.RuntimeService.CreateContainer
    */
   createContainer: {
@@ -638,6 +745,14 @@ export const RuntimeService: GenService<{
     methodKind: "unary";
     input: typeof ContainerRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * @generated from rpc runtime.v1.RuntimeService.ListContainers
+   */
+  listContainers: {
+    methodKind: "unary";
+    input: typeof EmptySchema;
+    output: typeof ListContainersResponseSchema;
   },
   /**
    * @generated from rpc runtime.v1.RuntimeService.ExecSync

@@ -17,7 +17,7 @@ import { fetchParts, type Releases } from "../parts.ts";
 import { difference, type ProcessorTime, processorTime } from "./processor_time.ts";
 import { runs, Space } from "../space.ts";
 
-const RELEASES: Releases = { kubernetes: KUBERNETES, containerd: "2.1" };
+const RELEASES: Releases = { kubernetes: KUBERNETES, runtime: "containerd 2.1" };
 const CGROUP = "NETWORK_DRA_BENCH_CGROUP";
 const { values: { rounds: ROUNDS, sides: WANTED } } = parseArgs({
   options: {
@@ -98,8 +98,8 @@ async function startPods(
   const failed = await failures(space, new Set(names));
   await space.clear();
   await cluster.assertNothingLeft();
-  // Else that falls into the next side, or the one after it.
-  await cluster.removeStoppedSandboxes();
+  // The kubelet does so once a minute only. Else that falls into the next side, or the one after it.
+  await cluster.runtime.cri.removeStoppedSandboxes();
   return { ms, processors, failed };
 }
 

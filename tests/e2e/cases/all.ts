@@ -7,7 +7,7 @@ import { MISTAKES } from "./mistakes.ts";
 import { RESTARTS } from "./restarts.ts";
 import { RIGHTS } from "./rights.ts";
 
-/** What is tested with every release of Kubernetes and containerd. */
+/** What is tested with every release of Kubernetes and every runtime. */
 const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS };
 
 export const CASES = { ...MAIN, ...MISTAKES, ...RIGHTS, ...EXAMPLE_CASES };

@@ -39,9 +39,9 @@ function restartAgent(signal: typeof SIGNALS[number]) {
   };
 }
 
-async function restartRuntime({ containerd }: Cluster): Promise<void> {
-  await containerd.kill();
-  await containerd.restart();
+async function restartRuntime({ runtime }: Cluster): Promise<void> {
+  await runtime.kill();
+  await runtime.restart();
 }
 
 function agentEndsAfterwards(signal: typeof SIGNALS[number]): Case {
@@ -132,7 +132,8 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
     await runOne(space, "one");
     const was = await space.running("one");
     await space.assertNetwork(was, { subnet: 1 });
-    await cluster.containerd.cri.stopPodSandbox(await cluster.sandboxOf(containerOf(was)));
+    const { cri } = cluster.runtime;
+    await cri.stopPodSandbox(await cri.sandboxOf(containerOf(was)));
     const is = await until("the pod runs in another sandbox", async () => {
       const pod = await space.running("one");
       return containerOf(pod) === containerOf(was) ? undefined : pod;
