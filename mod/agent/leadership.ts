@@ -6,7 +6,7 @@ const NEXT_INTERVAL = 50;
 /** How often the leader looks whether another agent is ready to lead. */
 const LEADER_INTERVAL = 250;
 /** Calls that the kubelet made before it knew the new agent are answered yet, in milliseconds. */
-const LAST_CALLS = 1_500;
+const LAST_CALLS = 3_000;
 /** How often one that handed over looks: it leads again only if its successor ends. */
 const RESERVE_INTERVAL = 1_000;
 

@@ -95,7 +95,7 @@ Deno.test("an agent that handed over leads again when its successor ends", async
   const first = node.agent("first");
   await node.clock.advance(100);
   const second = node.agent("second");
-  await node.clock.advance(3_000);
+  await node.clock.advance(5_000);
   assert.equal(node.history.at(-1), "second leads");
   await second.end();
   await node.clock.advance(2_000);
@@ -130,7 +130,7 @@ Deno.test("a term that fails frees the lead and ends the agent", async () => {
   failing.finish = () => Promise.reject(new Error("no"));
   const next = node.agent("next");
   const failed = assert.rejects(failing.done, /no/);
-  await node.clock.advance(3_000);
+  await node.clock.advance(5_000);
   await failed;
   assert.equal(node.history.at(-1), "next leads");
   await next.end();
