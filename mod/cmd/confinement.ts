@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { socketPaths } from "../dra/socket_paths.ts";
-import { STATE_PATHS } from "../journal/state_paths.ts";
+import { STATE_PATHS } from "../files/state_paths.ts";
 import { describeAddress } from "../observe/server.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";

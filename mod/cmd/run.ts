@@ -9,6 +9,7 @@ import { parseRunConfig } from "./run_config.ts";
 import { thisProcess } from "./this_process.ts";
 import { toStderr } from "./stderr.ts";
 import { Warden } from "./warden.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /**
  * `network-dra run`: the agent of this node, confined, until SIGTERM or SIGINT. Gives the exit code.
@@ -28,7 +29,7 @@ export async function run(argv: readonly string[], code: string): Promise<number
     return await warden.ended;
   } catch (error) {
     log.error("network-dra cannot run", {
-      error: error instanceof Error ? error.message : String(error),
+      error: errorMessage(error),
     });
     return 1;
   } finally {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { aborted } from "../agent/aborted.ts";
+import { aborted } from "../async/aborted.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
 import { type Manifest, parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
@@ -24,6 +24,7 @@ import { thisProcess } from "./this_process.ts";
 import { parseRunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 interface TryOptions {
   readonly files: readonly string[];
@@ -122,7 +123,7 @@ async function tryInside(
     try {
       await task();
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(errorMessage(error));
     }
   };
   await attempt(async () => {

@@ -3,6 +3,7 @@ import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.
 import { grepAll } from "../inventory/sysfs.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** What the confined part asks the warden for. */
 export type Request =
@@ -112,7 +113,7 @@ export class Warden {
       this.#tell({
         kind: "failed",
         id,
-        error: error instanceof Error ? error.message : `${error}`,
+        error: errorMessage(error),
       });
     } finally {
       this.#running.delete(id);

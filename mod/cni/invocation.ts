@@ -1,5 +1,5 @@
 /** Pure: what a plugin is given, as libcni gives it. */
-import type { CniResult, RuntimeConfig } from "../agent/ports.ts";
+import type { CniResult, RuntimeConfig } from "../agent/model.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
 import type { Command } from "./error.ts";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { CniError, type CniErrorDetails, type Command } from "./error.ts";
 import type { ProgramOutcome, RunProgram } from "./program.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 export interface PluginsOptions {
   /** Folders in which plugins are looked for, in this order. */
@@ -134,7 +135,7 @@ export class Plugins {
         signal,
       });
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
+      const why = errorMessage(cause);
       throw new CniError(`${path} cannot be run: ${why}`, { ...about, cause });
     }
     if (outcome.killed !== undefined) {

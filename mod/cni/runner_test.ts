@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { RuntimeConfig } from "../agent/ports.ts";
+import type { RuntimeConfig } from "../agent/model.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 import { type PluginRun, Plugins } from "./plugins.ts";
 import type { ProgramOutcome } from "./program.ts";
@@ -295,12 +295,12 @@ Deno.test("check() runs from 0.4.0 on, unless the network turns it off", () =>
   withPlugins(() => ({}), async (runner, calls) => {
     const result = { cniVersion: "1.0.0" };
     await assert.rejects(
-      runner.check({ ...chain, cniVersion: "0.3.1" }, runtime, result, never),
+      runner.runCheck({ ...chain, cniVersion: "0.3.1" }, runtime, result, never),
       /CHECK came with 0\.4\.0/,
     );
-    await runner.check({ ...chain, disableCheck: true }, runtime, result, never);
+    await runner.runCheck({ ...chain, disableCheck: true }, runtime, result, never);
     assert.equal(calls.length, 0);
-    await runner.check(chain, runtime, result, never);
+    await runner.runCheck(chain, runtime, result, never);
     assert.deepEqual(calls.map(({ plugin, env }) => `${env.CNI_COMMAND} ${plugin}`), [
       "CHECK first",
       "CHECK second",
@@ -309,7 +309,7 @@ Deno.test("check() runs from 0.4.0 on, unless the network turns it off", () =>
     assert.deepEqual(calls[0]!.stdin.prevResult, result);
   }));
 
-Deno.test("inspect() tells what a plugin found from what it could not look at", async (t) => {
+Deno.test("check() tells what a plugin found from what it could not look at", async (t) => {
   const error = (code: number) => failed(`{"code": ${code}, "msg": "no net1"}`);
   const off = { ...chain, disableCheck: true };
   const noIpam = { ...chain, plugins: [{ type: "first", ipam: { type: "gone" } }] };
@@ -333,7 +333,7 @@ Deno.test("inspect() tells what a plugin found from what it could not look at", 
       () =>
         withPlugins(answer as () => Record<string, unknown>, async (runner) => {
           const result = { cniVersion: "1.0.0" };
-          const finding = await runner.inspect(network, runtime, result, never);
+          const finding = await runner.check(network, runtime, result, never);
           assert.equal(finding.state, state);
           if ("cause" in finding) assert.match(finding.cause, /type="first" .* failed \(check\)/);
         }),

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Link } from "./link.ts";
 import { LINK_FILES, linkOf, pciFolder } from "./sysfs_link.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** Reads text files, those that can be read, by path. */
 export type ReadTexts = (
@@ -161,7 +162,7 @@ async function grep(paths: readonly string[], signal: AbortSignal): Promise<stri
   } catch (cause) {
     throw new Error(
       "Deno lets no file be opened below /sys, and grep, which would read them, cannot be run " +
-        `(${cause instanceof Error ? cause.message : cause}): mount the node's /sys at another ` +
+        `(${errorMessage(cause)}): mount the node's /sys at another ` +
         "path too and name that with --sysfs-dir",
       { cause },
     );

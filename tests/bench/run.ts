@@ -6,7 +6,7 @@
 import { create } from "@bufbuild/protobuf";
 import { join } from "node:path";
 import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
-import type { RuntimeConfig } from "../../mod/agent/ports.ts";
+import type { RuntimeConfig } from "../../mod/agent/model.ts";
 import { parseNetworkList } from "../../mod/claim/network_list.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { runProgram } from "../../mod/cni/program.ts";

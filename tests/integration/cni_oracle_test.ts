@@ -9,7 +9,7 @@ import { parseNetworkList } from "../../mod/claim/network_list.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { runProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
-import type { CniResult, RuntimeConfig } from "../../mod/agent/ports.ts";
+import type { CniResult, RuntimeConfig } from "../../mod/agent/model.ts";
 import { fetchCnitool } from "../support/cnitool.ts";
 
 const cnitool = await fetchCnitool();
@@ -129,7 +129,7 @@ class Bench {
     let result: CniResult | undefined;
     const run = {
       add: async () => void ({ result } = await runner.add(network, runtime, never)),
-      check: () => runner.check(network, runtime, result!, never),
+      check: () => runner.runCheck(network, runtime, result!, never),
       del: () => runner.del(network, runtime, result, never),
       gc: () => runner.gc(network, { valid: [], signal: never }),
       status: () => runner.status(network, never),

@@ -12,6 +12,7 @@ import { fetchHelmRender } from "./helm_render.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
+import { errorMessage } from "../../mod/async/error_message.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -33,7 +34,7 @@ export async function fetchParts(files: readonly string[]): Promise<void> {
     }
     await fetchNft({ progress });
   } catch (error) {
-    console.log(error instanceof Error ? error.message : String(error));
+    console.log(errorMessage(error));
   }
   // The bundler brings a program of its own at its first use.
   await new Deno.Command(Deno.execPath(), {
