@@ -56,26 +56,34 @@ export async function buildImage(
   return { ...image, layers };
 }
 
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+/** Builds the image into a file, and tells the sizes and the digest. */
+export async function writeImage(
+  { output = IMAGE_FILE, name = IMAGE_NAME, target, progress = () => {} }: BuildOptions & {
+    readonly output?: string;
+  },
+): Promise<void> {
+  const image = await buildImage({ name, target, progress });
+  // Nobody sees it half written.
+  await Deno.writeFile(`${output}.new`, image.archive);
+  await Deno.rename(`${output}.new`, output);
+  for (const { comment, content } of image.layers) progress(sized("layer", content, comment));
+  progress(sized("archive", image.archive, output));
+  progress(`${name}@${image.digest}`);
+}
+
+function sized(what: string, { length }: Uint8Array, name: string): string {
+  return `${what.padEnd(7)} ${(length / 1e6).toFixed(1).padStart(6)} MB  ${name}`;
 }
 
 if (import.meta.main) {
   const { values } = parseArgs({
     args: Deno.args,
     options: {
-      name: { type: "string", default: IMAGE_NAME },
-      output: { type: "string", default: IMAGE_FILE },
+      name: { type: "string" },
+      output: { type: "string" },
       target: { type: "string" },
     },
   });
   const { name, output } = values;
-  const progress = (line: string) => console.log(line);
-  const image = await buildImage({ name, target: targetOf(values.target), progress });
-  await Deno.writeFile(output, image.archive);
-  for (const { comment, content } of image.layers) {
-    console.log(`layer   ${megabytes(content.length).padStart(9)}  ${comment}`);
-  }
-  console.log(`archive ${megabytes(image.archive.length).padStart(9)}  ${output}`);
-  console.log(`${name}@${image.digest}`);
+  await writeImage({ name, output, target: targetOf(values.target), progress: console.log });
 }
