@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { imageArchive } from "../../deploy/image/archive.ts";
 import { readTar, tar } from "../../deploy/image/tar.ts";
 
@@ -31,6 +32,20 @@ export function readImage(archive: Uint8Array): ImageParts {
     layers: { digest: string }[];
   };
   return { config: blob(config.digest), layers: layers.map((layer) => blob(layer.digest)) };
+}
+
+/** Lays out an image's files in a folder. */
+export async function unpackImage({ layers }: ImageParts, folder: string): Promise<void> {
+  for (const entry of layers.flatMap((layer) => readTar(layer))) {
+    const path = join(folder, entry.path);
+    if (entry.kind === "link") {
+      await Deno.symlink(entry.target, path);
+      continue;
+    }
+    if (entry.kind === "folder") await Deno.mkdir(path, { recursive: true });
+    else await Deno.writeFile(path, entry.content);
+    await Deno.chmod(path, entry.mode!);
+  }
 }
 
 /** An image with a static busybox, as an archive that `ctr images import` takes. */
