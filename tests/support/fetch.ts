@@ -10,6 +10,7 @@ import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
 import { fetchHelmRender } from "./helm_render.ts";
+import { fetchImageLoaders } from "./image_loaders.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
@@ -23,7 +24,10 @@ const BUILT = {
   "container_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
-  "image_test.ts": writeImage,
+  "image_test.ts": async (options: { readonly progress: (line: string) => void }) => {
+    await fetchImageLoaders(options);
+    await writeImage(options);
+  },
   "nri_versions_test.ts": fetchNriOracles,
 } as const;
 
