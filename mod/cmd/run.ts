@@ -36,9 +36,13 @@ export async function run(argv: readonly string[], code: string): Promise<number
   }
 }
 
-/** Where the modules are that are loaded when they are needed: beside the first, if not in it. */
+/**
+ * Where the modules are that are loaded when they are needed: beside the first. An executable of
+ * `deno compile` holds them itself, and their URL names a folder that is not there, or somebody else's.
+ */
 function codeFolders(code: string): string[] {
-  return code.startsWith("file:") ? [dirname(fileURLToPath(code))] : [];
+  if (Deno.build.standalone || !code.startsWith("file:")) return [];
+  return [dirname(fileURLToPath(code))];
 }
 
 /** Calls back on SIGTERM and SIGINT until released. */
