@@ -9,6 +9,7 @@ import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
+import { fetchDenoCompile } from "./deno_compile.ts";
 import { fetchHelmRender } from "./helm_render.ts";
 import { fetchImageLoaders } from "./image_loaders.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
@@ -17,14 +18,22 @@ import { fetchNriOracles } from "./nri_oracle.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
+interface Progress {
+  readonly progress: (line: string) => void;
+}
+
 /** What takes long to be built, by Go most of it, and the tests that need it. */
 const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
+  "compiled_test.ts": async (options: Progress) => {
+    await fetchDenoCompile(options);
+    await writeImage(options);
+  },
   "container_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
-  "image_test.ts": async (options: { readonly progress: (line: string) => void }) => {
+  "image_test.ts": async (options: Progress) => {
     await fetchImageLoaders(options);
     await writeImage(options);
   },
