@@ -1,8 +1,6 @@
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { programRunner } from "../cni/program.ts";
 import { apiAccess } from "./api_access.ts";
-import { confinementOf } from "./confinement.ts";
+import { codeFolders, confinementOf } from "./confinement.ts";
 import { openLog } from "./logging.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { parseRunConfig } from "./run_config.ts";
@@ -35,11 +33,6 @@ export async function run(argv: readonly string[], code: string): Promise<number
   } finally {
     release();
   }
-}
-
-/** Where the modules are that are loaded when they are needed: beside the first, if not in it. */
-function codeFolders(code: string): string[] {
-  return code.startsWith("file:") ? [dirname(fileURLToPath(code))] : [];
 }
 
 /** Calls back on SIGTERM and SIGINT until released. */

@@ -4,11 +4,14 @@
  * say so themselves.
  */
 import { basename } from "node:path";
+import { writeImage } from "../../deploy/image/build.ts";
 import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
+import { fetchDenoCompile } from "./deno_compile.ts";
 import { fetchHelmRender } from "./helm_render.ts";
+import { fetchImageLoaders } from "./image_loaders.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
@@ -16,12 +19,25 @@ import { errorMessage } from "../../mod/async/error_message.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What Go builds, which takes minutes, and the tests that need it. */
+interface Progress {
+  readonly progress: (line: string) => void;
+}
+
+/** What takes long to be built, by Go most of it, and the tests that need it. */
 const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
+  "compiled_test.ts": async (options: Progress) => {
+    await fetchDenoCompile(options);
+    await writeImage(options);
+  },
+  "container_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
+  "image_test.ts": async (options: Progress) => {
+    await fetchImageLoaders(options);
+    await writeImage(options);
+  },
   "nri_versions_test.ts": fetchNriOracles,
 } as const;
 
@@ -46,7 +62,7 @@ export async function fetchParts(files: readonly string[]): Promise<void> {
   await bundleAgent();
   const names = new Set(files.map((file) => basename(file)));
   for (const [test, fetch] of Object.entries(BUILT)) {
-    const found = names.has(test) ? await fetch({ progress }) : {};
-    if ("missing" in found) console.log(found.missing);
+    const found = names.has(test) ? await fetch({ progress }) : undefined;
+    if (found && "missing" in found) console.log(found.missing);
   }
 }
