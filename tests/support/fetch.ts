@@ -12,17 +12,19 @@ import { fetchHelmRender } from "./helm_render.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
+import { fetchQemu } from "./qemu.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What Go builds, which takes minutes, and the tests that need it. */
+/** What Go builds, which takes minutes, or is large, and the tests that need it. */
 const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
   "nri_versions_test.ts": fetchNriOracles,
+  "rooted_plugins_test.ts": fetchQemu,
 } as const;
 
 /** @param files the integration tests that are to run */
