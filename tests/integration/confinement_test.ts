@@ -231,6 +231,7 @@ Deno.test("a confined worker cannot have a program of its own run by way of a pl
             CNI_NETNS: "",
             CNI_IFNAME: "net1",
             CNI_ARGS: "",
+            CNI_PATH: cniPath!,
             [name]: folder,
           },
           config,
