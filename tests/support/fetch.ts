@@ -23,6 +23,7 @@ const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
   "container_test.ts": writeImage,
+  "node_root_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
   "image_test.ts": writeImage,
