@@ -23,9 +23,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
-  netns: ["agent/ports.ts"],
+  netns: ["agent/ports.ts", "files"],
   observe: ["agent/ports.ts", "agent/model.ts"],
-  inventory: ["agent/ports.ts", "agent/model.ts", "claim"],
+  inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
   cmd: [

@@ -8,6 +8,7 @@ import type { Log } from "../agent/ports.ts";
 import { ActiveAgent } from "../agent/handover/active_agent.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { NetworkFiles } from "../cni/network_files.ts";
+import { PluginFolders } from "../cni/plugin_folders.ts";
 import { Plugins } from "../cni/plugins.ts";
 import type { RunProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
@@ -31,18 +32,6 @@ import { describeAddress, serveObserved } from "../observe/server.ts";
 import { nriHandlers } from "./nri_handlers.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/**
- * All that plugins get besides what CNI says, nothing from the agent's own environment: where they
- * find programs such as iptables; and, as most are Go programs that live for some milliseconds, that
- * neither more threads than one nor a collection of garbage is worth its start (an eighth of the time
- * of an ADD). A plugin that needs much memory still gets it collected.
- */
-const PLUGINS_ENV = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  GOMAXPROCS: "1",
-  GOGC: "off",
-  GOMEMLIMIT: "64MiB",
-};
 /** The kubelet takes a device's health as unknown 30 s after it last heard of it. */
 const HEALTH_INTERVAL = 10_000;
 
@@ -67,14 +56,14 @@ export async function runAgent(
   const { driverName: driver } = config;
   const clock = systemClock;
   const connection = new KubeConnection({ kubeconfig: config.kubeconfig });
+  const folders = new PluginFolders(config);
   const plugins = new Plugins({
-    cniPath: config.cniPath,
+    folders,
     timeout: config.cniTimeout,
-    env: PLUGINS_ENV,
     run,
     onRun: (operation) => metrics.pluginRan(operation),
   });
-  const metrics = new PrometheusMetrics({ plugins: plugins.types() });
+  const metrics = new PrometheusMetrics({ plugins: folders.types() });
   const events = new KubeEvents(connection, {
     component: driver,
     host: config.nodeName,
@@ -84,7 +73,7 @@ export async function runAgent(
   const links = new SysfsLinks({ stateDir: config.stateDir, readBy: read });
   const inventory = new NodeInventory({
     readLinks: (until) => links.read(until),
-    pluginTypes: () => plugins.types(),
+    pluginTypes: () => folders.types(),
     readAddresses: readNodeAddresses,
     patterns: config.interfaces,
     log,

@@ -1,4 +1,3 @@
-import { programRunner } from "../cni/program.ts";
 import { apiAccess } from "./api_access.ts";
 import { codeFolders, confinementOf } from "./confinement.ts";
 import { openLog } from "./logging.ts";
@@ -19,10 +18,10 @@ export async function run(argv: readonly string[], code: string): Promise<number
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   let release = () => {};
   try {
-    const { launcher } = await prepareNode(config, log);
+    const { run } = await prepareNode(config, log);
     const access = apiAccess(config.kubeconfig, thisProcess);
     const confinement = confinementOf(config, { access, code: codeFolders(code) });
-    const warden = new Warden(config, { run: programRunner(launcher), code, confinement });
+    const warden = new Warden(config, { run, code, confinement });
     release = onSignals((name) => warden.signal(name));
     return await warden.ended;
   } catch (error) {

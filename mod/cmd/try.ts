@@ -15,7 +15,7 @@ import {
 import { driverOf } from "../simulator/scheduler.ts";
 import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
-import { programRunner } from "../cni/program.ts";
+import { pluginRunner } from "../cni/plugin_runner.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
@@ -111,12 +111,12 @@ async function tryInside(
     cores: thisProcess.cores,
   });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
-  const { launcher } = await prepareNode(config, log);
+  const prepared = await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
   void inputEnds().then(() => interrupted.abort());
-  const run = programRunner(launcher);
+  const run = pluginRunner({ ...config, run: prepared.run });
   const agent = runAgent(config, { log, signal: end.signal, run, read: grepAll });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {

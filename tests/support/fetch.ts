@@ -15,6 +15,7 @@ import { fetchImageLoaders } from "./image_loaders.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
+import { fetchQemu } from "./qemu.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -32,6 +33,7 @@ const BUILT = {
     await writeImage(options);
   },
   "container_test.ts": writeImage,
+  "node_root_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
   "image_test.ts": async (options: Progress) => {
@@ -39,6 +41,7 @@ const BUILT = {
     await writeImage(options);
   },
   "nri_versions_test.ts": fetchNriOracles,
+  "rooted_plugins_test.ts": fetchQemu,
 } as const;
 
 /** @param files the integration tests that are to run */

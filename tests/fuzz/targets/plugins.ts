@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { CniError } from "../../../mod/cni/error.ts";
+import { PluginFolders } from "../../../mod/cni/plugin_folders.ts";
 import { Plugins } from "../../../mod/cni/plugins.ts";
 import type { ProgramOutcome } from "../../../mod/cni/program.ts";
 import { CniRunner } from "../../../mod/cni/runner.ts";
@@ -30,9 +31,8 @@ export async function makePlugins(folder: string): Promise<Target> {
   for (const type of ["first", "second"]) await Deno.writeTextFile(join(folder, type), "");
   let answers: Answer[] = [];
   const plugins = new Plugins({
-    cniPath: [folder],
+    folders: new PluginFolders({ cniPath: [folder] }),
     timeout: 1000,
-    env: {},
     run: () => Promise.resolve(outcome(answers.shift())),
   });
   const runner = new CniRunner(plugins);
