@@ -18,10 +18,10 @@ export async function run(argv: readonly string[], code: string): Promise<number
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   let release = () => {};
   try {
-    const { run } = await prepareNode(config, log);
+    const { run, interfaces } = await prepareNode(config, log);
     const access = apiAccess(config.kubeconfig, thisProcess);
     const confinement = confinementOf(config, { access, code: codeFolders(code) });
-    const warden = new Warden(config, { run, code, confinement });
+    const warden = new Warden(config, { run, interfaces, code, confinement });
     release = onSignals((name) => warden.signal(name));
     return await warden.ended;
   } catch (error) {

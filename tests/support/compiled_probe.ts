@@ -4,7 +4,6 @@
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { programRunner } from "../../mod/cni/program.ts";
 import { apiAccess } from "../../mod/cmd/api_access.ts";
 import { codeFolders, confinementOf } from "../../mod/cmd/confinement.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
@@ -96,13 +95,13 @@ function serve(
 async function guard(): Promise<number> {
   const config = parseRunConfig(Deno.args.slice(1), thisProcess);
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
-  const { launcher } = await prepareNode(config, log);
+  const { run, interfaces } = await prepareNode(config, log);
   const code = import.meta.url;
   const access = apiAccess(config.kubeconfig, thisProcess);
   const { net, ...others } = confinementOf(config, { access, code: codeFolders(code) });
   // Permissions for single sockets came later than the Deno that it is compiled with.
   const confinement = { ...others, net: net.filter((each) => !each.startsWith("unix:")) };
-  const warden = new Warden(config, { run: programRunner(launcher), code, confinement });
+  const warden = new Warden(config, { run, interfaces, code, confinement });
   onSignals((name) => warden.signal(name));
   return await warden.ended;
 }
