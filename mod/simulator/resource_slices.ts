@@ -1,5 +1,5 @@
 import { failure } from "./failure.ts";
-import { validateSlice } from "./slice_validation.ts";
+import { isNamePrefix, validateSlice } from "./slice_validation.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -21,6 +21,9 @@ export interface StoredDevice extends Fields {
 }
 
 export const SLICES_PATH = "/apis/resource.k8s.io/v1/resourceslices";
+
+/** What of a prefix becomes part of the name. */
+const GENERATED_LENGTH = 58;
 
 interface Watcher {
   readonly matches: (slice: StoredSlice) => boolean;
@@ -110,7 +113,12 @@ export class ResourceSlices {
 
   #create(body: StoredSlice, dryRun: boolean): Response {
     const random = crypto.randomUUID().slice(0, 5);
-    const name = body.metadata.name ?? `${body.metadata.generateName}${random}`;
+    const prefix = String(body.metadata.generateName ?? "");
+    if (body.metadata.name === undefined && !isNamePrefix(prefix)) {
+      const said = `metadata.generateName: Invalid value: "${prefix}"`;
+      return failure(422, "Invalid", `ResourceSlice.resource.k8s.io "" is invalid: ${said}`);
+    }
+    const name = body.metadata.name ?? `${prefix.slice(0, GENERATED_LENGTH)}${random}`;
     if (this.#slices.has(name)) {
       return failure(409, "AlreadyExists", `resourceslices.resource.k8s.io "${name}" exists`);
     }
