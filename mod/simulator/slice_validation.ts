@@ -1,5 +1,5 @@
 import { LABEL } from "../claim/field.ts";
-import type { StoredDevice, StoredSlice } from "./resource_slices.ts";
+import type { StoredDevice, StoredSlice } from "./stored_slice.ts";
 
 const IDENTIFIER = /^([a-z0-9.-]+\/)?[A-Za-z_][A-Za-z0-9_]{0,31}$/;
 
