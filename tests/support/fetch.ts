@@ -8,6 +8,7 @@ import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
+import { fetchCritest } from "./critest.ts";
 import { fetchHelmRender } from "./helm_render.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
@@ -20,6 +21,7 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
+  "critest_test.ts": fetchCritest,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
   "nri_versions_test.ts": fetchNriOracles,

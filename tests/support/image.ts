@@ -56,7 +56,7 @@ export interface ImageParts {
 
 /** An image with a static busybox. */
 export function busyboxParts(busybox: Uint8Array, entrypoint: readonly string[]): ImageParts {
-  const applets = ["sh", "sleep", "ip", "ls", "cat", "env"];
+  const applets = ["sh", "sleep", "ip", "ls", "cat", "env", "top"];
   const layer = tar([
     ...["bin", "etc", "proc", "sys", "dev", "tmp", "run"].map((
       path,
