@@ -12,7 +12,7 @@ interface Watcher {
   readonly stream: ReadableStreamDefaultController<Uint8Array>;
 }
 
-/** The ResourceSlices of a simulated API server: list, watch, create, update and delete. */
+/** The ResourceSlices of a simulated API server: list, watch, create, update, delete, also of all. */
 export class ResourceSlices {
   readonly #slices = new Map<string, StoredSlice>();
   readonly #watchers = new Set<Watcher>();
@@ -58,6 +58,10 @@ export class ResourceSlices {
         return url.searchParams.get("watch") === "true" ? this.#watch(url) : this.#list(url);
       case "POST all":
         return this.#create(await request.json(), dryRun);
+      case "DELETE all": {
+        for (const { metadata } of this.all().filter(selector(url))) this.delete(metadata.name);
+        return Response.json({ kind: "Status", apiVersion: "v1", status: "Success" });
+      }
       case "PUT one":
         return this.#update(name, await request.json());
       case "DELETE one": {
