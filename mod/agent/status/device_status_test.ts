@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { anAttachment } from "../../tests/support/agent_fakes.ts";
+import { anAttachment } from "../../../tests/support/agent_fakes.ts";
 import { deviceStatuses } from "./device_status.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry } from "../attachments/attachment_state.ts";
 
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
 const attachment = anAttachment("net1");
