@@ -7,6 +7,7 @@ import { AgentProcess } from "../support/agent_process.ts";
 import { Containerd } from "../support/containerd.ts";
 import { critest, fetchCritest } from "../support/critest.ts";
 import { busyboxParts, IMAGE } from "../support/image.ts";
+import { removeCgroup } from "../support/runtime_daemon.ts";
 
 /** Milliseconds. */
 const LIMIT = 300_000;
@@ -72,25 +73,29 @@ Deno.test({
         await agent.end();
       }
     } finally {
+      const left = await running(folder);
       await kubelet.stop();
       await runtime.stop();
       await api.stop();
-      await removeEmptyCgroups();
+      await removeCgroups(left);
     }
   },
 });
 
-/**
- * critest names no cgroup: containerd makes them below one that is called as its namespace, and leaves
- * some. Those that are in use cannot be removed so.
- */
-async function removeEmptyCgroups(): Promise<void> {
+/** Where containerd makes cgroups for pods that name none, as critest's do. */
+const CGROUP = "k8s.io";
+
+/** The sandboxes and containers that run: critest leaves a sandbox. */
+async function running(folder: string): Promise<string[]> {
+  const tasks = join(folder, "runtime/state/io.containerd.runtime.v2.task", CGROUP);
+  return (await Array.fromAsync(Deno.readDir(tasks))).map(({ name }) => name);
+}
+
+/** Ends them. Cgroups of others stay. */
+async function removeCgroups(ids: readonly string[]): Promise<void> {
   for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
-    const parent = join("/sys/fs/cgroup", name, "k8s.io");
-    const below = await Array.fromAsync(Deno.readDir(parent)).catch(() => []);
-    for (const { name, isDirectory } of below) {
-      if (isDirectory) await Deno.remove(join(parent, name)).catch(() => {});
-    }
+    const parent = join("/sys/fs/cgroup", name, CGROUP);
+    for (const id of ids) await removeCgroup(join(parent, id));
     await Deno.remove(parent).catch(() => {});
   }
 }
