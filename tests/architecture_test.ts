@@ -120,6 +120,38 @@ Deno.test("the rooms of mod/agent import only those below them", async () => {
   assert.deepEqual(wrong, []);
 });
 
+/** The files of a circle of imports, the first one again at its end; undefined where there is none. */
+function circle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const search = (file: string, trail: readonly string[]): string[] | undefined => {
+    const at = trail.indexOf(file);
+    if (at >= 0) return [...trail.slice(at), file];
+    if (done.has(file)) return undefined;
+    for (const next of graph.get(file) ?? []) {
+      const found = search(next, [...trail, file]);
+      if (found) return found;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of graph.keys()) {
+    const found = search(file, []);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+Deno.test("no files import one another in a circle, not even types", async () => {
+  const graph = new Map<string, string[]>();
+  for (const { file, target } of await imports("mod")) {
+    if (!target.startsWith(".")) continue;
+    graph.set(file, [...graph.get(file) ?? [], join(dirname(file), target)]);
+  }
+  assert.deepEqual(circle(new Map([["a", ["b"]], ["b", ["c"]], ["c", ["b"]]])), ["b", "c", "b"]);
+  assert.ok(graph.size > 100);
+  assert.equal(circle(graph)?.join(" imports "), undefined);
+});
+
 Deno.test("every module has its place in the architecture", async () => {
   const modules = (await Array.fromAsync(Deno.readDir(join(ROOT, "mod")))).map(({ name }) => name);
   assert.deepEqual(modules.toSorted(), Object.keys(MAY_IMPORT).toSorted());

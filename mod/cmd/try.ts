@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aborted } from "../async/aborted.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
-import { type Manifest, parseManifests } from "../simulator/manifests.ts";
+import type { Manifest } from "../simulator/manifest.ts";
+import { parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
 import {
   furnishPrivateNode,

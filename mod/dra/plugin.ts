@@ -15,8 +15,6 @@ import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
 import { socketPaths } from "./socket_paths.ts";
 
-/** What the kernel takes as the path of a unix socket, in bytes. */
-export const SOCKET_PATH_LIMIT = 107;
 /** A call names the claims of one pod, each in less than a kilobyte; in bytes. */
 const MESSAGE_LIMIT = 256 * 1024;
 /** How often it is looked whether the sockets are still there, in milliseconds. */
@@ -50,15 +48,6 @@ export class DraPlugin {
   constructor(options: DraPluginOptions, handlers: DraHandlers & HealthSource) {
     this.#options = options;
     this.#paths = socketPaths(options);
-    for (const path of Object.values(this.#paths)) {
-      const bytes = new TextEncoder().encode(path).length;
-      if (bytes > SOCKET_PATH_LIMIT) {
-        throw new RangeError(
-          `the socket path ${path} has ${bytes} bytes; at most ${SOCKET_PATH_LIMIT} are possible: ` +
-            "use a shorter kubelet folder or driver name",
-        );
-      }
-    }
     const { signal } = this.#stop;
     const health = healthService(handlers, { log: options.log, signal });
     // The kubelet takes the first version that it knows too.

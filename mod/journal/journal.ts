@@ -4,7 +4,8 @@ import type { AttachmentRecord, ClaimRecord, Loaded } from "../agent/model.ts";
 import type { Journal, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
-import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
+import { RECORD_VERSION } from "./record_version.ts";
+import { parseAttachmentRecord, parseClaimRecord } from "./records.ts";
 import { STATE_PATHS } from "../files/state_paths.ts";
 import { errorMessage } from "../async/error_message.ts";
 

@@ -159,7 +159,7 @@ export class SlicePool implements DevicePool {
         apiVersion: RESOURCE_API,
         kind: "ResourceSlice",
         metadata: {
-          generateName: `${driver}-${nodeName}-`,
+          generateName: namePrefix(`${driver}-${nodeName}`),
           ownerReferences: [await this.#owner(signal)],
         },
         spec: { driver, nodeName, pool, devices },
@@ -205,6 +205,14 @@ export class SlicePool implements DevicePool {
         isDeepStrictEqual(each.sent, sent) && isDeepStrictEqual(each.kept, plain)
       );
   }
+}
+
+/**
+ * The API server refuses prefixes of names that are longer than names, and uses 58 characters of them
+ * (names.SimpleNameGenerator).
+ */
+function namePrefix(name: string): string {
+  return `${name.slice(0, 57).replace(/[^a-z0-9]+$/, "")}-`;
 }
 
 /** Devices keep their slice: which one that is is told by the first of them. */

@@ -10,6 +10,7 @@ import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
 import { fetchDenoCompile } from "./deno_compile.ts";
+import { fetchCritest } from "./critest.ts";
 import { fetchHelmRender } from "./helm_render.ts";
 import { fetchImageLoaders } from "./image_loaders.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
@@ -34,6 +35,7 @@ const BUILT = {
   },
   "container_test.ts": writeImage,
   "node_root_test.ts": writeImage,
+  "critest_test.ts": fetchCritest,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
   "image_test.ts": async (options: Progress) => {

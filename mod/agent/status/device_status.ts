@@ -57,8 +57,18 @@ function outcome(entry: AttachmentView): Pick<DeviceStatus, "data" | "networkDat
 }
 
 function fits(entry: AttachmentView): boolean {
-  const json = JSON.stringify(entry.attached?.result);
-  return new TextEncoder().encode(json).length <= DATA_LIMIT;
+  return sizeInGo(entry.attached?.result) <= DATA_LIMIT;
+}
+
+/**
+ * The bytes of a value as the API server measures it: Go writes <, >, &, U+2028 and U+2029 as
+ * escapes of six bytes (encoding/json), and what YAML does not take is sent as U+FFFD.
+ */
+function sizeInGo(value: unknown): number {
+  const json = JSON.stringify(value)
+    .replaceAll(/[<>&\u2028\u2029]/g, "\\u0000")
+    .replaceAll(/[\x7f-\x9f]/g, "\ufffd");
+  return new TextEncoder().encode(json).length;
 }
 
 function ready(entry: AttachmentView, pods: number): Condition {
