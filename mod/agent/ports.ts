@@ -101,7 +101,7 @@ export interface LeadLock {
   /** Stands as the one to lead next if nobody does, and says whether this agent stands there now. */
   standNext(): boolean;
   standDown(): void;
-  /** Whether another agent stands to lead next. */
+  /** Whether another agent stands to lead next. Nobody can take this look for a claim. */
   nextStands(): boolean;
 }
 
