@@ -135,6 +135,18 @@ export interface Loaded {
   readonly unreadable: readonly string[];
 }
 
+/** What the journal holds of one pod. */
+export interface PodRecords {
+  /** Those reserved for the pod. */
+  readonly claims: readonly ClaimRecord[];
+  /** Those of these claims. */
+  readonly attachments: readonly AttachmentRecord[];
+  /** The other claims of its namespace that further pods can come to use: it may be one of them. */
+  readonly shareable: readonly ClaimRecord[];
+  /** Whether there are records of claims that cannot be read: they may be the pod's. */
+  readonly unreadable: boolean;
+}
+
 /** What containers that name a claim read of it (KEP-5304). */
 export interface ClaimMetadata {
   readonly claim: ClaimRef;

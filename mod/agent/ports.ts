@@ -19,6 +19,7 @@ import type {
   NodeDevice,
   NodeNetworks,
   OfferedDevice,
+  PodRecords,
   PodRef,
   ResourceClaim,
   Result,
@@ -66,9 +67,9 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<ResourceClaim | undefined>;
   /**
-   * The names of the claims that a pod's spec names, which never change; none when there is no such
-   * pod (UID) any more. Claims made from templates for it are not among them. Rejects when the API
-   * server gives no answer.
+   * The names of the claims that a scheduled pod uses, which never change: those that its spec names,
+   * and those made for it. None when there is no such pod (UID) any more. Rejects when
+   * the API server gives no answer.
    */
   getClaimNames(pod: PodRef, signal: AbortSignal): Promise<readonly string[]>;
   /**
@@ -85,8 +86,8 @@ export interface Cluster {
 /** Crash-safe records. Every method resolves when the change is durable. */
 export interface Journal {
   load(): Promise<Loaded>;
-  /** What is on record of a pod, written by whichever agent leads. Notifier nothing. */
-  look(podUid: string): Promise<Pick<Loaded, "claims" | "attachments">>;
+  /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
+  look(pod: PodRef): Promise<PodRecords>;
   putClaim(record: ClaimRecord): Promise<void>;
   removeClaim(uid: string): Promise<void>;
   putAttachment(record: AttachmentRecord): Promise<void>;

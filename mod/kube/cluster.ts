@@ -38,8 +38,11 @@ export class KubeCluster implements Cluster {
       const path = pathOf("/api/v1", "pods", pod);
       const found = await this.#connection.request({ method: "GET", path, signal }) as Pod;
       if (found.metadata?.uid !== pod.uid) return [];
-      const names = found.spec?.resourceClaims?.map(({ resourceClaimName }) => resourceClaimName);
-      return names?.filter((name) => name !== undefined) ?? [];
+      const named = found.spec?.resourceClaims ?? [];
+      const { resourceClaimStatuses = [], extendedResourceClaimStatus = {} } = found.status ?? {};
+      const made = [...resourceClaimStatuses, extendedResourceClaimStatus];
+      const names = [...named, ...made].map(({ resourceClaimName }) => resourceClaimName);
+      return names.filter((name) => name !== undefined);
     } catch (error) {
       if (isMissing(error, pod.name)) return [];
       throw error;
@@ -85,7 +88,16 @@ export class KubeCluster implements Cluster {
 /** Of a Pod (core/v1), what is read of it. */
 interface Pod {
   readonly metadata?: { readonly uid?: string };
-  readonly spec?: { readonly resourceClaims?: readonly { readonly resourceClaimName?: string }[] };
+  readonly spec?: { readonly resourceClaims?: readonly NamesClaim[] };
+  /** Of claims made for it, from templates and for extended resources (KEP-5004). */
+  readonly status?: {
+    readonly resourceClaimStatuses?: readonly NamesClaim[];
+    readonly extendedResourceClaimStatus?: NamesClaim;
+  };
+}
+
+interface NamesClaim {
+  readonly resourceClaimName?: string;
 }
 
 interface ObjectName {

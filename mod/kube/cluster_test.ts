@@ -83,6 +83,18 @@ Deno.test("getClaimNames() gives the claims that a pod names itself, and none of
     await assert.rejects(cluster.getClaimNames(pod, never), /GET .*\/pods\/p.*is forbidden/);
   }));
 
+Deno.test("getClaimNames() gives the claims that were made for a pod too", () =>
+  withCluster(async ({ api, cluster }) => {
+    const pod = { namespace: "default", name: "p", uid: "uid-p" };
+    const spec = { resourceClaims: [{ name: "y", resourceClaimTemplateName: "wan" }] };
+    const status = {
+      resourceClaimStatuses: [{ name: "y", resourceClaimName: "p-wan" }, { name: "not needed" }],
+      extendedResourceClaimStatus: { resourceClaimName: "p-extended" },
+    };
+    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, spec, status });
+    assert.deepEqual(await cluster.getClaimNames(pod, never), ["p-wan", "p-extended"]);
+  }));
+
 Deno.test("getClaim() says when the API server does not serve resource.k8s.io/v1", () =>
   withCluster(async ({ api, cluster }) => {
     api.fault = () => new Response("404 page not found", { status: 404 });
