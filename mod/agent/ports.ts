@@ -74,7 +74,7 @@ export interface Cluster {
   getClaimNames(pod: PodRef, signal: AbortSignal): Promise<readonly string[]>;
   /**
    * One server-side apply with all of this driver's entries; entries left out are removed.
-   * "gone" when the claim is not there or is another (UID).
+   * "gone" when the claim is not there, is another (UID), or is allocated to another node by now.
    */
   applyDeviceStatus(
     claim: ClaimRef,

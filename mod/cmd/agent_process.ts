@@ -96,7 +96,7 @@ export async function runAgent(
   });
   const ports = {
     cni: new CniRunner(plugins),
-    cluster: new KubeCluster(connection, { fieldManager: driver }),
+    cluster: new KubeCluster(connection, { driver, nodeName: config.nodeName }),
     journal: new FileJournal(config.stateDir, { log }),
     namespaces: new HostNamespaces(config.stateDir, { interfaces }),
     cdi: new CdiSpecFiles(config.cdiDir, { driver, metadata: config.deviceMetadata }),

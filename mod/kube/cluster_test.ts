@@ -19,7 +19,7 @@ interface Bench {
 
 function withCluster(body: (bench: Bench) => Promise<void>) {
   return withApi(({ api, connection, kubeconfig }) =>
-    body({ api, kubeconfig, cluster: new KubeCluster(connection, { fieldManager: driver }) })
+    body({ api, kubeconfig, cluster: new KubeCluster(connection, { driver, nodeName: "node" }) })
   );
 }
 
@@ -192,11 +192,65 @@ Deno.test("applyDeviceStatus() writes all entries, and removes those that are le
     assert.equal(api.get("default", "a")?.status?.devices, undefined);
   }));
 
+/** The claim, allocated to a device of one node's. */
+function allocatedTo(pool: string, more: Record<string, unknown> = {}) {
+  const allocation = { devices: { results: [{ request: "r", driver, pool, device: "x" }] } };
+  return { metadata: { ...at, uid: "uid-a" }, status: { allocation, ...more } };
+}
+
+Deno.test("applyDeviceStatus() without entries leaves alone what another node has written since", async (t) => {
+  const { metadata } = allocatedTo("node");
+  await t.step("before it looked", () =>
+    withApi(async ({ api, connection }) => {
+      const [here, there] = ["node", "node-b"].map((nodeName) =>
+        new KubeCluster(connection, { driver, nodeName })
+      );
+      api.put(allocatedTo("node"));
+      await here!.applyDeviceStatus(metadata, [entry("x")], never);
+      api.put(allocatedTo("node-b"));
+      assert.equal(await here!.applyDeviceStatus(metadata, [], never), "gone");
+      const theirs = entry("x", { pool: "node-b" });
+      await there!.applyDeviceStatus(metadata, [theirs], never);
+      assert.equal(await here!.applyDeviceStatus(metadata, [], never), "gone");
+      assert.deepEqual(api.get("default", "a")?.status?.devices, [theirs]);
+    }));
+  await t.step("between its look and its write", () =>
+    withCluster(async ({ api, cluster }) => {
+      api.put(allocatedTo("node"));
+      await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+      const theirs = entry("x", { pool: "node-b" });
+      api.fault = (request: Request) => {
+        if (request.method === "PATCH") {
+          api.put(allocatedTo("node-b", { devices: [theirs] }));
+        }
+        return undefined;
+      };
+      assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "gone");
+      assert.deepEqual(api.get("default", "a")?.status?.devices, [theirs]);
+    }));
+});
+
+Deno.test("applyDeviceStatus() without entries tries a few times when the claim changes meanwhile", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+    let changes = 2;
+    api.fault = (request: Request) => {
+      if (request.method === "PATCH" && changes-- > 0) api.put(api.get("default", "a")!);
+      return undefined;
+    };
+    assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "applied");
+    assert.equal(api.get("default", "a")?.status?.devices, undefined);
+    await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+    changes = Infinity;
+    await assert.rejects(cluster.applyDeviceStatus(metadata, [], never), /has been modified/);
+  }));
+
 Deno.test("applyDeviceStatus() leaves other drivers' entries alone", () =>
   withCluster(async ({ api, cluster, kubeconfig }) => {
     const { metadata } = api.put(aClaim());
     const connection = new KubeConnection({ kubeconfig });
-    const other = new KubeCluster(connection, { fieldManager: "gpu.example" });
+    const other = new KubeCluster(connection, { driver: "gpu.example", nodeName: "node" });
     const gpu = entry("gpu-0", { driver: "gpu.example" });
     await other.applyDeviceStatus(metadata, [gpu], never);
     await cluster.applyDeviceStatus(metadata, [entry("x")], never);
