@@ -167,7 +167,8 @@ export interface DeviceMetadata {
 export type Result = "ok" | "error";
 /** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
 export type GateOutcome = "opened" | "refused" | "timeout";
-export type StatusResult = "applied" | "gone" | "failed";
+/** "refused": the API server finds the status invalid; it is written with less in it. */
+export type StatusResult = "applied" | "gone" | "failed" | "refused";
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
  * "claim_gone": the API server has the claim no more; "plugin_missing": the plugin that would detach
@@ -199,7 +200,8 @@ export interface WarningEvent {
     | "NetworkDeviceRemoved"
     | "NetworkForgotten"
     | "NetworkLost"
-    | "NetworkRefusedByPolicy";
+    | "NetworkRefusedByPolicy"
+    | "NetworkStatusRefused";
   readonly message: string;
   readonly about: EventObject;
 }

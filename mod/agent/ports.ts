@@ -75,12 +75,18 @@ export interface Cluster {
   /**
    * One server-side apply with all of this driver's entries; entries left out are removed.
    * "gone" when the claim is not there, is another (UID), or is allocated to another node by now.
+   * Rejects with a {@link Refusal} when the same would be refused again.
    */
   applyDeviceStatus(
     claim: ClaimRef,
     devices: readonly DeviceStatus[],
     signal: AbortSignal,
   ): Promise<"applied" | "gone">;
+}
+
+/** Marks the error of a request that the API server finds invalid, whatever its state is. */
+export interface Refusal extends Error {
+  readonly refused: true;
 }
 
 /** Crash-safe records. Every method resolves when the change is durable. */

@@ -72,9 +72,9 @@ export class KubeCluster implements Cluster {
       return "applied";
     } catch (error) {
       if (isMissing(error, claim.name)) return "gone";
-      // Another claim of that name, or one that was deallocated: both refuse what is applied.
+      // Refused of another claim by that name too, and of one that was deallocated.
       const refused = error instanceof KubeError && (error.status === 409 || error.status === 422);
-      if (refused && !await this.#isThere(claim, signal)) return "gone";
+      if (refused && !await this.#isAllocatedHere(claim, signal)) return "gone";
       throw explained(error);
     }
   }
@@ -135,8 +135,9 @@ export class KubeCluster implements Cluster {
     });
   }
 
-  async #isThere(claim: ClaimRef, signal: AbortSignal): Promise<boolean> {
-    return await this.#current(claim, signal) !== undefined;
+  async #isAllocatedHere(claim: ClaimRef, signal: AbortSignal): Promise<boolean> {
+    const { allocated } = await this.#current(claim, signal) ?? { allocated: [] };
+    return allocated.some(({ driver, pool }) => driver === this.#driver && pool === this.#pool);
   }
 
   /** The claim, unless there is none or another one by its name. */

@@ -7,6 +7,7 @@ import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import { failure } from "../simulator/failure.ts";
 import { KubeCluster } from "./cluster.ts";
 import { KubeConnection } from "./connection.ts";
+import type { KubeError } from "./error.ts";
 
 const never = new AbortController().signal;
 const driver = "dra.networking";
@@ -230,6 +231,14 @@ Deno.test("applyDeviceStatus() without entries leaves alone what another node ha
     }));
 });
 
+Deno.test("applyDeviceStatus() says gone for a claim that is allocated to another node, or to none", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(allocatedTo("node-b"));
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "gone");
+    api.put({ metadata });
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "gone");
+  }));
+
 Deno.test("applyDeviceStatus() without entries tries a few times when the claim changes meanwhile", () =>
   withCluster(async ({ api, cluster }) => {
     const { metadata } = api.put(aClaim());
@@ -340,7 +349,8 @@ Deno.test("applyDeviceStatus() rejects with what the API server finds wrong", as
       withCluster(async ({ api, cluster }) => {
         const { metadata } = api.put(aClaim());
         await assert.rejects(cluster.applyDeviceStatus(metadata, given, never), (error: Error) => {
-          assert.equal((error as Error & { status: number }).status, 422);
+          const { status, refused } = error as KubeError;
+          assert.deepEqual([status, refused], [422, true]);
           assert.match(error.message, says);
           return true;
         });
