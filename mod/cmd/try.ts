@@ -13,7 +13,7 @@ import {
   spawnInPrivateNode,
 } from "../simulator/private_node.ts";
 import { driverOf } from "../simulator/scheduler.ts";
-import { runAgent } from "./agent_process.ts";
+import { runAgent } from "./agent_lifecycle.ts";
 import { openLog } from "./logging.ts";
 import { pluginRunner } from "../cni/plugin_runner.ts";
 import { grepAll } from "../inventory/sysfs.ts";

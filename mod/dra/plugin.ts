@@ -44,6 +44,7 @@ export class DraPlugin {
   readonly #service: SocketServer;
   readonly #registry: SocketServer;
   readonly #stop = new AbortController();
+  #starting: Promise<void> | undefined;
   #watch: Promise<void> | undefined;
 
   /** @throws RangeError when a socket's path would be longer than the kernel takes */
@@ -85,7 +86,11 @@ export class DraPlugin {
   }
 
   /** Resolves when both sockets listen; waits for the kubelet's folder where it is not there yet. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#starting = this.#start();
+  }
+
+  async #start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
     await this.#secureFolders();
     // The kubelet calls as soon as it sees the registry socket.
@@ -103,6 +108,8 @@ export class DraPlugin {
   /** The kubelet learns of it first; running calls are answered. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    // What it makes meanwhile is closed as well.
+    await this.#starting?.catch(() => {});
     await this.#watch;
     await this.#registry.close();
     await this.#service.close();

@@ -49,7 +49,7 @@ export class ActiveAgent {
     await Promise.allSettled([...term?.calls ?? []]);
   }
 
-  /** Calls that wait are refused, and those that come. */
+  /** Calls that wait are refused, and those that come; an Unprepare that runs is broken off. */
   close(): void {
     this.#closed.abort(new Error("the agent stops; the next one answers"));
   }
@@ -89,15 +89,18 @@ export class ActiveAgent {
     return this.#call(signal, ({ agent }) => agent.prepare(refs, signal));
   }
 
-  /** What takes long is broken off when the agent leads no more: the kubelet asks again, and the next agent answers. */
+  /**
+   * What takes long is broken off when the agent stops or leads no more: the kubelet asks again, and
+   * the next agent answers.
+   */
   unprepare(
     refs: readonly ClaimRef[],
     signal: AbortSignal,
   ): Promise<Map<string, { error?: string }>> {
-    return this.#call(
-      signal,
-      ({ agent, over }) => agent.unprepare(refs, AbortSignal.any([signal, over.signal])),
-    );
+    return this.#call(signal, ({ agent, over }) => {
+      const until = AbortSignal.any([signal, over.signal, this.#closed.signal]);
+      return agent.unprepare(refs, until);
+    });
   }
 
   async #gate(

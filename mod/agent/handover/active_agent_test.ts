@@ -320,6 +320,16 @@ Deno.test("leave() waits for a Prepare that runs and breaks off an Unprepare tha
   await Promise.all([prepare, leave]);
 });
 
+Deno.test("close() breaks off an Unprepare that waits for its DELs", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  asked.answer = new Promise(() => {});
+  await activeAgent.take(agent);
+  const unprepare = assert.rejects(activeAgent.unprepare([claim], never), /broken off/);
+  await settle();
+  activeAgent.close();
+  await unprepare;
+});
+
 Deno.test("close() refuses calls that wait and those that come", async () => {
   const { activeAgent } = setUp();
   const waiting = assert.rejects(activeAgent.unprepare([claim], never), /the agent stops/);

@@ -32,12 +32,12 @@ export class LeaderElection {
   /**
    * Runs a term each time this agent leads, until the signal is aborted.
    *
-   * @param options.ready resolves when this agent could lead: only then another hands over to it
+   * @param options.ready whether this agent could lead now: only then another hands over to it
    * @param term leads until its signal is aborted; the lead is free for others when it resolves
    */
   async run(
     term: (signal: AbortSignal) => Promise<void>,
-    { ready, signal }: { readonly ready: Promise<unknown>; readonly signal: AbortSignal },
+    { ready, signal }: { readonly ready: () => boolean; readonly signal: AbortSignal },
   ): Promise<void> {
     const { lock } = this.#ports;
     try {
@@ -60,15 +60,15 @@ export class LeaderElection {
   }
 
   /** Resolves when this agent leads, or when the signal is aborted. */
-  async #obtain(ready: Promise<unknown> | undefined, signal: AbortSignal): Promise<void> {
+  async #obtain(ready: (() => boolean) | undefined, signal: AbortSignal): Promise<void> {
     const { lock, clock, log } = this.#ports;
     if (ready && this.#takeFree({ isNext: false })) return;
     log.info("another agent of this node leads; standing by");
-    let isReady = false;
-    void ready?.then(() => isReady = true);
     while (!signal.aborted) {
       await clock.sleep(ready ? NEXT_INTERVAL_MS : RESERVE_INTERVAL_MS, signal).catch(() => {});
       if (signal.aborted) return;
+      const isReady = ready?.() ?? false;
+      if (!isReady) lock.standDown();
       const isNext = isReady && this.#tried(() => lock.standNext());
       if (!this.#tried(() => this.#takeFree({ isNext }))) continue;
       lock.standDown();

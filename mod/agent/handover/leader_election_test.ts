@@ -43,18 +43,20 @@ class Agent {
   /** Ends what a term does at its end. */
   finish: () => Promise<void> = () => Promise.resolve();
   readonly done: Promise<void>;
+  isReady = false;
 
   constructor(
     name: string,
     { node, ready }: { readonly node: Node; readonly ready: Promise<unknown> },
   ) {
     const { clock, log } = node;
+    void ready.then(() => this.isReady = true);
     this.done = new LeaderElection({ lock: node.lockOf(this), clock, log }).run(async (over) => {
       node.history.push(`${name} leads`);
       await new Promise((resolve) => over.addEventListener("abort", resolve));
       await this.finish();
       node.history.push(`${name} has ended its term`);
-    }, { ready, signal: this.#end.signal });
+    }, { ready: () => this.isReady, signal: this.#end.signal });
   }
 
   async end(): Promise<void> {
@@ -165,6 +167,20 @@ Deno.test("an agent keeps the lead when its successor ends before the handover",
   await first.end();
 });
 
+Deno.test("an agent keeps the lead when its successor is not ready any more before the handover", async () => {
+  const node = new Node();
+  const first = node.agent("first");
+  const second = node.agent("second");
+  await node.clock.advance(1_000);
+  second.isReady = false;
+  await node.clock.advance(10_000);
+  assert.deepEqual(node.history, ["first leads"]);
+  second.isReady = true;
+  await node.clock.advance(5_000);
+  assert.equal(node.history.at(-1), "second leads");
+  await Promise.all([first.end(), second.end()]);
+});
+
 Deno.test("an agent that is not ready does not take the lead that was freed for another", async () => {
   const node = new Node();
   const first = node.agent("first");
@@ -203,7 +219,7 @@ Deno.test("an agent that is not ready never makes one that leads hand over: two 
       log: { debug: say, info: say, warn: say, error: say },
     }).run(
       (over) => new Promise((resolve) => over.addEventListener("abort", resolve)),
-      { ready: new Promise(() => {}), signal: AbortSignal.timeout(3_000) },
+      { ready: () => false, signal: AbortSignal.timeout(3_000) },
     );
     console.log(JSON.stringify({ handovers, lookedOften: waits > 100 }));
   `;
