@@ -38,8 +38,8 @@ interface TryOptions {
 }
 
 const NODE = "node-1";
-/** How long the claims' status is awaited after the pods run, in milliseconds. */
-const STATUS_PATIENCE = 10_000;
+/** How long the claims' status is awaited after the pods run. */
+const STATUS_TIMEOUT_MS = 10_000;
 
 /**
  * `network-dra try`: runs the claims and pods of files on a simulated node. Prints the claims as they
@@ -157,7 +157,7 @@ async function tryInside(
 
 /** Until every allocated device of the driver has a condition, as written by the agent. */
 async function statusWritten(node: SimulatedNode, driver: string): Promise<void> {
-  const until = performance.now() + STATUS_PATIENCE;
+  const until = performance.now() + STATUS_TIMEOUT_MS;
   const isWritten = () =>
     node.api.all().every(({ status }) => {
       const { devices } = status?.allocation as { devices: { results: { driver: string }[] } };

@@ -19,8 +19,8 @@ import { socketPaths } from "./socket_paths.ts";
 export const SOCKET_PATH_LIMIT = 107;
 /** A call names the claims of one pod, each in less than a kilobyte; in bytes. */
 const MESSAGE_LIMIT = 256 * 1024;
-/** How often it is looked whether the sockets are still there, in milliseconds. */
-const WATCH_INTERVAL = 2_000;
+/** How often it is looked whether the sockets are still there. */
+const WATCH_INTERVAL_MS = 2_000;
 
 export interface DraPluginOptions {
   readonly driver: string;
@@ -126,14 +126,14 @@ export class DraPlugin {
     const { clock, log } = this.#options;
     for (let said = false; !await exists(folder); said = true) {
       if (!said) log.warn("waiting for the kubelet's folder", { folder });
-      await clock.sleep(WATCH_INTERVAL, this.#stop.signal);
+      await clock.sleep(WATCH_INTERVAL_MS, this.#stop.signal);
     }
   }
 
   async #keep(): Promise<void> {
     const { clock, log, onRegistered } = this.#options;
     while (!this.#stop.signal.aborted) {
-      await clock.sleep(WATCH_INTERVAL, this.#stop.signal).catch(() => {});
+      await clock.sleep(WATCH_INTERVAL_MS, this.#stop.signal).catch(() => {});
       if (this.#stop.signal.aborted) return;
       for (const server of [this.#service, this.#registry]) {
         if (await server.present()) continue;
@@ -199,7 +199,7 @@ class SocketServer {
 async function assertSocketOrNothing(path: string): Promise<void> {
   try {
     const { isSocket } = await Deno.lstat(path);
-    if (!isSocket) throw new Error(`${path} is in the way: ${basename(path)} is no socket`);
+    if (!isSocket) throw new Error(`${path} is in the way: ${basename(path)} is not a socket`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -2,6 +2,7 @@ import type { ClaimRef } from "../../claim/attachment.ts";
 import type { Backoff } from "../../async/backoff.ts";
 import { Limiter } from "../../async/limiter.ts";
 import { retry } from "../../async/retry.ts";
+import { WarnOnce } from "../../async/warn_once.ts";
 import type { Clock } from "../../async/clock.ts";
 import type { Cluster, Events, Log, Metrics, Refusal } from "../ports.ts";
 import type { DeviceStatus } from "../model.ts";
@@ -127,6 +128,7 @@ export class StatusWriter {
   async #writeUntilTaken(writer: Writer): Promise<void> {
     const { clock, log, metrics } = this.#ports;
     const { signal } = this.#stop;
+    const problem = new WarnOnce(log);
     let failures = 0;
     await retry(async () => {
       writer.dirty = false;
@@ -149,10 +151,10 @@ export class StatusWriter {
       signal,
       failed: (error, tries) => {
         failures = tries;
-        log[tries === 1 ? "warn" : "debug"](
-          `cannot write the status of ${describeClaim(writer.claim)} yet`,
-          { error: errorMessage(error), tries },
-        );
+        problem.say(`cannot write the status of ${describeClaim(writer.claim)} yet`, {
+          error: errorMessage(error),
+          tries,
+        });
       },
     });
   }
