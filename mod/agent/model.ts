@@ -135,6 +135,18 @@ export interface Loaded {
   readonly unreadable: readonly string[];
 }
 
+/** What the journal holds of one pod. */
+export interface PodRecords {
+  /** Those reserved for the pod. */
+  readonly claims: readonly ClaimRecord[];
+  /** Those of these claims. */
+  readonly attachments: readonly AttachmentRecord[];
+  /** The other claims of its namespace that further pods can come to use: it may be one of them. */
+  readonly shareable: readonly ClaimRecord[];
+  /** Whether there are records of claims that cannot be read: they may be the pod's. */
+  readonly unreadable: boolean;
+}
+
 /** What containers that name a claim read of it (KEP-5304). */
 export interface ClaimMetadata {
   readonly claim: ClaimRef;
@@ -155,7 +167,8 @@ export interface DeviceMetadata {
 export type Result = "ok" | "error";
 /** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
 export type GateOutcome = "opened" | "refused" | "timeout";
-export type StatusResult = "applied" | "gone" | "failed";
+/** "refused": the API server finds the status invalid; it is written with less in it. */
+export type StatusResult = "applied" | "gone" | "failed" | "refused";
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
  * "claim_gone": the API server has the claim no more; "plugin_missing": the plugin that would detach
@@ -187,7 +200,8 @@ export interface WarningEvent {
     | "NetworkDeviceRemoved"
     | "NetworkForgotten"
     | "NetworkLost"
-    | "NetworkRefusedByPolicy";
+    | "NetworkRefusedByPolicy"
+    | "NetworkStatusRefused";
   readonly message: string;
   readonly about: EventObject;
 }

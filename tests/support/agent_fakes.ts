@@ -196,6 +196,8 @@ export class FakeJournal implements Journal {
   before: (change: string) => void | Promise<void> = () => {};
   /** UIDs of claims that have a record which cannot be read. */
   readonly unreadable: string[] = [];
+  /** Whether there are records of claims that cannot be read. */
+  claimsUnreadable = false;
 
   load() {
     return Promise.resolve({
@@ -205,13 +207,16 @@ export class FakeJournal implements Journal {
     });
   }
 
-  look(podUid: string) {
-    const claims = [...this.claims.values()].filter(({ pods }) =>
-      pods.some(({ uid }) => uid === podUid)
-    );
+  look(pod: PodRef) {
+    const all = [...this.claims.values()];
+    const isFor = ({ pods }: ClaimRecord) => pods.some(({ uid }) => uid === pod.uid);
+    const claims = all.filter(isFor);
     const uids = new Set(claims.map(({ claim }) => claim.uid));
     const attachments = [...this.attachments.values()].filter(({ claim }) => uids.has(claim.uid));
-    return Promise.resolve({ claims, attachments });
+    const shareable = all.filter((record) =>
+      record.shareable && record.claim.namespace === pod.namespace && !isFor(record)
+    );
+    return Promise.resolve({ claims, attachments, shareable, unreadable: this.claimsUnreadable });
   }
 
   async putClaim(record: ClaimRecord) {

@@ -119,7 +119,7 @@ export class CniOperations {
     operation: () => Promise<T>,
   ): Promise<T> {
     const { limiter, networks } = this.#ports;
-    return networks.use(network.name, () => limiter.run(operation, turn));
+    return networks.use(network.name, () => limiter.run(operation, { turn }));
   }
 
   #podNamespace(): string {
