@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { assertLockOrder, holding, type LockRank } from "./lock_order.ts";
 
 /** When a task only waits for something, as for an answer on a network. */
 export interface Waiting {
@@ -24,6 +25,7 @@ export const FIRST = 0;
 export class Limiter {
   readonly #width: number;
   readonly #waiting: Waiting | undefined;
+  readonly #rank: LockRank | undefined;
   /** Tasks that run without a place. */
   #placeless = 0;
   readonly #queue: { readonly turn: Turn; readonly enter: () => void }[] = [];
@@ -32,10 +34,14 @@ export class Limiter {
   readonly #patient: (() => void)[] = [];
   #patientRuns = false;
 
-  /** @param waiting tasks that only wait do not keep others, who would use the cores, from running */
-  constructor(width: number, waiting?: Waiting) {
+  /**
+   * @param waiting tasks that only wait do not keep others, who would use the cores, from running
+   * @param rank where a place stands in the order of locks
+   */
+  constructor(width: number, waiting?: Waiting, rank?: LockRank) {
     this.#width = width;
     this.#waiting = waiting;
+    this.#rank = rank;
   }
 
   /** A number behind all that were drawn before. */
@@ -45,6 +51,7 @@ export class Limiter {
 
   /** @param turn by default behind those that came before */
   async run<T>(task: () => Promise<T>, turn: Turn = this.#arrival()): Promise<T> {
+    assertLockOrder(this.#rank);
     if (this.#running < this.#width) this.#running++;
     else await new Promise<void>((enter) => this.#queue.push({ turn, enter }));
     const ended = new AbortController();
@@ -56,7 +63,7 @@ export class Limiter {
       this.#givePlace();
     });
     try {
-      return await task();
+      return await holding(this.#rank, task);
     } finally {
       // With a reason of its own each abort would make an error with a stack.
       ended.abort(ENDED);
