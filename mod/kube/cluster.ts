@@ -1,6 +1,9 @@
 import type { Cluster } from "../agent/ports.ts";
 import type { DeviceStatus, PodRef, ResourceClaim } from "../agent/model.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
+import { object } from "../claim/field.ts";
+import { claimRef } from "../claim/plan.ts";
+import { type PodClaims, podClaims } from "../claim/pod_claims.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { notServed, RESOURCE_API } from "./resource_api.ts";
@@ -23,25 +26,21 @@ export class KubeCluster implements Cluster {
   ): Promise<ResourceClaim | undefined> {
     try {
       const path = claimPath(claim);
-      return await this.#connection.request({ method: "GET", path, signal }) as ResourceClaim;
+      const found = await this.#connection.request({ method: "GET", path, signal });
+      return object(found, "the claim");
     } catch (error) {
       if (isMissing(error, claim.name)) return undefined;
       throw explained(error);
     }
   }
 
-  async getClaimNames(
-    pod: PodRef,
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
+  async getPodClaims(pod: PodRef, signal: AbortSignal): Promise<PodClaims> {
     try {
       const path = pathOf("/api/v1", "pods", pod);
-      const found = await this.#connection.request({ method: "GET", path, signal }) as Pod;
-      if (found.metadata?.uid !== pod.uid) return [];
-      const names = found.spec?.resourceClaims?.map(({ resourceClaimName }) => resourceClaimName);
-      return names?.filter((name) => name !== undefined) ?? [];
+      const found = await this.#connection.request({ method: "GET", path, signal });
+      return podClaims(found, pod.uid) ?? { names: [] };
     } catch (error) {
-      if (isMissing(error, pod.name)) return [];
+      if (isMissing(error, pod.name)) return { names: [] };
       throw error;
     }
   }
@@ -78,14 +77,8 @@ export class KubeCluster implements Cluster {
 
   async #isThere({ namespace, name, uid }: ClaimRef, signal: AbortSignal): Promise<boolean> {
     const current = await this.getClaim({ namespace, name }, signal);
-    return (current?.metadata as { uid?: unknown } | undefined)?.uid === uid;
+    return current !== undefined && claimRef(current).uid === uid;
   }
-}
-
-/** Of a Pod (core/v1), what is read of it. */
-interface Pod {
-  readonly metadata?: { readonly uid?: string };
-  readonly spec?: { readonly resourceClaims?: readonly { readonly resourceClaimName?: string }[] };
 }
 
 interface ObjectName {
