@@ -60,10 +60,10 @@ export class StatusWriter {
   }
 
   /** The claim was unprepared: its entries go with one last write. Returns at once. */
-  forget(claimUid: string): void {
+  finish(claimUid: string): void {
     const writer = this.#writers.get(claimUid);
     if (!writer) return;
-    writer.forgotten = true;
+    writer.finished = true;
     writer.dirty = true;
     this.#run(writer);
   }
@@ -77,11 +77,11 @@ export class StatusWriter {
   #touch(claim: ClaimRef, applied: string | undefined): void {
     let writer = this.#writers.get(claim.uid);
     if (!writer) {
-      writer = { claim, dirty: false, forgotten: false, applied, loop: undefined };
+      writer = { claim, dirty: false, finished: false, applied, loop: undefined };
       this.#writers.set(claim.uid, writer);
     }
     // It may have been prepared anew before its last write was done.
-    writer.forgotten = false;
+    writer.finished = false;
     writer.dirty = true;
     this.#run(writer);
   }
@@ -89,7 +89,7 @@ export class StatusWriter {
   #run(writer: Writer): void {
     writer.loop ??= this.#loop(writer).finally(() => {
       writer.loop = undefined;
-      if (writer.forgotten) this.#writers.delete(writer.claim.uid);
+      if (writer.finished) this.#writers.delete(writer.claim.uid);
       else if (writer.dirty && !this.#stop.signal.aborted) this.#run(writer);
     });
   }
@@ -117,7 +117,7 @@ export class StatusWriter {
             `cannot write the status of ${describeClaim(writer.claim)} yet`,
             { error: errorMessage(error), tries: failures },
           );
-          writer.dirty = !(writer.forgotten && failures >= FINAL_WRITE_ATTEMPTS);
+          writer.dirty = !(writer.finished && failures >= FINAL_WRITE_ATTEMPTS);
         }
       }
     } catch (error) {
@@ -152,7 +152,7 @@ interface Writer {
   readonly claim: ClaimRef;
   /** Whether something changed since the last write began. */
   dirty: boolean;
-  forgotten: boolean;
+  finished: boolean;
   /** What the API server took last, as JSON; undefined when unknown. */
   applied: string | undefined;
   loop: Promise<void> | undefined;
