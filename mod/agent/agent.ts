@@ -539,7 +539,7 @@ export class Agent {
       assertInterfaceFree: ({ claim, attachment }) =>
         assertInterfaceFree(
           { sandbox, claim, attachment },
-          this.#sandboxes.withClaim(claim.uid),
+          () => this.#sandboxes.withClaim(claim.uid),
         ),
       recall: (record, runtime) =>
         recoverAttachment(record, {

@@ -32,7 +32,7 @@ export class InterfaceTakenError extends Error {
  * Pods that share a claim share its devices, but for an interface that moves into the pod: the first
  * has it, and the others get it one after the other.
  *
- * @param users the sandboxes that have something of the claim, in the order in which they came
+ * @param users gives the sandboxes that have something of the claim, in the order in which they came
  * @throws InterfaceTakenError when the attachment's interface is not for this sandbox now
  */
 export function assertInterfaceFree(
@@ -41,12 +41,12 @@ export function assertInterfaceFree(
     readonly claim: ClaimRef;
     readonly attachment: Attachment;
   },
-  users: readonly ClaimUser[],
+  users: () => readonly ClaimUser[],
 ): void {
   const interfaceName = exclusiveDevice(attachment);
   if (interfaceName === undefined) return;
   const key = attachmentKey(claim, attachment);
-  const rivals = users.flatMap((user) =>
+  const rivals = users().flatMap((user) =>
     user.of(claim.uid).filter((entry) => attachmentKey(entry.claim, entry.attachment) === key)
       .map(({ wanted, mayExist }) => ({ sandbox: user.sandbox, wanted, mayExist }))
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { anAttachment, aSandbox } from "../../../tests/support/agent_fakes.ts";
 import { startAgent } from "../../../tests/support/agent_claims.ts";
-import { assertInterfaceFree } from "./exclusive_interface.ts";
+import { assertInterfaceFree, type ClaimUser } from "./exclusive_interface.ts";
 
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
 const attachment = anAttachment("net1", {
@@ -22,9 +22,9 @@ Deno.test("assertInterfaceFree() lets one sandbox have an interface: who has it,
   const has = { wanted: true, mayExist: true };
   const leaves = { wanted: false, mayExist: true };
   const gone = { wanted: false, mayExist: false };
-  const taken = (id: string, users: Parameters<typeof assertInterfaceFree>[1], of = attachment) => {
+  const taken = (id: string, users: readonly ClaimUser[], of = attachment) => {
     try {
-      assertInterfaceFree({ sandbox: aSandbox(id), claim, attachment: of }, users);
+      assertInterfaceFree({ sandbox: aSandbox(id), claim, attachment: of }, () => users);
       return undefined;
     } catch (error) {
       return (error as Error).message.split(" until")[0];
