@@ -7,7 +7,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** What the promise comes to; rejects with the signal's reason when that is aborted first. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     // Whoever gave up does not want to hear of it, and it must not go unhandled.
     if (signal.aborted) {

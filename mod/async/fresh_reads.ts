@@ -1,4 +1,4 @@
-import { orAborted } from "./aborted.ts";
+import { unlessAborted } from "./aborted.ts";
 import type { KeyedLock, TurnOptions } from "./keyed_lock.ts";
 import type { Limiter } from "./limiter.ts";
 
@@ -30,7 +30,7 @@ export class FreshReads<T> {
    */
   read(key: string, read: () => Promise<T>, signal: AbortSignal): Promise<T> {
     const waiting = this.#waiting.get(key) ?? this.#begin(key, read);
-    return orAborted(waiting, signal);
+    return unlessAborted(waiting, signal);
   }
 
   #begin(key: string, read: () => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@ import { array, identity, join, object, optional } from "./field.ts";
 
 /** What a pod says of the claims that it uses; it never changes once the pod is scheduled. */
 export interface PodClaims {
-  /** Names of ResourceClaims, those among them that were made from a template. */
+  /** Names of ResourceClaims, also those that were made for it: from templates, or for extended resources. */
   readonly names: readonly string[];
   /** The PodGroup that it belongs to. */
   readonly group?: string;
@@ -18,11 +18,15 @@ export function podClaims(pod: unknown, uid: string): PodClaims | undefined {
   const { metadata, spec = {}, status = {} } = object(pod, "the pod");
   if (object(metadata, "metadata").uid !== uid) return undefined;
   const { resourceClaims, schedulingGroup } = object(spec, "spec");
-  const { resourceClaimStatuses } = object(status, "status");
+  const { resourceClaimStatuses, extendedResourceClaimStatus } = object(status, "status");
   const group = optional(object, schedulingGroup, "spec.schedulingGroup")?.podGroupName;
   const names = [
     ...claimNames(resourceClaims, "spec.resourceClaims"),
     ...claimNames(resourceClaimStatuses, "status.resourceClaimStatuses"),
+    ...claimNames(
+      extendedResourceClaimStatus && [extendedResourceClaimStatus],
+      "status.extendedResourceClaimStatus",
+    ),
   ];
   return {
     names: [...new Set(names)],

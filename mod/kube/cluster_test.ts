@@ -77,11 +77,14 @@ Deno.test("getPodClaims() gives the claims that a pod uses and its group, and no
     assert.deepEqual(await cluster.getPodClaims(other, never), { names: [] });
     more = {
       spec: { resourceClaims, schedulingGroup: { podGroupName: "team" } },
-      status: { resourceClaimStatuses: [{ name: "y", resourceClaimName: "team-wan-x" }] },
+      status: {
+        resourceClaimStatuses: [{ name: "y", resourceClaimName: "team-wan-x" }, { name: "none" }],
+        extendedResourceClaimStatus: { resourceClaimName: "p-extended" },
+      },
     };
     assert.deepEqual(
       await cluster.getPodClaims(pod, never),
-      { names: ["lan", "storage", "team-wan-x"], group: "team" },
+      { names: ["lan", "storage", "team-wan-x", "p-extended"], group: "team" },
     );
     more = { spec: {} };
     assert.deepEqual(await cluster.getPodClaims(pod, never), { names: [] });

@@ -3,7 +3,7 @@ import type { ClaimRef } from "../../claim/attachment.ts";
 import { claimRef } from "../../claim/plan.ts";
 import type { PodClaims } from "../../claim/pod_claims.ts";
 import { reservationOf } from "../../claim/reservation.ts";
-import { orAborted } from "../../async/aborted.ts";
+import { unlessAborted } from "../../async/aborted.ts";
 import { type Backoff, pauseAfter } from "../../async/backoff.ts";
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
@@ -113,7 +113,7 @@ export class SharedClaims {
     const look = this.#looks.get(sandbox.id);
     if (!look) return;
     try {
-      await orAborted(look.done, signal);
+      await unlessAborted(look.done, signal);
     } catch {
       throw new Error(
         `cannot tell yet whether ${describePod(sandbox.pod)} uses ${look.waitsFor}`,
