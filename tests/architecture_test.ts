@@ -80,7 +80,8 @@ async function* sources(folder: string): AsyncGenerator<string> {
 async function imports(folder: string): Promise<Import[]> {
   const found: Import[] = [];
   for await (const path of sources(join(ROOT, folder))) {
-    const text = await Deno.readTextFile(path);
+    // Examples in docstrings import what they show.
+    const text = (await Deno.readTextFile(path)).replaceAll(/^ *\*.*$/gm, "");
     for (const [, target = ""] of text.matchAll(/(?:\bfrom|\bimport\(?)\s*"([^"]+)"/g)) {
       found.push({ file: relative(ROOT, path), target });
     }
