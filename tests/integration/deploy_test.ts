@@ -178,7 +178,7 @@ Deno.test("the systemd unit grants the capabilities of the DaemonSet, which must
   const { capabilities } = agentPod(MANIFESTS).agent.securityContext;
   assert.equal(
     UNIT.match(/^CapabilityBoundingSet=(.+)$/m)?.[1],
-    capabilities?.add.filter((name) => name !== "SYS_CHROOT").map((name) => `CAP_${name}`)
+    capabilities?.add?.filter((name) => name !== "SYS_CHROOT").map((name) => `CAP_${name}`)
       .join(" "),
   );
 });

@@ -25,6 +25,7 @@ const BUILT = {
   "container_test.ts": writeImage,
   "node_root_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
+  "distributions_test.ts": fetchHelmRender,
   "helm_chart_test.ts": fetchHelmRender,
   "image_test.ts": writeImage,
   "nri_versions_test.ts": fetchNriOracles,
