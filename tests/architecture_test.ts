@@ -10,6 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   claim: [],
   ttrpc: [],
   files: [],
+  elf: [],
   unix: [],
   grpc: ["unix"],
   // The use cases know the domain and their own ports.
@@ -17,13 +18,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Adapters know the ports they implement and the domain, and never one another.
   nri: ["agent/ports.ts", "claim", "ttrpc"],
   dra: ["agent/ports.ts", "agent/model.ts", "claim", "files", "grpc"],
-  cni: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
+  cni: ["agent/ports.ts", "agent/model.ts", "claim", "elf", "files"],
   kube: ["agent/ports.ts", "agent/model.ts", "claim"],
   journal: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
-  netns: ["agent/ports.ts", "files"],
+  netns: ["agent/ports.ts", "elf", "files"],
   observe: ["agent/ports.ts", "agent/model.ts"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
@@ -119,6 +120,38 @@ Deno.test("the rooms of mod/agent import only those below them", async () => {
   assert.deepEqual(wrong, []);
 });
 
+/** The files of a circle of imports, the first one again at its end; undefined where there is none. */
+function circle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const search = (file: string, trail: readonly string[]): string[] | undefined => {
+    const at = trail.indexOf(file);
+    if (at >= 0) return [...trail.slice(at), file];
+    if (done.has(file)) return undefined;
+    for (const next of graph.get(file) ?? []) {
+      const found = search(next, [...trail, file]);
+      if (found) return found;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of graph.keys()) {
+    const found = search(file, []);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+Deno.test("no files import one another in a circle, not even types", async () => {
+  const graph = new Map<string, string[]>();
+  for (const { file, target } of await imports("mod")) {
+    if (!target.startsWith(".")) continue;
+    graph.set(file, [...graph.get(file) ?? [], join(dirname(file), target)]);
+  }
+  assert.deepEqual(circle(new Map([["a", ["b"]], ["b", ["c"]], ["c", ["b"]]])), ["b", "c", "b"]);
+  assert.ok(graph.size > 100);
+  assert.equal(circle(graph)?.join(" imports "), undefined);
+});
+
 Deno.test("every module has its place in the architecture", async () => {
   const modules = (await Array.fromAsync(Deno.readDir(join(ROOT, "mod")))).map(({ name }) => name);
   assert.deepEqual(modules.toSorted(), Object.keys(MAY_IMPORT).toSorted());
@@ -157,10 +190,11 @@ Deno.test("nothing uses node:net, which closes the descriptors of unix sockets t
   }
 });
 
-/** Who runs programs, and which: CNI plugins, grep; the simulated node its namespaces. */
+/** Who runs programs, and which: CNI plugins, grep, the lister of interfaces; the simulated node its namespaces. */
 const RUNS_PROGRAMS = [
   "mod/cni/program.ts",
   "mod/inventory/sysfs.ts",
+  "mod/netns/interface_lister.ts",
   "mod/simulator/debian_package.ts",
   "mod/simulator/private_node.ts",
 ];

@@ -43,6 +43,8 @@ export interface AttachResult {
 export interface Attached extends AttachResult {
   /** RFC 3339. Kept, so that a restart does not make the Ready condition younger than it is. */
   readonly at: string;
+  /** Set once CHECK has found it intact: a CHECK that fails from then on means something. */
+  readonly checked?: true;
 }
 
 /** An attachment that is not as ADD left it. */
@@ -121,6 +123,8 @@ export interface AttachmentRecord {
   readonly attached?: Attached;
   /** Set while CHECK says that it is not as ADD left it. */
   readonly lost?: Lost;
+  /** Set when ADD has failed and its DEL is owed. */
+  readonly addFailed?: true;
 }
 
 /** What the journal holds. */
@@ -129,6 +133,18 @@ export interface Loaded {
   readonly attachments: readonly AttachmentRecord[];
   /** UIDs of claims of which a record of an attachment cannot be read. */
   readonly unreadable: readonly string[];
+}
+
+/** What the journal holds of one pod. */
+export interface PodRecords {
+  /** Those reserved for the pod. */
+  readonly claims: readonly ClaimRecord[];
+  /** Those of these claims. */
+  readonly attachments: readonly AttachmentRecord[];
+  /** The other claims of its namespace that further pods can come to use: it may be one of them. */
+  readonly shareable: readonly ClaimRecord[];
+  /** Whether there are records of claims that cannot be read: they may be the pod's. */
+  readonly unreadable: boolean;
 }
 
 /** What containers that name a claim read of it (KEP-5304). */
@@ -151,7 +167,8 @@ export interface DeviceMetadata {
 export type Result = "ok" | "error";
 /** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
 export type GateOutcome = "opened" | "refused" | "timeout";
-export type StatusResult = "applied" | "gone" | "failed";
+/** "refused": the API server finds the status invalid; it is written with less in it. */
+export type StatusResult = "applied" | "gone" | "failed" | "refused";
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
  * "claim_gone": the API server has the claim no more; "plugin_missing": the plugin that would detach
@@ -162,12 +179,12 @@ export type ForgetCause = "claim_gone" | "plugin_missing" | "never_attached" | "
 
 /** How many there are of what the agent keeps. */
 export interface AgentCounts {
-  readonly attachments: Readonly<Record<AttachmentState, number>>;
+  readonly attachments: Readonly<Record<AttachmentPhase, number>>;
   /** What the journal holds. */
   readonly records: { readonly claim: number; readonly attachment: number };
 }
 
-export type AttachmentState =
+export type AttachmentPhase =
   | "attaching"
   | "attached"
   | "lost"
@@ -183,7 +200,8 @@ export interface WarningEvent {
     | "NetworkDeviceRemoved"
     | "NetworkForgotten"
     | "NetworkLost"
-    | "NetworkRefusedByPolicy";
+    | "NetworkRefusedByPolicy"
+    | "NetworkStatusRefused";
   readonly message: string;
   readonly about: EventObject;
 }

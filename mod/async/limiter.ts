@@ -20,6 +20,13 @@ export type Turn = () => number;
 /** Before everyone else. */
 export const FIRST = 0;
 
+export interface RunOptions {
+  /** By default behind those that came before. */
+  readonly turn?: Turn;
+  /** Limits the wait for a place: it is left when the signal is aborted. A task that has begun goes on. */
+  readonly signal?: AbortSignal;
+}
+
 /** Lets at most `width` tasks run at once; the others wait for their turn. */
 export class Limiter {
   readonly #width: number;
@@ -43,18 +50,23 @@ export class Limiter {
     return ++this.#numbers;
   }
 
-  /** @param turn by default behind those that came before */
-  async run<T>(task: () => Promise<T>, turn: Turn = this.#arrival()): Promise<T> {
+  /** @throws what the task throws, or the signal's reason when it is aborted before the task began */
+  async run<T>(
+    task: () => Promise<T>,
+    { turn = this.#arrival(), signal }: RunOptions = {},
+  ): Promise<T> {
+    signal?.throwIfAborted();
     if (this.#running < this.#width) this.#running++;
-    else await new Promise<void>((enter) => this.#queue.push({ turn, enter }));
+    else await this.#wait(turn, signal);
     const ended = new AbortController();
     let placeless = false;
-    void this.#waits(ended.signal).then((waits) => {
-      if (!waits) return;
+    void this.#knownToWait(ended.signal).then(() => {
+      // It may have ended since the clock struck, and several may have struck at once.
+      if (ended.signal.aborted || this.#placeless >= this.#waiting!.most) return;
       placeless = true;
       this.#placeless++;
       this.#givePlace();
-    });
+    }, () => {});
     try {
       return await task();
     } finally {
@@ -66,17 +78,35 @@ export class Limiter {
     }
   }
 
+  /** Resolves when the task has a place, which another gave it. */
+  #wait(turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const place = {
+        turn,
+        enter: () => {
+          signal?.removeEventListener("abort", leave);
+          resolve();
+        },
+      };
+      const leave = () => {
+        this.#queue.splice(this.#queue.indexOf(place), 1);
+        reject(signal?.reason);
+        this.#letPatientIn();
+      };
+      signal?.addEventListener("abort", leave, { once: true });
+      this.#queue.push(place);
+    });
+  }
+
   #arrival(): Turn {
     const number = this.drawNumber();
     return () => number;
   }
 
-  /** Whether a task turns out to be one that only waits, and may give its place away. */
-  async #waits(ended: AbortSignal): Promise<boolean> {
-    if (!this.#waiting) return false;
-    const { clock, after, most } = this.#waiting;
-    await clock.sleep(after, ended).catch(() => {});
-    return !ended.aborted && this.#placeless < most;
+  /** Resolves when a task turns out to be one that only waits; rejects when it has ended before. */
+  #knownToWait(ended: AbortSignal): Promise<void> {
+    if (!this.#waiting) return Promise.reject(ENDED);
+    return this.#waiting.clock.sleep(this.#waiting.after, ended);
   }
 
   /** It goes to the next in line as it is, so nobody can slip in between. */

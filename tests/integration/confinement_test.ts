@@ -284,6 +284,7 @@ Deno.test("a confined worker cannot have a program of its own run by way of a pl
         });
         const warden = new Warden({ ...defaults, cniPath: [cniPath!] }, {
           run: runProgram,
+          interfaces: () => Promise.resolve(undefined),
           code: `data:text/javascript,${encodeURIComponent(code)}`,
           confinement: { read: [folder], write: [folder], run: false } as unknown as Confinement,
         });

@@ -136,6 +136,8 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ image: { tga: "1" } }, /'\/image'.*'tga' not allowed/],
     [{ image: { tag: "a:b" } }, /'\/image\/tag'/],
     [{ driverName: "Example" }, /'\/driverName'.*'Example'/],
+    [{ driverName: "4net.example" }, /'\/driverName'.*'4net\.example'/],
+    [{ driverName: "network.dra.example-company.com" }, /it can have at most 27 characters/],
     [{ pluginIndex: 53 }, /'\/pluginIndex'.*want string/],
     [{ pluginIndex: "5" }, /'\/pluginIndex'.*'5'/],
     [{ log: { level: "loud" } }, /'\/log\/level'.*'debug', 'info', 'warn', 'error'/],

@@ -196,6 +196,8 @@ export class FakeJournal implements Journal {
   before: (change: string) => void | Promise<void> = () => {};
   /** UIDs of claims that have a record which cannot be read. */
   readonly unreadable: string[] = [];
+  /** Whether there are records of claims that cannot be read. */
+  claimsUnreadable = false;
 
   load() {
     return Promise.resolve({
@@ -205,13 +207,16 @@ export class FakeJournal implements Journal {
     });
   }
 
-  look(podUid: string) {
-    const claims = [...this.claims.values()].filter(({ pods }) =>
-      pods.some(({ uid }) => uid === podUid)
-    );
+  look(pod: PodRef) {
+    const all = [...this.claims.values()];
+    const isFor = ({ pods }: ClaimRecord) => pods.some(({ uid }) => uid === pod.uid);
+    const claims = all.filter(isFor);
     const uids = new Set(claims.map(({ claim }) => claim.uid));
     const attachments = [...this.attachments.values()].filter(({ claim }) => uids.has(claim.uid));
-    return Promise.resolve({ claims, attachments });
+    const shareable = all.filter((record) =>
+      record.shareable && record.claim.namespace === pod.namespace && !isFor(record)
+    );
+    return Promise.resolve({ claims, attachments, shareable, unreadable: this.claimsUnreadable });
   }
 
   async putClaim(record: ClaimRecord) {
@@ -281,6 +286,12 @@ export class FakeNamespaces implements Namespaces {
   readonly gone = new Set<string>();
   readonly host = new Set<string>();
   readonly held = new Set<string>();
+  /** The interfaces in a namespace that others have made, by its path. */
+  readonly foreign = new Map<string, Set<string>>();
+
+  interfaces(path: string): Promise<ReadonlySet<string> | undefined> {
+    return Promise.resolve(this.foreign.get(path) ?? new Set());
+  }
 
   classify(path: string) {
     if (this.gone.has(path)) return "gone" as const;

@@ -1,6 +1,6 @@
 /** `network-dra run` in this thread, with all that the process may do: for tests that reach inside. */
 import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
-import { runAgent } from "../../mod/cmd/agent_process.ts";
+import { runAgent } from "../../mod/cmd/agent_lifecycle.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
 import { onSignals } from "../../mod/cmd/run.ts";
@@ -18,7 +18,13 @@ export async function runUnconfined(argv: readonly string[]): Promise<number> {
   try {
     const prepared = await prepareNode(config, log);
     const run = pluginRunner({ ...config, run: prepared.run });
-    await runAgent(config, { log, signal: end.signal, run, read: grepAll });
+    await runAgent(config, {
+      log,
+      signal: end.signal,
+      run,
+      read: grepAll,
+      interfaces: prepared.interfaces,
+    });
     return 0;
   } catch (error) {
     log.error("network-dra cannot run", { error: String(error) });

@@ -29,6 +29,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- fail "config.sysfsDir is not possible: it is where the chart mounts the node's sysfs" }}
 {{- end }}
 {{- end }}
+{{- /* 107 bytes of a socket's path, less "/plugins_registry/", "-", a pod's UID and "-reg.sock". */}}
+{{- $most := sub 43 (len .Values.kubeletDir) }}
+{{- if gt (len .Values.driverName) (int $most) }}
+{{- fail (printf "driverName %s is not possible: with the kubeletDir %s it can have at most %d characters" .Values.driverName .Values.kubeletDir $most) }}
+{{- end }}
 {{- toYaml .Values.config }}
 {{- end }}
 
