@@ -48,7 +48,8 @@ Deno.test({
   fn: () => {
     // As containerd has them with netns_mounts_under_state_dir.
     const folder = "/run/containerd/io.containerd.grpc.v1.cri/netns";
-    const namespaces = new HostNamespaces(confined);
+    const interfaces = () => Promise.resolve(undefined);
+    const namespaces = new HostNamespaces(confined, { interfaces });
     for (const look of ["classify", "hold"] as const) {
       assert.throws(() => namespaces[look](`${folder}/cni-1`), {
         message:
