@@ -37,6 +37,7 @@ const BUILT = {
   "node_root_test.ts": writeImage,
   "critest_test.ts": fetchCritest,
   "device_metadata_test.ts": fetchMetadataReaders,
+  "distributions_test.ts": fetchHelmRender,
   "helm_chart_test.ts": fetchHelmRender,
   "image_test.ts": async (options: Progress) => {
     await fetchImageLoaders(options);

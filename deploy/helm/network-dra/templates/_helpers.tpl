@@ -8,6 +8,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
+{{- define "network-dra.image" -}}
+"{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- end }}
+
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
 {{- define "network-dra.config" -}}
 {{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" "chrootDir" "pluginRoot" }}
