@@ -42,6 +42,10 @@ const BUILT = {
   },
   "nri_versions_test.ts": fetchNriOracles,
   "rooted_plugins_test.ts": fetchQemu,
+  "release_test.ts": async (options: Progress) => {
+    await fetchHelmRender(options);
+    await writeImage(options);
+  },
 } as const;
 
 /** @param files the integration tests that are to run */
