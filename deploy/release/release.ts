@@ -37,7 +37,7 @@ export async function makeRelease(
   await writeImage({ target, output: at(`${base}-image-${target.architecture}.tar`), progress });
   await Deno.writeFile(at(`${base}.tgz`), await chartPackage());
   await Deno.copyFile(join(ROOT, "deploy/manifests/network-dra.yaml"), at(`${base}.yaml`));
-  await writeJson(at(`${base}.cdx.json`), await makeSbom());
+  await writeJson(at(`${base}.cdx.json`), await makeSbom(target.architecture));
   const subject = await subjects(folder);
   const commit = await commitOf();
   if (!commit) progress("the tree is not that of a commit: the provenance names none");

@@ -9,11 +9,15 @@ const FILE = new URL("../../dist/network-dra.cdx.json", import.meta.url);
 const ROOT_REF = `network-dra@${config.version}`;
 const RUNTIME = { name: "deno", licence: "MIT" };
 
-/** The same for the same lock file: neither time nor random number is in it. */
-export async function makeSbom() {
+/**
+ * The same for the same lock file: neither time nor random number is in it.
+ *
+ * @param architecture that of the image, as Debian names it
+ */
+export async function makeSbom(architecture = "amd64") {
   const packages = await readPackages();
   const runtime = `${RUNTIME.name}@${Deno.version.deno}`;
-  const base = basePackages("amd64").map(({ sha256, ...each }) => ({
+  const base = basePackages(architecture).map(({ sha256, ...each }) => ({
     "type": "library",
     "bom-ref": packageUrl(each),
     "name": each.name,
