@@ -1,5 +1,7 @@
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
+import { fetchHelmRender } from "../support/helm_render.ts";
+import { buildImage } from "./agent_image.ts";
 import { fetchEtcd } from "./control_plane.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
 
@@ -22,5 +24,8 @@ export async function fetchParts(
   const programs = await fetchKubernetes(kubernetes, { progress });
   if ("missing" in programs) return programs.missing;
   await fetchEtcd({ progress });
+  const helm = await fetchHelmRender({ progress });
+  if ("missing" in helm) return helm.missing;
+  await buildImage();
   return await RUNTIMES[runtime].fetch({ progress });
 }

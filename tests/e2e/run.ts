@@ -11,6 +11,7 @@ import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_n
 import { removeCgroup } from "../support/runtime_daemon.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
+import type { AgentKind } from "./agents/agent.ts";
 import { casesOf } from "./cases/all.ts";
 import { endWithRunner, interrupted, runInside } from "./inside.ts";
 import { KUBERNETES } from "./kubernetes_programs.ts";
@@ -25,16 +26,24 @@ const CLUSTERS = 3;
 
 /** What the agent is tested with. */
 interface Combination extends Releases {
+  readonly agent: AgentKind;
   /** Whether only with the main cases. */
   readonly main: boolean;
 }
 
-const USUAL: Combination = { kubernetes: KUBERNETES, runtime: "containerd 2.1", main: false };
+const USUAL: Combination = {
+  kubernetes: KUBERNETES,
+  runtime: "containerd 2.1",
+  agent: "DaemonSet",
+  main: false,
+};
+const MAIN: Combination = { ...USUAL, main: true };
 const FURTHER: readonly Combination[] = [
-  { kubernetes: KUBERNETES, runtime: "containerd 1.7", main: true },
-  { kubernetes: KUBERNETES, runtime: "CRI-O 1.34", main: true },
-  { kubernetes: "1.34.4", runtime: "containerd 2.1", main: true },
-  { kubernetes: "1.37.2", runtime: "containerd 2.1", main: true },
+  { ...MAIN, agent: "process" },
+  { ...MAIN, runtime: "containerd 1.7" },
+  { ...MAIN, runtime: "CRI-O 1.34" },
+  { ...MAIN, kubernetes: "1.34.4" },
+  { ...MAIN, kubernetes: "1.37.2" },
 ];
 
 export interface EndToEndOptions {
@@ -52,7 +61,8 @@ export async function endToEnd(
   const counts: Count[] = [];
   const lines: string[] = [];
   for (const combination of all || wanted !== undefined ? [USUAL, ...FURTHER] : [USUAL]) {
-    const name = `Kubernetes ${combination.kubernetes}, ${combination.runtime}`;
+    const { kubernetes, runtime, agent } = combination;
+    const name = `Kubernetes ${kubernetes}, ${runtime}, agent as a ${agent}`;
     if (!name.includes(wanted ?? "")) continue;
     console.log(`\n${name}:`);
     const began = Date.now();
@@ -93,14 +103,14 @@ async function runWith(combination: Combination, words: string): Promise<Count> 
 
 /** Runs some of the cases on a cluster of their own; each line of its output begins with the mark. */
 async function runShare(
-  { kubernetes, runtime }: Combination,
+  { kubernetes, runtime, agent }: Combination,
   cases: readonly string[],
   { cgroup, mark }: { readonly cgroup: string; readonly mark: string },
 ): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const env = { report, cgroup, kubernetes, runtime, cases: JSON.stringify(cases) };
+    const env = { report, cgroup, kubernetes, runtime, agent, cases: JSON.stringify(cases) };
     const success = await runInside(import.meta.filename!, {
       env: toEnvironment(env),
       print: (line) => console.log(`${mark}  ${line}`),

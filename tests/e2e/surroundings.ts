@@ -1,5 +1,6 @@
 /** What the runner says to the tests inside the private node, by environment variables. */
 import type { RuntimeName } from "../support/runtimes.ts";
+import type { AgentKind } from "./agents/agent.ts";
 import type { KubernetesVersion } from "./kubernetes_programs.ts";
 
 const NAMES = {
@@ -7,6 +8,7 @@ const NAMES = {
   cgroup: "NETWORK_DRA_E2E_CGROUP",
   kubernetes: "NETWORK_DRA_E2E_KUBERNETES",
   runtime: "NETWORK_DRA_E2E_RUNTIME",
+  agent: "NETWORK_DRA_E2E_AGENT",
   cases: "NETWORK_DRA_E2E_CASES",
 } as const;
 
@@ -17,6 +19,7 @@ export interface Surroundings {
   readonly cgroup: string;
   readonly kubernetes: KubernetesVersion;
   readonly runtime: RuntimeName;
+  readonly agent: AgentKind;
   /** The names of the cases to run, a JSON list. */
   readonly cases: string;
 }

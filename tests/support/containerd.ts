@@ -69,6 +69,7 @@ export class Containerd implements Runtime {
     this.#binaries = found;
     this.#cgroup = options.cgroup ?? cgroupName();
     this.#daemon = new RuntimeDaemon({
+      enter: options.enter,
       program: join(containerd, "containerd"),
       args: ["--config", join(options.folder, "config.toml")],
       // The shim is found by it.
@@ -90,8 +91,8 @@ export class Containerd implements Runtime {
     const { folder } = this.#options;
     return {
       socket: join(folder, "containerd.sock"),
-      nri: join(folder, "nri/nri.sock"),
-      cdi: join(folder, "cdi"),
+      nri: join(this.#options.nri ?? join(folder, "nri"), "nri.sock"),
+      cdi: this.#options.cdi ?? join(folder, "cdi"),
       log: join(folder, "containerd.log"),
     };
   }
@@ -147,9 +148,8 @@ export class Containerd implements Runtime {
     const host = `[host."${this.registry.url}"]\n  capabilities = ["pull", "resolve"]\n`;
     await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
     await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
-    const config = version === "1.7"
-      ? configOf17({ folder, runc, cniPath })
-      : configOf21({ folder, runc, cniPath });
+    const configOf = version === "1.7" ? configOf17 : configOf21;
+    const config = configOf({ folder, runc, cniPath, ...this.paths });
     await Deno.writeTextFile(join(folder, "config.toml"), config);
   }
 
@@ -159,11 +159,24 @@ export class Containerd implements Runtime {
     for (const [name, entrypoint] of [[PAUSE_IMAGE, sleep], [IMAGE, ["/bin/sh"]]] as const) {
       const path = join(this.#options.folder, "image.tar");
       await Deno.writeFile(path, busyboxImage(busybox, { name, entrypoint }));
-      const { success, stderr } = await new Deno.Command(join(this.#binaries.containerd, "ctr"), {
-        args: ["-a", this.paths.socket, "-n", "k8s.io", "images", "import", path],
-      }).output();
-      if (!success) throw new Error(`ctr images import: ${new TextDecoder().decode(stderr)}`);
+      await this.#images("import", path);
     }
+  }
+
+  async importImage(archive: string): Promise<void> {
+    await this.#images("import", archive);
+  }
+
+  async tagImage(name: string, other: string): Promise<void> {
+    await this.#images("tag", name, other);
+  }
+
+  async #images(...args: string[]): Promise<void> {
+    const { success, stderr } = await new Deno.Command(
+      join(this.#binaries.containerd, "ctr"),
+      { args: ["-a", this.paths.socket, "-n", "k8s.io", "images", ...args] },
+    ).output();
+    if (!success) throw new Error(`ctr images ${args[0]}: ${new TextDecoder().decode(stderr)}`);
   }
 }
 
@@ -171,10 +184,12 @@ interface ConfigValues {
   readonly folder: string;
   readonly runc: string;
   readonly cniPath: string;
+  readonly nri: string;
+  readonly cdi: string;
 }
 
 // Without CAP_SYS_RESOURCE no process may lower its oom_score_adj: restrict_oom_score_adj leaves it.
-function configOf21({ folder, runc, cniPath }: ConfigValues): string {
+function configOf21({ folder, runc, cniPath, nri, cdi }: ConfigValues): string {
   return `
 version = 3
 root = "${folder}/root"
@@ -187,7 +202,7 @@ state = "${folder}/state"
   config_path = "${folder}/hosts"
 [plugins.'io.containerd.cri.v1.runtime']
   enable_cdi = true
-  cdi_spec_dirs = ["${folder}/cdi"]
+  cdi_spec_dirs = ["${cdi}"]
   restrict_oom_score_adj = true
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ["${cniPath}"]
@@ -198,11 +213,11 @@ state = "${folder}/state"
       BinaryName = "${runc}"
 [plugins.'io.containerd.nri.v1.nri']
   disable = false
-  socket_path = "${folder}/nri/nri.sock"
+  socket_path = "${nri}"
 `;
 }
 
-function configOf17({ folder, runc, cniPath }: ConfigValues): string {
+function configOf17({ folder, runc, cniPath, nri, cdi }: ConfigValues): string {
   return `
 version = 2
 root = "${folder}/root"
@@ -212,7 +227,7 @@ state = "${folder}/state"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
   enable_cdi = true
-  cdi_spec_dirs = ["${folder}/cdi"]
+  cdi_spec_dirs = ["${cdi}"]
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "${folder}/hosts"
@@ -225,6 +240,6 @@ state = "${folder}/state"
       BinaryName = "${runc}"
 [plugins."io.containerd.nri.v1.nri"]
   disable = false
-  socket_path = "${folder}/nri/nri.sock"
+  socket_path = "${nri}"
 `;
 }

@@ -71,17 +71,21 @@ export async function fetchCrio(
 
 /** A real CRI-O with NRI and CDI on, in a private node. */
 export class Crio implements Runtime {
+  readonly #options: RuntimeOptions;
   readonly #folder: string;
   readonly #programs: Programs;
   readonly #cgroup: string;
   readonly #daemon: RuntimeDaemon;
   readonly registry = ImageRegistry.start();
 
-  private constructor({ folder, cgroup = cgroupName() }: RuntimeOptions, programs: Programs) {
+  private constructor(options: RuntimeOptions, programs: Programs) {
+    const { folder, cgroup = cgroupName(), enter } = options;
+    this.#options = options;
     this.#folder = folder;
     this.#programs = programs;
     this.#cgroup = cgroup;
     this.#daemon = new RuntimeDaemon({
+      enter,
       program: programs.crio,
       args: [
         ...["--config", join(folder, "crio.conf"), "--config-dir", ""],
@@ -109,8 +113,8 @@ export class Crio implements Runtime {
   get paths() {
     return {
       socket: join(this.#folder, "crio.sock"),
-      nri: join(this.#folder, "nri/nri.sock"),
-      cdi: join(this.#folder, "cdi"),
+      nri: join(this.#options.nri ?? join(this.#folder, "nri"), "nri.sock"),
+      cdi: this.#options.cdi ?? join(this.#folder, "cdi"),
       log: join(this.#folder, "crio.log"),
     };
   }
@@ -139,6 +143,14 @@ export class Crio implements Runtime {
     return this.#daemon.kill(signal);
   }
 
+  importImage(_archive: string): Promise<void> {
+    throw new Error("not yet");
+  }
+
+  tagImage(_name: string, _other: string): Promise<void> {
+    throw new Error("not yet");
+  }
+
   async stop(): Promise<void> {
     await this.#daemon.kill("SIGTERM");
     await this.#daemon.removeCgroups();
@@ -154,7 +166,7 @@ export class Crio implements Runtime {
       "cni/10-main.conflist": JSON.stringify(MAIN_NETWORK),
       "policy.json": JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
       "registries.conf": registriesOf(this.registry),
-      "crio.conf": configOf({ folder, ...this.#programs }),
+      "crio.conf": configOf({ folder, ...this.#programs, ...this.paths }),
     };
     for (const [name, content] of Object.entries(files)) {
       await Deno.writeTextFile(join(folder, name), content);
@@ -230,7 +242,11 @@ insecure = true
 }
 
 function configOf(
-  { folder, conmon, runc, cniPath }: Programs & { readonly folder: string },
+  { folder, conmon, runc, cniPath, nri, cdi }: Programs & {
+    readonly folder: string;
+    readonly nri: string;
+    readonly cdi: string;
+  },
 ): string {
   return `
 [crio]
@@ -251,7 +267,7 @@ disable_hostport_mapping = true
 conmon_cgroup = "pod"
 pinns_path = "${folder}/pinns"
 hooks_dir = ["${folder}/hooks"]
-cdi_spec_dirs = ["${folder}/cdi"]
+cdi_spec_dirs = ["${cdi}"]
 container_exits_dir = "${folder}/exits"
 container_attach_socket_dir = "${folder}/attach"
 [crio.runtime.runtimes.runc]
@@ -269,7 +285,7 @@ network_dir = "${folder}/cni"
 plugin_dirs = ["${cniPath}"]
 [crio.nri]
 enable_nri = true
-nri_listen = "${folder}/nri/nri.sock"
+nri_listen = "${nri}"
 nri_plugin_dir = "${folder}/nri/plugins"
 nri_plugin_config_dir = "${folder}/nri/conf"
 `;

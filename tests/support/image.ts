@@ -7,7 +7,7 @@ export const PAUSE_IMAGE = "docker.io/local/pause:1";
 
 const BLOCK = 512;
 
-interface TarEntry {
+export interface TarEntry {
   readonly path: string;
   readonly content?: Uint8Array;
   readonly link?: string;
@@ -72,6 +72,29 @@ export function busyboxParts(busybox: Uint8Array, entrypoint: readonly string[])
     history: [],
   });
   return { config, layer };
+}
+
+export function imageArchive(
+  entries: readonly TarEntry[],
+  { name, config: own }: { readonly name: string; readonly config: unknown },
+): Uint8Array {
+  const layer = tar(entries);
+  const config = json({
+    architecture: "amd64",
+    os: "linux",
+    config: own,
+    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
+    history: [],
+  });
+  const [configName, layerName] = [`${sha256(config)}.json`, `${sha256(layer)}/layer.tar`];
+  return tar([
+    { path: configName, content: config },
+    { path: layerName, content: layer },
+    {
+      path: "manifest.json",
+      content: json([{ Config: configName, RepoTags: [name], Layers: [layerName] }]),
+    },
+  ]);
 }
 
 /** The same as an archive, as `ctr images import` takes it. */

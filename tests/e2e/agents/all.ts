@@ -1,0 +1,9 @@
+import { IMAGE_ARCHIVE } from "../agent_image.ts";
+import type { AgentKind, StartAgent } from "./agent.ts";
+import { DaemonSetAgent } from "./daemonset_agent.ts";
+import { ProcessAgent } from "./process_agent.ts";
+
+export const STARTS: Readonly<Record<AgentKind, StartAgent>> = {
+  DaemonSet: (context) => DaemonSetAgent.start(context, IMAGE_ARCHIVE),
+  process: ProcessAgent.start,
+};
