@@ -1,7 +1,7 @@
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
+import { writeImage } from "../../deploy/image/build.ts";
 import { fetchHelmRender } from "../support/helm_render.ts";
-import { buildImage } from "./agent_image.ts";
 import { fetchEtcd } from "./control_plane.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
 
@@ -26,6 +26,6 @@ export async function fetchParts(
   await fetchEtcd({ progress });
   const helm = await fetchHelmRender({ progress });
   if ("missing" in helm) return helm.missing;
-  await buildImage();
+  await writeImage({ progress });
   return await RUNTIMES[runtime].fetch({ progress });
 }

@@ -1,33 +1,24 @@
-/**
- * The agent in a container as deploy/ describes it: the root folder of the image, the mounts, the
- * capabilities. What runs is Deno with the bundle that the image's executable holds: `deno compile`
- * needs a base runtime that not every machine can have.
- */
+/** The agent in a container as deploy/ describes it: the image's root, the mounts, the capabilities. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
+import { IMAGE_FILE } from "../../deploy/image/build.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { parseManifests } from "../../mod/simulator/manifests.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
-import { agentArguments, AgentProcess } from "../support/agent_process.ts";
-import { Container, type ContainerCommand } from "../support/container.ts";
+import { AgentProcess } from "../support/agent_process.ts";
+import { Container, type ContainerCommand, layOutRoot } from "../support/container.ts";
 import { type AgentContainer, agentPod } from "../support/deployment.ts";
+import { readImage } from "../support/image.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const MANIFESTS = await Deno.readTextFile(join(ROOT, "deploy/manifests/network-dra.yaml"));
 const DRIVER = "dra.networking";
-const BUNDLE = "/app/network-dra.js";
 const [pluginFolder] = await fetchCniPlugins();
-
-async function build(): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "--quiet", "build"],
-    cwd: ROOT,
-    stdin: "null",
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-}
+const image = readImage(await Deno.readFile(IMAGE_FILE));
+const { Entrypoint: entrypoint, Env: imageEnv } =
+  JSON.parse(new TextDecoder().decode(image.config)).config;
 
 async function run(
   { program, args }: ContainerCommand,
@@ -55,7 +46,7 @@ async function withContainer(
     readonly make: (options: {
       readonly securityContext?: AgentContainer["securityContext"];
       readonly env?: Readonly<Record<string, string>>;
-    }) => Promise<Container>;
+    }) => Container;
   }) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir({ dir: "/run" });
@@ -68,9 +59,20 @@ async function withContainer(
     await Deno.mkdir(path, { recursive: true });
   }
   await Deno.writeTextFile(join(folder, "config/config.yaml"), "{}\n");
-  await Deno.symlink(node.paths.kubeletDir, "/var/lib/kubelet");
-  // The agent tells the runtime of files in it.
-  await Deno.symlink(node.paths.cdiDir, "/var/run/cdi");
+  const root = join(folder, "root");
+  await layOutRoot(root, image);
+  // The agent tells the kubelet and the runtime of files in these.
+  await using mounts = new AsyncDisposableStack();
+  for (
+    const [source, target] of [
+      [node.paths.kubeletDir, "/var/lib/kubelet"],
+      [node.paths.cdiDir, "/var/run/cdi"],
+    ] as const
+  ) {
+    await Deno.mkdir(target, { recursive: true });
+    await mount("--bind", source, target);
+    mounts.defer(() => unmount(target));
+  }
   // As systemd leaves it: what is mounted there later reaches those who have it mounted.
   await mount("--make-shared", "/run");
   const places: Readonly<Record<string, string>> = {
@@ -85,47 +87,48 @@ async function withContainer(
   try {
     await body({
       node,
-      make: async ({ securityContext = agent.securityContext, env = {} }) =>
-        await Container.create({
-          root: await Deno.makeTempDir({ dir: folder, prefix: "root-" }),
+      make: ({ securityContext = agent.securityContext, env = {} }) =>
+        new Container({
+          root,
           pod,
           agent: { ...agent, securityContext },
           node: (path) => places[path] ?? path,
           config: join(folder, "config"),
           // The simulated API server takes no ServiceAccount; its kubeconfig lies beside the runtime's socket.
           env: {
-            HOME: "/root",
+            ...Object.fromEntries(imageEnv.map((variable: string) => variable.split("="))),
             NODE_NAME: "node-1",
             POD_UID: "4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55",
             KUBECONFIG: "/var/run/nri/kubeconfig",
             ...env,
           },
-        }, { "/app/deno": Deno.execPath(), [BUNDLE]: join(ROOT, "dist/network-dra.js") }),
+        }),
     });
   } finally {
     await mount("--make-private", "/run");
     await node.stop();
-    await Deno.remove("/var/lib/kubelet");
-    await Deno.remove("/var/run/cdi");
+    await mounts.disposeAsync();
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function mount(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("mount", { args }).output();
+const mount = (...args: string[]) => succeed("mount", args);
+const unmount = (target: string) => succeed("umount", [target]);
+
+async function succeed(program: string, args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
 }
 
-/** The agent's program in the container, with its permissions. */
+/** As a container of the image is started with these arguments. */
 function program(args: readonly string[]): [string, string[]] {
-  const flags = agentArguments().slice(0, -2);
-  return ["/app/deno", [...flags, "--no-config", "--no-lock", "--cached-only", BUNDLE, ...args]];
+  const [first, ...others] = entrypoint;
+  return [first, [...others, ...args]];
 }
 
-Deno.test("the agent's pod attaches demo-a's network with the image's libraries alone", async (t) => {
-  await build();
+Deno.test("the agent's pod attaches demo-a's network with nothing but the image", async (t) => {
   await withContainer(async ({ node, make }) => {
-    const container = await make({});
+    const container = make({});
     await t.step("version", async () => {
       const { code, out, err } = await run(container.command(...program(["version"])));
       assert.deepEqual({ code, out, err }, { code: 0, out: `${config.version}\n`, err: "" });
@@ -136,8 +139,8 @@ Deno.test("the agent's pod attaches demo-a's network with the image's libraries 
       assert.match(err, /'--bogus'/);
     });
     const { agent } = agentPod(MANIFESTS);
-    const [, ...probe] = agent.startupProbe.exec.command;
-    const startup = () => run(container.command(...program(probe)));
+    const [probe, ...probeArgs] = agent.startupProbe.exec.command;
+    const startup = () => run(container.command(probe!, probeArgs));
     await t.step("the startup probe fails before the agent serves", async () => {
       const { code, err } = await startup();
       assert.equal(code, 1);
@@ -195,7 +198,6 @@ const withAddress = (address: string) =>
   });
 
 Deno.test("plugins get what they need: capabilities as deployed, kernel settings when privileged", async (t) => {
-  await build();
   const { securityContext } = agentPod(MANIFESTS).agent;
   const without = (left: string) => {
     const { drop, add } = securityContext.capabilities!;
@@ -219,7 +221,7 @@ Deno.test("plugins get what they need: capabilities as deployed, kernel settings
       for (const [name, address, securityContext, refusal] of cases) {
         await t.step(`${name}: ${refusal ? "refused" : "attached"}`, async () => {
           const env = { ...cni, CNI_COMMAND: "ADD", CNI_PATH: "/opt/cni/bin" };
-          const container = await make({ securityContext, env });
+          const container = make({ securityContext, env });
           const command = container.command("/opt/cni/bin/macvlan");
           const { code, out, err } = await run(command, withAddress(address));
           if (refusal) assert.match(out, refusal, err);

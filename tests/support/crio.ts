@@ -4,7 +4,7 @@ import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import type { Cri } from "./cri.ts";
 import { buildOnce, go } from "./go.ts";
-import { busyboxParts, IMAGE, PAUSE_IMAGE } from "./image.ts";
+import { busyboxParts, IMAGE, type ImageParts, PAUSE_IMAGE, readImage } from "./image.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import {
   cgroupName,
@@ -77,6 +77,8 @@ export class Crio implements Runtime {
   readonly #cgroup: string;
   readonly #daemon: RuntimeDaemon;
   readonly registry = ImageRegistry.start();
+  /** What the registry has, by their full names. */
+  readonly #images = new Map<string, ImageParts>();
 
   private constructor(options: RuntimeOptions, programs: Programs) {
     const { folder, cgroup = cgroupName(), enter } = options;
@@ -143,12 +145,15 @@ export class Crio implements Runtime {
     return this.#daemon.kill(signal);
   }
 
-  importImage(_archive: string): Promise<void> {
-    throw new Error("not yet");
+  /** It is pulled, as from a registry of the user's. */
+  async importImage(archive: string): Promise<void> {
+    const image = readImage(await Deno.readFile(archive));
+    this.#add(image.name, image);
   }
 
-  tagImage(_name: string, _other: string): Promise<void> {
-    throw new Error("not yet");
+  tagImage(name: string, other: string): Promise<void> {
+    this.#add(other, this.#images.get(name)!);
+    return Promise.resolve();
   }
 
   async stop(): Promise<void> {
@@ -178,9 +183,14 @@ export class Crio implements Runtime {
     const busybox = await Deno.readFile(this.busybox);
     const sleep = ["/bin/sleep", "2147483647"];
     for (const [name, entrypoint] of [[PAUSE_IMAGE, sleep], [IMAGE, ["/bin/sh"]]] as const) {
-      const [repository, tag] = name.replace(`${REGISTRY}/`, "").split(":");
-      this.registry.add(repository!, tag!, busyboxParts(busybox, entrypoint));
+      this.#add(name, busyboxParts(busybox, entrypoint));
     }
+  }
+
+  #add(name: string, image: ImageParts): void {
+    this.#images.set(name, image);
+    const [, repository, tag] = name.match(/^[^/]+\/(.+):(.+)$/)!;
+    this.registry.add(repository!, tag!, image);
   }
 }
 
@@ -228,17 +238,18 @@ async function hideControllers(folder: string): Promise<void> {
   if (!success) throw new Error(`mount /proc/cgroups: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** In whose place the test's own stands. */
-const REGISTRY = "docker.io";
+/** In whose places the test's own stands. */
+const REGISTRIES = ["docker.io", "localhost"];
 
 function registriesOf({ url }: ImageRegistry): string {
-  return `
-unqualified-search-registries = ["${REGISTRY}"]
+  const location = new URL(url).host;
+  const tables = REGISTRIES.map((prefix) => `
 [[registry]]
-prefix = "${REGISTRY}"
-location = "${new URL(url).host}"
+prefix = "${prefix}"
+location = "${location}"
 insecure = true
-`;
+`);
+  return [`unqualified-search-registries = ["${REGISTRIES[0]}"]`, ...tables].join("\n");
 }
 
 function configOf(

@@ -4,6 +4,7 @@
  * say so themselves.
  */
 import { basename } from "node:path";
+import { writeImage } from "../../deploy/image/build.ts";
 import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
@@ -15,12 +16,14 @@ import { fetchNriOracles } from "./nri_oracle.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** What Go builds, which takes minutes, and the tests that need it. */
+/** What takes long to be built, by Go most of it, and the tests that need it. */
 const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
+  "container_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
+  "image_test.ts": writeImage,
   "nri_versions_test.ts": fetchNriOracles,
 } as const;
 
@@ -45,7 +48,7 @@ export async function fetchParts(files: readonly string[]): Promise<void> {
   await bundleAgent();
   const names = new Set(files.map((file) => basename(file)));
   for (const [test, fetch] of Object.entries(BUILT)) {
-    const found = names.has(test) ? await fetch({ progress }) : {};
-    if ("missing" in found) console.log(found.missing);
+    const found = names.has(test) ? await fetch({ progress }) : undefined;
+    if (found && "missing" in found) console.log(found.missing);
   }
 }

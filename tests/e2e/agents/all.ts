@@ -1,9 +1,8 @@
-import { IMAGE_ARCHIVE } from "../agent_image.ts";
 import type { AgentKind, StartAgent } from "./agent.ts";
 import { DaemonSetAgent } from "./daemonset_agent.ts";
 import { ProcessAgent } from "./process_agent.ts";
 
 export const STARTS: Readonly<Record<AgentKind, StartAgent>> = {
-  DaemonSet: (context) => DaemonSetAgent.start(context, IMAGE_ARCHIVE),
+  DaemonSet: DaemonSetAgent.start,
   process: ProcessAgent.start,
 };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { IMAGE_FILE, IMAGE_NAME } from "../../../deploy/image/build.ts";
 import type { Json, Manifest } from "../api.ts";
 import { apply, NAME, NAMESPACE, remove, render, type Values } from "../chart.ts";
 import { CNI_BIN, OWN_CNI_BIN } from "../node_place.ts";
@@ -6,7 +7,6 @@ import { until } from "../poll.ts";
 import { PodLogs } from "../pod_logs.ts";
 import { type Agent, type AgentContext, type LogLine, SETTINGS, type Signal } from "./agent.ts";
 
-const REPOSITORY = "localhost/network-dra";
 const SELECTOR = "app.kubernetes.io/name=network-dra";
 /** As the administrator of the cases' node sets them. */
 const VALUES: Values = {
@@ -32,9 +32,8 @@ export class DaemonSetAgent implements Agent {
     this.#logs = new PodLogs(folders, new RegExp(`^${NAMESPACE}_${NAME}-\\w{5}_`));
   }
 
-  /** @param archive of the image */
-  static async start(context: AgentContext, archive: string): Promise<DaemonSetAgent> {
-    await Promise.all(context.nodes.map(({ runtime }) => runtime.importImage(archive)));
+  static async start(context: AgentContext): Promise<DaemonSetAgent> {
+    await Promise.all(context.nodes.map(({ runtime }) => runtime.importImage(IMAGE_FILE)));
     const agent = new DaemonSetAgent(context);
     await agent.install();
     return agent;
@@ -70,13 +69,12 @@ export class DaemonSetAgent implements Agent {
 
   async update(): Promise<void> {
     const before = await this.pods();
-    const { repository, tag } = await this.#image();
-    this.#updates++;
-    const next = `${tag.split("-")[0]}-${this.#updates}`;
+    const [repository, version] = IMAGE_NAME.split(":");
+    const tag = `${version}-${++this.#updates}`;
     for (const { runtime } of this.#context.nodes) {
-      await runtime.tagImage(`${repository}:${tag}`, `${repository}:${next}`);
+      await runtime.tagImage(IMAGE_NAME, `${repository}:${tag}`);
     }
-    this.#values = { ...this.#values, image: { tag: next } };
+    this.#values = { ...this.#values, image: { tag } };
     await this.install({}, { wait: false });
     await this.#rolledOut(before);
   }
@@ -119,12 +117,6 @@ export class DaemonSetAgent implements Agent {
 
   get #api() {
     return this.#context.plane.api;
-  }
-
-  async #image(): Promise<{ readonly repository: string; readonly tag: string }> {
-    const [pod] = await this.pods();
-    const [, tag] = pod.spec.containers[0].image.split(`${REPOSITORY}:`);
-    return { repository: REPOSITORY, tag };
   }
 
   /** @param old its pods before: none of them is there any more */
