@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { IMAGE } from "../support/image.ts";
+import { fetchKubectl } from "../support/kubectl.ts";
 import type { Runtime } from "../support/runtime_daemon.ts";
 import { agentToken } from "./agent_account.ts";
 import type { Agent, StartAgent } from "./agents/agent.ts";
@@ -11,17 +12,20 @@ import type { Kubelet } from "./kubelet.ts";
 import { fetchKubernetes, minorOf } from "./kubernetes_programs.ts";
 import { FOLDERS, HERE } from "./node_place.ts";
 import { DRIVER } from "./objects.ts";
+import { openSecondNode } from "./second_node.ts";
 import type { Releases } from "./parts.ts";
 import { until } from "./poll.ts";
 
 export const NODE = "node-1";
-/** Of the private node (mod/simulator/private_node.ts). */
-const ADDRESS = "192.0.2.10";
+export const SECOND_NODE = "node-2";
+/** That of the private node (mod/simulator/private_node.ts), and the second node's. */
+const ADDRESSES = ["192.0.2.10", "192.0.2.11"] as const;
 
 export interface ClusterOptions extends Releases {
   /** Name of the cgroup for its pods. */
   readonly cgroup: string;
   readonly startAgent: StartAgent;
+  readonly nodes?: 1 | 2;
   /** Of the kubelet, where it is not its default. */
   readonly syncFrequency?: string;
 }
@@ -51,28 +55,37 @@ export class Cluster {
   }
 
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const { cgroup, kubernetes, startAgent } = options;
+    const { cgroup, kubernetes, startAgent, nodes: count = 1 } = options;
     const programs = await fetchKubernetes(kubernetes);
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
     const logs = join(folder, "log");
     await Deno.mkdir(logs);
+    const places = [HERE];
+    if (count === 2) {
+      const [first, address] = ADDRESSES;
+      places.push(await openSecondNode({ first, address }));
+    }
     await using started = new AsyncDisposableStack();
     const plane = await ControlPlane.start({ programs, folder, logs });
     started.defer(() => plane.stop());
-    const node = await ClusterNode.start({
-      ...options,
-      name: NODE,
-      place: HERE,
-      address: ADDRESS,
-      folder: join(folder, NODE),
-      logs,
-      cgroup,
-      plane,
-      kubelet: programs.kubelet,
-    });
-    started.defer(() => node.stop());
-    const nodes = [node];
+    const nodes: ClusterNode[] = [];
+    for (const [i, place] of places.entries()) {
+      const name = [NODE, SECOND_NODE][i]!;
+      const node = await ClusterNode.start({
+        ...options,
+        name,
+        place,
+        address: ADDRESSES[i]!,
+        folder: join(folder, name),
+        logs,
+        cgroup: i === 0 ? cgroup : `${cgroup}-${name}`,
+        plane,
+        kubelet: programs.kubelet,
+      });
+      started.defer(() => node.stop());
+      nodes.push(node);
+    }
     const agent = await startAgent({ plane, nodes, folder });
     const parts = started.move();
     return new Cluster({ minor: minorOf(kubernetes), parts, plane, nodes, agent });
@@ -103,7 +116,22 @@ export class Cluster {
 
   /** The API server as the agent on a node sees it. */
   async apiAsAgentOn(nodeName: string): Promise<Api> {
-    return await this.#plane.apiAs(await agentToken(this.api, { nodeName, image: IMAGE }));
+    return await this.apiWith(await agentToken(this.api, { nodeName, image: IMAGE }));
+  }
+
+  /** The API server as whom a token names sees it. */
+  async apiWith(token: string): Promise<Api> {
+    return await this.#plane.apiAs(token);
+  }
+
+  /** What kubectl prints for the cluster's administrator; rejects with its error. */
+  async kubectl(...args: string[]): Promise<string> {
+    const { success, stdout, stderr } = await new Deno.Command(await fetchKubectl(), {
+      args: ["--kubeconfig", await this.#plane.adminKubeconfig(), ...args],
+      stdin: "null",
+    }).output();
+    if (success) return new TextDecoder().decode(stdout);
+    throw new Error(`kubectl ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
   }
 
   /** Runs `body` with the agent under another driver name, installed as the chart does for that. */

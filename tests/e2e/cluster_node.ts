@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { busyboxParts } from "../support/image.ts";
+import { busyboxImage } from "../support/image.ts";
 import type { Runtime } from "../support/runtime_daemon.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import type { Api } from "./api.ts";
@@ -10,8 +10,9 @@ import { until } from "./poll.ts";
 
 /** A plugin may run where there is no other. */
 const SHELL = `${OWN_CNI_BIN}/busybox`;
-/** As the cluster's users write it: it is pulled. */
-const USERS_IMAGE = "library/busybox";
+/** What the cluster's users call busybox. */
+const USERS_IMAGE = "docker.io/library/busybox:latest";
+const SH = ["/bin/sh"];
 
 export interface ClusterNodeOptions {
   readonly name: string;
@@ -70,7 +71,9 @@ export class ClusterNode {
     started.defer(() => runtime.stop());
     const busybox = await Deno.readFile(runtime.busybox);
     await Deno.writeFile(place.root + SHELL, busybox, { mode: 0o755 });
-    runtime.registry.add(USERS_IMAGE, "latest", busyboxParts(busybox, ["/bin/sh"]));
+    const archive = join(folder, "busybox.tar");
+    await Deno.writeFile(archive, busyboxImage(busybox, { name: USERS_IMAGE, entrypoint: SH }));
+    await runtime.importImage(archive);
     const kubelet = new Kubelet({
       enter: place.enter,
       program: options.kubelet,
@@ -102,6 +105,12 @@ export class ClusterNode {
     await Deno.writeTextFile(path, script, { mode: 0o755 });
   }
 
+  /** Removes what host-local keeps of a network. */
+  async removeLeases(network: string): Promise<void> {
+    const folder = `${FOLDERS.leases}/networks/${network}`;
+    await Deno.remove(this.place.root + folder, { recursive: true });
+  }
+
   /** Records, CDI files, leases, network namespaces and interfaces that no pod accounts for. */
   async leftovers(): Promise<string[]> {
     const left: string[] = [];
@@ -116,8 +125,8 @@ export class ClusterNode {
       }
     }
     // CRI-O binds the node's own there too, for pods on its network such as the agent's.
-    const { root } = this.place;
-    const { ino: own } = await Deno.stat(`${root}/proc/self/ns/net`);
+    const { root, netns } = this.place;
+    const { ino: own } = await Deno.stat(netns);
     for (const name of await this.#names(FOLDERS.netns)) {
       const found = await Deno.stat(root + join(FOLDERS.netns, name)).catch(() => undefined);
       if (found && found.ino !== own) left.push(`network namespace ${name}`);
@@ -128,12 +137,12 @@ export class ClusterNode {
     return left;
   }
 
-  /** Kills the processes of a container, as the kernel does when it is out of memory. */
-  async kill(container: string): Promise<void> {
+  /** Sends all processes of a container a signal, as the kernel does when it is out of memory. */
+  async kill(container: string, signal: Deno.Signal = "SIGKILL"): Promise<void> {
     const of = (cgroup: string) => cgroup.includes(container) && !cgroup.includes("conmon");
     for await (const { name } of Deno.readDir("/proc")) {
       const cgroup = await Deno.readTextFile(`/proc/${name}/cgroup`).catch(() => "");
-      if (/^\d+$/.test(name) && of(cgroup)) Deno.kill(Number(name), "SIGKILL");
+      if (/^\d+$/.test(name) && of(cgroup)) Deno.kill(Number(name), signal);
     }
   }
 

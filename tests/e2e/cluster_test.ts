@@ -12,7 +12,12 @@ let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
   const startAgent = STARTS[surroundings.agent];
-  cluster = await Cluster.start({ ...surroundings, startAgent, syncFrequency: SYNC_FREQUENCY });
+  cluster = await Cluster.start({
+    ...surroundings,
+    nodes: surroundings.nodes === "2" ? 2 : 1,
+    startAgent,
+    syncFrequency: SYNC_FREQUENCY,
+  });
 });
 
 Deno.test.afterAll(async () => {

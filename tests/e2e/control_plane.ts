@@ -37,6 +37,7 @@ export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #authority: Authority;
   readonly #daemons: Daemon[] = [];
+  #adminKubeconfig: Promise<string> | undefined;
   /** As the cluster's administrator sees it. */
   api!: Api;
 
@@ -60,6 +61,11 @@ export class ControlPlane {
   /** The path of the certificate by which the cluster's servers and users are known. */
   get ca(): string {
     return this.#authority.cert;
+  }
+
+  /** The path of the administrator's kubeconfig. */
+  adminKubeconfig(): Promise<string> {
+    return this.#adminKubeconfig ??= this.kubeconfig("kubectl", ADMIN);
   }
 
   /** Writes a kubeconfig for a user with a certificate. Its path. */

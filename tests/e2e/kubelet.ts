@@ -34,6 +34,7 @@ export class Kubelet {
     const { folder } = this.#options;
     for (const hierarchy of await cgroupHierarchies()) {
       await Deno.mkdir(join(hierarchy, cgroup), { recursive: true });
+      await outweigh(join(hierarchy, cgroup));
     }
     const config = join(logs, `${nodeName}.json`);
     await Deno.writeTextFile(config, JSON.stringify(this.#configuration()));
@@ -87,6 +88,17 @@ export class Kubelet {
       imageGCHighThresholdPercent: 100,
       localStorageCapacityIsolation: false,
     };
+  }
+}
+
+/**
+ * On a node, all that is not a pod's weighs as much as one cgroup. Here each process beside it does,
+ * those of all control planes and tests among them, and pods would starve.
+ */
+async function outweigh(cgroup: string): Promise<void> {
+  for (const [file, weight] of [["cpu.shares", "20480"], ["cpu.weight", "1000"]] as const) {
+    if (!await Deno.stat(join(cgroup, file)).catch(() => undefined)) continue;
+    await Deno.writeTextFile(join(cgroup, file), weight);
   }
 }
 

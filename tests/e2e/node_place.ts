@@ -7,10 +7,22 @@ export interface NodePlace {
   readonly enter: readonly string[];
   /** Where its root folder is seen from here. */
   readonly root: string;
+  /** The file that stands for its network namespace. */
+  readonly netns: string;
 }
 
 /** The private node in which the tests run themselves. */
-export const HERE: NodePlace = { enter: [], root: "" };
+export const HERE: NodePlace = { enter: [], root: "", netns: "/proc/self/ns/net" };
+
+/** The namespaces of another process. */
+export function placeOf(pid: number): NodePlace {
+  return {
+    // It becomes the program, and so gets its signals.
+    enter: ["nsenter", "--target", `${pid}`, "--net", "--mount", "--"],
+    root: `/proc/${pid}/root`,
+    netns: `/proc/${pid}/ns/net`,
+  };
+}
 
 /** Folders of a node where the chart's default values look for them. */
 export const FOLDERS = {

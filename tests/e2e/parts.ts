@@ -1,6 +1,7 @@
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import { writeImage } from "../../deploy/image/build.ts";
+import { fetchKubectl } from "../support/kubectl.ts";
 import { fetchHelmRender } from "../support/helm_render.ts";
 import { fetchEtcd } from "./control_plane.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
@@ -24,6 +25,7 @@ export async function fetchParts(
   const programs = await fetchKubernetes(kubernetes, { progress });
   if ("missing" in programs) return programs.missing;
   await fetchEtcd({ progress });
+  await fetchKubectl({ progress });
   const helm = await fetchHelmRender({ progress });
   if ("missing" in helm) return helm.missing;
   await writeImage({ progress });

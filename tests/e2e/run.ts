@@ -76,20 +76,19 @@ export async function endToEnd(
 }
 
 async function runWith(combination: Combination, words: string): Promise<Count> {
-  const cases = casesOf(combination).filter((name) => name.includes(words));
+  const shares = sharesOf(combination, words);
   const obstacle = await fetchParts(combination);
   if (obstacle) {
-    console.log(`skipped the ${cases.length} end-to-end tests: ${obstacle}`);
-    return { passed: 0, failed: 0, skipped: cases.length };
+    const skipped = shares.flatMap(({ cases }) => cases).length;
+    console.log(`skipped the ${skipped} end-to-end tests: ${obstacle}`);
+    return { passed: 0, failed: 0, skipped };
   }
   const before = await traces();
   const cgroup = `network-dra-e2e-${crypto.randomUUID().slice(0, 8)}`;
-  const clusters = Math.max(1, Math.min(CLUSTERS, Math.ceil(cases.length / 4)));
-  const shares = Array.from({ length: clusters }, (_, n) => {
-    const share = cases.filter((_, i) => i % clusters === n);
+  const results = await Promise.all(shares.map((share, n) => {
     return runShare(combination, share, { cgroup: `${cgroup}-${n}`, mark: `${n + 1}` });
-  });
-  const result = sum(await Promise.all(shares));
+  }));
+  const result = sum(results);
   const left = (await traces()).filter((trace) =>
     !before.includes(trace) && (trace.includes(cgroup) || !OTHER_TESTS.test(trace))
   );
@@ -101,16 +100,34 @@ async function runWith(combination: Combination, words: string): Promise<Count> 
   return { ...result, failed: result.failed + left.length };
 }
 
+/** The cases of a cluster, and how many nodes it has. */
+interface Share {
+  readonly nodes: "1" | "2";
+  readonly cases: readonly string[];
+}
+
+/** @param words in the cases' names */
+function sharesOf(combination: Combination, words: string): Share[] {
+  const { one, two } = casesOf(combination);
+  const chosen = (names: readonly string[]) => names.filter((name) => name.includes(words));
+  const cases = chosen(one);
+  const clusters = Math.min(CLUSTERS, Math.ceil(cases.length / 4));
+  const shares: Share[] = Array.from({ length: clusters }, (_, n) => {
+    return { nodes: "1", cases: cases.filter((_, i) => i % clusters === n) };
+  });
+  return chosen(two).length > 0 ? [...shares, { nodes: "2", cases: chosen(two) }] : shares;
+}
+
 /** Runs some of the cases on a cluster of their own; each line of its output begins with the mark. */
 async function runShare(
   { kubernetes, runtime, agent }: Combination,
-  cases: readonly string[],
+  { nodes, cases }: Share,
   { cgroup, mark }: { readonly cgroup: string; readonly mark: string },
 ): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const env = { report, cgroup, kubernetes, runtime, agent, cases: JSON.stringify(cases) };
+    const env = { report, cgroup, kubernetes, runtime, agent, nodes, cases: JSON.stringify(cases) };
     const success = await runInside(import.meta.filename!, {
       env: toEnvironment(env),
       print: (line) => console.log(`${mark}  ${line}`),

@@ -9,6 +9,7 @@ const NAMES = {
   kubernetes: "NETWORK_DRA_E2E_KUBERNETES",
   runtime: "NETWORK_DRA_E2E_RUNTIME",
   agent: "NETWORK_DRA_E2E_AGENT",
+  nodes: "NETWORK_DRA_E2E_NODES",
   cases: "NETWORK_DRA_E2E_CASES",
 } as const;
 
@@ -20,6 +21,7 @@ export interface Surroundings {
   readonly kubernetes: KubernetesVersion;
   readonly runtime: RuntimeName;
   readonly agent: AgentKind;
+  readonly nodes: "1" | "2";
   /** The names of the cases to run, a JSON list. */
   readonly cases: string;
 }

@@ -14,6 +14,8 @@ const VALUES: Values = {
   cniPath: `${OWN_CNI_BIN}:${CNI_BIN}`,
   config: SETTINGS,
 };
+/** In milliseconds; the cores may be busy with other clusters. */
+const ROLLOUT_LIMIT = 180_000;
 /** No node has it. */
 const NOWHERE = { "network-dra/here": "no" };
 
@@ -130,7 +132,7 @@ export class DaemonSetAgent implements Agent {
           status.updatedNumberScheduled === wanted && status.numberAvailable === wanted &&
           !pods.some(({ metadata }) => old.some((each) => each.metadata.uid === metadata.uid)) ||
         undefined;
-    }, { limit: 90_000, explain: () => this.#explain() });
+    }, { limit: ROLLOUT_LIMIT, explain: () => this.#explain() });
   }
 
   async #gone(pods: readonly Json[]): Promise<void> {
@@ -155,7 +157,7 @@ export class DaemonSetAgent implements Agent {
         const pod = pods.find(({ metadata }) => metadata.uid === old.metadata.uid);
         return pod && restarts(pod) > restarts(old) && pod.status.containerStatuses[0].ready;
       }) || undefined;
-    }, { limit: 90_000, explain: () => this.#explain() });
+    }, { limit: ROLLOUT_LIMIT, explain: () => this.#explain() });
   }
 
   async #explain(): Promise<string> {
