@@ -1,6 +1,7 @@
 /** network-dra: argv → command. The only place that exits. */
 import { help, VERSION } from "./mod/cmd/help.ts";
 import { UsageError } from "./mod/cmd/usage_error.ts";
+import { errorMessage } from "./mod/async/error_message.ts";
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -44,7 +45,7 @@ if ("WorkerGlobalScope" in globalThis) {
     Deno.exit(await main(Deno.args));
   } catch (error) {
     const usage = error instanceof UsageError;
-    console.error(`network-dra: ${error instanceof Error ? error.message : error}`);
+    console.error(`network-dra: ${errorMessage(error)}`);
     Deno.exit(usage ? EXIT_USAGE : EXIT_FAILURE);
   }
 }

@@ -1,49 +1,58 @@
 import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
-import { aborted } from "./aborted.ts";
-import { CdiMarks, type Mark } from "./cdi_marks.ts";
-import { Checkup, type CheckupOptions } from "./checkup.ts";
-import { ClaimStatuses } from "./claim_statuses.ts";
-import { type DeviceHealth, deviceHealth } from "./device_health.ts";
-import { claimMetadata } from "./device_metadata.ts";
-import { deviceStatuses } from "./device_status.ts";
-import { attachmentKey, claimsOf, isReady, isUntried, stateOf } from "./entry.ts";
-import { Garbage } from "./garbage.ts";
-import { KeyedLock } from "./keyed_lock.ts";
-import { Limiter } from "./limiter.ts";
+import { aborted } from "../async/aborted.ts";
+import { ContainerAdmission, type Mark } from "./admission/container_admission.ts";
+import { CheckLoop, type CheckLoopOptions } from "./upkeep/check_loop.ts";
+import { StatusWriter } from "./status/status_writer.ts";
+import { type DeviceHealth, deviceHealth } from "./status/device_health.ts";
+import { claimMetadata } from "./status/device_metadata.ts";
+import { deviceStatuses } from "./status/device_status.ts";
+import {
+  attachmentKey,
+  claimsOf,
+  isReady,
+  isUntried,
+  stateOf,
+} from "./attachments/attachment_state.ts";
+import { GcLoop } from "./upkeep/gc_loop.ts";
+import { KeyedLock } from "../async/keyed_lock.ts";
+import { Limiter } from "../async/limiter.ts";
 import type {
   AgentCounts,
   AttachmentRecord,
   AttachmentState,
-  CdiFiles,
   ClaimMetadata,
   ClaimRecord,
-  Clock,
+  DeviceStatus,
+  NodeDevice,
+  Sandbox,
+} from "./model.ts";
+import type {
+  CdiFiles,
   Cluster,
   Cni,
   Devices,
-  DeviceStatus,
   Events,
   Journal,
   Log,
   Metrics,
   Namespaces,
   Networks,
-  NodeDevice,
   PolicyNode,
-  Sandbox,
 } from "./ports.ts";
-import { PreparedClaims } from "./prepared_claims.ts";
-import { ClaimPreparation, type Prepared } from "./claim_preparation.ts";
-import { ClaimRelease } from "./claim_release.ts";
-import { NetworkLocks } from "./network_locks.ts";
-import { recallAttachment } from "./recall.ts";
-import { SandboxNetwork } from "./sandbox_network.ts";
-import { Sandboxes } from "./sandboxes.ts";
-import { SharedClaims } from "./shared_claims.ts";
-import { StaleClaims } from "./stale_claims.ts";
-import { describeClaim, describePod, messageOf } from "./words.ts";
+import type { Clock } from "../async/clock.ts";
+import { ClaimStore } from "./claims/store.ts";
+import { ClaimPreparation, type Prepared } from "./claims/prepare.ts";
+import { ClaimRelease } from "./claims/unprepare.ts";
+import { NetworkLocks } from "./attachments/network_locks.ts";
+import { recoverAttachment } from "./attachments/recovery.ts";
+import { PodAttachments } from "./attachments/pod_attachments.ts";
+import { Sandboxes } from "./attachments/sandboxes.ts";
+import { SharedClaims } from "./claims/shared_claims.ts";
+import { StaleClaims } from "./claims/stale_claims.ts";
+import { describeClaim, describePod } from "./describe.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /**
  * Sandboxes with networks at once: a node has hundreds of pods. A runtime that goes on to tell of new
@@ -82,7 +91,7 @@ export interface AgentOptions {
 }
 
 /** What the agent does of its own accord. */
-export interface UpkeepOptions extends CheckupOptions {
+export interface UpkeepOptions extends CheckLoopOptions {
   /** Names of networks that are this driver's alone: GC may free what is not in its books. */
   readonly gcNetworks: readonly string[];
 }
@@ -101,11 +110,11 @@ export class Agent {
   readonly #locks = new KeyedLock();
   readonly #limiter: Limiter;
   readonly #networks = new NetworkLocks();
-  readonly #claims: PreparedClaims;
+  readonly #claims: ClaimStore;
   readonly #shared: SharedClaims;
-  readonly #statuses: ClaimStatuses;
-  readonly #marks: CdiMarks;
-  readonly #checkup: Checkup;
+  readonly #statuses: StatusWriter;
+  readonly #marks: ContainerAdmission;
+  readonly #checkup: CheckLoop;
   readonly #preparation: ClaimPreparation;
   readonly #release: ClaimRelease;
   /** Resolves when the runtime has said for the first time which sandboxes live. */
@@ -124,14 +133,14 @@ export class Agent {
       after: WAITING_AFTER,
       most: 15 * options.concurrency,
     });
-    this.#claims = new PreparedClaims(ports.journal);
+    this.#claims = new ClaimStore(ports.journal);
     this.#shared = new SharedClaims(ports, this.#claims);
-    this.#statuses = new ClaimStatuses(ports, {
+    this.#statuses = new StatusWriter(ports, {
       build: (uid) => this.#deviceStatuses(uid),
       changing: (uid) => this.#sandboxes.entriesOf(uid).some(isUntried),
     });
-    this.#marks = new CdiMarks({ files: ports.cdi, clock: ports.clock, log: ports.log });
-    this.#checkup = new Checkup(ports, this.#sandboxes);
+    this.#marks = new ContainerAdmission({ files: ports.cdi, clock: ports.clock, log: ports.log });
+    this.#checkup = new CheckLoop(ports, this.#sandboxes);
     const [claims, shared, locks] = [this.#claims, this.#shared, this.#locks];
     this.#preparation = new ClaimPreparation(ports, { ...options, claims, shared, locks });
     this.#release = new ClaimRelease(ports, {
@@ -189,7 +198,7 @@ export class Agent {
       await this.#claims.put(record).catch((error) => {
         // The disk takes nothing at the moment; the attachments have it the next time too.
         this.#ports.log.warn(`cannot write the record of ${describeClaim(claim)}`, {
-          error: messageOf(error),
+          error: errorMessage(error),
         });
         this.#claims.restore(record);
       });
@@ -269,7 +278,7 @@ export class Agent {
       // Some runtimes leave the namespace out here that they named at the start of the sandbox.
       const sandbox = reported.netns || !known ? reported : known.sandbox;
       // In one that was never whole nothing runs, and it must not speak for the pod.
-      if (sandbox.hollow) continue;
+      if (sandbox.incomplete) continue;
       try {
         if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
         living.add(sandbox.id);
@@ -279,7 +288,7 @@ export class Agent {
         living.add(sandbox.id);
         this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
           sandbox: sandbox.id,
-          error: messageOf(error),
+          error: errorMessage(error),
         });
       }
     }
@@ -330,7 +339,7 @@ export class Agent {
       this.#checkup.run(options, signal),
       this.#watchNamespaces(signal),
       new StaleClaims(this.#ports, sources).run(signal),
-      new Garbage(this.#ports, sources).run(options.gcNetworks, signal),
+      new GcLoop(this.#ports, sources).run(options.gcNetworks, signal),
     ]);
   }
 
@@ -416,7 +425,7 @@ export class Agent {
     const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
       .filter(({ length }) => length > 0);
     const passes = wanted.some((entries) => entries.every(isReady));
-    if (passes) return away ? "drain" : "pass";
+    if (passes) return away ? "noNewContainers" : "pass";
     return away || wanted.length === 0 ? "none" : "wait";
   }
 
@@ -432,7 +441,7 @@ export class Agent {
         try {
           this.#detachIfGone(sandbox.id);
         } catch (error) {
-          const about = { sandbox: sandbox.id, error: messageOf(error) };
+          const about = { sandbox: sandbox.id, error: errorMessage(error) };
           this.#ports.log.debug(`cannot tell whether ${describePod(sandbox.pod)} is gone`, about);
         }
       }
@@ -496,15 +505,15 @@ export class Agent {
     for (const claim of claimsOf(wanted)) await this.#marks.passes(claim, signal);
   }
 
-  #network(sandbox: Sandbox): SandboxNetwork {
+  #network(sandbox: Sandbox): PodAttachments {
     const known = this.#sandboxes.get(sandbox.id);
     if (known) return known;
-    const network: SandboxNetwork = new SandboxNetwork(sandbox, {
+    const network: PodAttachments = new PodAttachments(sandbox, {
       ...this.#ports,
       limiter: this.#limiter,
       networks: this.#networks,
       recall: (record, runtime) =>
-        recallAttachment(record, {
+        recoverAttachment(record, {
           ...this.#ports,
           limiter: this.#limiter,
           driver: this.#options.driver,

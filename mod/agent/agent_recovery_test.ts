@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { aSandbox, fakePorts, settle } from "../../tests/support/agent_fakes.ts";
 import { Agent, type UpkeepOptions } from "./agent.ts";
-import type { DeviceStatus } from "./ports.ts";
+import type { DeviceStatus } from "./model.ts";
 
 const driver = "dra.networking";
 const never = new AbortController().signal;
@@ -724,8 +724,8 @@ Deno.test("what was lost is still lost after a restart, since then", async () =>
 Deno.test("a sandbox that was never whole neither gets networks nor speaks for its pod", async () => {
   const { agent, prepare, gate, cni, clock, cluster, cdi, stop } = setUp();
   await prepare(aClaim("a"));
-  const { netns: _, ...hollow } = aSandbox("s0", "p");
-  await agent.reconcile([{ ...hollow, hollow: true }], new Set());
+  const { netns: _, ...incomplete } = aSandbox("s0", "p");
+  await agent.reconcile([{ ...incomplete, incomplete: true }], new Set());
   agent.attach(aSandbox("s1", "p"));
   await gate("s1");
   await clock.advance(10_000);
@@ -740,8 +740,8 @@ Deno.test("of a known sandbox that is listed without its namespaces all stays", 
   await prepare(aClaim("a"));
   agent.attach(aSandbox("s1", "p"));
   await gate("s1");
-  const { netns: _, ...hollow } = aSandbox("s1", "p");
-  await agent.reconcile([{ ...hollow, hollow: true }], new Set(["s1"]));
+  const { netns: _, ...incomplete } = aSandbox("s1", "p");
+  await agent.reconcile([{ ...incomplete, incomplete: true }], new Set(["s1"]));
   await settle();
   assert.deepEqual(cni.log, ["ADD net1"]);
   await stop();

@@ -10,7 +10,7 @@ import {
 } from "../../tests/support/agent_fakes.ts";
 import type { Policy } from "../claim/policy.ts";
 import { Agent } from "./agent.ts";
-import type { Sandbox } from "./ports.ts";
+import type { Sandbox } from "./model.ts";
 
 const driver = "dra.networking";
 const never = new AbortController().signal;

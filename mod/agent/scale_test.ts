@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { aSandbox, fakePorts } from "../../tests/support/agent_fakes.ts";
 import { Agent } from "./agent.ts";
-import type { Clock } from "./ports.ts";
+import type { Clock } from "../async/clock.ts";
 
 const driver = "dra.networking";
 const never = new AbortController().signal;

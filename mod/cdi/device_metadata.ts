@@ -1,4 +1,4 @@
-import type { ClaimMetadata, DeviceMetadata } from "../agent/ports.ts";
+import type { ClaimMetadata, DeviceMetadata } from "../agent/model.ts";
 
 /** Versions of metadata.resource.k8s.io in the order in which readers find them: they take the first they know. */
 const VERSIONS = ["v1beta1", "v1alpha1"];

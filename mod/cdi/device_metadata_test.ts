@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DeviceMetadata } from "../agent/ports.ts";
+import type { DeviceMetadata } from "../agent/model.ts";
 import { byRequest, containerPath, metadataStream } from "./device_metadata.ts";
 
 const claim = { namespace: "default", name: "lan-claim", uid: "uid-a" };

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { CdiFiles, ClaimMetadata } from "../agent/ports.ts";
+import type { CdiFiles } from "../agent/ports.ts";
+import type { ClaimMetadata } from "../agent/model.ts";
 import { removeDurably, replaceFile, writeInPlace } from "../files/durable.ts";
 import { assertRealFolder } from "../files/own_folder.ts";
 import { byRequest, containerPath, metadataStream } from "./device_metadata.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { join } from "node:path";
-import type { ClaimMetadata } from "../agent/ports.ts";
+import type { ClaimMetadata } from "../agent/model.ts";
 import { CdiSpecFiles } from "./spec_files.ts";
 
 const claim = { namespace: "default", name: "a", uid: "0b5b3b0e-0000-4000-8000-000000000001" };

@@ -1,6 +1,7 @@
 import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
 import { parseInterfaceName } from "./interface_names.ts";
 import { type NetworkList, parseNetworkList } from "./network_list.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** What a claim or class says about one network. */
 export interface Parameters {
@@ -146,7 +147,7 @@ function named(fields: Fields, path: string, networkOf: NetworkOf): Parameters {
   try {
     found = networkOf(name);
   } catch (error) {
-    throw new FieldError(at, error instanceof Error ? error.message : String(error));
+    throw new FieldError(at, errorMessage(error));
   }
   const { network, file } = found;
   return {

@@ -14,6 +14,7 @@ import {
   text,
 } from "./field.ts";
 import { type NetworkOf, type Parameters, parseParameters } from "./parameters.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** What a claim asks of this driver on this node. */
 export interface ClaimPlan {
@@ -73,7 +74,7 @@ export function planClaim(claim: unknown, options: PlanOptions): ClaimPlan {
       attachments: attachments(devices, options),
     };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     throw new ClaimError(`${name}: ${message}`, { cause: error });
   }
 }
@@ -149,7 +150,7 @@ function attachments(devices: Fields, options: PlanOptions): Attachment[] {
       });
     } catch (error) {
       throw new Error(
-        `request ${request}: ${error instanceof Error ? error.message : String(error)}`,
+        `request ${request}: ${errorMessage(error)}`,
         { cause: error },
       );
     }

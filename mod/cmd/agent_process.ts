@@ -1,12 +1,14 @@
-import { aborted } from "../agent/aborted.ts";
+import { systemClock } from "../async/clock.ts";
+import { aborted } from "../async/aborted.ts";
 import { Agent } from "../agent/agent.ts";
-import type { DeviceHealth } from "../agent/device_health.ts";
-import { Leadership } from "../agent/leadership.ts";
-import { NodeDevices } from "../agent/node_devices.ts";
-import type { Clock, Log } from "../agent/ports.ts";
-import { Seat } from "../agent/seat.ts";
+import type { DeviceHealth } from "../agent/status/device_health.ts";
+import { LeaderElection } from "../agent/handover/leader_election.ts";
+import { NodeDevices } from "../agent/devices/node_devices.ts";
+import type { Log } from "../agent/ports.ts";
+import { ActiveAgent } from "../agent/handover/active_agent.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { NetworkFiles } from "../cni/network_files.ts";
+import { PluginFolders } from "../cni/plugin_folders.ts";
 import { Plugins } from "../cni/plugins.ts";
 import type { RunProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
@@ -14,9 +16,9 @@ import { DraPlugin } from "../dra/plugin.ts";
 import { readNodeAddresses } from "../inventory/node_addresses.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { type ReadTexts, SysfsLinks } from "../inventory/sysfs.ts";
-import { serveForgetRequests } from "../journal/forget_requests.ts";
+import { serveForgetRequests } from "../requests/forget_requests.ts";
 import { FileJournal } from "../journal/journal.ts";
-import { LeadLocks } from "../journal/lead_locks.ts";
+import { LeadLocks } from "../lead/lead_locks.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
@@ -30,37 +32,8 @@ import { describeAddress, serveObserved } from "../observe/server.ts";
 import { nriHandlers } from "./nri_handlers.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/**
- * All that plugins get besides what CNI says, nothing from the agent's own environment: where they
- * find programs such as iptables; and, as most are Go programs that live for some milliseconds, that
- * neither more threads than one nor a collection of garbage is worth its start (an eighth of the time
- * of an ADD). A plugin that needs much memory still gets it collected.
- */
-const PLUGINS_ENV = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  GOMAXPROCS: "1",
-  GOGC: "off",
-  GOMEMLIMIT: "64MiB",
-};
 /** The kubelet takes a device's health as unknown 30 s after it last heard of it. */
 const HEALTH_INTERVAL = 10_000;
-
-export const systemClock: Clock = {
-  now: () => new Date(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      }, ms);
-      signal?.addEventListener("abort", abort, { once: true });
-    }),
-};
 
 /**
  * Runs the agent with all its sides until the signal is aborted: NRI, then DRA; and the other way
@@ -83,14 +56,14 @@ export async function runAgent(
   const { driverName: driver } = config;
   const clock = systemClock;
   const connection = new KubeConnection({ kubeconfig: config.kubeconfig });
+  const folders = new PluginFolders(config);
   const plugins = new Plugins({
-    cniPath: config.cniPath,
+    folders,
     timeout: config.cniTimeout,
-    env: PLUGINS_ENV,
     run,
     onRun: (operation) => metrics.pluginRan(operation),
   });
-  const metrics = new PrometheusMetrics({ plugins: plugins.types() });
+  const metrics = new PrometheusMetrics({ plugins: folders.types() });
   const events = new KubeEvents(connection, {
     component: driver,
     host: config.nodeName,
@@ -100,7 +73,7 @@ export async function runAgent(
   const links = new SysfsLinks({ stateDir: config.stateDir, readBy: read });
   const inventory = new NodeInventory({
     readLinks: (until) => links.read(until),
-    pluginTypes: () => plugins.types(),
+    pluginTypes: () => folders.types(),
     readAddresses: readNodeAddresses,
     patterns: config.interfaces,
     log,
@@ -116,7 +89,7 @@ export async function runAgent(
     clock,
     log,
     metrics,
-    onGone: (device) => seat.agent?.deviceGone(device),
+    onGone: (device) => activeAgent.agent?.deviceGone(device),
   });
   const ports = {
     cni: new CniRunner(plugins),
@@ -132,8 +105,8 @@ export async function runAgent(
     metrics,
     events,
   };
-  const seat = new Seat(ports);
-  metrics.countsFrom(() => seat.agent?.counts());
+  const activeAgent = new ActiveAgent(ports);
+  metrics.countsFrom(() => activeAgent.agent?.counts());
   log.info("network-dra starts", {
     ...config,
     cniPath: config.cniPath.join(":"),
@@ -157,11 +130,11 @@ export async function runAgent(
     clock,
     onState: (state) => {
       if (state) synchronized.resolve();
-      else seat.disconnected();
+      else activeAgent.disconnected();
       setSide("NRI", state);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
-  }, nriHandlers(seat)).run(nriEnd.signal);
+  }, nriHandlers(activeAgent)).run(nriEnd.signal);
   loops.watch("NRI", nri);
   const dra = new DraPlugin({
     driver,
@@ -171,17 +144,17 @@ export async function runAgent(
     clock,
     onRegistered: (registered) => setSide("kubelet", registered),
   }, {
-    prepare: (claims, until) => seat.prepare(claims, until),
+    prepare: (claims, until) => activeAgent.prepare(claims, until),
     // What takes long must not keep the next agent from leading.
-    unprepare: (claims, until) => seat.unprepare(claims, AbortSignal.any([until, signal])),
-    watchHealth: (until) => watchHealth(seat, until),
+    unprepare: (claims, until) => activeAgent.unprepare(claims, AbortSignal.any([until, signal])),
+    watchHealth: (until) => watchHealth(activeAgent, until),
   });
   const observeEnd = new AbortController();
   const observed = config.listen && serveObserved(config.listen, {
     health: () => loops.checks(),
     readiness: () => [
       ...readiness.checks(),
-      { name: "lead", ok: true, says: seat.agent ? "leads" : "stands by" },
+      { name: "lead", ok: true, says: activeAgent.agent ? "leads" : "stands by" },
     ],
     metrics,
   }, { log, clock, signal: observeEnd.signal });
@@ -191,7 +164,7 @@ export async function runAgent(
     const { concurrency, policy } = config;
     const agent = new Agent(ports, { driver, concurrency, policy });
     await agent.load();
-    await seat.take(agent);
+    await activeAgent.take(agent);
     leads.resolve();
     // Devices that are published bring pods here.
     await Promise.race([served.promise, aborted(over)]);
@@ -206,12 +179,12 @@ export async function runAgent(
     try {
       await Promise.all([publishing, upkeep, requests, aborted(over)]);
     } finally {
-      await seat.leave();
+      await activeAgent.leave();
       await agent.close();
     }
   };
   const leadEnd = new AbortController();
-  const leadership = new Leadership({ lock: new LeadLocks(config.stateDir), clock, log }).run(
+  const leadership = new LeaderElection({ lock: new LeadLocks(config.stateDir), clock, log }).run(
     term,
     {
       // Sockets of one name for all would be taken from the agent that leads.
@@ -231,7 +204,7 @@ export async function runAgent(
   } finally {
     log.info("network-dra stops");
     setSide("kubelet", false);
-    seat.close();
+    activeAgent.close();
     // It leads until no call can come any more.
     await dra.stop();
     leadEnd.abort(new Error("the agent stops"));
@@ -249,9 +222,12 @@ export async function runAgent(
 /** An agent whose sockets have no name of their own takes the lead from nobody. */
 const NEVER = new Promise<void>(() => {});
 
-async function* watchHealth(seat: Seat, signal: AbortSignal): AsyncGenerator<DeviceHealth[]> {
+async function* watchHealth(
+  activeAgent: ActiveAgent,
+  signal: AbortSignal,
+): AsyncGenerator<DeviceHealth[]> {
   while (!signal.aborted) {
-    const health = seat.agent?.deviceHealth();
+    const health = activeAgent.agent?.deviceHealth();
     if (health) yield health;
     await systemClock.sleep(HEALTH_INTERVAL, signal).catch(() => {});
   }

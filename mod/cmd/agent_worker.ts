@@ -2,6 +2,7 @@ import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
 import { type Message, type Request, WardenClient } from "./warden.ts";
 import { toStderr } from "./stderr.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** The agent within its confinement: waits for its settings, and runs until it is told to end. */
 export function serveWarden(
@@ -26,7 +27,7 @@ export function serveWarden(
         await runAgent(config, { log, signal: end.signal, run: warden.run, read: warden.read });
       } catch (error) {
         log.error("network-dra cannot run", {
-          error: error instanceof Error ? error.message : String(error),
+          error: errorMessage(error),
         });
         code = 1;
       }

@@ -1,4 +1,5 @@
 import { isScalar, parseDocument, visit } from "yaml";
+import { errorMessage } from "../async/error_message.ts";
 
 /**
  * Reads YAML as Kubernetes does (1.1: `no` is false).
@@ -26,7 +27,7 @@ export function parseConfigYaml(text: string): unknown {
     return document.toJS();
   } catch (error) {
     // An alias that leads nowhere, or to too much.
-    throw new Error(shortened(error instanceof Error ? error.message : String(error)));
+    throw new Error(shortened(errorMessage(error)));
   }
 }
 

@@ -1,13 +1,11 @@
 import { join } from "node:path";
+import { namespaceFolders } from "../cni/plugin_runner.ts";
 import { socketPaths } from "../dra/socket_paths.ts";
-import { STATE_PATHS } from "../journal/state_paths.ts";
+import { STATE_PATHS } from "../files/state_paths.ts";
 import { describeAddress } from "../observe/server.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
 import type { RunConfig } from "./run_config.ts";
-
-/** The same folder; runtimes say one or the other. */
-const NAMESPACES = ["/var/run/netns", "/run/netns"];
 
 /** Of Deno's permissions, those of the part of the agent that speaks with others. */
 export interface Confinement {
@@ -46,9 +44,9 @@ export function confinementOf(
       ...ours,
       stateDir,
       nriSocket,
-      // Is a plugin there? Is a namespace one?
-      ...config.cniPath,
-      ...NAMESPACES.includes(config.netnsDir) ? NAMESPACES : [config.netnsDir],
+      // Is a plugin there? Is a namespace one? Into another root lead links in the state folder.
+      ...config.chrootDir ? [] : config.cniPath,
+      ...namespaceFolders(config.netnsDir),
       ...config.networkDir ? [config.networkDir] : [],
       ...config.sysfsDir === "/sys" ? [] : [config.sysfsDir],
       ...access.files,

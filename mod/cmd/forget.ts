@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { requestForget } from "../journal/forget_requests.ts";
-import { systemClock } from "./agent_process.ts";
+import { requestForget } from "../requests/forget_requests.ts";
+import { systemClock } from "../async/clock.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 

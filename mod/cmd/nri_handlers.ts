@@ -1,22 +1,22 @@
-import type { Sandbox } from "../agent/ports.ts";
-import type { Seat } from "../agent/seat.ts";
+import type { Sandbox } from "../agent/model.ts";
+import type { ActiveAgent } from "../agent/handover/active_agent.ts";
 import { MOUNT_FOLDER } from "../cdi/spec_files.ts";
 import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { type Container, ContainerState, type PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
 
 /** The runtime's events in the agent's words. */
-export function nriHandlers(seat: Seat): NriHandlers {
+export function nriHandlers(activeAgent: ActiveAgent): NriHandlers {
   return {
     synchronize: (pods, containers) =>
-      seat.synchronize(
+      activeAgent.synchronize(
         pods.filter(isBounded).map(toListedSandbox),
         new Set(containers.filter(mayHaveRun).map(({ podSandboxId }) => podSandboxId)),
       ),
-    runPodSandbox: (pod) => seat.runPodSandbox(toSandbox(pod)),
-    stopPodSandbox: (pod) => seat.stopPodSandbox(pod.id),
-    removePodSandbox: (pod) => seat.stopPodSandbox(pod.id),
+    runPodSandbox: (pod) => activeAgent.runPodSandbox(toSandbox(pod)),
+    stopPodSandbox: (pod) => activeAgent.stopPodSandbox(pod.id),
+    removePodSandbox: (pod) => activeAgent.stopPodSandbox(pod.id),
     createContainer: (pod, container, signal) =>
-      seat.createContainer(toSandbox(pod), {
+      activeAgent.createContainer(toSandbox(pod), {
         cdiDevices: container.cdiDevices.map(({ name }) => name),
         signal,
       }),
@@ -54,8 +54,8 @@ function isBounded(pod: PodSandbox): boolean {
  */
 function toListedSandbox(pod: PodSandbox): Sandbox {
   const sandbox = toSandbox(pod);
-  const hollow = sandbox.netns === undefined && (!pod.pid || !pod.linux?.namespaces.length);
-  return { ...sandbox, ...(hollow && { hollow }) };
+  const incomplete = sandbox.netns === undefined && (!pod.pid || !pod.linux?.namespaces.length);
+  return { ...sandbox, ...(incomplete && { incomplete }) };
 }
 
 function toSandbox(pod: PodSandbox): Sandbox {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { ContainerSchema, ContainerState, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
-import type { Sandbox } from "../agent/ports.ts";
-import type { Seat } from "../agent/seat.ts";
+import type { Sandbox } from "../agent/model.ts";
+import type { ActiveAgent } from "../agent/handover/active_agent.ts";
 import { nriHandlers } from "./nri_handlers.ts";
 
 const ours = ["/etc/hosts", "/etc/network-dra/uid-a"];
@@ -24,9 +24,9 @@ Deno.test("synchronize() tells of sandboxes whose containers run, or may have ru
   for (const [what, state, mounts, expected] of cases) {
     await t.step(`a container ${what}`, async () => {
       const told: string[] = [];
-      const seat = {
+      const activeAgent = {
         synchronize: (_: unknown, started: ReadonlySet<string>) => void told.push(...started),
-      } as unknown as Seat;
+      } as unknown as ActiveAgent;
       const container = create(ContainerSchema, {
         id: "c1",
         podSandboxId: "s1",
@@ -34,7 +34,7 @@ Deno.test("synchronize() tells of sandboxes whose containers run, or may have ru
         mounts: mounts.map((destination) => ({ destination })),
       });
       const pod = create(PodSandboxSchema, { id: "s1" });
-      await nriHandlers(seat).synchronize([pod], [container]);
+      await nriHandlers(activeAgent).synchronize([pod], [container]);
       assert.deepEqual(told, expected ? ["s1"] : []);
     });
   }
@@ -42,9 +42,9 @@ Deno.test("synchronize() tells of sandboxes whose containers run, or may have ru
 
 Deno.test("synchronize() tells sandboxes on the host's network from those that have ended or were never whole", async () => {
   const told: Sandbox[] = [];
-  const seat = {
+  const activeAgent = {
     synchronize: (sandboxes: Sandbox[]) => void told.push(...sandboxes),
-  } as unknown as Seat;
+  } as unknown as ActiveAgent;
   const ipc = { type: "ipc", path: "/x" };
   const pods = [
     { id: "pod", linux: { namespaces: [ipc, { type: "network", path: "/y" }] }, pid: 8 },
@@ -52,16 +52,16 @@ Deno.test("synchronize() tells sandboxes on the host's network from those that h
     { id: "bodiless", linux: { namespaces: [ipc, { type: "network", path: "/y" }] } },
     { id: "host", linux: { namespaces: [ipc] }, pid: 9 },
     { id: "ended", linux: { namespaces: [ipc] } },
-    { id: "hollow", linux: {} },
+    { id: "incomplete", linux: {} },
     { id: "bare" },
   ].map((pod) => create(PodSandboxSchema, pod));
-  await nriHandlers(seat).synchronize(pods, []);
-  assert.deepEqual(told.map(({ id, hollow }) => [id, hollow]), [
+  await nriHandlers(activeAgent).synchronize(pods, []);
+  assert.deepEqual(told.map(({ id, incomplete }) => [id, incomplete]), [
     ["pod", undefined],
     ["bodiless", undefined],
     ["host", undefined],
     ["ended", true],
-    ["hollow", true],
+    ["incomplete", true],
     ["bare", true],
   ]);
 });

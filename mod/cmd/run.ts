@@ -1,6 +1,5 @@
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { programRunner } from "../cni/program.ts";
 import { apiAccess } from "./api_access.ts";
 import { confinementOf } from "./confinement.ts";
 import { openLog } from "./logging.ts";
@@ -9,6 +8,7 @@ import { parseRunConfig } from "./run_config.ts";
 import { thisProcess } from "./this_process.ts";
 import { toStderr } from "./stderr.ts";
 import { Warden } from "./warden.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /**
  * `network-dra run`: the agent of this node, confined, until SIGTERM or SIGINT. Gives the exit code.
@@ -20,15 +20,15 @@ export async function run(argv: readonly string[], code: string): Promise<number
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   let release = () => {};
   try {
-    const { launcher } = await prepareNode(config, log);
+    const { run } = await prepareNode(config, log);
     const access = apiAccess(config.kubeconfig, thisProcess);
     const confinement = confinementOf(config, { access, code: codeFolders(code) });
-    const warden = new Warden(config, { run: programRunner(launcher), code, confinement });
+    const warden = new Warden(config, { run, code, confinement });
     release = onSignals((name) => warden.signal(name));
     return await warden.ended;
   } catch (error) {
     log.error("network-dra cannot run", {
-      error: error instanceof Error ? error.message : String(error),
+      error: errorMessage(error),
     });
     return 1;
   } finally {

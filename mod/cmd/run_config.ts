@@ -22,6 +22,8 @@ export interface RunConfig {
   readonly pluginName: string;
   readonly pluginIndex: string;
   readonly cniPath: readonly string[];
+  /** The root folder in which plugins run; empty where it is this process's own. */
+  readonly chrootDir: string;
   /** Milliseconds. */
   readonly cniTimeout: number;
   readonly stateDir: string;
@@ -127,6 +129,15 @@ const SETTINGS: Settings = {
     help: "folders of the CNI plugins",
     fallback: "/opt/cni/bin",
     parse: take.searchPath,
+  },
+  chrootDir: {
+    flag: "chroot-dir",
+    env: "NETWORK_DRA_CHROOT_DIR",
+    takes: "PATH",
+    help:
+      "where the node's root folder is mounted; plugins run in it; default: the agent's own root",
+    fallback: "",
+    parse: take.otherRootOrEmpty,
   },
   cniTimeout: {
     flag: "cni-timeout",

@@ -27,6 +27,7 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     pluginName: "network-dra",
     pluginIndex: "53",
     cniPath: ["/opt/cni/bin"],
+    chrootDir: "",
     cniTimeout: 30_000,
     stateDir: "/var/lib/network-dra",
     cdiDir: "/var/run/cdi",

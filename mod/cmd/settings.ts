@@ -52,6 +52,12 @@ export const absolutePath: Parse<string> = (text) => {
 
 export const absolutePathOrEmpty: Parse<string> = (text) => text === "" ? "" : absolutePath(text);
 
+/** A root folder that is another than this process's own. */
+export const otherRootOrEmpty: Parse<string> = (text) => {
+  if (text === "" || /^(\/[^/\0]+)+$/.test(text) && !/\/\.{1,2}(\/|$)/.test(text)) return text;
+  throw new Error("an absolute path such as /host, without . and .., or nothing");
+};
+
 /** Host and port; null where the text is empty. */
 export const listenAddress: Parse<{ readonly hostname: string; readonly port: number } | null> = (
   text,

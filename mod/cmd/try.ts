@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { aborted } from "../agent/aborted.ts";
+import { aborted } from "../async/aborted.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
 import { type Manifest, parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
@@ -15,7 +15,7 @@ import {
 import { driverOf } from "../simulator/scheduler.ts";
 import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
-import { programRunner } from "../cni/program.ts";
+import { pluginRunner } from "../cni/plugin_runner.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
@@ -24,6 +24,7 @@ import { thisProcess } from "./this_process.ts";
 import { parseRunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 interface TryOptions {
   readonly files: readonly string[];
@@ -110,19 +111,19 @@ async function tryInside(
     cores: thisProcess.cores,
   });
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
-  const { launcher } = await prepareNode(config, log);
+  const prepared = await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
   void inputEnds().then(() => interrupted.abort());
-  const run = programRunner(launcher);
+  const run = pluginRunner({ ...config, run: prepared.run });
   const agent = runAgent(config, { log, signal: end.signal, run, read: grepAll });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {
     try {
       await task();
     } catch (error) {
-      failures.push(error instanceof Error ? error.message : String(error));
+      failures.push(errorMessage(error));
     }
   };
   await attempt(async () => {

@@ -1,8 +1,9 @@
-import { basename, dirname } from "node:path";
+import { pluginRunner } from "../cni/plugin_runner.ts";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** What the confined part asks the warden for. */
 export type Request =
@@ -26,16 +27,12 @@ export type Message =
   | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
   | { readonly kind: "failed"; readonly id: number; readonly error: string };
 
-/** The variables that plugins have: CNI's own, the path by which they find programs, Go's settings. */
-const VARIABLE = /^(PATH|GOMAXPROCS|GOGC|GOMEMLIMIT|CNI_[A-Z]+)$/;
-
 /**
  * Keeps the agent confined: everything that speaks with the kubelet, the runtime, the API server and
  * the plugins' output runs in a worker that may touch only what its settings name and may run
  * nothing. The warden runs plugins for it, and nothing else.
  */
 export class Warden {
-  readonly #config: RunConfig;
   readonly #run: RunProgram;
   readonly #worker: Worker;
   readonly #running = new Map<number, AbortController>();
@@ -44,7 +41,7 @@ export class Warden {
   #untold: Message[] | undefined = [];
 
   /**
-   * @param run runs plugins
+   * @param run runs programs: only plugins, and with what {@link pluginRunner} gives them
    * @param code URL of the worker's module
    */
   constructor(
@@ -55,8 +52,8 @@ export class Warden {
       readonly confinement: Confinement;
     },
   ) {
-    this.#config = config;
-    this.#run = run;
+    const { cniPath, netnsDir } = config;
+    this.#run = pluginRunner({ cniPath, netnsDir, run });
     this.#worker = new Worker(code, {
       type: "module",
       name: "agent",
@@ -103,7 +100,6 @@ export class Warden {
         const texts = await grepAll(request.paths, stop.signal);
         this.#tell({ kind: "texts", id, texts });
       } else {
-        this.#assertPlugin(request);
         const { path, options } = request;
         const outcome = await this.#run(path, { ...options, signal: stop.signal });
         this.#tell({ kind: "ran", id, outcome });
@@ -112,19 +108,11 @@ export class Warden {
       this.#tell({
         kind: "failed",
         id,
-        error: error instanceof Error ? error.message : `${error}`,
+        error: errorMessage(error),
       });
     } finally {
       this.#running.delete(id);
     }
-  }
-
-  #assertPlugin({ path, options }: Request & { readonly kind: "run" }): void {
-    if (!this.#config.cniPath.includes(dirname(path)) || /^\.{1,2}$/.test(basename(path))) {
-      throw new Error(`${path} is no plugin of ${this.#config.cniPath.join(", ")}`);
-    }
-    const foreign = Object.keys(options.env).filter((name) => !VARIABLE.test(name));
-    if (foreign.length > 0) throw new Error(`plugins do not get ${foreign.join(", ")}`);
   }
 
   #assertSysfs(paths: readonly string[]): void {
@@ -145,7 +133,7 @@ export class WardenClient {
     this.#post = post;
   }
 
-  /** As the warden's own. */
+  /** Runs a plugin; the environment says which operation it is and nothing else. */
   readonly run: RunProgram = (path, { signal, ...options }) =>
     this.#ask<ProgramOutcome>((id) => ({ kind: "run", id, path, options }), signal);
 

@@ -4,7 +4,10 @@ import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
 import { Warden } from "./warden.ts";
 
-const config = { cniPath: ["/opt/cni/bin"] } as unknown as RunConfig;
+const config = {
+  cniPath: ["/opt/cni/bin"],
+  netnsDir: "/var/run/netns",
+} as unknown as RunConfig;
 const confinement = {
   read: [],
   write: [],
@@ -54,6 +57,8 @@ Deno.test("the warden runs nothing but plugins, with nothing but their variables
     { path: "/opt/cni/bin/x/../macvlan", options: { env: {} } },
     { path: "/opt/cni/bin/..", options: { env: {} } },
     { path: "/opt/cni/bin/macvlan", options: { env: { LD_PRELOAD: "/tmp/x.so" } } },
+    { path: "/opt/cni/bin/macvlan", options: { env: { CNI_PATH: "/tmp" } } },
+    { path: "/opt/cni/bin/macvlan", options: { env: { PATH: "/tmp" } } },
   ];
   const code = module(`
     const requests = ${JSON.stringify(requests)};
@@ -63,7 +68,7 @@ Deno.test("the warden runs nothing but plugins, with nothing but their variables
         requests.forEach((request, id) => self.postMessage({ kind: "run", id, ...request }));
         self.postMessage({ kind: "read", id: 99, paths: ["/etc/shadow"] });
         self.postMessage({ kind: "read", id: 98, paths: ["/sys/devices/../../etc/shadow"] });
-      } else if (/is no plugin of|do not get LD_PRELOAD|is no device's file/.test(data.error)) {
+      } else if (/is not a plugin of|do not get (LD_PRELOAD|CNI_PATH|PATH)|is no device's file/.test(data.error)) {
         if (++refused === requests.length + 2) self.postMessage({ kind: "exit", code: 0 });
       } else {
         self.postMessage({ kind: "exit", code: 1 });

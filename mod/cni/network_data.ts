@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import type { CniResult, NetworkData } from "../agent/ports.ts";
+import type { CniResult, NetworkData } from "../agent/model.ts";
 import { toCurrent } from "./result.ts";
 
 /** What the API server takes in `networkData.ips`. */

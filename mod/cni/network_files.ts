@@ -1,8 +1,10 @@
 import { join } from "node:path";
-import type { Log, Networks, NodeNetworks } from "../agent/ports.ts";
+import type { Log, Networks } from "../agent/ports.ts";
+import type { NodeNetworks } from "../agent/model.ts";
 import { show } from "../claim/field.ts";
 import { parseNetworkList } from "../claim/network_list.ts";
 import type { NamedNetwork } from "../claim/parameters.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** What libcni reads as network configurations. */
 const ENDINGS = [".conf", ".conflist", ".json"];
@@ -42,7 +44,7 @@ export class NetworkFiles implements Networks {
         // As in libcni, the first of a name is meant.
         if (!found.has(network.name)) found.set(network.name, { network, file });
       } catch (error) {
-        problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+        problems.push(`${file}: ${errorMessage(error)}`);
       }
     }
     const said = problems.join("; ");
@@ -69,7 +71,7 @@ export class NetworkFiles implements Networks {
         .filter((name) => ENDINGS.some((ending) => name.endsWith(ending)))
         .toSorted().map((name) => join(this.#folder, name));
     } catch (error) {
-      problems.push(error instanceof Error ? error.message : String(error));
+      problems.push(errorMessage(error));
       return [];
     }
   }

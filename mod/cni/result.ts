@@ -1,4 +1,4 @@
-import type { CniResult } from "../agent/ports.ts";
+import type { CniResult } from "../agent/model.ts";
 import { CNI_VERSIONS } from "../claim/network_list.ts";
 
 type Fields = Record<string, unknown>;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { CniResult } from "../agent/ports.ts";
+import type { CniResult } from "../agent/model.ts";
 import { atLeast, convertResult, parseResult, toCurrent } from "./result.ts";
 
 const current: CniResult = {

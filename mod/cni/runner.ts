@@ -1,17 +1,18 @@
 import type {
   AttachResult,
-  Cni,
   CniResult,
   Finding,
   RuntimeConfig,
   ValidAttachment,
-} from "../agent/ports.ts";
+} from "../agent/model.ts";
+import type { Cni } from "../agent/ports.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
 import { CniError, type Command, shortened } from "./error.ts";
 import { assertRuntimeConfig, environment, stdin } from "./invocation.ts";
 import { networkData } from "./network_data.ts";
 import type { PluginCall, Plugins } from "./plugins.ts";
 import { atLeast, convertResult, parseResult, toCurrent } from "./result.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /**
  * Error codes (CNI SPEC, section 5) by which a plugin says that it could not look: version, fields,
@@ -74,7 +75,7 @@ export class CniRunner implements Cni {
       try {
         prevResult = parseResult(answer, network.cniVersion);
       } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause);
+        const why = errorMessage(cause);
         throw new CniError(answer === undefined ? "it printed no result" : why, {
           plugin: plugin.type,
           network: network.name,
@@ -117,7 +118,7 @@ export class CniRunner implements Cni {
     });
   }
 
-  async check(
+  async runCheck(
     network: NetworkList,
     runtime: RuntimeConfig,
     prevResult: CniResult,
@@ -142,7 +143,7 @@ export class CniRunner implements Cni {
    * CHECK, and what its failure means: a plugin that is missing or busy, or that does not understand
    * what it is asked, has not looked at the attachment.
    */
-  async inspect(
+  async check(
     network: NetworkList,
     runtime: RuntimeConfig,
     prevResult: CniResult,
@@ -152,10 +153,10 @@ export class CniRunner implements Cni {
       return { state: "uncheckable" };
     }
     try {
-      await this.check(network, runtime, prevResult, signal);
+      await this.runCheck(network, runtime, prevResult, signal);
       return { state: "intact" };
     } catch (error) {
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = errorMessage(error);
       const { code } = error as { readonly code?: unknown };
       // Plugins that delegate to a missing one answer like those that found a fault.
       const looked = typeof code === "number" && !NOT_LOOKED.includes(code) &&
@@ -206,7 +207,7 @@ export class CniRunner implements Cni {
       command,
       type: plugin.type,
       network: network.name,
-      env: environment({ command, cniPath: this.#plugins.cniPath, runtime }),
+      env: environment({ command, runtime }),
       stdin: stdin(network, plugin, { runtime, prevResult, more }),
       signal,
     };

@@ -12,6 +12,7 @@ import type {
 } from "../../proto/gen/dra/dra_v1_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY, show } from "../claim/field.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** A device that was prepared for a claim. */
 export interface PreparedDevice {
@@ -131,7 +132,7 @@ async function settled<T>(
   try {
     return await run(refs);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorMessage(error);
     return new Map(refs.map(({ uid }) => [uid, { error: message }]));
   }
 }
@@ -153,7 +154,7 @@ function unary<Request extends { readonly claims: readonly ClaimRef[] }, Respons
       callback(null, await run(call.request, cancelled.signal));
     } catch (error) {
       const code = error instanceof CallError ? error.code : status.INTERNAL;
-      callback({ code, details: error instanceof Error ? error.message : String(error) });
+      callback({ code, details: errorMessage(error) });
     } finally {
       underWay.calls--;
     }

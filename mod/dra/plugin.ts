@@ -6,7 +6,8 @@ import { DRAPlugin as DRAPluginV1Beta1 } from "../../proto/gen/dra/dra_v1beta1_p
 import { DRAResourceHealth as HealthV1 } from "../../proto/gen/dra/health_v1_pb.ts";
 import { DRAResourceHealth as HealthV1Alpha1 } from "../../proto/gen/dra/health_v1alpha1_pb.ts";
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
-import type { Clock, Log } from "../agent/ports.ts";
+import type { Clock } from "../async/clock.ts";
+import type { Log } from "../agent/ports.ts";
 import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
 import { GrpcServer } from "../grpc/server.ts";
 import { type DraHandlers, draService } from "./dra_service.ts";

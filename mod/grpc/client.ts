@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { type DescMethod, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { methodDefinition } from "./service.ts";
 import { unixStream } from "../unix/stream.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** The status codes that are told apart (gRPC core concepts, status codes). */
 const CODES = [
@@ -113,7 +114,7 @@ export class GrpcClient {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof GrpcError) throw error;
-      throw new GrpcError("UNAVAILABLE", error instanceof Error ? error.message : String(error));
+      throw new GrpcError("UNAVAILABLE", errorMessage(error));
     } finally {
       signal.removeEventListener("abort", cancel);
       if (!call.closed) cancel();

@@ -1,4 +1,4 @@
-import type { DeviceAttribute, NodeDevice } from "../agent/ports.ts";
+import type { DeviceAttribute, NodeDevice } from "../agent/model.ts";
 import { CNI_DEVICE, deviceName } from "../claim/device_names.ts";
 import type { Link } from "./link.ts";
 

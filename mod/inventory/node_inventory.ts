@@ -1,9 +1,11 @@
-import type { Inventory, Log, NodeDevice, PolicyNode } from "../agent/ports.ts";
+import type { Inventory, Log, PolicyNode } from "../agent/ports.ts";
+import type { NodeDevice } from "../agent/model.ts";
 import type { NodeAddress, NodeView } from "../claim/policy_checks.ts";
 import { useOf } from "./link_use.ts";
 import { devicesOf } from "./link_devices.ts";
 import type { Link } from "./link.ts";
 import { type InterfacePatterns, isOpenName, offeredLinks } from "./offered_links.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 export interface NodeInventoryOptions {
   /** Reads the node's links; may reject. */
@@ -39,7 +41,7 @@ export class NodeInventory implements Inventory, PolicyNode {
       this.#links = await readLinks(signal);
       this.#problem = undefined;
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = errorMessage(error);
       if (problem !== this.#problem && !signal.aborted) {
         log.warn("cannot read the node's interfaces", { error: problem });
       }

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { makeOwnLink } from "../files/own_link.ts";
 import type { Link } from "./link.ts";
 import { LINK_FILES, linkOf, pciFolder } from "./sysfs_link.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** Reads text files, those that can be read, by path. */
 export type ReadTexts = (
@@ -121,14 +123,7 @@ function filesOf({ path, entries }: Folder): Map<string, string> {
 export function linkSysfs(
   { sysfs, stateDir }: { readonly sysfs: string; readonly stateDir: string },
 ): void {
-  const link = join(stateDir, LINK);
-  try {
-    if (Deno.readLinkSync(link) === sysfs) return;
-    Deno.removeSync(link);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  Deno.symlinkSync(sysfs, link);
+  makeOwnLink(join(stateDir, LINK), sysfs);
 }
 
 /** Reads files by grep, which prints each line with its file. */
@@ -161,7 +156,7 @@ async function grep(paths: readonly string[], signal: AbortSignal): Promise<stri
   } catch (cause) {
     throw new Error(
       "Deno lets no file be opened below /sys, and grep, which would read them, cannot be run " +
-        `(${cause instanceof Error ? cause.message : cause}): mount the node's /sys at another ` +
+        `(${errorMessage(cause)}): mount the node's /sys at another ` +
         "path too and name that with --sysfs-dir",
       { cause },
     );

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { AttachmentRecord, ClaimRecord, Journal, Loaded, Log } from "../agent/ports.ts";
+import type { AttachmentRecord, ClaimRecord, Loaded } from "../agent/model.ts";
+import type { Journal, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
-import { STATE_PATHS } from "./state_paths.ts";
+import { STATE_PATHS } from "../files/state_paths.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 const { claims: CLAIMS, attachments: ATTACHMENTS } = STATE_PATHS;
 /** A plugin's result is at most 1 MiB, and stands here with indentation. */
@@ -87,7 +89,7 @@ export class FileJournal implements Journal {
     try {
       await writeDurably(path, content);
     } catch (error) {
-      throw new Error(`cannot write the record ${path}: ${message(error)}`, { cause: error });
+      throw new Error(`cannot write the record ${path}: ${errorMessage(error)}`, { cause: error });
     }
   }
 
@@ -156,12 +158,12 @@ export class FileJournal implements Journal {
     }
     this.#log.error(
       "a record cannot be understood and was put aside: what it names may be left on the node",
-      { file: aside, error: message(cause) },
+      { file: aside, error: errorMessage(cause) },
     );
   }
 
   #say(what: string, file: string, error: unknown): void {
-    this.#log.warn(what, { file, error: message(error) });
+    this.#log.warn(what, { file, error: errorMessage(error) });
   }
 }
 
@@ -194,8 +196,4 @@ function claimUidOf(name: string): string {
     // A name that attachmentFile() does not give.
     return uid;
   }
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

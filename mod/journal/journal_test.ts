@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { anAttachment, aSandbox, FakeLog } from "../../tests/support/agent_fakes.ts";
-import type { AttachmentRecord, ClaimRecord } from "../agent/ports.ts";
+import type { AttachmentRecord, ClaimRecord } from "../agent/model.ts";
 import { FileJournal } from "./journal.ts";
 
 const claim = { namespace: "default", name: "a", uid: "0b5b3b0e-0000-4000-8000-000000000001" };

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { AttachmentRecord, ClaimRecord } from "../agent/ports.ts";
+import type { AttachmentRecord, ClaimRecord } from "../agent/model.ts";
 import { IDENTITY, LABEL } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 

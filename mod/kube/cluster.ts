@@ -1,9 +1,10 @@
-import type { Cluster, DeviceStatus, PodRef, ResourceClaim } from "../agent/ports.ts";
+import type { Cluster } from "../agent/ports.ts";
+import type { DeviceStatus, PodRef, ResourceClaim } from "../agent/model.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { notServed, RESOURCE_API } from "./resource_api.ts";
-import { asYamlTakesIt } from "./yaml_text.ts";
+import { yamlSafe } from "./yaml_text.ts";
 
 /** The API server as the agent uses it. */
 export class KubeCluster implements Cluster {
@@ -61,7 +62,7 @@ export class KubeCluster implements Cluster {
           apiVersion: RESOURCE_API,
           kind: "ResourceClaim",
           metadata: { namespace, name, uid },
-          status: { devices: asYamlTakesIt(devices) },
+          status: { devices: yamlSafe(devices) },
         },
         signal,
       });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createSecureServer } from "node:http2";
 import { withApi } from "../../tests/support/api_connection.ts";
 import { join } from "node:path";
-import type { DeviceStatus } from "../agent/ports.ts";
+import type { DeviceStatus } from "../agent/model.ts";
 import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import { failure } from "../simulator/failure.ts";
 import { KubeCluster } from "./cluster.ts";

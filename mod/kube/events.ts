@@ -1,7 +1,10 @@
-import type { Clock, EventObject, Events, Log, WarningEvent } from "../agent/ports.ts";
+import type { Clock } from "../async/clock.ts";
+import type { EventObject, WarningEvent } from "../agent/model.ts";
+import type { Events, Log } from "../agent/ports.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { RESOURCE_API } from "./resource_api.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** The same event within this time raises the count of the first, in milliseconds. */
 const WINDOW = 600_000;
@@ -132,7 +135,7 @@ export class KubeEvents implements Events {
           await clock.sleep(PAUSE * tries, signal).catch(() => {});
           continue;
         }
-        this.#sayDropped(known.event, error instanceof Error ? error.message : String(error));
+        this.#sayDropped(known.event, errorMessage(error));
         known.written = count;
         return;
       }

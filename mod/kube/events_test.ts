@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { withApi } from "../../tests/support/api_connection.ts";
 import { FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
-import type { WarningEvent } from "../agent/ports.ts";
+import type { WarningEvent } from "../agent/model.ts";
 import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import { KubeEvents } from "./events.ts";
 

@@ -1,4 +1,4 @@
-import type { DeviceAttribute, NodeDevice, OfferedDevice } from "../agent/ports.ts";
+import type { DeviceAttribute, NodeDevice, OfferedDevice } from "../agent/model.ts";
 import { copyName, originalDevice } from "../claim/device_names.ts";
 import type { SliceDevice } from "./resource_slice.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { OfferedDevice } from "../agent/ports.ts";
+import type { OfferedDevice } from "../agent/model.ts";
 import { nodeDevices, type ServedFeatures, sliceDevices } from "./slice_devices.ts";
 
 const all = { sharing: true, taints: true };

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { DevicePool, NodeDevice, OfferedDevice } from "../agent/ports.ts";
+import type { DevicePool } from "../agent/ports.ts";
+import type { NodeDevice, OfferedDevice } from "../agent/model.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { notServed, RESOURCE_API } from "./resource_api.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { withApi } from "../../tests/support/api_connection.ts";
-import type { OfferedDevice } from "../agent/ports.ts";
+import type { OfferedDevice } from "../agent/model.ts";
 import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import type { KubeConnection } from "./connection.ts";
 import { SlicePool } from "./slice_pool.ts";

@@ -3,7 +3,7 @@
  * it for one delete or C1 control character, half of a surrogate pair, or U+FFFE and U+FFFF. Each of
  * them is shown as U+FFFD.
  */
-export function asYamlTakesIt<T>(value: T): T {
+export function yamlSafe<T>(value: T): T {
   const json = JSON.stringify(value)
     .replaceAll(
       /\\(u[dD][89a-fA-F][0-9a-fA-F]{2}|.)/g,

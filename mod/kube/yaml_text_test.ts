@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { withApi } from "../../tests/support/api_connection.ts";
 import { KubeCluster } from "./cluster.ts";
-import { asYamlTakesIt } from "./yaml_text.ts";
+import { yamlSafe } from "./yaml_text.ts";
 
 Deno.test("asYamlTakesIt() shows what YAML would refuse as U+FFFD, and leaves all else", () => {
   const cases = {
@@ -15,7 +15,7 @@ Deno.test("asYamlTakesIt() shows what YAML would refuse as U+FFFD, and leaves al
     "ä 😀 \u2028 \ufeff": "ä 😀 \u2028 \ufeff",
   };
   for (const [text, taken] of Object.entries(cases)) {
-    assert.deepEqual(asYamlTakesIt({ [text]: [text] }), { [taken]: [taken] });
+    assert.deepEqual(yamlSafe({ [text]: [text] }), { [taken]: [taken] });
   }
 });
 

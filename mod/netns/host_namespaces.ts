@@ -1,6 +1,7 @@
 import { closeSync, openSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
+import { makeOwnLink } from "../files/own_link.ts";
 
 /** statfs type of the kernel's namespace files (linux/magic.h: NSFS_MAGIC). */
 const NSFS = 0x6e736673;
@@ -62,24 +63,7 @@ export class HostNamespaces implements Namespaces {
  * @param stateDir a folder of the agent's own, which exists
  */
 export function linkOwnNamespace(stateDir: string): void {
-  const link = join(stateDir, LINK);
-  // A disk that takes nothing at the moment has it from an earlier start.
-  if (targetOf(link) === OWN) return;
-  try {
-    Deno.removeSync(link);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  Deno.symlinkSync(OWN, link);
-}
-
-/** Where a link leads; undefined where there is none. */
-function targetOf(path: string): string | undefined {
-  try {
-    return Deno.readLinkSync(path);
-  } catch {
-    return undefined;
-  }
+  makeOwnLink(join(stateDir, LINK), OWN);
 }
 
 function isGone(error: unknown): boolean {

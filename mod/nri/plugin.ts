@@ -1,6 +1,8 @@
-import type { Clock, Log } from "../agent/ports.ts";
+import type { Clock } from "../async/clock.ts";
+import type { Log } from "../agent/ports.ts";
 import type { NriEvent, NriHandlers } from "./events.ts";
 import { runSession } from "./session.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 export interface NriPluginOptions {
   /** The runtime's NRI socket. */
@@ -85,5 +87,5 @@ function explain(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) {
     return "the socket is not there: is NRI enabled in the container runtime?";
   }
-  return error instanceof Error ? error.message : String(error);
+  return errorMessage(error);
 }

@@ -4,10 +4,10 @@ import type {
   CheckResult,
   ForgetCause,
   GateOutcome,
-  Metrics,
   Result,
   StatusResult,
-} from "../agent/ports.ts";
+} from "../agent/model.ts";
+import type { Metrics } from "../agent/ports.ts";
 import { type PluginOperation, PluginSeries } from "./plugin_series.ts";
 import { counters, durations, gauges } from "./series.ts";
 import type { Side } from "./readiness.ts";

@@ -1,5 +1,7 @@
-import type { Clock, Log } from "../agent/ports.ts";
+import type { Clock } from "../async/clock.ts";
+import type { Log } from "../agent/ports.ts";
 import { type Check, checksResponse } from "./check.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** Where to listen. */
 export interface ListenAddress {
@@ -53,7 +55,7 @@ export async function serveObserved(
         (request) => answer(request, observed),
       ).finished;
     } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
+      problem = errorMessage(error);
     }
     if (signal.aborted) return;
     // The same problem again and again is said once.

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { cacheFolder, fetchDebianPackage } from "./debian_package.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** Where the CNI plugins are on most machines. */
 const USUAL_FOLDERS = ["/opt/cni/bin", "/usr/lib/cni"];
@@ -32,7 +33,7 @@ export async function fetchCniPlugins(
     });
     return [join(files, "usr/lib/cni")];
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = errorMessage(error);
     throw new Error(
       `no CNI plugins: none in ${USUAL_FOLDERS.join(" or ")}, and Debian's package cannot be ` +
         `had (${why}); install them, and give --cni-path if they are elsewhere`,

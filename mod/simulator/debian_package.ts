@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export interface DebianPackageOptions {
   /** Debian's release, such as bookworm, trixie or forky; the machine's own where it is not named. */
   readonly suite?: string;
   /** Where unpacked packages are kept. */
   readonly cache: string;
+  /** The only file of it that is kept, for packages that are large. */
+  readonly keep?: string;
   readonly progress?: (line: string) => void;
 }
 
@@ -25,7 +27,7 @@ export function cacheFolder(): string {
  */
 export async function fetchDebianPackage(
   name: string,
-  { suite, cache, progress }: DebianPackageOptions,
+  { suite, cache, keep, progress }: DebianPackageOptions,
 ): Promise<string> {
   const mirror = await ownMirror();
   const release = suite ?? mirror.suite;
@@ -38,8 +40,12 @@ export async function fetchDebianPackage(
     const archive = await download(work, name, { ...mirror, suite: release });
     await Deno.mkdir(join(work, "files"));
     await run("dpkg-deb", ["-x", archive, join(work, "files")], work);
+    if (keep !== undefined) {
+      await Deno.mkdir(join(work, "kept", dirname(keep)), { recursive: true });
+      await Deno.rename(join(work, "files", keep), join(work, "kept", keep));
+    }
     try {
-      await Deno.rename(join(work, "files"), target);
+      await Deno.rename(join(work, keep === undefined ? "files" : "kept"), target);
     } catch (error) {
       if (!await exists(target)) throw error;
     }

@@ -1,5 +1,6 @@
 import { LineCounter, parseAllDocuments } from "yaml";
 import { validateManifest } from "./manifest_validation.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -55,7 +56,7 @@ export function parseManifests(
         manifests.push(manifest);
       }
     } catch (error) {
-      throw new Error(`${file}:${line}: ${error instanceof Error ? error.message : error}`);
+      throw new Error(`${file}:${line}: ${errorMessage(error)}`);
     }
   }
   return manifests;
@@ -119,7 +120,7 @@ function checked(manifest: Manifest): Manifest {
     return manifest;
   } catch (error) {
     const { kind, metadata: { name } } = manifest;
-    throw new Error(`${kind} ${name}: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`${kind} ${name}: ${errorMessage(error)}`);
   }
 }
 

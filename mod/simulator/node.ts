@@ -15,6 +15,7 @@ import type { Fields, Manifest } from "./manifests.ts";
 import { NriRuntime } from "./nri_runtime.ts";
 import { ip } from "./private_node.ts";
 import { allocate } from "./scheduler.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 export interface SimulatedNodeOptions {
   readonly name: string;
@@ -286,7 +287,7 @@ export class SimulatedNode {
         container.state = ContainerState.CONTAINER_RUNNING;
         return;
       } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error);
+        const problem = errorMessage(error);
         this.#options.step(`pod ${pod.sandbox.name}: CreateContainerError: ${problem}`);
         if (pause === undefined) throw new Error(`pod ${pod.sandbox.name}: ${problem}`);
         await new Promise((resolve) => setTimeout(resolve, pause));

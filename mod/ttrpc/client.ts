@@ -3,6 +3,7 @@ import { RequestSchema, ResponseSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts
 import type { ByteConnection } from "./connection.ts";
 import { Code, TtrpcError } from "./error.ts";
 import { encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 export interface CallOptions {
   /** Milliseconds; sent to the peer and kept here. */
@@ -66,7 +67,7 @@ export class TtrpcClient {
       }
       this.#close("the connection was closed");
     } catch (error) {
-      this.#close(`the connection broke: ${error instanceof Error ? error.message : error}`);
+      this.#close(`the connection broke: ${errorMessage(error)}`);
     }
   }
 

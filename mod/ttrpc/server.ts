@@ -3,6 +3,7 @@ import { RequestSchema, ResponseSchema } from "../../proto/gen/ttrpc/ttrpc_pb.ts
 import type { ByteConnection } from "./connection.ts";
 import { Code, TtrpcError } from "./error.ts";
 import { DATA_LIMIT, encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
+import { errorMessage } from "../async/error_message.ts";
 
 /** Answers one call: payload in, payload out. A TtrpcError gives its code, another error Unknown. */
 export type Method = (payload: Uint8Array, call: Call) => Promise<Uint8Array>;
@@ -145,7 +146,7 @@ async function withTimeout<T>(
 
 function failure(error: unknown): Uint8Array {
   const code = error instanceof TtrpcError ? error.code : Code.Unknown;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorMessage(error);
   return toBinary(ResponseSchema, create(ResponseSchema, { status: { code, message } }));
 }
 

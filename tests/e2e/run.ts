@@ -17,6 +17,7 @@ import { endWithRunner, interrupted, runInside } from "./inside.ts";
 import { KUBERNETES } from "./kubernetes_programs.ts";
 import { fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
+import { errorMessage } from "../../mod/async/error_message.ts";
 
 const TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
 /** Cgroups of tests that run at the same time. */
@@ -159,7 +160,7 @@ if (import.meta.main) {
   try {
     Deno.exit(await main());
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
+    console.error(errorMessage(error));
     Deno.exit(1);
   }
 }

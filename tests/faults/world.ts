@@ -12,6 +12,7 @@ import type { Record } from "./record.ts";
 import type { PodRuntime } from "./runtime.ts";
 import type { Life, PlannedClaim, Round } from "./schedule.ts";
 import { uptime } from "./uptime.ts";
+import { errorMessage } from "../../mod/async/error_message.ts";
 
 export const DRIVER = "dra.networking";
 const NODE = "node-1";
@@ -198,7 +199,7 @@ export class World {
           await this.#createContainers(sandbox);
           return;
         } catch (error) {
-          const said = messageOf(error);
+          const said = errorMessage(error);
           if (said !== problem) this.record.note(`${pod.name}: ${said}`);
           problem = said;
           if (this.#isExhausted(said)) {
@@ -477,7 +478,7 @@ export class World {
       this.record.operations++;
       this.record.checked("gate");
       if (
-        /host's network|records of it are lost|went away|sandbox is gone/.test(messageOf(error))
+        /host's network|records of it are lost|went away|sandbox is gone/.test(errorMessage(error))
       ) return;
       throw error;
     }
@@ -514,7 +515,7 @@ export class World {
         return;
       } catch (error) {
         if (!repeats) throw error;
-        const said = messageOf(error);
+        const said = errorMessage(error);
         if (said !== problem) this.record.note(`${what}: ${said}`);
         problem = said;
         if (performance.now() - began > STEP_LIMIT) {
@@ -559,10 +560,6 @@ export async function mount(args: readonly string[]): Promise<void> {
 
 async function umount(path: string): Promise<void> {
   await new Deno.Command("umount", { args: [path] }).output();
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

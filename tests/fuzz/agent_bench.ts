@@ -1,6 +1,6 @@
 /** An agent whose ports are fakes, for input that comes through its hooks. */
 import { Agent } from "../../mod/agent/agent.ts";
-import { Seat } from "../../mod/agent/seat.ts";
+import { ActiveAgent } from "../../mod/agent/handover/active_agent.ts";
 import {
   anAttachment,
   type FakeCluster,
@@ -15,7 +15,7 @@ export const DRIVER = "dra.networking";
 
 export interface AgentBench {
   readonly agent: Agent;
-  readonly seat: Seat;
+  readonly activeAgent: ActiveAgent;
   readonly cni: FakeCni;
   readonly journal: FakeJournal;
   readonly cluster: FakeCluster;
@@ -34,9 +34,9 @@ export async function agentBench(): Promise<AgentBench> {
   });
   const agent = new Agent(ports, { driver: DRIVER, concurrency: 2, policy: {} });
   await agent.load();
-  const seat = new Seat(ports);
-  await seat.take(agent);
-  return { agent, seat, cni, journal, cluster, log };
+  const activeAgent = new ActiveAgent(ports);
+  await activeAgent.take(agent);
+  return { agent, activeAgent, cni, journal, cluster, log };
 }
 
 /** What must hold whatever was sent. */

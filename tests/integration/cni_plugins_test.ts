@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { CniResult, RuntimeConfig } from "../../mod/agent/ports.ts";
+import type { CniResult, RuntimeConfig } from "../../mod/agent/model.ts";
 import { type NetworkList, parseNetworkList } from "../../mod/claim/network_list.ts";
+import { PluginFolders } from "../../mod/cni/plugin_folders.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { runProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
@@ -21,12 +23,12 @@ class Pod {
   readonly runner: CniRunner;
 
   constructor(readonly folder: string) {
+    const cniPath = [folder, pluginFolder!];
     this.runner = new CniRunner(
       new Plugins({
-        cniPath: [folder, pluginFolder!],
+        folders: new PluginFolders({ cniPath }),
         timeout: 10_000,
-        env: { PATH: Deno.env.get("PATH")! },
-        run: runProgram,
+        run: pluginRunner({ cniPath, netnsDir: "/var/run/netns", run: runProgram }),
       }),
     );
   }
@@ -142,7 +144,7 @@ for (const [name, { plugins, address, family = "-4" }] of Object.entries(KINDS))
       assert.match(networkData.hardwareAddress!, /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
       assert.deepEqual(networkData.ips?.length, 1);
       assert.match(networkData.ips[0]!, address);
-      await pod.runner.check(list, pod.runtime(), result, never);
+      await pod.runner.runCheck(list, pod.runtime(), result, never);
       await pod.del(list, result);
       assert.deepEqual(await pod.links(), []);
       assert.deepEqual(await leases(list), []);
@@ -156,7 +158,7 @@ Deno.test("capability arguments: a MAC address given in capitals passes CHECK", 
     const more = { capabilityArgs: { mac: "0A:58:0A:14:00:07" } };
     const { result, networkData } = await pod.add(list, more);
     assert.equal(networkData.hardwareAddress, "0a:58:0a:14:00:07");
-    await pod.runner.check(list, pod.runtime(more), result, never);
+    await pod.runner.runCheck(list, pod.runtime(more), result, never);
     await pod.del(list, result, more);
   }));
 
@@ -165,7 +167,10 @@ Deno.test("CHECK finds an interface that was lost", () =>
     const list = network(macvlan());
     const { result } = await pod.add(list);
     await ip(["-n", pod.netns, "link", "delete", "net1"]);
-    await assert.rejects(pod.runner.check(list, pod.runtime(), result, never), /failed \(check\)/);
+    await assert.rejects(
+      pod.runner.runCheck(list, pod.runtime(), result, never),
+      /failed \(check\)/,
+    );
     await pod.del(list, result);
   }));
 
@@ -174,9 +179,12 @@ Deno.test("CHECK finds nothing wrong with a bridge that took another hardware ad
     const list = network({ type: "bridge", bridge: "br-mac", ipam: hostLocal("10.28.0.0/24") });
     const { result } = await pod.add(list);
     await ip(["link", "set", "br-mac", "address", "02:00:00:00:00:01"]);
-    await pod.runner.check(list, pod.runtime(), result, never);
+    await pod.runner.runCheck(list, pod.runtime(), result, never);
     await ip(["link", "delete", "br-mac"]);
-    await assert.rejects(pod.runner.check(list, pod.runtime(), result, never), /failed \(check\)/);
+    await assert.rejects(
+      pod.runner.runCheck(list, pod.runtime(), result, never),
+      /failed \(check\)/,
+    );
     await pod.del(list, result);
   }));
 

@@ -2,133 +2,23 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
-import { IMAGE_FILE } from "../../deploy/image/build.ts";
-import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { parseManifests } from "../../mod/simulator/manifests.ts";
-import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
+import {
+  DRIVER,
+  entrypointWith as program,
+  runIn as run,
+  withContainer,
+} from "../support/agent_container.ts";
 import { AgentProcess } from "../support/agent_process.ts";
-import { Container, type ContainerCommand, layOutRoot } from "../support/container.ts";
-import { type AgentContainer, agentPod } from "../support/deployment.ts";
-import { readImage } from "../support/image.ts";
+import { agentPod } from "../support/deployment.ts";
+import { fetchHelmRender, renderChart } from "../support/helm_render.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const MANIFESTS = await Deno.readTextFile(join(ROOT, "deploy/manifests/network-dra.yaml"));
-const DRIVER = "dra.networking";
-const [pluginFolder] = await fetchCniPlugins();
-const image = readImage(await Deno.readFile(IMAGE_FILE));
-const { Entrypoint: entrypoint, Env: imageEnv } =
-  JSON.parse(new TextDecoder().decode(image.config)).config;
-
-async function run(
-  { program, args }: ContainerCommand,
-  input = "",
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const child = new Deno.Command(program, {
-    args,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  // Who does not read its input may have ended already.
-  await writer.write(new TextEncoder().encode(input)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { code, stdout, stderr } = await child.output();
-  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, out: out!, err: err! };
-}
-
-/** Runs with a node whose kubelet folder is where most nodes have it, and a container on it. */
-async function withContainer(
-  body: (parts: {
-    readonly node: SimulatedNode;
-    readonly make: (options: {
-      readonly securityContext?: AgentContainer["securityContext"];
-      readonly env?: Readonly<Record<string, string>>;
-    }) => Container;
-  }) => Promise<void>,
-): Promise<void> {
-  const folder = await Deno.makeTempDir({ dir: "/run" });
-  const node = new SimulatedNode({ name: "node-1", folder, driver: DRIVER, step: () => {} });
-  await node.start();
-  for (const path of [`kubelet/plugins/${DRIVER}`, "state", "cdi", "config", "leases"]) {
-    await Deno.mkdir(join(folder, path), { recursive: true });
-  }
-  for (const path of ["/run/netns", "/run/cni"]) {
-    await Deno.mkdir(path, { recursive: true });
-  }
-  await Deno.writeTextFile(join(folder, "config/config.yaml"), "{}\n");
-  const root = join(folder, "root");
-  await layOutRoot(root, image);
-  // The agent tells the kubelet and the runtime of files in these.
-  await using mounts = new AsyncDisposableStack();
-  for (
-    const [source, target] of [
-      [node.paths.kubeletDir, "/var/lib/kubelet"],
-      [node.paths.cdiDir, "/var/run/cdi"],
-    ] as const
-  ) {
-    await Deno.mkdir(target, { recursive: true });
-    await mount("--bind", source, target);
-    mounts.defer(() => unmount(target));
-  }
-  // As systemd leaves it: what is mounted there later reaches those who have it mounted.
-  await mount("--make-shared", "/run");
-  const places: Readonly<Record<string, string>> = {
-    "/var/run/nri": folder,
-    "/var/run/cdi": node.paths.cdiDir,
-    "/var/lib/network-dra": node.paths.stateDir,
-    "/opt/cni/bin": pluginFolder!,
-    // Apart from that of the other tests: host-local goes on after the last address it gave.
-    "/var/lib/cni": join(folder, "leases"),
-  };
-  const { pod, agent } = agentPod(MANIFESTS);
-  try {
-    await body({
-      node,
-      make: ({ securityContext = agent.securityContext, env = {} }) =>
-        new Container({
-          root,
-          pod,
-          agent: { ...agent, securityContext },
-          node: (path) => places[path] ?? path,
-          config: join(folder, "config"),
-          // The simulated API server takes no ServiceAccount; its kubeconfig lies beside the runtime's socket.
-          env: {
-            ...Object.fromEntries(imageEnv.map((variable: string) => variable.split("="))),
-            NODE_NAME: "node-1",
-            POD_UID: "4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55",
-            KUBECONFIG: "/var/run/nri/kubeconfig",
-            ...env,
-          },
-        }),
-    });
-  } finally {
-    await mount("--make-private", "/run");
-    await node.stop();
-    await mounts.disposeAsync();
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-const mount = (...args: string[]) => succeed("mount", args);
-const unmount = (target: string) => succeed("umount", [target]);
-
-async function succeed(program: string, args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, { args }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-}
-
-/** As a container of the image is started with these arguments. */
-function program(args: readonly string[]): [string, string[]] {
-  const [first, ...others] = entrypoint;
-  return [first, [...others, ...args]];
-}
-
 Deno.test("the agent's pod attaches demo-a's network with nothing but the image", async (t) => {
-  await withContainer(async ({ node, make }) => {
-    const container = make({});
+  await withContainer(MANIFESTS, async ({ node, make, args }) => {
+    const container = make();
     await t.step("version", async () => {
       const { code, out, err } = await run(container.command(...program(["version"])));
       assert.deepEqual({ code, out, err }, { code: 0, out: `${config.version}\n`, err: "" });
@@ -146,7 +36,7 @@ Deno.test("the agent's pod attaches demo-a's network with nothing but the image"
       assert.equal(code, 1);
       assert.match(err, /no agent serves .*4f1c5a1e-.*\.sock yet/);
     });
-    const process = new AgentProcess([], container.command(...program(agent.args)));
+    const process = new AgentProcess([], container.command(...program(args)));
     try {
       await process.ready();
       await t.step("the probes are answered", async () => {
@@ -197,8 +87,21 @@ const withAddress = (address: string) =>
     ipam: { type: "static", addresses: [{ address }] },
   });
 
-Deno.test("plugins get what they need: capabilities as deployed, kernel settings when privileged", async (t) => {
-  const { securityContext } = agentPod(MANIFESTS).agent;
+const helm = await fetchHelmRender();
+
+Deno.test({
+  name:
+    `plugins in the agent's own root get what they need: capabilities, kernel settings when privileged${
+      "missing" in helm ? ` (not run: ${helm.missing})` : ""
+    }`,
+  ignore: "missing" in helm,
+  fn: inOwnRoot,
+});
+
+async function inOwnRoot(t: Deno.TestContext): Promise<void> {
+  assert.ok("path" in helm);
+  const manifests = await renderChart(helm.path, { pluginRoot: "container" });
+  const { securityContext } = agentPod(manifests).agent;
   const without = (left: string) => {
     const { drop, add } = securityContext.capabilities!;
     return {
@@ -214,7 +117,7 @@ Deno.test("plugins get what they need: capabilities as deployed, kernel settings
     ["IPv6 as deployed", "fd00::2/64", securityContext, /\/proc\/sys\/net\/\S+: read-only/],
     ["IPv6 privileged", "fd00::2/64", privileged, undefined],
   ] as const;
-  await withContainer(async ({ make }) => {
+  await withContainer(manifests, async ({ make }) => {
     await ip(["netns", "add", "pod"]);
     const cni = { CNI_CONTAINERID: "x", CNI_NETNS: "/var/run/netns/pod", CNI_IFNAME: "net1" };
     try {
@@ -236,7 +139,7 @@ Deno.test("plugins get what they need: capabilities as deployed, kernel settings
       await ip(["netns", "delete", "pod"]);
     }
   });
-});
+}
 
 async function interfaces(netns: string): Promise<string[]> {
   const links = JSON.parse(await ip(["-n", netns, "-j", "link", "show"])) as { ifname: string }[];

@@ -1,7 +1,7 @@
 /** What containers read of their claims, read with Kubernetes' own library for that (KEP-5304). */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { ClaimMetadata } from "../../mod/agent/ports.ts";
+import type { ClaimMetadata } from "../../mod/agent/model.ts";
 import { CdiSpecFiles } from "../../mod/cdi/spec_files.ts";
 import { resolveCdi } from "../../mod/simulator/cdi.ts";
 import { fetchMetadataReaders, READER_VERSIONS, readMetadata } from "../support/metadata_reader.ts";

@@ -1,6 +1,6 @@
 /** The lead among a node's agents, while the disk of the state folder takes nothing. */
 import assert from "node:assert/strict";
-import { LeadLocks } from "../../mod/journal/lead_locks.ts";
+import { LeadLocks } from "../../mod/lead/lead_locks.ts";
 
 async function mount(...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command("mount", { args }).output();

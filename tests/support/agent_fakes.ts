@@ -5,28 +5,16 @@ import { podsOf } from "../../mod/claim/plan.ts";
 import type {
   AttachmentRecord,
   AttachResult,
-  CdiFiles,
   CheckResult,
   ClaimMetadata,
   ClaimRecord,
-  Clock,
-  Cluster,
-  Cni,
   CniResult,
   DeviceAttribute,
-  Devices,
   DeviceStatus,
-  Events,
   Finding,
   ForgetCause,
   GateOutcome,
-  Journal,
-  Log,
-  Metrics,
-  Namespaces,
-  Networks,
   PodRef,
-  PolicyNode,
   ResourceClaim,
   Result,
   RuntimeConfig,
@@ -34,7 +22,21 @@ import type {
   StatusResult,
   ValidAttachment,
   WarningEvent,
+} from "../../mod/agent/model.ts";
+import type {
+  CdiFiles,
+  Cluster,
+  Cni,
+  Devices,
+  Events,
+  Journal,
+  Log,
+  Metrics,
+  Namespaces,
+  Networks,
+  PolicyNode,
 } from "../../mod/agent/ports.ts";
+import type { Clock } from "../../mod/async/clock.ts";
 
 /** Lets everything that can go on without time passing go on. */
 export async function settle(): Promise<void> {
@@ -138,7 +140,7 @@ export class FakeCni implements Cni {
   /** Types of plugins that are not on the node. */
   readonly missing = new Set<string>();
 
-  async inspect(
+  async check(
     network: NetworkList,
     runtime: RuntimeConfig,
     prevResult: CniResult,

@@ -13,6 +13,8 @@ import { fetchHelmRender } from "./helm_render.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
+import { fetchQemu } from "./qemu.ts";
+import { errorMessage } from "../../mod/async/error_message.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -21,10 +23,12 @@ const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
   "container_test.ts": writeImage,
+  "node_root_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
   "image_test.ts": writeImage,
   "nri_versions_test.ts": fetchNriOracles,
+  "rooted_plugins_test.ts": fetchQemu,
 } as const;
 
 /** @param files the integration tests that are to run */
@@ -36,7 +40,7 @@ export async function fetchParts(files: readonly string[]): Promise<void> {
     }
     await fetchNft({ progress });
   } catch (error) {
-    console.log(error instanceof Error ? error.message : String(error));
+    console.log(errorMessage(error));
   }
   // The bundler brings a program of its own at its first use.
   await new Deno.Command(Deno.execPath(), {

@@ -1,4 +1,4 @@
-import type { Clock } from "../../mod/agent/ports.ts";
+import type { Clock } from "../../mod/async/clock.ts";
 import { networkNamespace, type NriHandlers } from "../../mod/nri/events.ts";
 import { NriPlugin } from "../../mod/nri/plugin.ts";
 import type { Container, PodSandbox } from "../../proto/gen/nri/nri_pb.ts";

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { Registration } from "../../proto/gen/dra/registration_pb.ts";
-import { systemClock } from "../../mod/cmd/agent_process.ts";
+import { systemClock } from "../../mod/async/clock.ts";
 import { DraPlugin } from "../../mod/dra/plugin.ts";
 import { GrpcServer } from "../../mod/grpc/server.ts";
 

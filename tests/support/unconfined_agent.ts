@@ -1,5 +1,5 @@
 /** `network-dra run` in this thread, with all that the process may do: for tests that reach inside. */
-import { programRunner } from "../../mod/cni/program.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { runAgent } from "../../mod/cmd/agent_process.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
@@ -16,8 +16,8 @@ export async function runUnconfined(argv: readonly string[]): Promise<number> {
   const end = new AbortController();
   const release = onSignals((name) => end.abort(new Error(name)));
   try {
-    const { launcher } = await prepareNode(config, log);
-    const run = programRunner(launcher);
+    const prepared = await prepareNode(config, log);
+    const run = pluginRunner({ ...config, run: prepared.run });
     await runAgent(config, { log, signal: end.signal, run, read: grepAll });
     return 0;
   } catch (error) {

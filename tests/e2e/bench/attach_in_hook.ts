@@ -3,16 +3,16 @@
  * the pod's networks are attached, and the container runtime has nothing else happen on the node
  * meanwhile.
  */
-import { Seat } from "../../../mod/agent/seat.ts";
+import { ActiveAgent } from "../../../mod/agent/handover/active_agent.ts";
 import { serveWarden } from "../../../mod/cmd/agent_worker.ts";
 import { run } from "../../../mod/cmd/run.ts";
 
 /** The runtime waits for 2 s; a little before that it is told to go on, as it would by itself. */
 const LIMIT = 1_900;
 
-const begin = Seat.prototype.runPodSandbox;
+const begin = ActiveAgent.prototype.runPodSandbox;
 
-Seat.prototype.runPodSandbox = async function (sandbox) {
+ActiveAgent.prototype.runPodSandbox = async function (sandbox) {
   begin.call(this, sandbox);
   const options = { cdiDevices: [], signal: AbortSignal.timeout(LIMIT) };
   // What is not there by then, CreateContainer says why.

@@ -2,13 +2,13 @@
  * An agent that answers for claims and attaches nothing, for comparison in the benchmark only: what
  * Kubernetes itself does for a pod with a claim, whatever its driver makes of it.
  */
-import { Seat } from "../../../mod/agent/seat.ts";
+import { ActiveAgent } from "../../../mod/agent/handover/active_agent.ts";
 import { serveWarden } from "../../../mod/cmd/agent_worker.ts";
 import { run } from "../../../mod/cmd/run.ts";
 
-const prepare = Seat.prototype.prepare;
+const prepare = ActiveAgent.prototype.prepare;
 
-Seat.prototype.prepare = async function (refs, signal) {
+ActiveAgent.prototype.prepare = async function (refs, signal) {
   const answers = await prepare.call(this, refs, signal);
   for (const answer of answers.values()) {
     if (answer.error !== undefined) continue;
@@ -17,8 +17,8 @@ Seat.prototype.prepare = async function (refs, signal) {
   }
   return answers;
 };
-Seat.prototype.runPodSandbox = () => {};
-Seat.prototype.createContainer = () => Promise.resolve();
+ActiveAgent.prototype.runPodSandbox = () => {};
+ActiveAgent.prototype.createContainer = () => Promise.resolve();
 
 if ("WorkerGlobalScope" in globalThis) {
   serveWarden(self as never);

@@ -7,7 +7,7 @@ import { socketPaths } from "../../../mod/dra/socket_paths.ts";
 import { unixStream } from "../../../mod/unix/stream.ts";
 import { NodePrepareResourcesRequestSchema } from "../../../proto/gen/dra/dra_v1_pb.ts";
 import { FakeLog } from "../../support/agent_fakes.ts";
-import { systemClock } from "../../../mod/cmd/agent_process.ts";
+import { systemClock } from "../../../mod/async/clock.ts";
 import { type AgentBench, agentBench, assertBench, DRIVER } from "../agent_bench.ts";
 import { fromHex, toHex } from "../corpus.ts";
 import { mutateBytes } from "../mutate_bytes.ts";

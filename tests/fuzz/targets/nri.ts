@@ -83,7 +83,7 @@ export function makeNri(): Promise<Target> {
       const socket = new Peer(bytes, random);
       const ended = new AbortController();
       try {
-        await runSession(socket, nriHandlers(bench.seat), {
+        await runSession(socket, nriHandlers(bench.activeAgent), {
           name: "net",
           index: "10",
           log: bench.log,
@@ -94,7 +94,7 @@ export function makeNri(): Promise<Target> {
         declared(error, Error, RangeError, TtrpcError);
       }
       holds(socket.closed, "the connection was left open");
-      await bench.seat.leave();
+      await bench.activeAgent.leave();
       await bench.agent.close();
       assertBench(bench);
     },

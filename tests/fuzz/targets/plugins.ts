@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { CniError } from "../../../mod/cni/error.ts";
+import { PluginFolders } from "../../../mod/cni/plugin_folders.ts";
 import { Plugins } from "../../../mod/cni/plugins.ts";
 import type { ProgramOutcome } from "../../../mod/cni/program.ts";
 import { CniRunner } from "../../../mod/cni/runner.ts";
-import { deviceStatuses } from "../../../mod/agent/device_status.ts";
+import { deviceStatuses } from "../../../mod/agent/status/device_status.ts";
 import { parseAttachmentRecord, RECORD_VERSION } from "../../../mod/journal/records.ts";
 import { validateDeviceStatuses } from "../../../mod/simulator/status_validation.ts";
 import { anAttachment, aSandbox } from "../../support/agent_fakes.ts";
@@ -30,9 +31,8 @@ export async function makePlugins(folder: string): Promise<Target> {
   for (const type of ["first", "second"]) await Deno.writeTextFile(join(folder, type), "");
   let answers: Answer[] = [];
   const plugins = new Plugins({
-    cniPath: [folder],
+    folders: new PluginFolders({ cniPath: [folder] }),
     timeout: 1000,
-    env: {},
     run: () => Promise.resolve(outcome(answers.shift())),
   });
   const runner = new CniRunner(plugins);
@@ -59,7 +59,7 @@ export async function makePlugins(folder: string): Promise<Target> {
       const added = await passes(() => runner.add(network, runtime, never));
       if (!added) return;
       answers = [...input];
-      await passes(() => runner.check(network, runtime, added.result, never));
+      await passes(() => runner.runCheck(network, runtime, added.result, never));
       answers = [...input];
       await passes(() => runner.del(network, runtime, added.result, never));
       const attached = { ...added, at: "2026-01-01T00:00:00Z" };
@@ -71,7 +71,7 @@ export async function makePlugins(folder: string): Promise<Target> {
         repair: false,
         uncertain: false,
         addFailed: false,
-        lateTold: true,
+        lateAttachReported: true,
       };
       const entry = { ...record, ...onDisk, ...flags };
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };

@@ -10,7 +10,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
 {{- define "network-dra.config" -}}
-{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" }}
+{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" "chrootDir" "pluginRoot" }}
 {{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "netnsDir" "cniPath" "stateDir" "cdiDir" "networkDir" }}
 {{- $_ := set $elsewhere . . }}
 {{- end }}
@@ -76,6 +76,7 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 {{- with .Values.networkDir }}
 - {name: networks, path: {{ . }}, type: Directory, readOnly: true}
 {{- end }}
+{{- if eq .Values.pluginRoot "container" }}
 {{- range $i, $folder := splitList ":" .Values.cniPath }}
 - {name: cni-bin-{{ $i }}, path: {{ $folder }}, type: Directory, readOnly: true}
 {{- end }}
@@ -83,4 +84,5 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 - {name: cni-state, path: /var/lib/cni, type: DirectoryOrCreate}
 # Where the daemon of the plugin dhcp listens, if one runs on the node.
 - {name: cni-run, path: /run/cni, type: DirectoryOrCreate}
+{{- end }}
 {{- end }}

@@ -1,0 +1,89 @@
+import type { Entry } from "./attachment_state.ts";
+import type { EventObject, Sandbox } from "../model.ts";
+import type { Events, Log } from "../ports.ts";
+import { describeAttachment, describePod } from "../describe.ts";
+import { errorMessage } from "../../async/error_message.ts";
+
+/** Tells of one sandbox's networks: the administrator by the log, users by Events. */
+export class AttachmentReports {
+  readonly #sandbox: Sandbox;
+  readonly #log: Log;
+  readonly #events: Events;
+
+  constructor(sandbox: Sandbox, { log, events }: { readonly log: Log; readonly events: Events }) {
+    this.#sandbox = sandbox;
+    this.#log = log;
+    this.#events = events;
+  }
+
+  /** @param ms how long it took */
+  done(what: "attached" | "repaired" | "detached", entry: Entry, ms: number): void {
+    this.#log.info(`${what} ${describeAttachment(entry)}`, { ...this.#about(entry), ms });
+  }
+
+  recalled(entry: Entry): void {
+    this.#log.info(`found ${describeAttachment(entry)} attached as it was`, this.#about(entry));
+  }
+
+  /** A try failed; the entry says why. @param before why the try before it did */
+  failed(step: "attach" | "detach", entry: Entry, before: Error | undefined): void {
+    const { message: error } = entry.failure!.error;
+    const message = `cannot ${step} ${describeAttachment(entry)}`;
+    // The same failure again and again is said once.
+    const level = error === before?.message ? "debug" : "warn";
+    this.#log[level](message, { ...this.#about(entry), error });
+    if (step === "detach") return this.#warn("NetworkDetachFailed", `${message}: ${error}`, entry);
+    // The claim has the cause in its condition; a pod that went meanwhile needs none.
+    if (!entry.wanted) return;
+    const about = this.#pod();
+    this.#events.warn({ reason: "NetworkAttachFailed", message: `${message}: ${error}`, about });
+  }
+
+  notCleanedUp(entry: Entry, cause: unknown): void {
+    this.#log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
+      ...this.#about(entry),
+      error: errorMessage(cause),
+    });
+  }
+
+  /** Containers of the pod were created without it. */
+  late(entry: Entry): void {
+    const late = `started without ${describeAttachment(entry)}: attaching it late`;
+    this.#log.warn(`containers of ${describePod(this.#sandbox.pod)} ${late}`);
+    const message = `containers ${late}`;
+    this.#events.warn({ reason: "NetworkAttachedLate", message, about: this.#pod() });
+  }
+
+  /** It went although its DEL failed. @returns what was told */
+  givenUp(entry: Entry, cause: string): string {
+    const message = `gave up detaching ${describeAttachment(entry)}: an address or an interface ` +
+      `of it may be left on the node: ${cause}`;
+    this.#log.error(message, this.#about(entry));
+    this.#warn("NetworkForgotten", message, entry);
+    return message;
+  }
+
+  /** The pod may be gone by force; the claim is what stays until the DEL has succeeded. */
+  #warn(
+    reason: "NetworkDetachFailed" | "NetworkForgotten",
+    message: string,
+    { claim }: Entry,
+  ): void {
+    for (const about of [this.#pod(), { kind: "ResourceClaim", ...claim } as const]) {
+      this.#events.warn({ reason, message, about });
+    }
+  }
+
+  #pod(): EventObject {
+    return { kind: "Pod", ...this.#sandbox.pod };
+  }
+
+  #about({ claim }: Entry): Record<string, unknown> {
+    const { id, pod } = this.#sandbox;
+    return {
+      claim: `${claim.namespace}/${claim.name}`,
+      pod: `${pod.namespace}/${pod.name}`,
+      sandbox: id,
+    };
+  }
+}

@@ -1,0 +1,149 @@
+import type { ClaimRef } from "../../claim/attachment.ts";
+import { assignInterfaceNames } from "../../claim/interface_names.ts";
+import { type ClaimPlan, planClaim } from "../../claim/plan.ts";
+import { type Policy, refusalIn } from "../../claim/policy.ts";
+import { assertAllowed } from "../../claim/policy_judge.ts";
+import { Limiter } from "../../async/limiter.ts";
+import type { ClaimRecord, NodeNetworks } from "../model.ts";
+import type { Cluster, Cni, Devices, Events, Networks, PolicyNode } from "../ports.ts";
+import type { ClaimStore } from "./store.ts";
+import { describeClaim } from "../describe.ts";
+import { errorMessage } from "../../async/error_message.ts";
+
+/** A claim as read and checked, before its interfaces are named in the pod. */
+export type Draft = ClaimPlan | { readonly error: string };
+
+/** Claims that are read and checked at once: each asks the API server, and plugins on the node. */
+const WIDTH = 16;
+
+export interface ClaimPlannerPorts {
+  readonly cluster: Cluster;
+  readonly cni: Cni;
+  readonly devices: Devices;
+  readonly networks: Networks;
+  readonly node: PolicyNode;
+  readonly events: Events;
+}
+
+export interface ClaimPlannerOptions {
+  readonly driver: string;
+  readonly policy: Policy;
+}
+
+/** Turns the claims that the kubelet names into what shall be attached. Slow and fallible work. */
+export class ClaimPlanner {
+  readonly #ports: ClaimPlannerPorts;
+  readonly #options: ClaimPlannerOptions;
+  readonly #limiter = new Limiter(WIDTH);
+
+  constructor(ports: ClaimPlannerPorts, options: ClaimPlannerOptions) {
+    this.#ports = ports;
+    this.#options = options;
+  }
+
+  /** Reads the claim from the API server and checks all that it asks for against this node. */
+  read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    return this.#limiter.run(() => this.#read(ref, signal));
+  }
+
+  async #read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+    try {
+      // Whoever asked may have given up while others were read.
+      signal.throwIfAborted();
+      const claim = await this.#ports.cluster.getClaim(ref, signal);
+      if (!claim) {
+        return { error: `${describeClaim(ref)} (UID ${ref.uid}) is gone from the API server` };
+      }
+      const interfaceOf = await this.#ports.devices.known(signal);
+      const networks = await this.#ports.networks.read();
+      const { driver } = this.#options;
+      const plan = planClaim(claim, { driver, interfaceOf, networkOf: networks.networkOf });
+      if (plan.claim.uid !== ref.uid) {
+        return {
+          error: `${describeClaim(ref)} has UID ${plan.claim.uid}, but the kubelet asks for ` +
+            `${ref.uid}: it was deleted and created again`,
+        };
+      }
+      this.#assertAllowed(plan, networks);
+      await Promise.all(
+        plan.attachments.map(async ({ network, request }) => {
+          try {
+            await this.#ports.cni.verify(network, signal);
+          } catch (error) {
+            throw new Error(`${describeClaim(ref)}: request ${request}: ${errorMessage(error)}`);
+          }
+        }),
+      );
+      return plan;
+    } catch (error) {
+      return { error: errorMessage(error) };
+    }
+  }
+
+  /**
+   * Whether the policy allows a claim that was prepared before, maybe under another policy: the cause
+   * where it does not.
+   */
+  async judge(record: ClaimRecord, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      await this.#ports.devices.known(signal);
+      this.#assertAllowed(record, await this.#ports.networks.read());
+      return undefined;
+    } catch (error) {
+      return errorMessage(error);
+    }
+  }
+
+  #assertAllowed({ claim, pods, attachments }: ClaimPlan, { names }: NodeNetworks): void {
+    const { policy } = this.#options;
+    const node = this.#ports.node.view();
+    const options = { policy, namespace: claim.namespace, node, networkNames: names };
+    for (const attachment of attachments) {
+      try {
+        assertAllowed(attachment, options);
+      } catch (cause) {
+        const at = `${describeClaim(claim)}: request ${attachment.request}`;
+        const error = new Error(`${at}: ${errorMessage(cause)}`, { cause });
+        if (refusalIn(cause)) this.#tellUsers({ claim, pods }, error.message);
+        throw error;
+      }
+    }
+  }
+
+  #tellUsers({ claim, pods }: Pick<ClaimPlan, "claim" | "pods">, message: string): void {
+    const { namespace } = claim;
+    const reason = "NetworkRefusedByPolicy";
+    this.#ports.events.warn({ reason, message, about: { kind: "ResourceClaim", ...claim } });
+    for (const pod of pods) {
+      this.#ports.events.warn({ reason, message, about: { kind: "Pod", namespace, ...pod } });
+    }
+  }
+}
+
+/**
+ * Names the interfaces of a pod's claims: given names stand, the others get what is free in the
+ * pod. Throws an error that names both sides when two claim one name.
+ *
+ * @param batch the drafts that came with it: claims of the same pod
+ */
+export function nameInterfaces(
+  draft: ClaimPlan,
+  { batch, prepared }: { readonly batch: readonly ClaimPlan[]; readonly prepared: ClaimStore },
+): ClaimRecord {
+  const others = new Map<string, ClaimPlan>();
+  for (const pod of draft.pods) {
+    for (const record of prepared.ofPod(pod.uid)) others.set(record.claim.uid, record);
+  }
+  for (const other of batch) {
+    const { uid } = other.claim;
+    if (uid === draft.claim.uid || others.has(uid)) continue;
+    // Those that are not named yet hold only the names they were given.
+    const named = prepared.get(uid) ??
+      { ...other, attachments: other.attachments.filter(({ ifNameGiven }) => ifNameGiven) };
+    others.set(uid, named);
+  }
+  return {
+    ...draft,
+    attachments: assignInterfaceNames(draft, [...others.values()]),
+  };
+}

@@ -1,0 +1,180 @@
+import type { ClaimRef } from "../../claim/attachment.ts";
+import type { Agent } from "../agent.ts";
+import type { Prepared } from "../claims/prepare.ts";
+import { Notifier } from "../../async/notifier.ts";
+import type { CdiFiles, Journal } from "../ports.ts";
+import type { Clock } from "../../async/clock.ts";
+import type { Sandbox } from "../model.ts";
+import { KnownSandboxes } from "./known_sandboxes.ts";
+import { describePod } from "../describe.ts";
+
+/** How often a container that waits is looked for on record, in milliseconds. */
+const LOOK = 50;
+
+export interface ActiveAgentPorts {
+  readonly journal: Pick<Journal, "look">;
+  readonly cdi: Pick<CdiFiles, "claimUid" | "startAllowed">;
+  readonly clock: Clock;
+}
+
+/**
+ * Where the runtime and the kubelet find the agent, whether or not it leads. While it does not,
+ * the kubelet's calls wait until it does, and a container waits until it does or until the agent
+ * that leads has put on record that the pod's networks are there.
+ */
+export class ActiveAgent {
+  readonly #ports: ActiveAgentPorts;
+  readonly #knownSandboxes = new KnownSandboxes();
+  readonly #changes = new Notifier();
+  readonly #closed = new AbortController();
+  #term: Term | undefined;
+
+  constructor(ports: ActiveAgentPorts) {
+    this.#ports = ports;
+  }
+
+  /** The agent while it leads; undefined while another does. */
+  get agent(): Agent | undefined {
+    return this.#term?.agent;
+  }
+
+  /** The agent leads from now on. Resolves when it has dealt with the sandboxes that there are. */
+  async take(agent: Agent): Promise<void> {
+    this.#term = { agent, over: new AbortController(), calls: new Set() };
+    this.#changes.notify();
+    const { synchronized, sandboxes, started } = this.#knownSandboxes;
+    if (synchronized) await agent.reconcile(sandboxes, started);
+  }
+
+  /** The agent leads no more. Resolves when no call to it is under way. */
+  async leave(): Promise<void> {
+    const term = this.#term;
+    this.#term = undefined;
+    term?.over.abort();
+    await Promise.allSettled([...term?.calls ?? []]);
+  }
+
+  /** Calls that wait are refused, and those that come. */
+  close(): void {
+    this.#closed.abort(new Error("the agent stops; the next one answers"));
+  }
+
+  async synchronize(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
+    this.#knownSandboxes.synchronize(sandboxes, started);
+    await this.#term?.agent.reconcile(sandboxes, started);
+  }
+
+  /** The runtime is not connected any more: what there is, it tells when it synchronizes anew. */
+  disconnected(): void {
+    this.#knownSandboxes.synchronized = false;
+    this.#term?.agent.disconnected();
+  }
+
+  runPodSandbox(sandbox: Sandbox): void {
+    this.#knownSandboxes.runs(sandbox);
+    this.#term?.agent.attach(sandbox);
+  }
+
+  stopPodSandbox(sandboxId: string): void {
+    this.#knownSandboxes.stopped(sandboxId);
+    this.#term?.agent.detach(sandboxId);
+  }
+
+  /** CreateContainer: as {@link Agent.gate}. */
+  async createContainer(
+    sandbox: Sandbox,
+    options: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
+  ): Promise<void> {
+    this.#knownSandboxes.lives(sandbox);
+    await this.#gate(sandbox, options);
+    this.#knownSandboxes.containerCreated(sandbox.id);
+  }
+
+  prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
+    return this.#call(signal, ({ agent }) => agent.prepare(refs, signal));
+  }
+
+  /** What takes long is broken off when the agent leads no more: the kubelet asks again, and the next agent answers. */
+  unprepare(
+    refs: readonly ClaimRef[],
+    signal: AbortSignal,
+  ): Promise<Map<string, { error?: string }>> {
+    return this.#call(
+      signal,
+      ({ agent, over }) => agent.unprepare(refs, AbortSignal.any([signal, over.signal])),
+    );
+  }
+
+  async #gate(
+    sandbox: Sandbox,
+    { cdiDevices, signal }: {
+      readonly cdiDevices: readonly string[];
+      readonly signal: AbortSignal;
+    },
+  ): Promise<void> {
+    for (;;) {
+      const term = this.#term;
+      if (term) {
+        const until = AbortSignal.any([signal, term.over.signal]);
+        try {
+          return await term.agent.gate(sandbox, { cdiDevices, signal: until });
+        } catch (error) {
+          // The agent that leads now may have attached what this one could not.
+          if (!term.over.signal.aborted || signal.aborted) throw error;
+        }
+      } else {
+        if (await this.#onRecord(sandbox, cdiDevices)) return;
+        await this.#ports.clock.sleep(LOOK, signal).catch(() => {});
+        if (!signal.aborted) continue;
+        throw new Error(
+          `the networks of ${describePod(sandbox.pod)} are not ready: ` +
+            "another agent of this node is attaching them",
+        );
+      }
+    }
+  }
+
+  /**
+   * Whether everything that the pod's claims ask for is attached, by what is on disk, and the agent
+   * that leads has made the files without which the container would not start.
+   */
+  async #onRecord({ id, pod }: Sandbox, cdiDevices: readonly string[]): Promise<boolean> {
+    const { cdi, journal } = this.#ports;
+    const { claims, attachments } = await journal.look(pod.uid);
+    const known = new Set(claims.map(({ claim }) => claim.uid));
+    const named = cdiDevices.map((device) => cdi.claimUid(device));
+    if (named.some((uid) => uid !== undefined && !known.has(uid))) return false;
+    const attached = attachments.filter((record) => record.sandbox.id === id && record.attached);
+    const isWhole = claims.every(({ claim, attachments: wanted }) =>
+      wanted.length === attached.filter((record) => record.claim.uid === claim.uid).length
+    );
+    if (!isWhole) return false;
+    // Of all claims: not every runtime says here which of them the container names.
+    const allowed = await Promise.all([...known].map((uid) => cdi.startAllowed(uid)));
+    return !allowed.includes(false);
+  }
+
+  async #call<T>(signal: AbortSignal, call: (term: Term) => Promise<T>): Promise<T> {
+    const until = AbortSignal.any([signal, this.#closed.signal]);
+    while (!this.#term) {
+      // Else a call that comes now would wait for nobody.
+      until.throwIfAborted();
+      await this.#changes.next(until);
+    }
+    const term = this.#term;
+    const running = call(term);
+    term.calls.add(running);
+    try {
+      return await running;
+    } finally {
+      term.calls.delete(running);
+    }
+  }
+}
+
+/** The time for which an agent leads. */
+interface Term {
+  readonly agent: Agent;
+  readonly over: AbortController;
+  readonly calls: Set<Promise<unknown>>;
+}

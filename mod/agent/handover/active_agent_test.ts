@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import {
+  anAttachment,
+  aSandbox,
+  FakeCdi,
+  FakeClock,
+  FakeJournal,
+  settle,
+} from "../../../tests/support/agent_fakes.ts";
+import type { Agent } from "../agent.ts";
+import type { AttachmentRecord, Sandbox } from "../model.ts";
+import { ActiveAgent } from "./active_agent.ts";
+
+const never = new AbortController().signal;
+const claim = { namespace: "default", name: "a", uid: "uid-a" };
+const sandbox = aSandbox("s1", "p");
+
+/** An agent that notes what it is asked, and whose answers wait for `answer`. */
+class AskedAgent {
+  readonly asked: string[] = [];
+  answer: Promise<void> = Promise.resolve();
+
+  #ask(what: string, signal?: AbortSignal): Promise<void> {
+    this.asked.push(what);
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener("abort", () => reject(new Error("broken off")));
+    });
+    return Promise.race([this.answer, aborted]);
+  }
+
+  reconcile(sandboxes: readonly Sandbox[], started: ReadonlySet<string>) {
+    return this.#ask(`reconcile ${sandboxes.map(({ id }) => id)} started ${[...started]}`);
+  }
+  attach({ id }: Sandbox) {
+    this.asked.push(`attach ${id}`);
+  }
+  detach(id: string) {
+    this.asked.push(`detach ${id}`);
+  }
+  gate({ id }: Sandbox, { signal }: { readonly signal: AbortSignal }) {
+    return this.#ask(`gate ${id}`, signal);
+  }
+  async prepare() {
+    await this.#ask("prepare");
+    return new Map();
+  }
+  async unprepare(_: unknown, signal: AbortSignal) {
+    await this.#ask("unprepare", signal);
+    return new Map();
+  }
+}
+
+function setUp() {
+  const ports = { journal: new FakeJournal(), cdi: new FakeCdi(), clock: new FakeClock() };
+  const asked = new AskedAgent();
+  const agent = asked as unknown as Agent;
+  const record = (more: Partial<AttachmentRecord> = {}): AttachmentRecord => ({
+    claim,
+    sandbox,
+    attachment: anAttachment("net1"),
+    ...more,
+  });
+  const prepared = () =>
+    ports.journal.putClaim({
+      claim,
+      pods: [{ name: "p", uid: sandbox.pod.uid }],
+      shareable: false,
+      attachments: [anAttachment("net1")],
+    });
+  const attached = {
+    result: { cniVersion: "1.0.0" },
+    networkData: {},
+    at: "2026-01-01T00:00:00Z",
+  };
+  const gate = (options: { cdiDevices?: string[]; signal?: AbortSignal } = {}) => {
+    const state = { open: false, error: undefined as Error | undefined };
+    void activeAgent.createContainer(sandbox, { cdiDevices: [], signal: never, ...options }).then(
+      () => state.open = true,
+      (error) => state.error = error,
+    );
+    return state;
+  };
+  const activeAgent = new ActiveAgent(ports);
+  return { ...ports, activeAgent, agent, asked, record, prepared, attached, gate };
+}
+
+Deno.test("an agent that comes to lead is told of the sandboxes that the runtime told of before", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  await activeAgent.synchronize([aSandbox("old"), aSandbox("gone")], new Set(["old", "gone"]));
+  activeAgent.runPodSandbox(aSandbox("new"));
+  activeAgent.stopPodSandbox("gone");
+  await activeAgent.createContainer(aSandbox("new"), { cdiDevices: [], signal: never });
+  await activeAgent.take(agent);
+  assert.deepEqual(asked.asked, ["reconcile old,new started old,new"]);
+  activeAgent.runPodSandbox(aSandbox("next"));
+  activeAgent.stopPodSandbox("old");
+  assert.deepEqual(asked.asked.slice(1), ["attach next", "detach old"]);
+});
+
+Deno.test("a sandbox of which only a container was told lives as well for an agent that comes to lead", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  await activeAgent.synchronize([aSandbox("old")], new Set());
+  await activeAgent.createContainer(aSandbox("untold"), { cdiDevices: [], signal: never });
+  const refused = activeAgent.createContainer(aSandbox("refused"), {
+    cdiDevices: ["test/claim=unknown"],
+    signal: AbortSignal.abort(),
+  });
+  await assert.rejects(refused);
+  await activeAgent.take(agent);
+  assert.deepEqual(asked.asked, ["reconcile old,untold,refused started untold"]);
+});
+
+Deno.test("an agent that leads before the runtime told anything is told when it does", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  await activeAgent.take(agent);
+  assert.deepEqual(asked.asked, []);
+  await activeAgent.synchronize([sandbox], new Set());
+  assert.deepEqual(asked.asked, ["reconcile s1 started "]);
+});
+
+Deno.test("an agent that comes to lead while the runtime is not connected waits for what it tells anew", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  await activeAgent.synchronize([aSandbox("old")], new Set());
+  activeAgent.disconnected();
+  await activeAgent.take(agent);
+  assert.deepEqual(asked.asked, []);
+  await activeAgent.synchronize([aSandbox("old"), aSandbox("new")], new Set());
+  assert.deepEqual(asked.asked, ["reconcile old,new started "]);
+});
+
+Deno.test("a container of a pod without claims passes while another agent leads", async () => {
+  const { gate } = setUp();
+  const container = gate();
+  await settle();
+  assert.equal(container.open, true);
+});
+
+Deno.test("a container waits until the agent that leads has the pod's networks on record", async () => {
+  const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
+  await prepared();
+  cdi.attached.add("uid-a");
+  const container = gate();
+  await clock.advance(200);
+  await journal.putAttachment(record());
+  await journal.putAttachment(record({ sandbox: aSandbox("s0", "p"), attached }));
+  await clock.advance(200);
+  assert.equal(container.open, false, "ADD has only begun; another sandbox has its network");
+  await journal.putAttachment(record({ attached }));
+  await clock.advance(100);
+  assert.equal(container.open, true);
+});
+
+Deno.test("a container that names a claim which is not on record of its pod waits", async () => {
+  const { clock, gate } = setUp();
+  const container = gate({ cdiDevices: ["test/claim=uid-a"] });
+  await clock.advance(1_000);
+  assert.equal(container.open, false);
+});
+
+for (const cdiDevices of [["test/claim=uid-a"], []]) {
+  const says = cdiDevices.length > 0 ? "names" : "may name";
+  Deno.test(`a container that ${says} a claim waits until the agent that leads lets it start`, async () => {
+    const { journal, cdi, clock, prepared, record, attached, gate } = setUp();
+    await prepared();
+    await journal.putAttachment(record({ attached }));
+    const container = gate({ cdiDevices });
+    await clock.advance(200);
+    assert.equal(container.open, false);
+    cdi.attached.add("uid-a");
+    await clock.advance(100);
+    assert.equal(container.open, true);
+  });
+}
+
+Deno.test("a container that waits for another agent goes through this one's gate once it leads", async () => {
+  const { clock, prepared, activeAgent, agent, asked, gate } = setUp();
+  await prepared();
+  const container = gate();
+  await clock.advance(200);
+  await activeAgent.take(agent);
+  await clock.advance(100);
+  assert.equal(container.open, true);
+  assert.deepEqual(asked.asked, ["gate s1"]);
+});
+
+Deno.test("a container at the gate of an agent that hands over waits for the next agent's record", async () => {
+  const { journal, cdi, clock, prepared, record, attached, activeAgent, agent, asked, gate } =
+    setUp();
+  await prepared();
+  cdi.attached.add("uid-a");
+  asked.answer = new Promise(() => {});
+  await activeAgent.take(agent);
+  const container = gate();
+  await clock.advance(100);
+  await activeAgent.leave();
+  await clock.advance(200);
+  assert.equal(container.open, false);
+  assert.equal(container.error, undefined);
+  await journal.putAttachment(record({ attached }));
+  await clock.advance(100);
+  assert.equal(container.open, true);
+});
+
+Deno.test("a container is refused when its time is over and no agent has its networks", async () => {
+  const { clock, prepared, gate } = setUp();
+  await prepared();
+  const due = new AbortController();
+  const container = gate({ signal: due.signal });
+  await clock.advance(1_000);
+  due.abort();
+  await clock.advance(100);
+  assert.match(container.error!.message, /networks of pod default\/p are not ready/);
+});
+
+Deno.test("the kubelet's calls wait for an agent that leads, and until they have their time", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  const due = new AbortController();
+  const late = assert.rejects(activeAgent.prepare([claim], due.signal), /due/);
+  const prepare = activeAgent.prepare([claim], never);
+  await settle();
+  due.abort(new Error("due"));
+  await late;
+  await activeAgent.take(agent);
+  assert.deepEqual(await prepare, new Map());
+  assert.deepEqual(asked.asked, ["prepare"]);
+});
+
+Deno.test("leave() waits for a Prepare that runs and breaks off an Unprepare that waits", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  const answer = Promise.withResolvers<void>();
+  asked.answer = answer.promise;
+  await activeAgent.take(agent);
+  const prepare = activeAgent.prepare([claim], never);
+  const unprepare = assert.rejects(activeAgent.unprepare([claim], never), /broken off/);
+  let left = false;
+  const leave = activeAgent.leave().then(() => left = true);
+  await unprepare;
+  await settle();
+  assert.equal(left, false);
+  assert.equal(activeAgent.agent, undefined);
+  answer.resolve();
+  await Promise.all([prepare, leave]);
+});
+
+Deno.test("close() refuses calls that wait and those that come", async () => {
+  const { activeAgent } = setUp();
+  const waiting = assert.rejects(activeAgent.unprepare([claim], never), /the agent stops/);
+  await settle();
+  activeAgent.close();
+  await waiting;
+  await assert.rejects(activeAgent.prepare([claim], never), /the agent stops/);
+});

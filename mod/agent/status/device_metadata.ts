@@ -1,0 +1,40 @@
+import { attachmentKey, type Entry } from "../attachments/attachment_state.ts";
+import type { ClaimMetadata, ClaimRecord, NetworkData } from "../model.ts";
+import type { Devices } from "../ports.ts";
+
+/**
+ * What containers that name a claim read of it. They read one file, whichever pod they are in: where
+ * several pods share the claim, it has only what is the same for all.
+ */
+export function claimMetadata(
+  { claim, podClaimName, attachments }: ClaimRecord,
+  { entries, devices }: {
+    readonly entries: readonly Entry[];
+    readonly devices: Pick<Devices, "attributesOf">;
+  },
+): ClaimMetadata {
+  return {
+    claim,
+    ...(podClaimName !== undefined && { podClaimName }),
+    devices: attachments.map((attachment) => {
+      const { request, pool, device } = attachment;
+      const key = attachmentKey(claim, attachment);
+      const networkData = common(
+        entries.filter((entry) =>
+          entry.wanted && attachmentKey(entry.claim, entry.attachment) === key
+        ),
+      );
+      const attributes = devices.attributesOf(device);
+      return { request, pool, device, attributes, ...(networkData && { networkData }) };
+    }),
+  };
+}
+
+/** Pods that share a claim have addresses of their own. */
+function common(entries: readonly Entry[]): NetworkData | undefined {
+  const [first, ...others] = entries.map(({ attached }) => attached?.networkData);
+  if (others.length === 0) return first;
+  const interfaceName = first?.interfaceName;
+  const same = others.every((other) => other?.interfaceName === interfaceName);
+  return same && interfaceName !== undefined ? { interfaceName } : undefined;
+}
