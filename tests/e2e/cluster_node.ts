@@ -8,8 +8,6 @@ import { Kubelet } from "./kubelet.ts";
 import { CNI_BIN, FOLDERS, furnish, type NodePlace, OWN_CNI_BIN, runOn } from "./node_place.ts";
 import { until } from "./poll.ts";
 
-/** A plugin may run where there is no other. */
-const SHELL = `${OWN_CNI_BIN}/busybox`;
 /** What the cluster's users call busybox. */
 const USERS_IMAGE = "docker.io/library/busybox:latest";
 const SH = ["/bin/sh"];
@@ -70,7 +68,6 @@ export class ClusterNode {
     });
     started.defer(() => runtime.stop());
     const busybox = await Deno.readFile(runtime.busybox);
-    await Deno.writeFile(place.root + SHELL, busybox, { mode: 0o755 });
     const archive = join(folder, "busybox.tar");
     await Deno.writeFile(archive, busyboxImage(busybox, { name: USERS_IMAGE, entrypoint: SH }));
     await runtime.importImage(archive);
@@ -100,7 +97,7 @@ export class ClusterNode {
     type: string,
     { around, before }: { readonly around: string; readonly before: string },
   ): Promise<void> {
-    const script = `#!${SHELL} sh\n${before}\nexec ${join(CNI_BIN, around)}\n`;
+    const script = `#!/bin/sh\n${before}\nexec ${join(CNI_BIN, around)}\n`;
     const path = this.place.root + join(OWN_CNI_BIN, type);
     await Deno.writeTextFile(path, script, { mode: 0o755 });
   }

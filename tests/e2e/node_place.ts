@@ -32,7 +32,7 @@ export const FOLDERS = {
   netns: "/run/netns",
   state: "/var/lib/network-dra",
   leases: "/var/lib/cni",
-  /** Plugins can write to it wherever they run: the marks of the tests' own ones are in it. */
+  /** Of the plugin dhcp; the marks of the tests' own plugins are in it too. */
   plugins: "/run/cni",
   logs: "/var/log",
 } as const;
