@@ -56,10 +56,10 @@ async function hold(namespaces: readonly string[], script: string): Promise<Held
     stdin: "null",
     stdout: "piped",
   }).spawn();
-  process.unref();
   const reader = process.stdout.getReader();
   const { done } = await reader.read();
   if (done) throw new Error("the second node's namespaces cannot be made");
   await reader.cancel();
+  process.unref();
   return { pid: String(process.pid), place: placeOf(process.pid) };
 }
