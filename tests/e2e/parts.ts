@@ -1,6 +1,7 @@
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import { writeImage } from "../../deploy/image/build.ts";
+import { fetchNft } from "../support/nft.ts";
 import { fetchKubectl } from "../support/kubectl.ts";
 import { fetchHelmRender } from "../support/helm_render.ts";
 import { fetchEtcd } from "./control_plane.ts";
@@ -26,6 +27,7 @@ export async function fetchParts(
   if ("missing" in programs) return programs.missing;
   await fetchEtcd({ progress });
   await fetchKubectl({ progress });
+  await fetchNft({ progress });
   const helm = await fetchHelmRender({ progress });
   if ("missing" in helm) return helm.missing;
   await writeImage({ progress });

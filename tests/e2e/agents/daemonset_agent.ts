@@ -172,6 +172,12 @@ export class DaemonSetAgent implements Agent {
   }
 }
 
+/** That of a cluster on which it runs so. */
+export function agentOf({ agent }: { readonly agent: Agent }): DaemonSetAgent {
+  if (agent instanceof DaemonSetAgent) return agent;
+  throw new Error("the agent of this cluster is not a DaemonSet");
+}
+
 function parse(line: string): LogLine {
   try {
     return JSON.parse(line);

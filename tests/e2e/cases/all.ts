@@ -6,14 +6,19 @@ import { DEVICES } from "./devices.ts";
 import { ENDS } from "./ends.ts";
 import { EXAMPLE_CASES } from "./examples.ts";
 import { MISTAKES } from "./mistakes.ts";
+import { NODE_ROOT } from "./node_root.ts";
 import { RESTARTS } from "./restarts.ts";
 import { RIGHTS } from "./rights.ts";
 import { TWO_NODES } from "./two_nodes.ts";
 
 /** What is tested with every release of Kubernetes and every runtime. */
 const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS, ...DAEMONSET };
+/** With the release that is tested most. */
+const FURTHER = { ...MISTAKES, ...RIGHTS, ...EXAMPLE_CASES, ...NODE_ROOT, ...TWO_NODES };
+/** What a process has not. */
+const OF_DAEMONSET = { ...DAEMONSET, ...NODE_ROOT, ...TWO_NODES };
 
-export const CASES = { ...MAIN, ...MISTAKES, ...RIGHTS, ...EXAMPLE_CASES, ...TWO_NODES };
+export const CASES = { ...MAIN, ...FURTHER };
 
 /** Cases of what Kubernetes has by default only from this minor version on. */
 const SINCE: Readonly<Record<string, number>> = {
@@ -30,7 +35,7 @@ export function casesOf(
 ): { readonly one: string[]; readonly two: string[] } {
   const minor = minorOf(kubernetes);
   const names = Object.keys(main ? MAIN : CASES).filter((name) =>
-    minor >= (SINCE[name] ?? 0) && (agent === "DaemonSet" || !(name in DAEMONSET))
+    minor >= (SINCE[name] ?? 0) && (agent === "DaemonSet" || !(name in OF_DAEMONSET))
   );
   return {
     one: names.filter((name) => !(name in TWO_NODES)),

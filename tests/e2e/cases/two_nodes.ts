@@ -1,7 +1,7 @@
 /** Pods on two nodes with a switch between them. */
 import assert from "node:assert/strict";
 import { tokenOf } from "../agent_account.ts";
-import { DaemonSetAgent } from "../agents/daemonset_agent.ts";
+import { agentOf } from "../agents/daemonset_agent.ts";
 import type { Json } from "../api.ts";
 import { NODE, SECOND_NODE } from "../cluster.ts";
 import { claim, pod } from "../objects.ts";
@@ -84,8 +84,7 @@ export const TWO_NODES: Readonly<Record<string, Case>> = {
       pod("one", { claims: ["lan"], node: NODE }),
     );
     const { claim: found } = await space.assertNetwork(await space.running("one"), { subnet: 1 });
-    assert.ok(cluster.agent instanceof DaemonSetAgent);
-    const pods = await cluster.agent.pods();
+    const pods = await agentOf(cluster).pods();
     const other = pods.find(({ spec }) => spec.nodeName === SECOND_NODE);
     const slice = (await cluster.slices()).find(({ spec }) => spec.nodeName === NODE);
     const api = await cluster.apiWith(await tokenOf(cluster.api, other));
