@@ -42,6 +42,7 @@ const MAIN: Combination = { ...USUAL, main: true };
 const FURTHER: readonly Combination[] = [
   { ...MAIN, agent: "process" },
   { ...MAIN, runtime: "containerd 1.7" },
+  { ...MAIN, runtime: "containerd 2.4" },
   { ...MAIN, runtime: "CRI-O 1.34" },
   { ...MAIN, kubernetes: "1.34.4" },
   { ...MAIN, kubernetes: "1.37.2" },

@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import type { Cri } from "./cri.ts";
+import { buildOnce, go } from "./go.ts";
 import { busyboxImage, IMAGE, PAUSE_IMAGE } from "./image.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import {
@@ -12,9 +14,14 @@ import {
   type RuntimeOptions,
 } from "./runtime_daemon.ts";
 
-/** The releases that are tested, and the Debian suites that have them. */
+/** The releases that Debian has, and in which suites. */
 export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
-export type ContainerdVersion = keyof typeof CONTAINERD;
+/** A newer one than Debian has is built from its Go module. */
+export type ContainerdVersion = keyof typeof CONTAINERD | "2.4";
+
+const SOURCE = new URL("../integration/containerd", import.meta.url).pathname;
+const MODULE = "github.com/containerd/containerd/v2";
+const COMMANDS = ["containerd", "containerd-shim-runc-v2", "ctr"];
 
 interface Binaries {
   readonly containerd: string;
@@ -26,33 +33,65 @@ interface Binaries {
 async function binaries(
   version: ContainerdVersion,
   progress?: (line: string) => void,
-): Promise<Binaries> {
+): Promise<Binaries | { readonly missing: string }> {
   const cache = cacheFolder();
   const [containerd, runc, busybox, [cniPath]] = await Promise.all([
-    fetchDebianPackage("containerd", { suite: CONTAINERD[version], cache, progress }),
+    version === "2.4" ? buildContainerd(progress) : packaged(version, progress),
     // Those of newer releases need a newer libc than the machine may have.
     fetchDebianPackage("runc", { cache, progress }),
     fetchDebianPackage("busybox-static", { cache, progress }),
     fetchCniPlugins({ progress }),
   ]);
+  if ("missing" in containerd) return containerd;
   return {
-    containerd: join(containerd, "usr/bin"),
+    containerd: containerd.path,
     runc: join(runc, "usr/sbin/runc"),
     busybox: join(busybox, "bin/busybox"),
     cniPath: cniPath!,
   };
 }
 
+async function packaged(
+  version: keyof typeof CONTAINERD,
+  progress?: (line: string) => void,
+): Promise<{ readonly path: string }> {
+  const suite = CONTAINERD[version];
+  const files = await fetchDebianPackage("containerd", { suite, cache: cacheFolder(), progress });
+  return { path: join(files, "usr/bin") };
+}
+
+/** The folder of its programs. */
+async function buildContainerd(
+  progress?: (line: string) => void,
+): Promise<{ readonly path: string } | { readonly missing: string }> {
+  const hash = createHash("sha256").update(await Deno.readFile(join(SOURCE, "go.mod")));
+  const name = `containerd_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`;
+  return await buildOnce(name, {
+    what: "containerd",
+    build: (folder, work) =>
+      go([
+        ...["build", "-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
+        ...["-gcflags=all=-dwarf=false", "-o", `${folder}/`],
+        ...COMMANDS.map((command) => `${MODULE}/cmd/${command}`),
+      ], { cwd: SOURCE, work, env: { CGO_ENABLED: "0" } }),
+    progress,
+  });
+}
+
 export interface ContainerdOptions extends RuntimeOptions {
   readonly version: ContainerdVersion;
 }
 
-/** Fetches what containerd needs; to be done where the network can be reached. */
+/**
+ * Fetches what containerd needs; to be done where the network can be reached. Gives why it cannot be
+ * had, in words for the user.
+ */
 export async function fetchContainerd(
   version: ContainerdVersion,
   { progress }: { readonly progress?: (line: string) => void } = {},
-): Promise<void> {
-  await binaries(version, progress);
+): Promise<string | undefined> {
+  const found = await binaries(version, progress);
+  return "missing" in found ? found.missing : undefined;
 }
 
 /** A real containerd with NRI and CDI on, in a private node. */
@@ -80,7 +119,9 @@ export class Containerd implements Runtime {
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
-    const containerd = new Containerd(options, await binaries(options.version));
+    const found = await binaries(options.version);
+    if ("missing" in found) throw new Error(found.missing);
+    const containerd = new Containerd(options, found);
     await containerd.#configure();
     await containerd.restart();
     await containerd.#importImages();
