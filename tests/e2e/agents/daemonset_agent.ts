@@ -37,6 +37,11 @@ export class DaemonSetAgent implements Agent {
   static async start(context: AgentContext): Promise<DaemonSetAgent> {
     await Promise.all(context.nodes.map(({ runtime }) => runtime.importImage(IMAGE_FILE)));
     const agent = new DaemonSetAgent(context);
+    // A cable that leads out of the node, to a switch, looks like a pod's.
+    const interfaces = { include: ["eth0"] };
+    if (context.nodes.length > 1) {
+      agent.#values = { ...VALUES, config: { ...SETTINGS, interfaces } };
+    }
     await agent.install();
     return agent;
   }
