@@ -124,10 +124,15 @@ export class Cluster {
     return await this.#plane.apiAs(token);
   }
 
+  /** The path of its administrator's kubeconfig. */
+  async adminKubeconfig(): Promise<string> {
+    return await this.#plane.adminKubeconfig();
+  }
+
   /** What kubectl prints for the cluster's administrator; rejects with its error. */
   async kubectl(...args: string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command(await fetchKubectl(), {
-      args: ["--kubeconfig", await this.#plane.adminKubeconfig(), ...args],
+      args: ["--kubeconfig", await this.adminKubeconfig(), ...args],
       stdin: "null",
     }).output();
     if (success) return new TextDecoder().decode(stdout);

@@ -5,6 +5,7 @@ import { agentOf } from "../agents/daemonset_agent.ts";
 import type { Json } from "../api.ts";
 import { NODE, SECOND_NODE } from "../cluster.ts";
 import { claim, pod } from "../objects.ts";
+import { until } from "../poll.ts";
 import type { Case, Space } from "../space.ts";
 import { refuses, RESOURCE, sliceWith, writeStatus } from "./rights.ts";
 
@@ -37,10 +38,13 @@ async function assertReaches(
   address: string,
   { size = SMALL } = {},
 ): Promise<void> {
-  // The first may be lost while the switch learns.
   const ping = (count: number) =>
     space.exec(from, "ping", "-c", `${count}`, "-w", "8", "-s", `${size}`, address);
-  await ping(1);
+  // The first may be lost while the switch learns.
+  await until(`${address} is reached`, () => ping(1).catch(() => undefined), {
+    limit: 30_000,
+    explain: () => space.exec(from, "sh", "-c", "ip addr; ip route; ip -6 route; ip neigh"),
+  });
   assert.match(await ping(PINGS), new RegExp(`${PINGS} packets received`));
 }
 
