@@ -39,7 +39,7 @@ async function assertReaches(
   { size = SMALL } = {},
 ): Promise<void> {
   const ping = (count: number) =>
-    space.exec(from, "ping", "-c", `${count}`, "-w", "8", "-s", `${size}`, address);
+    space.exec(from, "ping", "-c", `${count}`, "-w", `${2 * count}`, "-s", `${size}`, address);
   // The first may be lost while the switch learns.
   await until(`${address} is reached`, () => ping(1).catch(() => undefined), {
     limit: 30_000,
