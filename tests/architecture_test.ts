@@ -10,6 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   claim: [],
   ttrpc: [],
   files: [],
+  elf: [],
   unix: [],
   grpc: ["unix"],
   // The use cases know the domain and their own ports.
@@ -17,13 +18,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Adapters know the ports they implement and the domain, and never one another.
   nri: ["agent/ports.ts", "claim", "ttrpc"],
   dra: ["agent/ports.ts", "agent/model.ts", "claim", "files", "grpc"],
-  cni: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
+  cni: ["agent/ports.ts", "agent/model.ts", "claim", "elf", "files"],
   kube: ["agent/ports.ts", "agent/model.ts", "claim"],
   journal: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
-  netns: ["agent/ports.ts", "files"],
+  netns: ["agent/ports.ts", "elf", "files"],
   observe: ["agent/ports.ts", "agent/model.ts"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
@@ -157,10 +158,11 @@ Deno.test("nothing uses node:net, which closes the descriptors of unix sockets t
   }
 });
 
-/** Who runs programs, and which: CNI plugins, grep; the simulated node its namespaces. */
+/** Who runs programs, and which: CNI plugins, grep, the lister of interfaces; the simulated node its namespaces. */
 const RUNS_PROGRAMS = [
   "mod/cni/program.ts",
   "mod/inventory/sysfs.ts",
+  "mod/netns/interface_lister.ts",
   "mod/simulator/debian_package.ts",
   "mod/simulator/private_node.ts",
 ];

@@ -6,13 +6,13 @@ export const ROOT = join(import.meta.dirname!, "../..");
 /** Runs Deno itself in the project's folder. */
 export async function deno(
   ...args: readonly string[]
-): Promise<{ readonly success: boolean; readonly stderr: string }> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+): Promise<{ readonly success: boolean; readonly stdout: string; readonly stderr: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
     stdin: "null",
-    stdout: "null",
   }).output();
-  return { success, stderr: new TextDecoder().decode(stderr).trim() };
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+  return { success, stdout: out!, stderr: err! };
 }

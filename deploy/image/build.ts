@@ -35,7 +35,7 @@ export interface BuiltImage extends Image {
 }
 
 export async function buildImage(
-  { name = IMAGE_NAME, target = targetOf(undefined), progress }: BuildOptions = {},
+  { name = IMAGE_NAME, target = targetOf(undefined), progress = () => {} }: BuildOptions = {},
 ): Promise<BuiltImage> {
   const { architecture } = target;
   const base = tar(await baseFiles(architecture, { progress }));

@@ -1,12 +1,7 @@
+import { CODE_AT, staticProgram } from "../../mod/elf/static_program.ts";
+
 /** The launcher's exit code when the runtime cannot be started. */
 const NOT_STARTED = 121;
-
-/** Sizes of the headers of an ELF file and of a segment. */
-const EHDR = 64;
-const PHDR = 56;
-const HEADERS = EHDR + 2 * PHDR;
-const LOADED_AT = 0x400000;
-const X86_64 = 62;
 
 /**
  * A static program for x86-64 of a few hundred bytes that becomes another program (execve): the
@@ -17,12 +12,12 @@ const X86_64 = 62;
 export function commandLauncher(command: readonly string[]): Uint8Array<ArrayBuffer> {
   const words = command.map((word) => new TextEncoder().encode(`${word}\0`));
   const length = codeFor(command.map(() => 0)).length;
-  let address = LOADED_AT + HEADERS + length;
+  let address = CODE_AT + length;
   const addresses = words.map((word) => {
     address += word.length;
     return address - word.length;
   });
-  return elf([...codeFor(addresses), ...words.flatMap((word) => [...word])]);
+  return staticProgram("x86_64", [...codeFor(addresses), ...words.flatMap((word) => [...word])]);
 }
 
 /**
@@ -48,36 +43,4 @@ function codeFor(addresses: readonly number[]): number[] {
 
 function u32(value: number): number[] {
   return [0, 8, 16, 24].map((shift) => (value >>> shift) & 0xff);
-}
-
-/** An executable of one segment, which is the whole file (System V ABI, chapters 4 and 5). */
-function elf(code: readonly number[]): Uint8Array<ArrayBuffer> {
-  const file = new Uint8Array(HEADERS + code.length);
-  const view = new DataView(file.buffer);
-  const u16 = (at: number, value: number) => view.setUint16(at, value, true);
-  const u32 = (at: number, value: number) => view.setUint32(at, value, true);
-  const u64 = (at: number, value: number) => view.setBigUint64(at, BigInt(value), true);
-  // 64 bits, little-endian, an executable.
-  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  u16(0x10, 2);
-  u16(0x12, X86_64);
-  u32(0x14, 1);
-  u64(0x18, LOADED_AT + HEADERS);
-  u64(0x20, EHDR);
-  u16(0x34, EHDR);
-  u16(0x36, PHDR);
-  u16(0x38, 2);
-  // To be read and executed.
-  u32(EHDR, 1);
-  u32(EHDR + 0x04, 5);
-  u64(EHDR + 0x10, LOADED_AT);
-  u64(EHDR + 0x18, LOADED_AT);
-  u64(EHDR + 0x20, file.length);
-  u64(EHDR + 0x28, file.length);
-  u64(EHDR + 0x30, 0x10000);
-  // A stack that is not executed (PT_GNU_STACK).
-  u32(EHDR + PHDR, 0x6474e551);
-  u32(EHDR + PHDR + 0x04, 6);
-  file.set(code, HEADERS);
-  return file;
 }

@@ -2,15 +2,11 @@ import { createHash } from "node:crypto";
 import { BUNDLE, bundle } from "../executable/bundle.ts";
 import { compile } from "../executable/compile.ts";
 import { runArguments } from "../executable/flags.ts";
+import { pinOf } from "../executable/pins.ts";
 import { isOwn, type Target } from "../executable/targets.ts";
 import type { Layer } from "./archive.ts";
 import { commandLauncher } from "./launcher.ts";
 import { tar } from "./tar.ts";
-
-/** By version: the `deno` of the npm package @deno/linux-x64-glibc. */
-const DENO_SHA256: Readonly<Record<string, string | undefined>> = {
-  "2.9.3": "8570c9cdebe936ba744e12a6d329e0a17ea505b4e5f89b654473a2efc2d2e3ba",
-};
 
 /** Where Deno and the bundle lie, in an image without the compiled executable. */
 const FOLDER = "usr/lib/network-dra";
@@ -27,19 +23,19 @@ export interface Program {
  */
 export async function programLayers(
   target: Target,
-  { progress }: { readonly progress?: (line: string) => void },
+  { progress }: { readonly progress: (line: string) => void },
 ): Promise<Program> {
-  await bundle();
+  await bundle({ progress });
   const output = await Deno.makeTempFile({ prefix: "network-dra-" });
   try {
-    const obstacle = await compile(target, output);
+    const obstacle = await compile({ target, output, progress });
     if (obstacle === undefined) return await compiledProgram(output);
-    progress?.(`deno compile could not be used: ${obstacle}`);
+    progress(`deno compile could not be used: ${obstacle}`);
     if (!isOwn(target) || target.architecture !== "amd64") {
       throw new Error(`there is no image for ${target.architecture} without deno compile`);
     }
-    progress?.("the image holds deno and the bundle instead");
-    return await bundledProgram();
+    progress("the image holds deno and the bundle instead");
+    return await bundledProgram(target);
   } finally {
     await Deno.remove(output).catch(() => {});
   }
@@ -51,13 +47,14 @@ async function compiledProgram(path: string): Promise<Program> {
   return { layers: [{ comment: "the executable", content: layer }], env: [] };
 }
 
-async function bundledProgram(): Promise<Program> {
+async function bundledProgram(target: Target): Promise<Program> {
   const deno = await Deno.readFile(Deno.execPath());
+  const { version, sha256 } = pinOf("deno", target);
   const sum = createHash("sha256").update(deno).digest("hex");
-  if (sum !== DENO_SHA256[Deno.version.deno]) {
+  if (sum !== sha256) {
     throw new Error(
-      `${Deno.execPath()} (SHA-256 ${sum}) is not the deno ${Deno.version.deno} of npm: ` +
-        `run "npx -y deno@2.9.3 task image"`,
+      `${Deno.execPath()} (SHA-256 ${sum}) is not npm's deno ${version}, of which the image is made: ` +
+        `run "npx -y deno@${version} task image"`,
     );
   }
   const bundlePath = `/${FOLDER}/network-dra.js`;
@@ -65,7 +62,7 @@ async function bundledProgram(): Promise<Program> {
   return {
     layers: [
       {
-        comment: `deno ${Deno.version.deno}`,
+        comment: `deno ${version}`,
         content: tar([
           { kind: "folder", path: FOLDER },
           { kind: "file", path: `${FOLDER}/deno`, mode: 0o755, content: deno },

@@ -8,20 +8,14 @@ import { StatusWriter } from "./status/status_writer.ts";
 import { type DeviceHealth, deviceHealth } from "./status/device_health.ts";
 import { claimMetadata } from "./status/device_metadata.ts";
 import { deviceStatuses } from "./status/device_status.ts";
-import {
-  attachmentKey,
-  claimsOf,
-  isReady,
-  isUntried,
-  stateOf,
-} from "./attachments/attachment_state.ts";
+import { attachmentKey, claimsOf, isUntried } from "./attachments/attachment_view.ts";
 import { GcLoop } from "./upkeep/gc_loop.ts";
 import { KeyedLock } from "../async/keyed_lock.ts";
 import { Limiter } from "../async/limiter.ts";
 import type {
   AgentCounts,
+  AttachmentPhase,
   AttachmentRecord,
-  AttachmentState,
   ClaimMetadata,
   ClaimRecord,
   DeviceStatus,
@@ -355,7 +349,7 @@ export class Agent {
 
   /** How many there are of what the agent keeps. */
   counts(): AgentCounts {
-    const attachments: Record<AttachmentState, number> = {
+    const attachments: Record<AttachmentPhase, number> = {
       attaching: 0,
       attached: 0,
       lost: 0,
@@ -366,7 +360,7 @@ export class Agent {
     let attachment = 0;
     for (const { entries } of this.#sandboxes.all()) {
       for (const entry of entries) {
-        attachments[stateOf(entry)]++;
+        attachments[entry.phase]++;
         if (entry.recorded) attachment++;
       }
     }
@@ -392,7 +386,7 @@ export class Agent {
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may be created whose network is not there.
     for (const entry of networks.flatMap(({ entries }) => entries)) {
-      if (isReady(entry)) continue;
+      if (entry.ready) continue;
       void this.#mark(entry.claim, { away: true });
     }
     await this.#marks.close();
@@ -424,7 +418,7 @@ export class Agent {
     const living = this.#sandboxes.withClaim(claimUid).filter(({ stopped }) => !stopped);
     const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
       .filter(({ length }) => length > 0);
-    const passes = wanted.some((entries) => entries.every(isReady));
+    const passes = wanted.some((entries) => entries.every(({ ready }) => ready));
     if (passes) return away ? "noNewContainers" : "pass";
     return away || wanted.length === 0 ? "none" : "wait";
   }
@@ -536,7 +530,7 @@ export class Agent {
     const entries = this.#sandboxes.entriesOf(claimUid);
     // The status may be all that tells what is attached: it is not written over before it was read.
     if (this.#unreadable.has(claimUid)) return undefined;
-    if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
+    if (entries.some(({ wanted, unknown }) => wanted && unknown)) return undefined;
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
 

@@ -43,6 +43,8 @@ export interface AttachResult {
 export interface Attached extends AttachResult {
   /** RFC 3339. Kept, so that a restart does not make the Ready condition younger than it is. */
   readonly at: string;
+  /** Set once CHECK has found it intact: a CHECK that fails from then on means something. */
+  readonly checked?: true;
 }
 
 /** An attachment that is not as ADD left it. */
@@ -121,6 +123,8 @@ export interface AttachmentRecord {
   readonly attached?: Attached;
   /** Set while CHECK says that it is not as ADD left it. */
   readonly lost?: Lost;
+  /** Set when ADD has failed and its DEL is owed. */
+  readonly addFailed?: true;
 }
 
 /** What the journal holds. */
@@ -162,12 +166,12 @@ export type ForgetCause = "claim_gone" | "plugin_missing" | "never_attached" | "
 
 /** How many there are of what the agent keeps. */
 export interface AgentCounts {
-  readonly attachments: Readonly<Record<AttachmentState, number>>;
+  readonly attachments: Readonly<Record<AttachmentPhase, number>>;
   /** What the journal holds. */
   readonly records: { readonly claim: number; readonly attachment: number };
 }
 
-export type AttachmentState =
+export type AttachmentPhase =
   | "attaching"
   | "attached"
   | "lost"

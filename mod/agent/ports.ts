@@ -109,6 +109,11 @@ export interface LeadLock {
 export interface Namespaces {
   /** "pod": a namespace of its own; "host": the agent's own (CNI would configure the host); "gone": no namespace at that path. */
   classify(path: string): "pod" | "host" | "gone";
+  /**
+   * The names of the interfaces in a pod's namespace; undefined where the node cannot tell. Rejects
+   * when the namespace cannot be entered.
+   */
+  interfaces(path: string, signal: AbortSignal): Promise<ReadonlySet<string> | undefined>;
   /** Opens a pod's namespace, so that it outlives its path; undefined when it is none or gone. */
   hold(path: string): HeldNamespace | undefined;
 }

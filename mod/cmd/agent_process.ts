@@ -24,6 +24,7 @@ import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
 import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
+import type { ListInterfaces } from "../netns/interface_lister.ts";
 import { NriPlugin } from "../nri/plugin.ts";
 import { Loops } from "../observe/loops.ts";
 import { PrometheusMetrics } from "../observe/metrics.ts";
@@ -44,13 +45,15 @@ const HEALTH_INTERVAL = 10_000;
  */
 export async function runAgent(
   config: RunConfig,
-  { log, signal, run, read }: {
+  { log, signal, run, read, interfaces }: {
     readonly log: Log;
     readonly signal: AbortSignal;
     /** Runs plugins. */
     readonly run: RunProgram;
     /** Reads what Deno does not let be read. */
     readonly read: ReadTexts;
+    /** Lists the interfaces in pods. */
+    readonly interfaces: ListInterfaces;
   },
 ): Promise<void> {
   const { driverName: driver } = config;
@@ -95,7 +98,7 @@ export async function runAgent(
     cni: new CniRunner(plugins),
     cluster: new KubeCluster(connection, { fieldManager: driver }),
     journal: new FileJournal(config.stateDir, { log }),
-    namespaces: new HostNamespaces(config.stateDir),
+    namespaces: new HostNamespaces(config.stateDir, { interfaces }),
     cdi: new CdiSpecFiles(config.cdiDir, { driver, metadata: config.deviceMetadata }),
     devices,
     networks: new NetworkFiles(config.networkDir, { log }),

@@ -24,7 +24,8 @@ export function serveWarden(
       log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
       let code = 0;
       try {
-        await runAgent(config, { log, signal: end.signal, run: warden.run, read: warden.read });
+        const { run, read, interfaces } = warden;
+        await runAgent(config, { log, signal: end.signal, run, read, interfaces });
       } catch (error) {
         log.error("network-dra cannot run", {
           error: errorMessage(error),

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { namespaceFolders } from "../cni/plugin_runner.ts";
 import { socketPaths } from "../dra/socket_paths.ts";
 import { STATE_PATHS } from "../files/state_paths.ts";
@@ -65,4 +66,15 @@ export function confinementOf(
     ffi: false,
     import: false,
   };
+}
+
+/**
+ * Where the modules are that are loaded when they are needed: beside the first. An executable of
+ * `deno compile` holds them itself, and their URL names a folder that is not there, or somebody else's.
+ *
+ * @param code URL of the first
+ */
+export function codeFolders(code: string): string[] {
+  if (Deno.build.standalone || !code.startsWith("file:")) return [];
+  return [dirname(fileURLToPath(code))];
 }

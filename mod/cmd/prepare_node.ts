@@ -7,12 +7,18 @@ import { removeDeadSockets } from "../dra/dead_sockets.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { linkSysfs } from "../inventory/sysfs.ts";
 import { linkOwnNamespace } from "../netns/host_namespaces.ts";
+import {
+  installInterfaceLister,
+  InterfaceLister,
+  type ListInterfaces,
+} from "../netns/interface_lister.ts";
 import type { RunConfig } from "./run_config.ts";
 
 /** What the node has for the agent besides its settings. */
 export interface PreparedNode {
   /** Runs programs where plugins run: in the node's root, or in this process's. */
   readonly run: RunProgram;
+  readonly interfaces: ListInterfaces;
 }
 
 /**
@@ -33,7 +39,17 @@ export async function prepareNode(config: RunConfig, log: Log): Promise<Prepared
     log.warn("cannot write the launcher of plugins", { error: String(error) });
     return undefined;
   });
-  if (root === "") return { run: programRunner(launcher) };
+  const lister = await installInterfaceLister(stateDir).catch((error) => {
+    log.warn("cannot write the program that lists the interfaces of pods", {
+      error: String(error),
+    });
+    return undefined;
+  });
+  const interfaces = lister ? new InterfaceLister(lister).list : cannotTell;
+  if (root === "") return { run: programRunner(launcher), interfaces };
   await assertRoot({ launcher, root });
-  return { run: rootedRunner({ launcher: launcher!, root }) };
+  return { run: rootedRunner({ launcher: launcher!, root }), interfaces };
 }
+
+/** On machines that the lister does not speak. */
+const cannotTell: ListInterfaces = () => Promise.resolve(undefined);

@@ -117,7 +117,13 @@ async function tryInside(
   const release = onSignals(() => interrupted.abort());
   void inputEnds().then(() => interrupted.abort());
   const run = pluginRunner({ ...config, run: prepared.run });
-  const agent = runAgent(config, { log, signal: end.signal, run, read: grepAll });
+  const agent = runAgent(config, {
+    log,
+    signal: end.signal,
+    run,
+    read: grepAll,
+    interfaces: prepared.interfaces,
+  });
   const failures: string[] = [];
   const attempt = async (task: () => Promise<unknown>) => {
     try {

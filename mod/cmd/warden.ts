@@ -1,8 +1,9 @@
-import { pluginRunner } from "../cni/plugin_runner.ts";
+import { assertNamespacePath, namespaceFolders, pluginRunner } from "../cni/plugin_runner.ts";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
+import type { ListInterfaces } from "../netns/interface_lister.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /** What the confined part asks the warden for. */
@@ -16,6 +17,7 @@ export type Request =
     readonly options: Omit<ProgramOptions, "signal">;
   }
   | { readonly kind: "read"; readonly id: number; readonly paths: readonly string[] }
+  | { readonly kind: "interfaces"; readonly id: number; readonly path: string }
   | { readonly kind: "abort"; readonly id: number }
   | { readonly kind: "exit"; readonly code: number };
 
@@ -25,6 +27,11 @@ export type Message =
   | { readonly kind: "signal"; readonly name: string }
   | { readonly kind: "ran"; readonly id: number; readonly outcome: ProgramOutcome }
   | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
+  | {
+    readonly kind: "listed";
+    readonly id: number;
+    readonly interfaces: ReadonlySet<string> | undefined;
+  }
   | { readonly kind: "failed"; readonly id: number; readonly error: string };
 
 /**
@@ -34,6 +41,8 @@ export type Message =
  */
 export class Warden {
   readonly #run: RunProgram;
+  readonly #interfaces: ListInterfaces;
+  readonly #namespaces: readonly string[];
   readonly #worker: Worker;
   readonly #running = new Map<number, AbortController>();
   readonly #ended = Promise.withResolvers<number>();
@@ -42,18 +51,22 @@ export class Warden {
 
   /**
    * @param run runs programs: only plugins, and with what {@link pluginRunner} gives them
+   * @param interfaces lists interfaces: only in the namespaces of pods
    * @param code URL of the worker's module
    */
   constructor(
     config: RunConfig,
-    { run, code, confinement }: {
+    { run, interfaces, code, confinement }: {
       readonly run: RunProgram;
+      readonly interfaces: ListInterfaces;
       readonly code: string;
       readonly confinement: Confinement;
     },
   ) {
     const { cniPath, netnsDir } = config;
     this.#run = pluginRunner({ cniPath, netnsDir, run });
+    this.#interfaces = interfaces;
+    this.#namespaces = namespaceFolders(netnsDir);
     this.#worker = new Worker(code, {
       type: "module",
       name: "agent",
@@ -99,6 +112,10 @@ export class Warden {
         this.#assertSysfs(request.paths);
         const texts = await grepAll(request.paths, stop.signal);
         this.#tell({ kind: "texts", id, texts });
+      } else if (request.kind === "interfaces") {
+        assertNamespacePath(request.path, this.#namespaces);
+        const interfaces = await this.#interfaces(request.path, stop.signal);
+        this.#tell({ kind: "listed", id, interfaces });
       } else {
         const { path, options } = request;
         const outcome = await this.#run(path, { ...options, signal: stop.signal });
@@ -141,12 +158,16 @@ export class WardenClient {
   readonly read = (paths: readonly string[], signal: AbortSignal): Promise<Map<string, string>> =>
     this.#ask((id) => ({ kind: "read", id, paths }), signal);
 
+  /** The names of the interfaces in a pod's network namespace. */
+  readonly interfaces: ListInterfaces = (path, signal) =>
+    this.#ask((id) => ({ kind: "interfaces", id, path }), signal);
+
   take(message: Message): void {
     if (message.kind === "start" || message.kind === "signal") return;
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "failed") waiting?.reject(new Error(message.error));
-    else waiting?.resolve(message.kind === "ran" ? message.outcome : message.texts);
+    else waiting?.resolve(answerOf(message));
   }
 
   async #ask<T>(request: (id: number) => Request, signal: AbortSignal): Promise<T> {
@@ -168,4 +189,15 @@ export class WardenClient {
 interface Waiting {
   resolve(answer: unknown): void;
   reject(error: Error): void;
+}
+
+function answerOf(message: Message & { readonly kind: "ran" | "texts" | "listed" }): unknown {
+  switch (message.kind) {
+    case "ran":
+      return message.outcome;
+    case "texts":
+      return message.texts;
+    case "listed":
+      return message.interfaces;
+  }
 }

@@ -78,7 +78,12 @@ function assertVariables(env: Readonly<Record<string, string>>, folders: readonl
   }
   if (CNI_ARGS.length > MOST_ARGS || !ARGS.test(CNI_ARGS)) throw invalid("CNI_ARGS", CNI_ARGS);
   const noNamespace = CNI_NETNS === "" || CNI_COMMAND === "VERSION" && CNI_NETNS === DUMMY;
-  if (!noNamespace && !isNamespacePath(CNI_NETNS, folders)) throw invalid("CNI_NETNS", CNI_NETNS);
+  if (!noNamespace) assertNamespacePath(CNI_NETNS, folders);
+}
+
+/** @throws Error unless a pod's network namespace can be at the path */
+export function assertNamespacePath(path: string, folders: readonly string[]): void {
+  if (!isNamespacePath(path, folders)) throw invalid("CNI_NETNS", path);
 }
 
 /** A file directly in one of the folders, or a descriptor of this process that holds a namespace. */

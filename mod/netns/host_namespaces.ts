@@ -2,6 +2,7 @@ import { closeSync, openSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
 import { makeOwnLink } from "../files/own_link.ts";
+import type { ListInterfaces } from "./interface_lister.ts";
 
 /** statfs type of the kernel's namespace files (linux/magic.h: NSFS_MAGIC). */
 const NSFS = 0x6e736673;
@@ -17,11 +18,13 @@ interface Identity {
 /** The network namespaces of this machine, by path. */
 export class HostNamespaces implements Namespaces {
   readonly #own: Identity;
+  readonly interfaces: ListInterfaces;
 
   /** @param stateDir has the link that {@link linkOwnNamespace} made */
-  constructor(stateDir: string) {
+  constructor(stateDir: string, { interfaces }: { readonly interfaces: ListInterfaces }) {
     const { dev, ino } = Deno.statSync(join(stateDir, LINK));
     this.#own = { dev, ino };
+    this.interfaces = interfaces;
   }
 
   classify(path: string): "pod" | "host" | "gone" {

@@ -67,6 +67,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     stateDir: "/data/state",
     cdiDir: "",
     networkDir: "/etc/cni/networks",
+    pluginRoot: "container",
     config: { cniTimeout: "1m", policy: POLICY },
     deviceClasses: false,
     resources: { limits: { memory: "1Gi" } },
@@ -144,6 +145,8 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ stateDir: "/a/" }, /'\/stateDir'.*'\/a\/'/],
     [{ cniPath: "/a::/b" }, /'\/cniPath'.*'\/a::\/b'/],
     [{ nriSocket: `/${"n".repeat(107)}` }, /'\/nriSocket'.*107/],
+    [{ pluginRoot: "host" }, /'\/pluginRoot'.*'node', 'container'/],
+    [{ config: { chrootDir: "/x" } }, /config\.chrootDir.*set the value pluginRoot/],
     [{ privileged: "no" }, /'\/privileged'.*want boolean/],
     [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
     [{ tolerations: {} }, /'\/tolerations'.*want array/],
@@ -169,6 +172,39 @@ chartTest("the agent's pods are replaced when the settings file changes", async 
   assert.deepEqual(before.spec, after.spec);
   assert.notDeepEqual(before.metadata, after.metadata);
 });
+
+chartTest(
+  "plugins in the agent's own root: the node's folders one by one, fewer privileges",
+  async (program) => {
+    const { pod, agent } = agentPod(await renderChart(program, { pluginRoot: "container" }));
+    assert.deepEqual([pod.hostNetwork, pod.hostPID, pod.hostIPC], [true, undefined, undefined]);
+    assert.deepEqual(agent.securityContext, {
+      runAsUser: 0,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW"] },
+      seccompProfile: { type: "RuntimeDefault" },
+      seLinuxOptions: { type: "spc_t" },
+    });
+    const { chrootDir, sysfsDir } = configOf(agent.args, { "/etc/network-dra/config.yaml": "" });
+    assert.deepEqual([chrootDir, sysfsDir], ["", "/host/sys"]);
+    const pathOf = (name: string) => pod.volumes.find((volume) => volume.name === name)?.hostPath;
+    for (
+      const [mountPath, path, readOnly, type] of [
+        ["/opt/cni/bin", "/opt/cni/bin", true, "Directory"],
+        ["/var/lib/cni", "/var/lib/cni", undefined, "DirectoryOrCreate"],
+        ["/run/cni", "/run/cni", undefined, "DirectoryOrCreate"],
+        ["/host/sys", "/sys", true, "Directory"],
+      ] as const
+    ) {
+      const mount = agent.volumeMounts.find((mount) => mount.mountPath === mountPath);
+      assert.ok(mount, mountPath);
+      assert.equal(mount.readOnly, readOnly, mountPath);
+      assert.deepEqual(pathOf(mount.name), { path, type });
+    }
+    assert.ok(pod.volumes.every(({ hostPath }) => hostPath?.path !== "/"));
+  },
+);
 
 chartTest("privileged takes the place of capabilities and profiles", async (program) => {
   const { agent } = agentPod(await renderChart(program, { privileged: true }));

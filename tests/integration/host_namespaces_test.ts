@@ -13,7 +13,10 @@ async function withNamespaces(
   const folder = await Deno.makeTempDir();
   linkOwnNamespace(folder);
   try {
-    await body(new HostNamespaces(folder), folder);
+    await body(
+      new HostNamespaces(folder, { interfaces: () => Promise.resolve(undefined) }),
+      folder,
+    );
   } finally {
     await ip(["netns", "delete", NAME]).catch(() => {});
     await Deno.remove(folder, { recursive: true });

@@ -7,6 +7,7 @@ import { buildImage, IMAGE_FILE, IMAGE_NAME } from "../../deploy/image/build.ts"
 import { readTar } from "../../deploy/image/tar.ts";
 import { CONTAINERD, Containerd, type ContainerdVersion } from "../support/containerd.ts";
 import { readImage } from "../support/image.ts";
+import { ImageLoaders } from "../support/image_loaders.ts";
 
 const archive = await Deno.readFile(IMAGE_FILE);
 const files = new Map(readTar(archive).map((entry) => [entry.path, entry]));
@@ -76,6 +77,50 @@ Deno.test("the same tree gives the same image", async () => {
   const again = await buildImage();
   assert.equal(digestOf(again.archive), digestOf(archive));
   assert.equal(json("index.json").manifests[0].digest, again.digest);
+});
+
+Deno.test("skopeo, podman and Docker take the image", async (t) => {
+  const folder = await Deno.makeTempDir({ dir: "/run" });
+  const loaders = await ImageLoaders.create(folder);
+  const [{ digest }] = json("index.json").manifests;
+  const manifest = json(`blobs/${digest.replace(":", "/")}`);
+  const layers = manifest.layers.map((layer: { digest: string }) => layer.digest);
+  try {
+    await t.step("skopeo, as an OCI archive", async () => {
+      const { Digest, Layers } = await loaders.inspect(`oci-archive:${IMAGE_FILE}`);
+      assert.deepEqual({ Digest, Layers }, { Digest: digest, Layers: layers });
+    });
+    await t.step("skopeo, as Docker's archive", async () => {
+      // It has no manifest of its own there: a digest is made up.
+      assert.deepEqual((await loaders.inspect(`docker-archive:${IMAGE_FILE}`)).Layers, layers);
+    });
+    await t.step("podman load", async () => {
+      const expected = `${manifest.config.digest} ${IMAGE_NAME} ${digest}`;
+      assert.equal(await loaders.podman(IMAGE_FILE), expected);
+    });
+    await t.step("docker load", async () => {
+      assert.equal(await loaders.docker(IMAGE_FILE), `${manifest.config.digest} ${IMAGE_NAME}`);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the Containerfile says the same of its image", async () => {
+  const text = await Deno.readTextFile(new URL("../../Containerfile", import.meta.url));
+  // Of the last stage, one instruction a line.
+  const lines = text.slice(text.lastIndexOf("\nFROM ")).replaceAll("\\\n", " ").split("\n");
+  const instruction = (name: string) =>
+    lines.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1))
+      .join(" ");
+  const labels = Object.fromEntries(
+    [...instruction("LABEL").matchAll(/(\S+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+  );
+  const image = JSON.parse(new TextDecoder().decode(readImage(archive).config)).config;
+  assert.deepEqual(labels, image.Labels);
+  assert.deepEqual(JSON.parse(instruction("ENTRYPOINT")), image.Entrypoint);
+  assert.deepEqual(JSON.parse(instruction("CMD")), image.Cmd);
+  assert.equal(image.Labels["org.opencontainers.image.version"], config.version);
 });
 
 for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {

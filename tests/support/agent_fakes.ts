@@ -281,6 +281,12 @@ export class FakeNamespaces implements Namespaces {
   readonly gone = new Set<string>();
   readonly host = new Set<string>();
   readonly held = new Set<string>();
+  /** The interfaces in a namespace that others have made, by its path. */
+  readonly foreign = new Map<string, Set<string>>();
+
+  interfaces(path: string): Promise<ReadonlySet<string> | undefined> {
+    return Promise.resolve(this.foreign.get(path) ?? new Set());
+  }
 
   classify(path: string) {
     if (this.gone.has(path)) return "gone" as const;

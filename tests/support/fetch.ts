@@ -9,7 +9,9 @@ import { bundleAgent } from "../faults/agent.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
+import { fetchDenoCompile } from "./deno_compile.ts";
 import { fetchHelmRender } from "./helm_render.ts";
+import { fetchImageLoaders } from "./image_loaders.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
@@ -18,15 +20,26 @@ import { errorMessage } from "../../mod/async/error_message.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
+interface Progress {
+  readonly progress: (line: string) => void;
+}
+
 /** What takes long to be built, by Go most of it, and the tests that need it. */
 const BUILT = {
   "agent_runtimes_test.ts": fetchCrio,
   "cni_oracle_test.ts": fetchCnitool,
+  "compiled_test.ts": async (options: Progress) => {
+    await fetchDenoCompile(options);
+    await writeImage(options);
+  },
   "container_test.ts": writeImage,
   "node_root_test.ts": writeImage,
   "device_metadata_test.ts": fetchMetadataReaders,
   "helm_chart_test.ts": fetchHelmRender,
-  "image_test.ts": writeImage,
+  "image_test.ts": async (options: Progress) => {
+    await fetchImageLoaders(options);
+    await writeImage(options);
+  },
   "nri_versions_test.ts": fetchNriOracles,
   "rooted_plugins_test.ts": fetchQemu,
 } as const;

@@ -18,7 +18,13 @@ export async function runUnconfined(argv: readonly string[]): Promise<number> {
   try {
     const prepared = await prepareNode(config, log);
     const run = pluginRunner({ ...config, run: prepared.run });
-    await runAgent(config, { log, signal: end.signal, run, read: grepAll });
+    await runAgent(config, {
+      log,
+      signal: end.signal,
+      run,
+      read: grepAll,
+      interfaces: prepared.interfaces,
+    });
     return 0;
   } catch (error) {
     log.error("network-dra cannot run", { error: String(error) });

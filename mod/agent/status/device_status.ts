@@ -1,5 +1,5 @@
 import type { ClaimRecord, Condition, DeviceStatus } from "../model.ts";
-import { attachmentKey, type Entry } from "../attachments/attachment_state.ts";
+import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
 
 /** What the API server takes of `data` (validation of resource.k8s.io/v1: 10 KiB). */
 const DATA_LIMIT = 10 * 1024;
@@ -13,7 +13,7 @@ const MESSAGE_LIMIT = 4096;
  */
 export function deviceStatuses(
   record: ClaimRecord,
-  options: { readonly driver: string; readonly entries: readonly Entry[] },
+  options: { readonly driver: string; readonly entries: readonly AttachmentView[] },
 ): DeviceStatus[] {
   const statuses: DeviceStatus[] = [];
   for (const attachment of record.attachments) {
@@ -39,7 +39,9 @@ export function deviceStatuses(
 }
 
 function condition(
-  { failed, lost, attached }: Readonly<Record<"failed" | "lost" | "attached", Entry | undefined>>,
+  { failed, lost, attached }: Readonly<
+    Record<"failed" | "lost" | "attached", AttachmentView | undefined>
+  >,
   pods: number,
 ): Condition {
   if (failed) {
@@ -49,17 +51,17 @@ function condition(
   return lost ? notReady(lost.lost!) : ready(attached!, pods);
 }
 
-function outcome(entry: Entry): Pick<DeviceStatus, "data" | "networkData"> {
+function outcome(entry: AttachmentView): Pick<DeviceStatus, "data" | "networkData"> {
   const { result, networkData } = entry.attached!;
   return { ...(fits(entry) && { data: result }), networkData };
 }
 
-function fits(entry: Entry): boolean {
+function fits(entry: AttachmentView): boolean {
   const json = JSON.stringify(entry.attached?.result);
   return new TextEncoder().encode(json).length <= DATA_LIMIT;
 }
 
-function ready(entry: Entry, pods: number): Condition {
+function ready(entry: AttachmentView, pods: number): Condition {
   const parts = [`attached as ${entry.attachment.ifName}`];
   if (pods > 1) parts.push(`in ${pods} pods`);
   if (!fits(entry)) parts.push("(the CNI result exceeds 10 KiB and is left out)");

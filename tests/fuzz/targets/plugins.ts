@@ -1,3 +1,5 @@
+import { restored } from "../../../mod/agent/attachments/attachment_state.ts";
+import { viewOf } from "../../../mod/agent/attachments/attachment_view.ts";
 import { join } from "node:path";
 import { CniError } from "../../../mod/cni/error.ts";
 import { PluginFolders } from "../../../mod/cni/plugin_folders.ts";
@@ -65,15 +67,7 @@ export async function makePlugins(folder: string): Promise<Target> {
       const attached = { ...added, at: "2026-01-01T00:00:00Z" };
       const record = { claim, sandbox, attachment, attached };
       parseAttachmentRecord(JSON.parse(JSON.stringify({ version: RECORD_VERSION, ...record })));
-      const onDisk = { recorded: true, intended: false, saved: true, resultSaved: true };
-      const flags = {
-        wanted: true,
-        repair: false,
-        uncertain: false,
-        addFailed: false,
-        lateAttachReported: true,
-      };
-      const entry = { ...record, ...onDisk, ...flags };
+      const entry = viewOf({ ...record, state: restored(record) });
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };
       const statuses = deviceStatuses(all, { driver: DRIVER, entries: [entry] });
       const devices = JSON.parse(JSON.stringify(statuses));
