@@ -139,7 +139,13 @@ export class ClusterNode {
     const of = (cgroup: string) => cgroup.includes(container) && !cgroup.includes("conmon");
     for await (const { name } of Deno.readDir("/proc")) {
       const cgroup = await Deno.readTextFile(`/proc/${name}/cgroup`).catch(() => "");
-      if (/^\d+$/.test(name) && of(cgroup)) Deno.kill(Number(name), signal);
+      if (!/^\d+$/.test(name) || !of(cgroup)) continue;
+      try {
+        Deno.kill(Number(name), signal);
+      } catch (error) {
+        // A probe, which has ended by itself.
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
     }
   }
 
