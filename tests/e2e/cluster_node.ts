@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { busyboxImage } from "../support/image.ts";
+import { busyboxImage, busyboxParts } from "../support/image.ts";
 import type { Runtime } from "../support/runtime_daemon.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import type { Api } from "./api.ts";
@@ -68,6 +68,8 @@ export class ClusterNode {
     });
     started.defer(() => runtime.stop());
     const busybox = await Deno.readFile(runtime.busybox);
+    // It is pulled where the tests' registry is, and is there already on another node.
+    runtime.registry.add("library/busybox", "latest", busyboxParts(busybox, SH));
     const archive = join(folder, "busybox.tar");
     await Deno.writeFile(archive, busyboxImage(busybox, { name: USERS_IMAGE, entrypoint: SH }));
     await runtime.importImage(archive);
