@@ -47,8 +47,8 @@ Deno.test("a compiled program is confined as the agent is, in the image's root",
   const at = (...names: string[]) => join(folder, ...names);
   try {
     await bundle(at("probe.js"));
-    const { layers: [base], config } = readImage(await Deno.readFile(IMAGE_FILE));
-    await layOutRoot(at("root"), { config, layers: [base!] });
+    const { layers: [base], ...rest } = readImage(await Deno.readFile(IMAGE_FILE));
+    await layOutRoot(at("root"), { ...rest, layers: [base!] });
     await Deno.remove(at("root/tmp"));
     await denoCompile(at("probe.js"), {
       flags: compileFlags(),
