@@ -179,9 +179,7 @@ export class StatusWriter {
       return;
     }
     let refused: unknown;
-    for (
-      const { without, devices } of reducedStatuses(entries)
-    ) {
+    for (const { without, devices } of reducedStatuses(entries)) {
       try {
         const outcome = await cluster.applyDeviceStatus(claim, devices, this.#stop.signal);
         metrics.statusWritten(outcome, attempt);
