@@ -2,6 +2,7 @@
 import type { DeviceInterface } from "../claim/allocated_interface.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { NetworkList } from "../claim/network_list.ts";
+import type { PodClaims } from "../claim/pod_claims.ts";
 import type { NodeView } from "../claim/policy_checks.ts";
 import type {
   AttachmentRecord,
@@ -67,11 +68,10 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<ResourceClaim | undefined>;
   /**
-   * The names of the claims that a scheduled pod uses, which never change: those that its spec names,
-   * and those made for it. None when there is no such pod (UID) any more. Rejects when
-   * the API server gives no answer.
+   * The claims that a pod uses, and its group; none when there is no such pod (UID) any more. Rejects
+   * when the API server gives no answer.
    */
-  getClaimNames(pod: PodRef, signal: AbortSignal): Promise<readonly string[]>;
+  getPodClaims(pod: PodRef, signal: AbortSignal): Promise<PodClaims>;
   /**
    * One server-side apply with all of this driver's entries; entries left out are removed.
    * "gone" when the claim is not there, is another (UID), or is allocated to another node by now.

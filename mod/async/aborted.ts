@@ -6,22 +6,16 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/**
- * What a promise resolves to, unless the signal is aborted before. It goes on then, and whether it
- * fails is of no interest.
- *
- * @throws the signal's reason, or what the promise rejects with
- */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const over = new AbortController();
-  const until = AbortSignal.any([signal, over.signal]);
-  const stopped = aborted(until).then(() => {
-    throw until.reason;
+/** What the promise comes to; rejects with the signal's reason when that is aborted first. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // Whoever gave up does not want to hear of it, and it must not go unhandled.
+    if (signal.aborted) {
+      promise.catch(() => {});
+      return reject(signal.reason);
+    }
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
-  try {
-    return await Promise.race([promise, stopped]);
-  } finally {
-    stopped.catch(() => {});
-    over.abort();
-  }
 }

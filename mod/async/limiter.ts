@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { assertLockOrder, holding, type LockRank } from "./lock_order.ts";
 
 /** When a task only waits for something, as for an answer on a network. */
 export interface Waiting {
@@ -31,6 +32,7 @@ export interface RunOptions {
 export class Limiter {
   readonly #width: number;
   readonly #waiting: Waiting | undefined;
+  readonly #rank: LockRank | undefined;
   /** Tasks that run without a place. */
   #placeless = 0;
   readonly #queue: { readonly turn: Turn; readonly enter: () => void }[] = [];
@@ -39,10 +41,14 @@ export class Limiter {
   readonly #patient: (() => void)[] = [];
   #patientRuns = false;
 
-  /** @param waiting tasks that only wait do not keep others, who would use the cores, from running */
-  constructor(width: number, waiting?: Waiting) {
+  /**
+   * @param waiting tasks that only wait do not keep others, who would use the cores, from running
+   * @param rank where a place stands in the order of locks
+   */
+  constructor(width: number, waiting?: Waiting, rank?: LockRank) {
     this.#width = width;
     this.#waiting = waiting;
+    this.#rank = rank;
   }
 
   /** A number behind all that were drawn before. */
@@ -56,6 +62,7 @@ export class Limiter {
     { turn = this.#arrival(), signal }: RunOptions = {},
   ): Promise<T> {
     signal?.throwIfAborted();
+    assertLockOrder(this.#rank);
     if (this.#running < this.#width) this.#running++;
     else await this.#wait(turn, signal);
     const ended = new AbortController();
@@ -68,7 +75,7 @@ export class Limiter {
       this.#givePlace();
     }, () => {});
     try {
-      return await task();
+      return await holding(this.#rank, task);
     } finally {
       // With a reason of its own each abort would make an error with a stack.
       ended.abort(ENDED);

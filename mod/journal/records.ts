@@ -35,6 +35,8 @@ const claimRecord = v.object({
   version: v.literal(RECORD_VERSION),
   claim,
   pods: v.array(v.object({ name: identity, uid: identity })),
+  groups: v.optional(v.array(identity)),
+  unprepared: v.optional(v.literal(true)),
   shareable: v.boolean(),
   podClaimName: v.optional(v.pipe(v.string(), v.regex(LABEL))),
   attachments: v.array(attachment),

@@ -2,6 +2,8 @@ import type { Cluster } from "../agent/ports.ts";
 import type { DeviceStatus, PodRef, ResourceClaim } from "../agent/model.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import { type ClaimStatus, claimStatus } from "../claim/claim_status.ts";
+import { object } from "../claim/field.ts";
+import { type PodClaims, podClaims } from "../claim/pod_claims.ts";
 import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { notServed, RESOURCE_API } from "./resource_api.ts";
@@ -35,28 +37,21 @@ export class KubeCluster implements Cluster {
   ): Promise<ResourceClaim | undefined> {
     try {
       const path = claimPath(claim);
-      return await this.#connection.request({ method: "GET", path, signal }) as ResourceClaim;
+      const found = await this.#connection.request({ method: "GET", path, signal });
+      return object(found, "the claim");
     } catch (error) {
       if (isMissing(error, claim.name)) return undefined;
       throw explained(error);
     }
   }
 
-  async getClaimNames(
-    pod: PodRef,
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
+  async getPodClaims(pod: PodRef, signal: AbortSignal): Promise<PodClaims> {
     try {
       const path = pathOf("/api/v1", "pods", pod);
-      const found = await this.#connection.request({ method: "GET", path, signal }) as Pod;
-      if (found.metadata?.uid !== pod.uid) return [];
-      const named = found.spec?.resourceClaims ?? [];
-      const { resourceClaimStatuses = [], extendedResourceClaimStatus = {} } = found.status ?? {};
-      const made = [...resourceClaimStatuses, extendedResourceClaimStatus];
-      const names = [...named, ...made].map(({ resourceClaimName }) => resourceClaimName);
-      return names.filter((name) => name !== undefined);
+      const found = await this.#connection.request({ method: "GET", path, signal });
+      return podClaims(found, pod.uid) ?? { names: [] };
     } catch (error) {
-      if (isMissing(error, pod.name)) return [];
+      if (isMissing(error, pod.name)) return { names: [] };
       throw error;
     }
   }
@@ -146,21 +141,6 @@ export class KubeCluster implements Cluster {
     const current = found && claimStatus(found);
     return current?.uid === claim.uid ? current : undefined;
   }
-}
-
-/** Of a Pod (core/v1), what is read of it. */
-interface Pod {
-  readonly metadata?: { readonly uid?: string };
-  readonly spec?: { readonly resourceClaims?: readonly NamesClaim[] };
-  /** Of claims made for it, from templates and for extended resources (KEP-5004). */
-  readonly status?: {
-    readonly resourceClaimStatuses?: readonly NamesClaim[];
-    readonly extendedResourceClaimStatus?: NamesClaim;
-  };
-}
-
-interface NamesClaim {
-  readonly resourceClaimName?: string;
 }
 
 interface ObjectName {

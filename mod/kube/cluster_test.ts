@@ -63,7 +63,7 @@ Deno.test("getClaim() gives undefined for a claim that is not there", () =>
     assert.equal(await cluster.getClaim(at, never), undefined);
   }));
 
-Deno.test("getClaimNames() gives the claims that a pod names itself, and none of one that is gone", () =>
+Deno.test("getPodClaims() gives the claims that a pod uses and its group, and none of one that is gone", () =>
   withCluster(async ({ api, cluster }) => {
     const pod = { namespace: "default", name: "p", uid: "uid-p" };
     const resourceClaims = [
@@ -71,20 +71,37 @@ Deno.test("getClaimNames() gives the claims that a pod names itself, and none of
       { name: "y", resourceClaimTemplateName: "wan" },
       { name: "z", resourceClaimName: "storage" },
     ];
-    let spec: unknown = { resourceClaims };
-    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, spec });
-    assert.deepEqual(await cluster.getClaimNames(pod, never), ["lan", "storage"]);
-    assert.deepEqual(await cluster.getClaimNames({ ...pod, uid: "of-an-earlier-one" }, never), []);
-    spec = {};
-    assert.deepEqual(await cluster.getClaimNames(pod, never), []);
+    let more: Record<string, unknown> = { spec: { resourceClaims } };
+    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, ...more });
+    assert.deepEqual(await cluster.getPodClaims(pod, never), { names: ["lan", "storage"] });
+    const other = { ...pod, uid: "of-an-earlier-one" };
+    assert.deepEqual(await cluster.getPodClaims(other, never), { names: [] });
+    more = {
+      spec: { resourceClaims, schedulingGroup: { podGroupName: "team" } },
+      status: {
+        resourceClaimStatuses: [{ name: "y", resourceClaimName: "team-wan-x" }, { name: "none" }],
+        extendedResourceClaimStatus: { resourceClaimName: "p-extended" },
+      },
+    };
+    assert.deepEqual(
+      await cluster.getPodClaims(pod, never),
+      { names: ["lan", "storage", "team-wan-x", "p-extended"], group: "team" },
+    );
+    more = { spec: {} };
+    assert.deepEqual(await cluster.getPodClaims(pod, never), { names: [] });
+    more = { spec: { resourceClaims: "lan" } };
+    await assert.rejects(
+      cluster.getPodClaims(pod, never),
+      /spec\.resourceClaims: must be a list, not "lan"/,
+    );
     api.fault = () => undefined;
-    assert.deepEqual(await cluster.getClaimNames(pod, never), []);
+    assert.deepEqual(await cluster.getPodClaims(pod, never), { names: [] });
     api.fault = () =>
       failure(403, "Forbidden", 'pods "p" is forbidden: User "agent" cannot get resource "pods"');
-    await assert.rejects(cluster.getClaimNames(pod, never), /GET .*\/pods\/p.*is forbidden/);
+    await assert.rejects(cluster.getPodClaims(pod, never), /GET .*\/pods\/p.*is forbidden/);
   }));
 
-Deno.test("getClaimNames() gives the claims that were made for a pod too", () =>
+Deno.test("getPodClaims() gives the claims that were made for a pod too", () =>
   withCluster(async ({ api, cluster }) => {
     const pod = { namespace: "default", name: "p", uid: "uid-p" };
     const spec = { resourceClaims: [{ name: "y", resourceClaimTemplateName: "wan" }] };
@@ -93,7 +110,7 @@ Deno.test("getClaimNames() gives the claims that were made for a pod too", () =>
       extendedResourceClaimStatus: { resourceClaimName: "p-extended" },
     };
     api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, spec, status });
-    assert.deepEqual(await cluster.getClaimNames(pod, never), ["p-wan", "p-extended"]);
+    assert.deepEqual((await cluster.getPodClaims(pod, never)).names, ["p-wan", "p-extended"]);
   }));
 
 Deno.test("getClaim() says when the API server does not serve resource.k8s.io/v1", () =>

@@ -33,6 +33,7 @@ function setUp(
     metrics: new FakeMetrics(),
     limiter,
     networks: new NetworkLocks(),
+    assertInterfaceFree: () => {},
     recall: () => Promise.resolve(undefined),
   };
   const changed: string[] = [];

@@ -187,16 +187,16 @@ async function sharedByAnother() {
   await journal.putClaim(shared);
   await journal.putAttachment(record({ sandbox: aSandbox("s0", "first"), attached }));
   cdi.attached.add("uid-a");
-  cluster.getClaimNames = () => Promise.resolve(["a"]);
+  cluster.getPodClaims = () => Promise.resolve({ names: ["a"] });
   return { ...bench, shared };
 }
 
 Deno.test("while no agent leads, the second pod of a shared claim waits until its network is on record", async () => {
   const { journal, clock, cluster, record, attached, shared, gate } = await sharedByAnother();
   let asked = 0;
-  cluster.getClaimNames = () => {
+  cluster.getPodClaims = () => {
     asked++;
-    return Promise.resolve(["a"]);
+    return Promise.resolve({ names: ["a"] });
   };
   const container = gate();
   await clock.advance(1_000);
@@ -213,7 +213,7 @@ Deno.test("while no agent leads, the second pod of a shared claim waits until it
 
 Deno.test("while no agent leads, a pod passes that does not use the shared claims of its namespace", async () => {
   const { clock, cluster, gate } = await sharedByAnother();
-  cluster.getClaimNames = () => Promise.resolve(["b"]);
+  cluster.getPodClaims = () => Promise.resolve({ names: ["b"] });
   const container = gate();
   await clock.advance(100);
   assert.equal(container.open, true);
@@ -222,8 +222,8 @@ Deno.test("while no agent leads, a pod passes that does not use the shared claim
 Deno.test("a stand-by asks the API server again for a pod's claims, and says why a container waits", async () => {
   const { clock, cluster, gate } = await sharedByAnother();
   let fails = true;
-  cluster.getClaimNames = () =>
-    fails ? Promise.reject(new Error("connection refused")) : Promise.resolve([]);
+  cluster.getPodClaims = () =>
+    fails ? Promise.reject(new Error("connection refused")) : Promise.resolve({ names: [] });
   const due = new AbortController();
   const refused = gate({ signal: due.signal });
   const container = gate();
@@ -240,11 +240,11 @@ Deno.test("a stand-by asks the API server again for a pod's claims, and says why
 Deno.test("a stand-by that cannot read a claim's record lets in only pods whose claims are all known", async () => {
   const { journal, clock, cluster, gate } = setUp();
   journal.claimsUnreadable = true;
-  cluster.getClaimNames = () => Promise.resolve(["a"]);
+  cluster.getPodClaims = () => Promise.resolve({ names: ["a"] });
   const container = gate();
   await clock.advance(1_000);
   assert.equal(container.open, false);
-  cluster.getClaimNames = () => Promise.resolve([]);
+  cluster.getPodClaims = () => Promise.resolve({ names: [] });
   const other = gate();
   await clock.advance(100);
   assert.equal(other.open, true);

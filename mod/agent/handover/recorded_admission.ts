@@ -12,7 +12,7 @@ const RETRY: Backoff = { first: 200, most: 10_000 };
 export interface RecordedAdmissionPorts {
   readonly journal: Pick<Journal, "look">;
   readonly cdi: Pick<CdiFiles, "claimUid" | "startAllowed">;
-  readonly cluster: Pick<Cluster, "getClaimNames">;
+  readonly cluster: Pick<Cluster, "getPodClaims">;
   readonly clock: Clock;
 }
 
@@ -77,12 +77,12 @@ export class RecordedAdmission {
     const { cluster, clock } = this.#ports;
     const { sandbox: { pod }, signal } = this.#container;
     const problem = "it is not known which claims the pod uses";
-    retry(() => cluster.getClaimNames(pod, signal), {
+    retry(() => cluster.getPodClaims(pod, signal), {
       clock,
       backoff: RETRY,
       signal,
       failed: (error) => this.#names = { unknown: `${problem}: ${errorMessage(error)}` },
-    }).then((known) => this.#names = { known }, () => {});
+    }).then(({ names }) => this.#names = { known: names }, () => {});
     return this.#names = { unknown: problem };
   }
 }

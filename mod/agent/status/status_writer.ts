@@ -72,10 +72,10 @@ export class StatusWriter {
   }
 
   /** The claim was unprepared: its entries go with one last write. Returns at once. */
-  forget(claimUid: string): void {
+  finish(claimUid: string): void {
     const writer = this.#writers.get(claimUid);
     if (!writer) return;
-    writer.forgotten = true;
+    writer.finished = true;
     writer.dirty = true;
     this.#run(writer);
   }
@@ -89,11 +89,11 @@ export class StatusWriter {
   #touch(claim: ClaimRef, known: Pick<Writer, "settled" | "written">): void {
     let writer = this.#writers.get(claim.uid);
     if (!writer) {
-      writer = { claim, dirty: false, forgotten: false, ...known };
+      writer = { claim, dirty: false, finished: false, ...known };
       this.#writers.set(claim.uid, writer);
     }
     // It may have been prepared anew before its last write was done.
-    writer.forgotten = false;
+    writer.finished = false;
     writer.dirty = true;
     this.#run(writer);
   }
@@ -101,7 +101,7 @@ export class StatusWriter {
   #run(writer: Writer): void {
     writer.loop ??= this.#loop(writer).finally(() => {
       writer.loop = undefined;
-      if (writer.forgotten) this.#writers.delete(writer.claim.uid);
+      if (writer.finished) this.#writers.delete(writer.claim.uid);
       else if (writer.dirty && !this.#stop.signal.aborted) this.#run(writer);
     });
   }
@@ -139,7 +139,7 @@ export class StatusWriter {
       } catch (error) {
         if (signal.aborted) throw error;
         metrics.statusWritten("failed", attempt);
-        const isLast = writer.forgotten && failures + 1 >= FINAL_WRITE_ATTEMPTS;
+        const isLast = writer.finished && failures + 1 >= FINAL_WRITE_ATTEMPTS;
         if (!isLast) throw error;
         log.warn(`gave up the last write of the status of ${describeClaim(writer.claim)}`, {
           error: errorMessage(error),
@@ -217,7 +217,7 @@ interface Writer {
   readonly claim: ClaimRef;
   /** Whether something changed since the last write began. */
   dirty: boolean;
-  forgotten: boolean;
+  finished: boolean;
   /** The entries, as JSON, that the API server took last or refused for good; undefined when unknown. */
   settled: string | undefined;
   /** The conditions that it has of them; undefined when unknown. */

@@ -136,23 +136,23 @@ Deno.test("forget() writes the end and tries it a few times only", async () => {
     throw new Error("connection refused");
   };
   state.devices = [];
-  statuses.forget("uid-a");
+  statuses.finish("uid-a");
   await clock.advance(60 * 60_000);
   assert.equal(cluster.applies, 1 + 5);
 });
 
 Deno.test("a claim that is prepared anew before its last write is done is one like others", async (t) => {
-  await t.step("its entries go when it is forgotten", async () => {
+  await t.step("its entries go when it is unprepared", async () => {
     const { cluster, clock, state, statuses } = setUp();
     statuses.changed(claim);
     await clock.advance(600);
-    statuses.forget(claim.uid);
+    statuses.finish(claim.uid);
     state.devices = [entry("anew")];
     statuses.changed(claim);
     await clock.advance(600);
     assert.deepEqual(cluster.applied.get("uid-a"), [entry("anew")]);
     state.devices = [];
-    statuses.forget(claim.uid);
+    statuses.finish(claim.uid);
     await clock.advance(600);
     assert.deepEqual(cluster.applied.get("uid-a"), []);
   });
@@ -164,7 +164,7 @@ Deno.test("a claim that is prepared anew before its last write is done is one li
     cluster.during = () => {
       throw new Error("connection refused");
     };
-    statuses.forget(claim.uid);
+    statuses.finish(claim.uid);
     state.devices = [entry("anew")];
     statuses.changed(claim);
     await clock.advance(600_000);

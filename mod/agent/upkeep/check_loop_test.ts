@@ -37,6 +37,7 @@ async function setUp(attachments: readonly Attachment[] = [anAttachment("net1")]
     devices: new FakeDevices(),
     limiter: new Limiter(1),
     networks: new NetworkLocks(),
+    assertInterfaceFree: () => {},
     recall: () => Promise.resolve(undefined),
   };
   const sandboxes = new Sandboxes();

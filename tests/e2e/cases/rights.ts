@@ -6,10 +6,10 @@ import { claim, DRIVER, pod } from "../objects.ts";
 import type { Case, Space } from "../space.ts";
 
 const OTHER_NODE = "node-2";
-const RESOURCE = "/apis/resource.k8s.io/v1";
+export const RESOURCE = "/apis/resource.k8s.io/v1";
 
 /** Tries to write the status of a claim's first device. */
-async function writeStatus(api: Api, found: Json, more: Json = {}): Promise<void> {
+export async function writeStatus(api: Api, found: Json, more: Json = {}): Promise<void> {
   const { namespace, name } = found.metadata;
   const [{ driver, pool, device, shareID }] = found.status.allocation.devices.results;
   const entry = { driver, pool, device, shareID, data: { written: "by another" } };
@@ -30,7 +30,7 @@ async function applyStatus(
   }, "application/apply-patch+yaml");
 }
 
-function sliceWith(spec: unknown): Manifest {
+export function sliceWith(spec: unknown): Manifest {
   const metadata = { name: "another" };
   return { apiVersion: "resource.k8s.io/v1", kind: "ResourceSlice", metadata, spec };
 }
@@ -80,7 +80,7 @@ function event(space: Space, more: Json = {}): Json {
 }
 
 /** Each is answered with 403, or 422 where a field is what is forbidden, and the message where one is named. */
-async function refuses(
+export async function refuses(
   attempts: Readonly<Record<string, readonly [() => Promise<unknown>, RegExp?]>>,
 ): Promise<void> {
   const wrong: string[] = [];
