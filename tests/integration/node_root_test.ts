@@ -284,6 +284,8 @@ Deno.test("containerd's default seccomp profile lets plugins enter the node's ro
     await ip(["netns", "delete", "seccomp"]).catch(() => {});
     await containerd.stop();
     await ok("mount", ["--make-rprivate", "/"]);
+    // As ip made it, for who looks at namespaces in it later.
+    await ok("mount", ["--make-shared", "/run/netns"]);
     await Deno.remove(folder, { recursive: true });
   }
 });
