@@ -127,7 +127,7 @@ Deno.test("a restored claim is written even when it has no entry: an earlier run
   assert.deepEqual(cluster.applied.get("uid-a"), []);
 });
 
-Deno.test("forget() writes the end and tries it a few times only", async () => {
+Deno.test("finish() writes the end and tries it a few times only", async () => {
   const { cluster, clock, state, statuses } = setUp();
   state.devices = [entry("x")];
   statuses.changed(claim);
