@@ -8,32 +8,20 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { BUNDLE, bundle } from "./deploy/executable/bundle.ts";
-import { checkExecutable, compile } from "./deploy/executable/compile.ts";
+import { buildExecutable } from "./deploy/executable/build.ts";
 import { ROOT } from "./deploy/executable/deno.ts";
-import { makePortable } from "./deploy/executable/portable.ts";
-import { isOwn, targetOf } from "./deploy/executable/targets.ts";
-
-const OUTPUT = join(ROOT, "dist/network-dra");
+import { targetOf } from "./deploy/executable/targets.ts";
 
 if (import.meta.main) {
   const { values } = parseArgs({ args: Deno.args, options: { target: { type: "string" } } });
-  const target = targetOf(values.target);
-  const progress = (line: string) => console.log(line);
-  await bundle({ progress });
-  const { size } = await Deno.stat(BUNDLE);
-  console.log(`bundled ${BUNDLE} (${Math.round(size / 1024)} KiB)`);
-  const obstacle = await compile({ target, output: OUTPUT, progress });
-  if (obstacle === undefined) {
-    console.log(`compiled ${OUTPUT}`);
-  } else if (!isOwn(target)) {
-    // A portable file holds the Deno of this machine, which is of another architecture.
-    throw new Error(`deno compile could not be used: ${obstacle}`);
-  } else {
-    console.log(`deno compile could not be used: ${obstacle}`);
-    console.log("  (it needs its base runtime: let it be fetched, or name one in DENORT_BIN)");
-    await makePortable(OUTPUT);
-    await checkExecutable(OUTPUT, target);
-    console.log(`made ${OUTPUT} as a portable file that unpacks itself`);
+  try {
+    await buildExecutable({
+      target: targetOf(values.target),
+      output: join(ROOT, "dist/network-dra"),
+      progress: console.log,
+    });
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
   }
 }

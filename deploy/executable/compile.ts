@@ -1,7 +1,7 @@
 import config from "../../deno.json" with { type: "json" };
 import { BUNDLE } from "./bundle.ts";
 import { deno } from "./deno.ts";
-import { flags } from "./flags.ts";
+import { compileFlags } from "./flags.ts";
 import { baseRuntimePath, checkPin } from "./pins.ts";
 import { isOwn, type Target } from "./targets.ts";
 
@@ -32,7 +32,7 @@ export async function compile(
   await Deno.remove(output).catch(() => {});
   const to = isOwn(target) ? [] : ["--target", target.triple];
   const { success, stderr } = await deno(
-    ...["compile", "--quiet", "--no-check", ...to, ...flags(), "--output", output, BUNDLE],
+    ...["compile", "--quiet", "--no-check", ...to, ...compileFlags(), "--output", output, BUNDLE],
   );
   if (!success) {
     // The causes stand indented below the error; the innermost says most.

@@ -50,13 +50,16 @@ export async function baseFiles(
   const put = (entry: TarEntry) => entries.set(entry.path, entry);
   const text = (path: string, content: string) =>
     put({ kind: "file", path, content: new TextEncoder().encode(content) });
-  for (const pinned of basePackages(architecture)) {
-    const archive = await fetchPinnedPackage(pinned, { cache: cacheFolder(), progress });
+  const fetched = basePackages(architecture).map(async (pinned) => ({
+    name: pinned.name,
+    archive: await fetchPinnedPackage(pinned, { cache: cacheFolder(), progress }),
+  }));
+  for (const { name, archive } of await Promise.all(fetched)) {
     for (const entry of readTar(await dpkgDeb("--fsys-tarfile", archive))) {
       if (entry.path !== "" && !LEFT_OUT.some((each) => each.test(entry.path))) put(entry);
     }
     const control = new TextDecoder().decode(await dpkgDeb("--field", archive));
-    text(`var/lib/dpkg/status.d/${pinned.name}`, control);
+    text(`var/lib/dpkg/status.d/${name}`, control);
   }
   put({ kind: "folder", path: "var/lib/dpkg/status.d" });
   for (const [path, content] of Object.entries(OWN_FILES)) text(path, content);

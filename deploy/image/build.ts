@@ -38,8 +38,8 @@ export async function buildImage(
   { name = IMAGE_NAME, target = targetOf(undefined), progress = () => {} }: BuildOptions = {},
 ): Promise<BuiltImage> {
   const { architecture } = target;
-  const base = tar(await baseFiles(architecture, { progress }));
   const program = await programLayers(target, { progress });
+  const base = tar(await baseFiles(architecture, { progress }));
   const layers = [{ comment: "glibc and libgcc from Debian", content: base }, ...program.layers];
   const image = imageArchive({
     name,

@@ -58,7 +58,9 @@ async function bundledProgram(target: Target): Promise<Program> {
     );
   }
   const bundlePath = `/${FOLDER}/network-dra.js`;
-  const launcher = commandLauncher([`/${FOLDER}/deno`, ...runArguments(bundlePath)]);
+  const [run, ...args] = runArguments(bundlePath);
+  // The root is read-only.
+  const launcher = commandLauncher([`/${FOLDER}/deno`, run!, "--no-code-cache", ...args]);
   return {
     layers: [
       {

@@ -1,4 +1,4 @@
-import { runAgent } from "./agent_process.ts";
+import { runAgent } from "./agent_lifecycle.ts";
 import { openLog } from "./logging.ts";
 import { type Message, type Request, WardenClient } from "./warden.ts";
 import { toStderr } from "./stderr.ts";

@@ -12,6 +12,7 @@ usage: network-dra COMMAND [FLAGS]
   run          the agent of this node, for the kubelet and the container runtime
   try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
   forget CLAIM lets a claim (NAMESPACE/NAME or UID) go that cannot be detached on this node
+  install-plugins  puts the CNI plugins of one folder into another that lacks them
   ready        whether the agent with the same flags serves the kubelet; exit code 0 or 1
   version      the version
   help         this text
@@ -26,6 +27,10 @@ flags of try:
   --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
   --config PATH        the agent's configuration file, such as with a policy
   --verbose            the agent's own log too
+
+flags of install-plugins:
+  --from PATH          the folder that holds the plugins
+  --to PATH            the folder that lacks them; what others put there is kept
 
 flags of forget:
   --state-dir PATH     the agent's (/var/lib/network-dra) [NETWORK_DRA_STATE_DIR]

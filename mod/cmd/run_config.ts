@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import type { InterfacePatterns } from "../inventory/offered_links.ts";
 import { join, show } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
+import { socketPaths } from "../dra/socket_paths.ts";
 import { parseConfigYaml } from "./config_yaml.ts";
 import { readInterfacePatterns } from "./interface_patterns.ts";
 import { readPolicy } from "./policy_file.ts";
@@ -311,7 +312,13 @@ export function parseRunConfig(argv: readonly string[], surroundings: Surroundin
       );
     }
   }
-  return config as unknown as RunConfig;
+  const whole = config as unknown as RunConfig;
+  try {
+    socketPaths({ ...whole, driver: whole.driverName });
+  } catch (error) {
+    throw new UsageError(`--driver-name: ${(error as Error).message}`);
+  }
+  return whole;
 }
 
 /** The flags with what they are for. */

@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aborted } from "../async/aborted.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
-import { type Manifest, parseManifests } from "../simulator/manifests.ts";
+import type { Manifest } from "../simulator/manifest.ts";
+import { parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
 import {
   furnishPrivateNode,
@@ -13,7 +14,7 @@ import {
   spawnInPrivateNode,
 } from "../simulator/private_node.ts";
 import { driverOf } from "../simulator/scheduler.ts";
-import { runAgent } from "./agent_process.ts";
+import { runAgent } from "./agent_lifecycle.ts";
 import { openLog } from "./logging.ts";
 import { pluginRunner } from "../cni/plugin_runner.ts";
 import { grepAll } from "../inventory/sysfs.ts";
@@ -38,8 +39,8 @@ interface TryOptions {
 }
 
 const NODE = "node-1";
-/** How long the claims' status is awaited after the pods run, in milliseconds. */
-const STATUS_PATIENCE = 10_000;
+/** How long the claims' status is awaited after the pods run. */
+const STATUS_TIMEOUT_MS = 10_000;
 
 /**
  * `network-dra try`: runs the claims and pods of files on a simulated node. Prints the claims as they
@@ -157,7 +158,7 @@ async function tryInside(
 
 /** Until every allocated device of the driver has a condition, as written by the agent. */
 async function statusWritten(node: SimulatedNode, driver: string): Promise<void> {
-  const until = performance.now() + STATUS_PATIENCE;
+  const until = performance.now() + STATUS_TIMEOUT_MS;
   const isWritten = () =>
     node.api.all().every(({ status }) => {
       const { devices } = status?.allocation as { devices: { results: { driver: string }[] } };

@@ -1,5 +1,5 @@
 import { closeSync, openSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
 import { makeOwnLink } from "../files/own_link.ts";
 import type { ListInterfaces } from "./interface_lister.ts";
@@ -27,6 +27,7 @@ export class HostNamespaces implements Namespaces {
     this.interfaces = interfaces;
   }
 
+  /** @throws Error that names --netns-dir where the agent may not look at the path */
   classify(path: string): "pod" | "host" | "gone" {
     try {
       // After a reboot or an unmount an ordinary file can stand where the namespace was.
@@ -35,6 +36,7 @@ export class HostNamespaces implements Namespaces {
       return dev === this.#own.dev && ino === this.#own.ino ? "host" : "pod";
     } catch (error) {
       if (isGone(error)) return "gone";
+      if (error instanceof Deno.errors.NotCapable) throw elsewhere(path, error);
       throw error;
     }
   }
@@ -67,6 +69,15 @@ export class HostNamespaces implements Namespaces {
  */
 export function linkOwnNamespace(stateDir: string): void {
   makeOwnLink(join(stateDir, LINK), OWN);
+}
+
+/** The confined agent sees one folder of namespaces. */
+function elsewhere(path: string, cause: Error): Error {
+  return new Error(
+    `the container runtime keeps the network namespace at ${path}, where the agent does not look: ` +
+      `start it with --netns-dir ${dirname(path)} (the chart's value netnsDir)`,
+    { cause },
+  );
 }
 
 function isGone(error: unknown): boolean {

@@ -9,7 +9,7 @@ import {
   show,
   text,
 } from "../claim/field.ts";
-import type { Manifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 

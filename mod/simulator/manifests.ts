@@ -1,15 +1,7 @@
 import { LineCounter, parseAllDocuments } from "yaml";
+import type { Fields, Manifest } from "./manifest.ts";
 import { validateManifest } from "./manifest_validation.ts";
 import { errorMessage } from "../async/error_message.ts";
-
-export type Fields = Readonly<Record<string, unknown>>;
-
-/** An object of the API, in resource.k8s.io/v1 where it is of that group. */
-export interface Manifest extends Fields {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-}
 
 const GROUP = "resource.k8s.io";
 const OLD_VERSIONS = ["v1alpha3", "v1beta1", "v1beta2"];

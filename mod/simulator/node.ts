@@ -11,7 +11,7 @@ import type { ClaimRef } from "../claim/attachment.ts";
 import { SimulatedApiServer, type StoredClaim } from "./api_server.ts";
 import { bindMounts, resolveCdi } from "./cdi.ts";
 import { SimulatedKubelet } from "./kubelet.ts";
-import type { Fields, Manifest } from "./manifests.ts";
+import type { Fields, Manifest } from "./manifest.ts";
 import { NriRuntime } from "./nri_runtime.ts";
 import { ip } from "./private_node.ts";
 import { allocate } from "./scheduler.ts";

@@ -1,4 +1,4 @@
-import type { Fields, Manifest } from "./manifests.ts";
+import type { Fields, Manifest } from "./manifest.ts";
 
 export interface SchedulerOptions {
   readonly node: string;

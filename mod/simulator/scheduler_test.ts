@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Manifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
 import { allocate, driverOf } from "./scheduler.ts";
 
 const opaque = (value: string) => ({ opaque: { driver: "d", parameters: { value } } });

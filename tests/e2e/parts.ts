@@ -1,3 +1,4 @@
+import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import { writeImage } from "../../deploy/image/build.ts";
@@ -5,6 +6,7 @@ import { fetchNft } from "../support/nft.ts";
 import { fetchKubectl } from "../support/kubectl.ts";
 import { fetchHelmRender } from "../support/helm_render.ts";
 import { fetchEtcd } from "./control_plane.ts";
+import { fetchDraOracle } from "./dra_oracle.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
 
 /** What a cluster is made of. */
@@ -32,4 +34,15 @@ export async function fetchParts(
   if ("missing" in helm) return helm.missing;
   await writeImage({ progress });
   return await RUNTIMES[runtime].fetch({ progress });
+}
+
+/** The same for a node where the kubelet's DRA manager drives the agent alone. */
+export async function fetchDraManager(kubernetes: KubernetesVersion): Promise<string | undefined> {
+  const progress = (line: string) => console.log(line);
+  const obstacle = await privateNodeObstacle();
+  if (obstacle) return obstacle;
+  const oracle = await fetchDraOracle(kubernetes, { progress });
+  if ("missing" in oracle) return oracle.missing;
+  await fetchCniPlugins({ progress });
+  return undefined;
 }

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { flags } from "../../deploy/executable/flags.ts";
+import { compileFlags } from "../../deploy/executable/flags.ts";
 import { IMAGE_FILE } from "../../deploy/image/build.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import { Container, layOutRoot } from "../support/container.ts";
@@ -47,11 +47,11 @@ Deno.test("a compiled program is confined as the agent is, in the image's root",
   const at = (...names: string[]) => join(folder, ...names);
   try {
     await bundle(at("probe.js"));
-    const { layers: [base], config } = readImage(await Deno.readFile(IMAGE_FILE));
-    await layOutRoot(at("root"), { config, layers: [base!] });
+    const { layers: [base], ...rest } = readImage(await Deno.readFile(IMAGE_FILE));
+    await layOutRoot(at("root"), { ...rest, layers: [base!] });
     await Deno.remove(at("root/tmp"));
     await denoCompile(at("probe.js"), {
-      flags: flags(),
+      flags: compileFlags(),
       output: at("root/network-dra"),
       folder: at("deno"),
     });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
+import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { parseManifests } from "../../mod/simulator/manifests.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import {
@@ -106,7 +107,7 @@ async function inOwnRoot(t: Deno.TestContext): Promise<void> {
     const { drop, add } = securityContext.capabilities!;
     return {
       ...securityContext,
-      capabilities: { drop, add: add.filter((capability) => capability !== left) },
+      capabilities: { drop, add: add!.filter((capability) => capability !== left) },
     };
   };
   const privileged = { privileged: true, readOnlyRootFilesystem: true };
@@ -144,4 +145,40 @@ async function inOwnRoot(t: Deno.TestContext): Promise<void> {
 async function interfaces(netns: string): Promise<string[]> {
   const links = JSON.parse(await ip(["-n", netns, "-j", "link", "show"])) as { ifname: string }[];
   return links.map(({ ifname }) => ifname);
+}
+
+Deno.test({
+  name: `the init container installs plugins without any capability${
+    "missing" in helm ? ` (not run: ${helm.missing})` : ""
+  }`,
+  ignore: "missing" in helm,
+  fn: installs,
+});
+
+async function installs(): Promise<void> {
+  assert.ok("path" in helm);
+  const node = "/run/plugins-of-the-node";
+  const manifests = await renderChart(helm.path, {
+    cniPath: node,
+    cniPlugins: { install: true, image: "plugins", path: "/usr/lib/cni" },
+  });
+  const [init] = agentPod(manifests).pod.initContainers!;
+  const [folder] = await fetchCniPlugins();
+  await Deno.mkdir(node);
+  try {
+    await Deno.writeTextFile(join(node, "bridge"), "someone else's", { mode: 0o755 });
+    await withContainer(manifests, async ({ make }) => {
+      const container = make({ other: { container: init!, content: join(folder!, "../../..") } });
+      const { code, out, err } = await run(container.command(...program(init!.args)));
+      assert.deepEqual([code, err], [0, ""]);
+      assert.match(out, /^added: bandwidth, .*macvlan.*\nkept as they are, .*: bridge\n$/);
+      assert.equal(await Deno.readTextFile(join(node, "bridge")), "someone else's");
+      const macvlan = await new Deno.Command(join(node, "macvlan"), {
+        env: { CNI_COMMAND: "VERSION" },
+      }).output();
+      assert.match(new TextDecoder().decode(macvlan.stdout), /supportedVersions/);
+    });
+  } finally {
+    await Deno.remove(node, { recursive: true });
+  }
 }

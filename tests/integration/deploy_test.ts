@@ -160,6 +160,15 @@ Deno.test("an update ends a node's old agent when the new one is ready", () => {
   assert.deepEqual(updateStrategy.rollingUpdate, { maxSurge: 1, maxUnavailable: 0 });
 });
 
+Deno.test("nothing takes the agent from a node before the pods that need it", () => {
+  const { template } = only<DaemonSet>(readObjects(MANIFESTS), "DaemonSet").spec;
+  const { annotations } = template.metadata as { readonly annotations: Record<string, string> };
+  assert.equal(annotations["cluster-autoscaler.kubernetes.io/enable-ds-eviction"], "false");
+  const { priorityClassName, tolerations } = template.spec as unknown as Record<string, unknown>;
+  assert.equal(priorityClassName, "system-node-critical");
+  assert.deepEqual(tolerations, [{ operator: "Exists" }]);
+});
+
 Deno.test("the systemd unit's command is one that the agent takes", () => {
   const [program, ...args] = UNIT.match(/^ExecStart=(.+)$/m)![1]!.split(" ");
   assert.equal(program, "/usr/local/bin/network-dra");
@@ -178,7 +187,7 @@ Deno.test("the systemd unit grants the capabilities of the DaemonSet, which must
   const { capabilities } = agentPod(MANIFESTS).agent.securityContext;
   assert.equal(
     UNIT.match(/^CapabilityBoundingSet=(.+)$/m)?.[1],
-    capabilities?.add.filter((name) => name !== "SYS_CHROOT").map((name) => `CAP_${name}`)
+    capabilities?.add?.filter((name) => name !== "SYS_CHROOT").map((name) => `CAP_${name}`)
       .join(" "),
   );
 });

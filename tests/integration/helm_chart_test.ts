@@ -1,6 +1,7 @@
 /** deploy/helm, rendered as helm does it. */
 import assert from "node:assert/strict";
 import { plainManifests } from "../../deploy/render.ts";
+import { parseInstallOptions } from "../../mod/cmd/install_plugins.ts";
 import {
   agentPod,
   configFile,
@@ -135,6 +136,8 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ image: { tga: "1" } }, /'\/image'.*'tga' not allowed/],
     [{ image: { tag: "a:b" } }, /'\/image\/tag'/],
     [{ driverName: "Example" }, /'\/driverName'.*'Example'/],
+    [{ driverName: "4net.example" }, /'\/driverName'.*'4net\.example'/],
+    [{ driverName: "network.dra.example-company.com" }, /it can have at most 27 characters/],
     [{ pluginIndex: 53 }, /'\/pluginIndex'.*want string/],
     [{ pluginIndex: "5" }, /'\/pluginIndex'.*'5'/],
     [{ log: { level: "loud" } }, /'\/log\/level'.*'debug', 'info', 'warn', 'error'/],
@@ -147,6 +150,9 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ nriSocket: `/${"n".repeat(107)}` }, /'\/nriSocket'.*107/],
     [{ pluginRoot: "host" }, /'\/pluginRoot'.*'node', 'container'/],
     [{ config: { chrootDir: "/x" } }, /config\.chrootDir.*set the value pluginRoot/],
+    [{ cniPlugins: { install: true } }, /'\/cniPlugins\/image'.*minLength/],
+    [{ cniPlugins: { image: 1 } }, /'\/cniPlugins\/image'.*want string/],
+    [{ securityContextConstraints: "A b" }, /'\/securityContextConstraints'/],
     [{ privileged: "no" }, /'\/privileged'.*want boolean/],
     [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
     [{ tolerations: {} }, /'\/tolerations'.*want array/],
@@ -203,6 +209,39 @@ chartTest(
       assert.deepEqual(pathOf(mount.name), { path, type });
     }
     assert.ok(pod.volumes.every(({ hostPath }) => hostPath?.path !== "/"));
+  },
+);
+
+chartTest(
+  "cniPlugins installs what a node lacks, from an image without a shell",
+  async (program) => {
+    const values = {
+      cniPath: "/data/cni:/opt/cni/bin",
+      cniPlugins: { install: true, image: "registry.example/plugins:1", path: "/usr/lib/cni" },
+    };
+    const { pod, agent } = agentPod(await renderChart(program, values));
+    const [init, ...others] = pod.initContainers!;
+    assert.ok(init && others.length === 0);
+    assert.equal(init.image, agent.image);
+    assert.deepEqual(init.args.slice(0, 1), ["install-plugins"]);
+    assert.deepEqual(parseInstallOptions(init.args.slice(1)), {
+      from: "/plugins/usr/lib/cni",
+      to: "/node-plugins",
+    });
+    assert.deepEqual(init.securityContext.capabilities, { drop: ["ALL"] });
+    assert.deepEqual(init.volumeMounts, [
+      { name: "plugins", mountPath: "/plugins", readOnly: true },
+      { name: "node-plugins", mountPath: "/node-plugins" },
+    ]);
+    assert.deepEqual(pod.volumes.filter(({ name }) => /plugins/.test(name)), [
+      {
+        name: "plugins",
+        image: { reference: "registry.example/plugins:1", pullPolicy: "IfNotPresent" },
+      },
+      { name: "node-plugins", hostPath: { path: "/data/cni", type: "DirectoryOrCreate" } },
+    ]);
+    const without = agentPod(await renderChart(program)).pod as unknown as Record<string, unknown>;
+    assert.equal(without.initContainers, undefined);
   },
 );
 

@@ -1,7 +1,7 @@
 /** The agent's image: what is in it, that it is always the same, and that container runtimes take it. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { buildImage, IMAGE_FILE, IMAGE_NAME } from "../../deploy/image/build.ts";
 import { readTar } from "../../deploy/image/tar.ts";
@@ -16,6 +16,12 @@ function json(path: string) {
   const entry = files.get(path);
   assert.ok(entry?.kind === "file", `the archive has no ${path}`);
   return JSON.parse(new TextDecoder().decode(entry.content));
+}
+
+async function succeed(program: string, args: string[], cwd?: string): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, cwd }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout).trim();
 }
 
 const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
@@ -121,6 +127,25 @@ Deno.test("the Containerfile says the same of its image", async () => {
   assert.deepEqual(JSON.parse(instruction("ENTRYPOINT")), image.Entrypoint);
   assert.deepEqual(JSON.parse(instruction("CMD")), image.Cmd);
   assert.equal(image.Labels["org.opencontainers.image.version"], config.version);
+});
+
+Deno.test("the Containerfile builds from what the builder gets, which names no architecture", async () => {
+  const root = new URL("../..", import.meta.url).pathname;
+  const read = (path: string) => Deno.readTextFile(join(root, path));
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [, path] of (await read(".dockerignore")).matchAll(/^!(.+)$/gm)) {
+      await Deno.mkdir(join(folder, dirname(path!)), { recursive: true });
+      await succeed("cp", ["-r", join(root, path!), join(folder, path!)]);
+    }
+    const [, command] = (await read("Containerfile")).match(/^RUN deno (.+)$/m)!;
+    const args = command!.replace('"$TARGETARCH"', "").trimEnd().split(" ");
+    await succeed(Deno.execPath(), [...args, ""], folder);
+    // The build has run it.
+    assert.ok((await Deno.stat(join(folder, "dist/network-dra"))).isFile);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 for (const version of Object.keys(CONTAINERD) as ContainerdVersion[]) {

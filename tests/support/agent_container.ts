@@ -19,6 +19,8 @@ export interface NodeWithContainer {
   readonly make: (options?: {
     readonly securityContext?: AgentContainer["securityContext"];
     readonly env?: Readonly<Record<string, string>>;
+    /** Another container of the pod, and what its volumes hold that are not the node's. */
+    readonly other?: { readonly container: AgentContainer; readonly content: string };
   }) => Container;
   /** The arguments of the agent on this node. */
   readonly args: readonly string[];
@@ -75,13 +77,13 @@ export async function withContainer(
       node,
       // Nothing is mounted over the machine's own folder of plugins.
       args: inNodesRoot ? [...agent.args, `--cni-path=${pluginFolder}`] : agent.args,
-      make: ({ securityContext = agent.securityContext, env = {} } = {}) =>
+      make: ({ securityContext, env = {}, other } = {}) =>
         new Container({
           root,
           pod,
-          agent: { ...agent, securityContext },
+          agent: { ...other?.container ?? agent, ...securityContext && { securityContext } },
           node: (path) => places[path] ?? path,
-          config: join(folder, "config"),
+          config: other?.content ?? join(folder, "config"),
           // The simulated API server takes no ServiceAccount; its kubeconfig lies beside the runtime's socket.
           env: {
             ...Object.fromEntries(imageEnv.map((variable: string) => variable.split("="))),

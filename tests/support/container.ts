@@ -56,7 +56,7 @@ export class Container {
     const { root, agent, env } = this.#options;
     const { privileged, capabilities, allowPrivilegeEscalation } = agent.securityContext;
     const drop = privileged ? [] : [
-      `--bounding-set=${["-all", ...capabilities!.add.map(plus)].join(",")}`,
+      `--bounding-set=${["-all", ...(capabilities!.add ?? []).map(plus)].join(",")}`,
       `--inh-caps=-all`,
     ];
     if (allowPrivilegeEscalation === false) drop.push("--no-new-privs");

@@ -56,7 +56,7 @@ export function busyboxImage(
   busybox: Uint8Array,
   { name, entrypoint }: { readonly name: string; readonly entrypoint: readonly string[] },
 ): Uint8Array {
-  const applets = ["sh", "sleep", "ip", "ls", "cat", "env", "ping"];
+  const applets = ["sh", "sleep", "ip", "ls", "cat", "env", "top", "ping"];
   const content = tar([
     ...["bin", "etc", "proc", "sys", "dev", "tmp", "run"]
       .map((path) => ({ kind: "folder", path } as const)),

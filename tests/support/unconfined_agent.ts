@@ -1,6 +1,6 @@
 /** `network-dra run` in this thread, with all that the process may do: for tests that reach inside. */
 import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
-import { runAgent } from "../../mod/cmd/agent_process.ts";
+import { runAgent } from "../../mod/cmd/agent_lifecycle.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
 import { onSignals } from "../../mod/cmd/run.ts";

@@ -49,6 +49,8 @@ export interface PodAttachmentsPorts extends CniOperationsPorts {
   readonly clock: Clock;
   readonly events: Events;
   readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
+  /** Throws where another sandbox has the interface that an attachment takes away from the node. */
+  readonly assertInterfaceFree: (attachment: AttachmentView) => void;
   /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
   readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
     Attached | undefined
@@ -391,7 +393,8 @@ export class PodAttachments {
   async #recordIntents(toDo: readonly TrackedAttachment[]): Promise<void> {
     if (this.#closing.signal.aborted || !this.#cni.canAdd()) return;
     const fresh = toDo.filter((each) =>
-      each.state.situation.kind === "nothing" && !this.#rivalOf(each)
+      each.state.situation.kind === "nothing" && !this.#rivalOf(each) &&
+      this.#isInterfaceFree(each)
     );
     await Promise.allSettled(
       fresh.map((each) => this.#perform(each, { kind: "record_intent", recorded: false })),
@@ -496,6 +499,7 @@ export class PodAttachments {
           "give one of them another",
       );
     }
+    this.#ports.assertInterfaceFree(tracked.view);
     const { ifName } = tracked.attachment;
     this.#seen ??= this.#cni.interfaces(this.#closing.signal);
     const seen = await this.#seen;
@@ -508,6 +512,16 @@ export class PodAttachments {
       `the pod already has an interface ${ifName}, which this claim did not make ` +
         "(another network plugin, such as Multus, may have): use another interface name",
     );
+  }
+
+  #isInterfaceFree(tracked: TrackedAttachment): boolean {
+    try {
+      this.#ports.assertInterfaceFree(tracked.view);
+      return true;
+    } catch {
+      // Whoever tries it says why.
+      return false;
+    }
   }
 
   /**
