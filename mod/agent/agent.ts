@@ -262,6 +262,18 @@ export class Agent {
   }
 
   /**
+   * A claim was prepared of whose pods sandboxes are there already: the records of it were lost while
+   * they ran. Returns at once.
+   */
+  takeUp(claimUid: string, sandboxes: readonly Sandbox[], started: ReadonlySet<string>): void {
+    const pods = new Set(this.#claims.get(claimUid)?.pods.map(({ uid }) => uid));
+    for (const sandbox of sandboxes) {
+      if (!pods.has(sandbox.pod.uid)) continue;
+      this.#takeUp(sandbox, { started: started.has(sandbox.id) });
+    }
+  }
+
+  /**
    * Synchronize: the runtime says which sandboxes there are. Attaches what is missing, detaches
    * what is orphaned, and brings the CDI files in line.
    *
@@ -270,24 +282,8 @@ export class Agent {
   async reconcile(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
     // A runtime lists stopped sandboxes too; those have lost their namespace.
     const living = new Set<string>();
-    for (const reported of sandboxes) {
-      const known = this.#sandboxes.get(reported.id);
-      // Some runtimes leave the namespace out here that they named at the start of the sandbox.
-      const sandbox = reported.netns || !known ? reported : known.sandbox;
-      // In one that was never whole nothing runs, and it must not speak for the pod.
-      if (sandbox.incomplete) continue;
-      try {
-        if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
-        living.add(sandbox.id);
-        this.#begin(sandbox, { started: started.has(sandbox.id) });
-      } catch (error) {
-        // One pod that the runtime tells nonsense of must not keep the others from their networks.
-        living.add(sandbox.id);
-        this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
-          sandbox: sandbox.id,
-          error: errorMessage(error),
-        });
-      }
+    for (const sandbox of sandboxes) {
+      if (this.#takeUp(sandbox, { started: started.has(sandbox.id) })) living.add(sandbox.id);
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
     this.#shared.onlyLiving(living);
@@ -410,6 +406,27 @@ export class Agent {
           "which of them have stopped",
       );
     }
+  }
+
+  /** @returns whether the sandbox that the runtime tells of lives */
+  #takeUp(reported: Sandbox, { started }: { readonly started: boolean }): boolean {
+    const known = this.#sandboxes.get(reported.id);
+    // Some runtimes leave the namespace out here that they named at the start of the sandbox.
+    const sandbox = reported.netns || !known ? reported : known.sandbox;
+    // In one that was never whole nothing runs, and it must not speak for the pod.
+    if (sandbox.incomplete) return false;
+    try {
+      const { netns } = sandbox;
+      if (netns && this.#ports.namespaces.classify(netns) === "gone") return false;
+      this.#begin(sandbox, { started });
+    } catch (error) {
+      // One pod that the runtime tells nonsense of must not keep the others from their networks.
+      this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
+        sandbox: sandbox.id,
+        error: errorMessage(error),
+      });
+    }
+    return true;
   }
 
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
