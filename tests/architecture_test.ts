@@ -26,8 +26,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   netns: ["agent/ports.ts"],
   observe: ["agent/ports.ts", "agent/model.ts"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim"],
+  // Device selectors, for what stands in for a scheduler.
+  selectors: [],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
-  simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
+  simulator: ["claim", "grpc", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
     "agent",
     "cdi",
@@ -43,6 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "nri",
     "observe",
     "requests",
+    "selectors",
     "simulator",
     "unix",
   ],
@@ -148,6 +151,13 @@ Deno.test("no import is bound to a machine, and packages are named in deno.json 
 Deno.test("only mod/observe knows how metrics are kept", async () => {
   for (const { file, target } of await imports("mod")) {
     assert.ok(target !== "prom-client" || file.startsWith("mod/observe/"), `${file} imports it`);
+  }
+});
+
+Deno.test("CEL is known to mod/selectors alone", async () => {
+  for (const { file, target } of await imports("mod")) {
+    const isCel = target === "@marcbachmann/cel-js";
+    assert.ok(!isCel || file.startsWith("mod/selectors/"), `${file} imports it`);
   }
 });
 
