@@ -28,8 +28,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   inventory: ["agent/ports.ts", "agent/model.ts", "claim"],
   // Device selectors, for what stands in for a scheduler.
   selectors: [],
+  // Files of Kubernetes' objects, as an API server would take them.
+  manifests: ["claim", "selectors"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
-  simulator: ["claim", "grpc", "nri", "selectors", "ttrpc", "unix"],
+  simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
     "agent",
     "cdi",
@@ -41,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "journal",
     "kube",
     "lead",
+    "manifests",
     "netns",
     "nri",
     "observe",

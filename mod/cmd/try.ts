@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aborted } from "../async/aborted.ts";
+import { type FileSet, readFileSet } from "../manifests/file_set.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
-import { type Manifest, parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
 import {
   furnishPrivateNode,
@@ -12,7 +12,11 @@ import {
   privateNodeObstacle,
   spawnInPrivateNode,
 } from "../simulator/private_node.ts";
-import { driverOf } from "../simulator/scheduler.ts";
+import { withAdvice } from "./advice.ts";
+import { makeDescribedInterfaces } from "./described_sysfs.ts";
+import { DEFAULT_NODE, type DescribedNode, parseNodeFile } from "./node_file.ts";
+import { publishOtherNodes } from "./other_nodes.ts";
+import { Plugins } from "../cni/plugins.ts";
 import { runAgent } from "./agent_process.ts";
 import { openLog } from "./logging.ts";
 import { programRunner } from "../cni/program.ts";
@@ -21,7 +25,7 @@ import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
 import { toStderr } from "./stderr.ts";
 import { thisProcess } from "./this_process.ts";
-import { parseRunConfig } from "./run_config.ts";
+import { parseRunConfig, type RunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -35,9 +39,12 @@ interface TryOptions {
   readonly cniPath?: readonly string[];
   /** The agent's configuration file. */
   readonly config?: string;
+  /** A file that describes the node's interfaces, and other nodes. */
+  readonly node?: string;
 }
 
-const NODE = "node-1";
+/** All that was tried works, and not all could be tried. */
+const EXIT_INCOMPLETE = 3;
 /** How long the claims' status is awaited after the pods run, in milliseconds. */
 const STATUS_PATIENCE = 10_000;
 
@@ -48,10 +55,13 @@ const STATUS_PATIENCE = 10_000;
 export async function tryFiles(argv: readonly string[]): Promise<number> {
   const options = parseTryOptions(argv);
   // Read first: bad input is refused before anything is made.
-  const seen = new Map<string, string>();
-  const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file, seen));
-  const config = options.config === undefined ? "" : readFile(options.config);
-  if (inPrivateNode()) return await tryInside(manifests, options, config);
+  const files = options.files.map((file) => ({ file, text: readFile(file) }));
+  const given: Given = {
+    files: readFileSet(files, options.driver),
+    config: options.config === undefined ? "" : readFile(options.config),
+    nodes: options.node === undefined ? [] : parseNodeFile(readFile(options.node), options.node),
+  };
+  if (inPrivateNode()) return await tryInside(given, options);
   const obstacle = await privateNodeObstacle();
   if (obstacle !== undefined) {
     toStderr(`network-dra try cannot make a simulated node: ${obstacle}\n`);
@@ -61,7 +71,9 @@ export async function tryFiles(argv: readonly string[]): Promise<number> {
     await findCniPlugins({ progress: (line) => toStderr(`${line}\n`) });
   const again = [...selfArguments(), "try", ...argv, "--cni-path", cniPath.join(":")];
   const inside = spawnInPrivateNode(Deno.execPath(), { args: again });
-  const release = onSignals(() => void inside.stdin.close().catch(() => {}));
+  const input = inside.stdin.getWriter();
+  await input.write(new TextEncoder().encode(`${inside.pid}\n`)).catch(() => {});
+  const release = onSignals(() => void input.close().catch(() => {}));
   try {
     return (await inside.status).code;
   } finally {
@@ -74,25 +86,34 @@ function selfArguments(): string[] {
   return Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
 }
 
-async function tryInside(
-  manifests: readonly Manifest[],
-  options: TryOptions,
-  configText: string,
-): Promise<number> {
+/** What the files say. */
+interface Given {
+  readonly files: FileSet;
+  /** The text of the agent's configuration file. */
+  readonly config: string;
+  readonly nodes: readonly DescribedNode[];
+}
+
+async function tryInside({ files, config: text, nodes }: Given, options: TryOptions) {
   const began = performance.now();
   const step = (line: string) => {
     const seconds = ((performance.now() - began) / 1000).toFixed(3);
     toStderr(`${seconds.padStart(8)}s  ${line}\n`);
   };
-  const driver = options.driver ?? driverOf(manifests) ?? "dra.networking";
+  const { driver, manifests, passedOver, notSimulated } = files;
+  for (const line of [...passedOver, ...notSimulated]) step(line);
+  const [own, ...others] = nodes;
+  const name = own?.name ?? DEFAULT_NODE;
   await furnishPrivateNode();
-  const linksBefore = await links();
   const folder = await Deno.makeTempDir({ dir: "/run", prefix: "try-" });
-  const node = new SimulatedNode({ name: NODE, folder, driver, step });
+  const sysfs = join(folder, "sysfs");
+  if (own) await makeDescribedInterfaces(own.interfaces, sysfs);
+  const linksBefore = await links();
+  const node = new SimulatedNode({ name, folder, driver, step });
   await node.start();
   const { paths } = node;
-  const config = parseRunConfig([
-    ...["--node-name", NODE],
+  const given = parseRunConfig([
+    ...["--node-name", name],
     ...["--driver-name", driver],
     ...["--kubelet-dir", paths.kubeletDir],
     ...["--nri-socket", paths.nriSocket],
@@ -100,40 +121,49 @@ async function tryInside(
     ...["--cdi-dir", paths.cdiDir],
     ...["--kubeconfig", paths.kubeconfig],
     ...["--cni-path", options.cniPath!.join(":")],
+    ...own ? ["--sysfs-dir", sysfs] : [],
     // Nobody asks the agent of a simulated node, and one on the machine may have the port.
     ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
     ...options.config === undefined ? [] : ["--config", options.config],
   ], {
     env: () => undefined,
-    readFile: () => configText,
-    hostname: () => NODE,
+    readFile: () => text,
+    hostname: () => name,
     cores: thisProcess.cores,
   });
+  const config = withoutCables(given);
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   const { launcher } = await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
-  void inputEnds().then(() => interrupted.abort());
+  const outside = Promise.withResolvers<string>();
+  void readInput(outside.resolve).then(() => interrupted.abort());
   const run = programRunner(launcher);
   const agent = runAgent(config, { log, signal: end.signal, run, read: grepAll });
   const failures: string[] = [];
+  const untried = [...notSimulated];
   const attempt = async (task: () => Promise<unknown>) => {
     try {
       await task();
     } catch (error) {
-      failures.push(errorMessage(error));
+      failures.push(withAdvice(errorMessage(error), config.cniPath));
     }
   };
   await attempt(async () => {
     await Promise.race([node.kubelet.registered(driver), agent]);
     step(`agent ready as ${driver}`);
-    await node.run(manifests);
+    const pluginTypes = pluginsIn(config.cniPath);
+    await publishOtherNodes(others, { node, config, pluginTypes });
+    untried.push(...await node.run(manifests));
     await statusWritten(node, driver);
   });
   print(node, options);
   if (options.keep && !interrupted.signal.aborted) {
+    for (const { pod, command } of node.entrances(await outside.promise)) {
+      step(`pod ${pod}: ${command}`);
+    }
     step("the node is kept; Ctrl-C tears it down");
     await aborted(interrupted.signal);
   }
@@ -146,7 +176,22 @@ async function tryInside(
   failures.push(...left.map((thing) => `left behind: ${thing}`));
   if (left.length === 0) step("torn down; nothing is left");
   for (const failure of failures) toStderr(`network-dra try: ${failure}\n`);
-  return failures.length === 0 ? 0 : 1;
+  if (failures.length > 0) return 1;
+  if (untried.length === 0) return 0;
+  toStderr(`network-dra try: not everything could be tried:\n`);
+  for (const thing of untried) toStderr(`  ${thing}\n`);
+  return EXIT_INCOMPLETE;
+}
+
+/** The other ends of the node's cables are no interfaces of its own. */
+function withoutCables(config: RunConfig): RunConfig {
+  const exclude = [...config.interfaces.exclude ?? [], "uplink", "wire*"];
+  return { ...config, interfaces: { ...config.interfaces, exclude } };
+}
+
+function pluginsIn(cniPath: readonly string[]): string[] {
+  const run = () => Promise.reject(new Error("no plugin is run"));
+  return new Plugins({ cniPath, timeout: 0, env: {}, run }).types();
 }
 
 /** Until every allocated device of the driver has a condition, as written by the agent. */
@@ -154,8 +199,12 @@ async function statusWritten(node: SimulatedNode, driver: string): Promise<void>
   const until = performance.now() + STATUS_PATIENCE;
   const isWritten = () =>
     node.api.all().every(({ status }) => {
-      const { devices } = status?.allocation as { devices: { results: { driver: string }[] } };
-      const ours = devices.results.filter((result) => result.driver === driver);
+      const { devices } = (status?.allocation ?? { devices: { results: [] } }) as {
+        devices: { results: { driver: string; pool: string }[] };
+      };
+      const ours = devices.results.filter((result) =>
+        result.driver === driver && result.pool === node.name
+      );
       const unused = ((status?.reservedFor ?? []) as unknown[]).length === 0;
       return unused || (status?.devices ?? []).length >= ours.length;
     });
@@ -224,10 +273,19 @@ async function names(folder: string): Promise<string[]> {
   }
 }
 
-/** Until the process outside, which holds the other end, ends or wants this to end. */
-async function inputEnds(): Promise<void> {
+/**
+ * Until the process outside, which holds the other end, ends or wants this to end. It first says by which
+ * process ID this node is known there.
+ */
+async function readInput(pid: (text: string) => void): Promise<void> {
   const buffer = new Uint8Array(64);
-  while (await Deno.stdin.read(buffer) !== null);
+  for (
+    let read = await Deno.stdin.read(buffer);
+    read !== null;
+    read = await Deno.stdin.read(buffer)
+  ) {
+    pid(new TextDecoder().decode(buffer.subarray(0, read)).trim());
+  }
 }
 
 function readFile(path: string): string {
@@ -251,6 +309,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
         "driver-name": { type: "string" },
         "cni-path": { type: "string" },
         "config": { type: "string" },
+        "node": { type: "string" },
       },
     });
   } catch (error) {
@@ -264,6 +323,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
     keep: values.keep!,
     verbose: values.verbose!,
     ...(values.config !== undefined && { config: values.config }),
+    ...(values.node !== undefined && { node: values.node }),
     ...(values["driver-name"] !== undefined &&
       { driver: checked("--driver-name", values["driver-name"], take.driverName) }),
     ...(values["cni-path"] !== undefined &&

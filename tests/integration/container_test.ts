@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
-import { parseManifests } from "../../mod/simulator/manifests.ts";
+import { parseManifests } from "../../mod/manifests/manifests.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { agentArguments, AgentProcess } from "../support/agent_process.ts";
