@@ -1,6 +1,6 @@
 import type { Fields, Manifest } from "../manifests/manifests.ts";
 import { misfit, type Wanted, waysOf } from "./candidates.ts";
-import { type DeviceUse, UsedDevices } from "./device_use.ts";
+import type { DeviceUse, UsedDevices } from "./device_use.ts";
 import type { PublishedDevice } from "./published_devices.ts";
 
 /** What the scheduler writes into a claim's status. */

@@ -329,6 +329,7 @@ export class SimulatedNode {
   async #prepare(pod: RunningPod, fresh: readonly ClaimRef[]): Promise<void> {
     const { driver, step } = this.#options;
     const { name } = pod.sandbox;
+    let said = "";
     for (let attempt = 1; fresh.length > 0; attempt++) {
       const answers = await this.kubelet.prepare(driver, fresh);
       const failed = fresh.find(({ uid }) => answers[uid]?.error);
@@ -341,7 +342,8 @@ export class SimulatedNode {
         break;
       }
       const problem = `NodePrepareResources: ${answers[failed.uid]?.error}`;
-      step(`pod ${name}: FailedPrepareDynamicResources: ${problem}`);
+      if (problem !== said) step(`pod ${name}: FailedPrepareDynamicResources: ${problem}`);
+      said = problem;
       if (attempt === PREPARE_TRIES) throw new Error(`pod ${name}: ${problem}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
@@ -353,6 +355,7 @@ export class SimulatedNode {
     { name, cdiDevices }: { readonly name: string; readonly cdiDevices: readonly string[] },
   ): Promise<void> {
     let failures = 0;
+    let said = "";
     for (const pause of [...CREATE_PAUSES, undefined]) {
       try {
         const mounts = await resolveCdi(this.paths.cdiDir, cdiDevices);
@@ -375,7 +378,8 @@ export class SimulatedNode {
         const problem = errorMessage(error);
         const isProgress = STILL_ATTACHING.test(problem);
         const what = isProgress ? "waiting" : "CreateContainerError";
-        this.#options.step(`pod ${pod.sandbox.name}: ${what}: ${problem}`);
+        if (problem !== said) this.#options.step(`pod ${pod.sandbox.name}: ${what}: ${problem}`);
+        said = problem;
         if (!isProgress) failures++;
         if (pause === undefined || failures === MOST_FAILURES) {
           throw new Error(`pod ${pod.sandbox.name}: ${problem}`);

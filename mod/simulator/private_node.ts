@@ -9,6 +9,8 @@ const MARK = "NETWORK_DRA_PRIVATE_NODE";
 /** Folders of the node that plugins and the runtime write to; inside they are empty and in memory. */
 const RUN = "/run";
 const STATE = "/var/lib";
+/** Where host-local keeps the addresses that it gave. */
+const LEASES = "/var/lib/cni/networks";
 
 /** Whether this process runs inside a private node. */
 export function inPrivateNode(): boolean {
@@ -71,6 +73,10 @@ export async function furnishPrivateNode(): Promise<void> {
   // What is there stays readable: the programs in use may live there.
   const layers = `lowerdir=${STATE},upperdir=${upper},workdir=${work}`;
   await run("mount", ["-t", "overlay", "-o", layers, "overlay", STATE]);
+  // The machine's own leases are none of this node's.
+  await Deno.remove(LEASES, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
   await ip(["link", "set", "lo", "up"]);
   await ip(["link", "add", "eth0", "type", "veth", "peer", "name", "uplink"]);
   await ip(["link", "set", "uplink", "up"]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ClaimError, planClaim } from "../../../mod/claim/plan.ts";
 import { FieldError } from "../../../mod/claim/field.ts";
 import { assignInterfaceNames } from "../../../mod/claim/interface_names.ts";
-import { PolicyRefusal } from "../../../mod/claim/policy.ts";
+import { FieldError } from "../../../mod/claim/field.ts";
 import { assertAllowed } from "../../../mod/claim/policy_judge.ts";
 import { environment, stdin } from "../../../mod/cni/invocation.ts";
 import { parseClaimRecord, RECORD_VERSION } from "../../../mod/journal/records.ts";
@@ -46,7 +46,7 @@ export async function makeClaims(): Promise<Target> {
         try {
           assertAllowed(attachment, { policy: {}, namespace, node: NODE.view(), networkNames: [] });
         } catch (error) {
-          declared(error, PolicyRefusal);
+          declared(error, FieldError);
         }
       }
       const record = JSON.parse(JSON.stringify({ ...plan, attachments }));
