@@ -13,6 +13,8 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       return await (await import("./mod/cmd/run.ts")).run(argv, import.meta.url);
     case "try":
       return await (await import("./mod/cmd/try.ts")).tryFiles(argv);
+    case "lint":
+      return await (await import("./mod/cmd/lint.ts")).lintFiles(argv);
     case "forget":
       return await (await import("./mod/cmd/forget.ts")).forget(argv);
     case "ready":

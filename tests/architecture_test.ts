@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   selectors: [],
   // Files of Kubernetes' objects, as an API server would take them.
   manifests: ["claim", "selectors"],
+  lint: ["claim", "manifests", "selectors"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
@@ -43,6 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "journal",
     "kube",
     "lead",
+    "lint",
     "manifests",
     "netns",
     "nri",

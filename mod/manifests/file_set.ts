@@ -45,7 +45,10 @@ export function readFileSet(sources: readonly Source[], driver?: string): FileSe
       ...objects.flatMap(({ title, treatment }) =>
         treatment?.how === "not simulated" ? [`${title}: not simulated: ${treatment.advice}`] : []
       ),
-      ...own.flatMap(beyondSimulation),
+      ...own.flatMap((each) =>
+        [...beyondNetworks(each), ...beyondSimulation(each)]
+          .map((line) => `${each.kind} ${each.metadata.name}: not simulated: ${line}`)
+      ),
     ],
   };
 }
@@ -81,22 +84,22 @@ const MULTUS = "k8s.v1.cni.cncf.io/networks";
 /** Fields of a pod by which it lands on some nodes only. */
 const PLACEMENT = ["nodeName", "nodeSelector", "affinity", "topologySpreadConstraints"];
 
-/** What of a pod, or a workload's pods, would matter to networks and is not simulated. */
-function beyondSimulation(manifest: Manifest): string[] {
-  const template = podTemplateOf(manifest);
-  if (!template) return [];
-  const { kind, metadata: { name } } = manifest;
-  const { annotations } = (template.metadata ?? {}) as { annotations?: Fields };
+/** What of a pod, or a workload's pods, asks others than network-dra for networks. */
+export function beyondNetworks(manifest: Manifest): string[] {
+  const { annotations } = (podTemplateOf(manifest)?.metadata ?? {}) as { annotations?: Fields };
   const networks = annotations?.[MULTUS];
-  const spec = (template.spec ?? {}) as Fields;
+  if (networks === undefined) return [];
   return [
-    ...networks === undefined ? [] : [
-      `${kind} ${name}: not simulated: the annotation ${MULTUS} (${networks}) is for Multus: ask for ` +
-      "the network by a ResourceClaim, as docs/from-multus.md shows",
-    ],
-    ...PLACEMENT.filter((field) => spec[field] !== undefined)
-      .map((field) => `${kind} ${name}: not simulated: the pod's ${field}`),
+    `the annotation ${MULTUS} (${networks}) is for Multus: ask for the network by a ResourceClaim, as ` +
+    "docs/from-multus.md shows",
   ];
+}
+
+function beyondSimulation(manifest: Manifest): string[] {
+  const spec = (podTemplateOf(manifest)?.spec ?? {}) as Fields;
+  return PLACEMENT.filter((field) => spec[field] !== undefined).map((field) =>
+    `the pod's ${field}`
+  );
 }
 
 function podTemplateOf({ kind, metadata, spec }: Manifest): Fields | undefined {

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { ClaimError, planClaim } from "../../../mod/claim/plan.ts";
 import { FieldError } from "../../../mod/claim/field.ts";
 import { assignInterfaceNames } from "../../../mod/claim/interface_names.ts";
-import { FieldError } from "../../../mod/claim/field.ts";
 import { assertAllowed } from "../../../mod/claim/policy_judge.ts";
 import { environment, stdin } from "../../../mod/cni/invocation.ts";
 import { parseClaimRecord, RECORD_VERSION } from "../../../mod/journal/records.ts";
