@@ -6,11 +6,12 @@ import { EXAMPLE_CASES } from "./examples.ts";
 import { MISTAKES } from "./mistakes.ts";
 import { RESTARTS } from "./restarts.ts";
 import { RIGHTS } from "./rights.ts";
+import { SELECTORS } from "./selectors.ts";
 
 /** What is tested with every release of Kubernetes and every runtime. */
 const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS };
 
-export const CASES = { ...MAIN, ...MISTAKES, ...RIGHTS, ...EXAMPLE_CASES };
+export const CASES = { ...MAIN, ...MISTAKES, ...RIGHTS, ...SELECTORS, ...EXAMPLE_CASES };
 
 /** Cases of what Kubernetes has by default only from this minor version on. */
 const SINCE: Readonly<Record<string, number>> = {
