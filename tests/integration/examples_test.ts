@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { chartClasses } from "../../mod/manifests/chart_classes.ts";
+import type { Manifest } from "../../mod/manifests/manifests.ts";
 import { cli } from "../support/cli.ts";
 import { readObjects } from "../support/deployment.ts";
 import { EXAMPLES, EXAMPLES_FOLDER, readExample } from "../support/examples.ts";
@@ -15,6 +16,22 @@ interface Shown {
 Deno.test("every example has a README with what it needs, how it runs and what comes out", async () => {
   assert.ok(EXAMPLES.length > 1);
   for (const name of EXAMPLES) {
+    const { readme, expected } = await readExample(name);
+    for (const part of ["Requirements", "Run it", "What to expect", "Clean up"]) {
+      assert.match(readme, new RegExp(`^## ${part}$`, "m"), name);
+    }
+    assert.ok(expected.length > 0, name);
+  }
+});
+
+Deno.test("the classes that try has are those of the chart", async () => {
+  const installed = readObjects(await Deno.readTextFile(MANIFESTS))
+    .filter(({ kind }) => kind === "DeviceClass") as unknown as Manifest[];
+  const shown = ({ metadata, spec }: Manifest) => [metadata.name, spec];
+  assert.deepEqual(chartClasses("dra.networking").map(shown), installed.map(shown));
+});
+
+for (const name of EXAMPLES) {
   const { file, expected, simulated } = await readExample(name);
   if (!simulated) continue;
   Deno.test(`example ${name}`, async () => {
