@@ -304,6 +304,19 @@ export function parseRunConfig(argv: readonly string[], surroundings: Surroundin
   return config as unknown as RunConfig;
 }
 
+/** The settings of the configuration file, but for `interfaces` and `policy`. */
+export function describeSettings(): {
+  readonly key: string;
+  readonly help: string;
+  readonly fallback?: string;
+}[] {
+  return Object.entries<Setting<unknown>>(SETTINGS).map(([key, { help, fallback }]) => ({
+    key,
+    help,
+    ...(fallback !== undefined && { fallback }),
+  }));
+}
+
 /** The flags with what they are for. */
 export function describeFlags(): string {
   const rows = Object.values<Setting<unknown>>(SETTINGS).map((

@@ -36,6 +36,14 @@ export function driverMistake(
     readonly classes: ReadonlyMap<string, Manifest>;
   },
 ): FieldError | undefined {
+  if (manifest.kind === "DeviceClass") {
+    const typo = selectedDrivers(manifest)?.find((each) => nearest(each, [driver]) !== undefined);
+    if (typo !== undefined) {
+      const problem = `no agent is called "${typo}": did you mean "${driver}"? ` +
+        `(--driver-name ${typo} is for an agent that is called so)`;
+      return new FieldError("spec.selectors", problem);
+    }
+  }
   for (const { driver: named, path, classNames } of configurations(manifest)) {
     if (named === driver) continue;
     const used = classNames.flatMap((name) => classes.get(name) ?? []);

@@ -49,6 +49,10 @@ Deno.test("readFileSet() names configurations for a driver that no class selects
     () => read(claim("lan.example.com")),
     /driver "lan\.example\.com" .*: the agent is called "dra\.networking" \(--driver-name lan\.example\.com/,
   );
+  assert.throws(
+    () => read(deviceClass("lan", 'device.driver == "dra.networkin"')),
+    /^Error: f\.yaml:4: DeviceClass lan: spec\.selectors: no agent is called "dra\.networkin": did you mean "dra\.networking"\?/,
+  );
   // Another driver's configuration, in a claim that has its devices too.
   read(
     deviceClass("gpu", 'device.driver == "gpu.example.com"') +

@@ -117,9 +117,9 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     ],
   },
   "an attribute that devices may lack": {
-    yaml: claim({ deviceClass: "host-interface", selector: attribute("speed > 1000") }) + pod(),
+    yaml: claim({ deviceClass: "host-interface", selector: attribute("numaNode == 1") }) + pod(),
     code: 1,
-    says: [/no such key: speed \(device eth0 of node-1\); read .* with \.\?speed\.orValue/],
+    says: [/no such key: numaNode \(device eth0 of node-1\); read .* with \.\?numaNode\.orValue/],
   },
   "a selector with a syntax error": {
     yaml: claim({ selector: "device.driver = 1" }) + pod(),
@@ -152,7 +152,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     yaml: deviceClass('device.driver == "dra.networkin"') + claim({ deviceClass: "mine" }) + pod(),
     code: 1,
     says: [
-      /driver "dra\.networking" is selected by DeviceClass mine|DeviceClass mine spec\.selectors\[0\] is false/,
+      /DeviceClass mine: spec\.selectors: no agent is called "dra\.networkin": did you mean "dra\.networking"\?/,
     ],
   },
   "a field of the claim that is misspelled": {
