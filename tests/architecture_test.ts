@@ -166,6 +166,23 @@ Deno.test("CEL is known to mod/selectors alone", async () => {
   }
 });
 
+Deno.test("the agent never loads what only try and lint need", async () => {
+  const all = await imports("mod");
+  const loaded = new Set(["mod/cmd/run.ts", "mod/cmd/agent_worker.ts"]);
+  // A set grows while it is walked.
+  for (const file of loaded) {
+    for (const { target } of all.filter((each) => each.file === file)) {
+      if (target.startsWith(".")) loaded.add(relative(ROOT, join(ROOT, dirname(file), target)));
+      assert.notEqual(target, "@marcbachmann/cel-js", file);
+    }
+  }
+  const others = [...loaded].filter((file) =>
+    /^mod\/(selectors|manifests|lint|simulator)\//.test(file)
+  );
+  assert.deepEqual(others, []);
+  assert.ok(loaded.size > 50);
+});
+
 Deno.test("nothing uses node:net, which closes the descriptors of unix sockets twice", async () => {
   for (const { file, target } of [...await imports("mod"), ...await imports("tests")]) {
     assert.notEqual(target, "node:net", `${file} imports ${target}: use mod/unix`);

@@ -43,6 +43,8 @@ interface TryOptions {
   readonly node?: string;
 }
 
+/** How long the networks of a pod may take to be detached after a failure, in milliseconds. */
+const FAILED_PATIENCE = 10_000;
 /** All that was tried works, and not all could be tried. */
 const EXIT_INCOMPLETE = 3;
 /** How long the claims' status is awaited after the pods run, in milliseconds. */
@@ -148,7 +150,10 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
     try {
       await task();
     } catch (error) {
-      failures.push(withAdvice(errorMessage(error), config.cniPath));
+      const problem = errorMessage(error);
+      failures.push(
+        failures.length === 0 ? withAdvice(problem, config.cniPath) : `then: ${problem}`,
+      );
     }
   };
   await attempt(async () => {
@@ -167,7 +172,8 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
     step("the node is kept; Ctrl-C tears it down");
     await aborted(interrupted.signal);
   }
-  await attempt(() => node.drain());
+  // What could not be attached may never be detached.
+  await attempt(() => node.drain(failures.length > 0 ? FAILED_PATIENCE : undefined));
   end.abort();
   await attempt(() => agent);
   await node.stop();

@@ -184,13 +184,18 @@ export class SimulatedNode {
     }
   }
 
-  /** Stops all pods, the last first, and unprepares the claims that no pod uses any more. */
-  async drain(): Promise<void> {
+  /**
+   * Stops all pods, the last first, and unprepares the claims that no pod uses any more.
+   *
+   * @param patience how long the agent may take for a pod's claims, in milliseconds; as long as for the
+   * kubelet unless told
+   */
+  async drain(patience?: number): Promise<void> {
     while (this.#pods.length > 0) {
       const pod = this.#pods.at(-1)!;
       if (pod.stage === "running") await this.#stopSandbox(pod);
       this.#pods.pop();
-      if (pod.stage !== "new") await this.#unprepare(pod);
+      if (pod.stage !== "new") await this.#unprepare(pod, patience);
     }
   }
 
@@ -201,10 +206,10 @@ export class SimulatedNode {
     await this.runtime.removePodSandbox(sandbox);
   }
 
-  async #unprepare(pod: RunningPod): Promise<void> {
+  async #unprepare(pod: RunningPod, patience?: number): Promise<void> {
     const unused = pod.claims.filter((claim) => !this.#isUsed(claim));
     if (unused.length === 0) return;
-    const answers = await this.kubelet.unprepare(this.#options.driver, unused);
+    const answers = await this.kubelet.unprepare(this.#options.driver, unused, patience);
     for (const { uid, name } of unused) {
       const error = answers[uid]?.error;
       if (error) throw new Error(`claim ${name}: NodeUnprepareResources: ${error}`);
@@ -356,6 +361,8 @@ export class SimulatedNode {
   ): Promise<void> {
     let failures = 0;
     let said = "";
+    // What failed later, such as a DEL after an ADD, is a consequence.
+    let cause: string | undefined;
     for (const pause of [...CREATE_PAUSES, undefined]) {
       try {
         const mounts = await resolveCdi(this.paths.cdiDir, cdiDevices);
@@ -380,9 +387,12 @@ export class SimulatedNode {
         const what = isProgress ? "waiting" : "CreateContainerError";
         if (problem !== said) this.#options.step(`pod ${pod.sandbox.name}: ${what}: ${problem}`);
         said = problem;
-        if (!isProgress) failures++;
+        if (!isProgress) {
+          failures++;
+          cause ??= problem;
+        }
         if (pause === undefined || failures === MOST_FAILURES) {
-          throw new Error(`pod ${pod.sandbox.name}: ${problem}`);
+          throw new Error(`pod ${pod.sandbox.name}: ${cause ?? problem}`);
         }
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
