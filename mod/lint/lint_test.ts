@@ -150,7 +150,7 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
       { policy: parsePolicy({ plugins: { macvlan: { master: ["eth1"] } } }) },
     ],
     "no configuration at all": [
-      files().replace(/    config:[^]*?---/, "---"),
+      files().replace(/ {4}config:[^]*?---/, "---"),
       [
         "7 error agent ResourceClaim lan: spec.devices.requests[0]: no configuration applies to it; add " +
         "one for this driver to spec.devices.config of the claim, or to spec.config of its device class",
@@ -179,7 +179,7 @@ spec:
       driver: dra.networking
       parameters: {config: {name: lan, typ: macvlan}}
 ---
-` + files({ deviceClass: "lan" }).replace(/    config:[^]*?---/, "---");
+` + files({ deviceClass: "lan" }).replace(/ {4}config:[^]*?---/, "---");
   assert.deepEqual(report(text), [
     '8 error agent DeviceClass lan: spec.config[0].opaque.parameters.config: must have "plugins" (a ' +
     'network list) or "type" (a single plugin)',

@@ -113,7 +113,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     code: 3,
     says: [
       /lan gets eth7 on node-2/,
-      /not everything could be tried:\n  pod p: scheduled to node-2, on which no agent runs here/,
+      /not everything could be tried:\n {2}pod p: scheduled to node-2, on which no agent runs here/,
     ],
   },
   "an attribute that devices may lack": {
@@ -233,7 +233,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
   "a pod with Multus' annotation": {
     yaml: claim() + pod({}, "name: p, annotations: {k8s.v1.cni.cncf.io/networks: lan}"),
     code: 3,
-    says: [/not everything could be tried:\n  Pod p: not simulated: the annotation/],
+    says: [/not everything could be tried:\n {2}Pod p: not simulated: the annotation/],
   },
   "an extended resource": {
     yaml: deviceClass(
@@ -255,7 +255,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     }) + pod(),
     code: 1,
     says: [
-      /dhcp\.sock: connect: no such file or directory/,
+      /^network-dra try: pod p: .* failed \(add\): .*dhcp\.sock: connect: no such file or directory$/m,
       /start it on every node: \S+\/dhcp daemon/,
     ],
   },
