@@ -17,6 +17,8 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       return await (await import("./mod/cmd/lint.ts")).lintFiles(argv);
     case "forget":
       return await (await import("./mod/cmd/forget.ts")).forget(argv);
+    case "install-plugins":
+      return await (await import("./mod/cmd/install_plugins.ts")).installPluginsCommand(argv);
     case "ready":
       return await (await import("./mod/cmd/ready.ts")).ready(argv);
     case "version":
@@ -31,10 +33,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
     default:
       throw new UsageError(
         command === undefined
-          ? "no command was given: run, try, forget, ready, version or help"
+          ? "no command was given: run, try, forget, install-plugins, ready, version or help"
           : `${
             JSON.stringify(command)
-          } is no command; there are run, try, forget, ready, version and help`,
+          } is no command; there are run, try, forget, install-plugins, ready, version and help`,
       );
   }
 }

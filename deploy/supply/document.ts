@@ -1,4 +1,5 @@
 /** docs/dependencies.md from the lock file (`deno task dependencies`). */
+import { basePackages } from "../image/base.ts";
 import { type Package, readPackages } from "./packages.ts";
 
 const FILE = new URL("../../docs/dependencies.md", import.meta.url);
@@ -32,6 +33,7 @@ export async function dependenciesDocument(): Promise<string> {
   const table = (chosen: readonly Package[]) =>
     ["| package | version | licence | why |", "| --- | --- | --- | --- |", ...chosen.map(row)]
       .join("\n");
+  const base = basePackages("amd64").map(({ name, version }) => `\`${name}\` ${version}`);
   const shipped = packages.filter((each) => each.shipped);
   const others = packages.filter((each) => !each.shipped);
   const scripts = packages.filter((each) => each.installScript).map(({ name }) => `\`${name}\``);
@@ -45,7 +47,11 @@ scripts; of these packages, ${
   } have one. \`deno task sbom\` writes the same as an
 SBOM (CycloneDX 1.6) to \`dist/network-dra.cdx.json\`.
 
-Besides, the executable holds Deno ${Deno.version.deno} (MIT), with V8.
+Besides, the executable holds Deno ${Deno.version.deno} (MIT), with V8. The image of \`deno task image\` adds
+files of ${
+    base.join(", ")
+  } from Debian, which \`deploy/image/packages.json\` holds to their SHA-256;
+their licences are in the image, below \`/usr/share/doc\`.
 
 ## In the executable
 

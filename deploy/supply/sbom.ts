@@ -1,16 +1,32 @@
 /** The software bill of materials (`deno task sbom`): CycloneDX 1.6, in JSON. */
 import { Buffer } from "node:buffer";
 import config from "../../deno.json" with { type: "json" };
+import { basePackages } from "../image/base.ts";
+import { packageUrl } from "./debian.ts";
 import { type Package, readPackages } from "./packages.ts";
 
 const FILE = new URL("../../dist/network-dra.cdx.json", import.meta.url);
 const ROOT_REF = `network-dra@${config.version}`;
 const RUNTIME = { name: "deno", licence: "MIT" };
 
-/** The same for the same lock file: neither time nor random number is in it. */
-export async function makeSbom() {
+/**
+ * The same for the same lock file: neither time nor random number is in it.
+ *
+ * @param architecture that of the image, as Debian names it
+ */
+export async function makeSbom(architecture = "amd64") {
   const packages = await readPackages();
   const runtime = `${RUNTIME.name}@${Deno.version.deno}`;
+  const base = basePackages(architecture).map(({ sha256, ...each }) => ({
+    "type": "library",
+    "bom-ref": packageUrl(each),
+    "name": each.name,
+    "version": each.version,
+    "scope": "required",
+    "hashes": [{ alg: "SHA-256", content: sha256 }],
+    // Their licences lie in the image, below usr/share/doc.
+    "purl": packageUrl(each),
+  }));
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
     bomFormat: "CycloneDX",
@@ -36,17 +52,23 @@ export async function makeSbom() {
         "purl": `pkg:generic/${runtime}`,
       },
       ...packages.map(component),
+      ...base,
     ],
     dependencies: [
       {
         ref: ROOT_REF,
-        dependsOn: [runtime, ...packages.filter(({ direct }) => direct).map(refOf)],
+        dependsOn: [
+          runtime,
+          ...packages.filter(({ direct }) => direct).map(refOf),
+          ...base.map(({ purl }) => purl),
+        ],
       },
       { ref: runtime, dependsOn: [] },
       ...packages.map((each) => ({
         ref: refOf(each),
         dependsOn: [...new Set(each.dependencies)].toSorted(),
       })),
+      ...base.map(({ purl }) => ({ ref: purl, dependsOn: [] })),
     ],
   };
 }

@@ -8,20 +8,14 @@ import { StatusWriter } from "./status/status_writer.ts";
 import { type DeviceHealth, deviceHealth } from "./status/device_health.ts";
 import { claimMetadata } from "./status/device_metadata.ts";
 import { deviceStatuses } from "./status/device_status.ts";
-import {
-  attachmentKey,
-  claimsOf,
-  isReady,
-  isUntried,
-  stateOf,
-} from "./attachments/attachment_state.ts";
+import { attachmentKey, claimsOf, isUntried } from "./attachments/attachment_view.ts";
 import { GcLoop } from "./upkeep/gc_loop.ts";
 import { KeyedLock } from "../async/keyed_lock.ts";
 import { Limiter } from "../async/limiter.ts";
 import type {
   AgentCounts,
+  AttachmentPhase,
   AttachmentRecord,
-  AttachmentState,
   ClaimMetadata,
   ClaimRecord,
   DeviceStatus,
@@ -45,6 +39,7 @@ import type { Clock } from "../async/clock.ts";
 import { ClaimStore } from "./claims/store.ts";
 import { ClaimPreparation, type Prepared } from "./claims/prepare.ts";
 import { ClaimRelease } from "./claims/unprepare.ts";
+import { assertInterfaceFree } from "./attachments/exclusive_interface.ts";
 import { NetworkLocks } from "./attachments/network_locks.ts";
 import { recoverAttachment } from "./attachments/recovery.ts";
 import { PodAttachments } from "./attachments/pod_attachments.ts";
@@ -102,12 +97,13 @@ export interface UpkeepOptions extends CheckLoopOptions {
  *
  * Prepare turns a claim into a record of what to attach; a sandbox that starts gets what its pod's
  * claims ask for, in the background; a container is let in when that is there; a sandbox that stops
- * is detached in the background; Unprepare waits for that and forgets the claim.
+ * is detached in the background; Unprepare waits for that and lets the claim go.
  */
 export class Agent {
   readonly #ports: AgentPorts;
   readonly #options: AgentOptions;
-  readonly #locks = new KeyedLock();
+  /** Of claims, by UID. */
+  readonly #locks: KeyedLock;
   readonly #limiter: Limiter;
   readonly #networks = new NetworkLocks();
   readonly #claims: ClaimStore;
@@ -128,28 +124,47 @@ export class Agent {
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#limiter = new Limiter(options.concurrency, {
+    this.#locks = new KeyedLock({ clock: ports.clock, rank: "claim" });
+    const waiting = {
       clock: ports.clock,
       after: WAITING_AFTER,
       most: 15 * options.concurrency,
-    });
+    };
+    this.#limiter = new Limiter(options.concurrency, waiting, "operation");
     this.#claims = new ClaimStore(ports.journal);
-    this.#shared = new SharedClaims(ports, this.#claims);
+    const [claims, locks, sandboxes] = [this.#claims, this.#locks, this.#sandboxes];
+    this.#shared = new SharedClaims(ports, {
+      driver: options.driver,
+      claims,
+      locks,
+      maybeUnused: (claim) => this.#release.releaseUnused([claim]),
+    });
     this.#statuses = new StatusWriter(ports, {
       build: (uid) => this.#deviceStatuses(uid),
       changing: (uid) => this.#sandboxes.entriesOf(uid).some(isUntried),
     });
     this.#marks = new ContainerAdmission({ files: ports.cdi, clock: ports.clock, log: ports.log });
     this.#checkup = new CheckLoop(ports, this.#sandboxes);
-    const [claims, shared, locks] = [this.#claims, this.#shared, this.#locks];
-    this.#preparation = new ClaimPreparation(ports, { ...options, claims, shared, locks });
+    const shared = this.#shared;
+    this.#preparation = new ClaimPreparation(ports, {
+      ...options,
+      claims,
+      shared,
+      locks,
+      sandboxes,
+    });
     this.#release = new ClaimRelease(ports, {
       claims,
       locks,
-      sandboxes: this.#sandboxes,
+      sandboxes,
       statuses: this.#statuses,
-      mark: (claim) => this.#mark(claim),
-      released: (uid) => this.#preparation.forgotten(uid),
+      admission: this.#marks,
+      stopGone: (uid) => this.#stopGone(sandboxes.withClaim(uid)),
+      mark: (claim) => void this.#mark(claim),
+      released: (record) => {
+        this.#preparation.released(record.claim.uid);
+        shared.departed(record);
+      },
     });
   }
 
@@ -211,7 +226,7 @@ export class Agent {
     return this.#preparation.prepare(refs, signal);
   }
 
-  /** NodeUnprepareResources: waits for the DELs, then forgets the claims. One error or none a claim. */
+  /** NodeUnprepareResources: waits for the DELs, then lets the claims go. One error or none a claim. */
   unprepare(
     refs: readonly ClaimRef[],
     signal: AbortSignal,
@@ -256,12 +271,13 @@ export class Agent {
 
   /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
   detach(sandboxId: string): void {
-    this.#shared.forget(sandboxId);
+    this.#shared.stopped(sandboxId);
     const network = this.#sandboxes.get(sandboxId);
     if (!network) return;
     const claims = claimsOf(network.entries);
     network.stop();
     for (const claim of claims) void this.#mark(claim);
+    this.#release.releaseUnused(claims);
   }
 
   /**
@@ -293,7 +309,7 @@ export class Agent {
       }
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
-    this.#shared.forgetOthers(living);
+    this.#shared.onlyLiving(living);
     // Not before: what ended meanwhile must not speak for what took its place.
     this.#away = false;
     this.#markAll();
@@ -309,6 +325,7 @@ export class Agent {
       const record = this.#claims.get(uid);
       if (record) this.#statuses.changed(record.claim);
     }
+    this.#release.releaseUnused(this.#claims.all().map(({ claim }) => claim));
     this.#synchronized.resolve();
   }
 
@@ -329,11 +346,13 @@ export class Agent {
   async upkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
     await Promise.race([this.#synchronized.promise, aborted(signal)]);
     const sources = {
+      driver: this.#options.driver,
       sandboxes: this.#sandboxes,
       claims: this.#claims,
       limiter: this.#limiter,
       locks: this.#networks,
-      release: (claim: ClaimRef, until: AbortSignal) => this.#release.releaseStale(claim, until),
+      release: (record: ClaimRecord, why: string, until: AbortSignal) =>
+        this.#release.releaseStale(record, why, until),
     };
     await Promise.all([
       this.#checkup.run(options, signal),
@@ -355,7 +374,7 @@ export class Agent {
 
   /** How many there are of what the agent keeps. */
   counts(): AgentCounts {
-    const attachments: Record<AttachmentState, number> = {
+    const attachments: Record<AttachmentPhase, number> = {
       attaching: 0,
       attached: 0,
       lost: 0,
@@ -366,7 +385,7 @@ export class Agent {
     let attachment = 0;
     for (const { entries } of this.#sandboxes.all()) {
       for (const entry of entries) {
-        attachments[stateOf(entry)]++;
+        attachments[entry.phase]++;
         if (entry.recorded) attachment++;
       }
     }
@@ -387,12 +406,13 @@ export class Agent {
   /** Lets running operations finish and does nothing further. */
   async close(): Promise<void> {
     this.#shared.close();
+    await this.#release.close();
     await this.#statuses.close();
     const networks = this.#sandboxes.all();
     await Promise.all(networks.map((network) => network.close()));
     // Until the agent is back, no container may be created whose network is not there.
     for (const entry of networks.flatMap(({ entries }) => entries)) {
-      if (isReady(entry)) continue;
+      if (entry.ready) continue;
       void this.#mark(entry.claim, { away: true });
     }
     await this.#marks.close();
@@ -424,7 +444,7 @@ export class Agent {
     const living = this.#sandboxes.withClaim(claimUid).filter(({ stopped }) => !stopped);
     const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
       .filter(({ length }) => length > 0);
-    const passes = wanted.some((entries) => entries.every(isReady));
+    const passes = wanted.some((entries) => entries.every(({ ready }) => ready));
     if (passes) return away ? "noNewContainers" : "pass";
     return away || wanted.length === 0 ? "none" : "wait";
   }
@@ -437,13 +457,17 @@ export class Agent {
     while (!signal.aborted) {
       await this.#ports.clock.sleep(NAMESPACES_INTERVAL, signal).catch(() => {});
       if (signal.aborted) return;
-      for (const { sandbox } of this.#sandboxes.all()) {
-        try {
-          this.#detachIfGone(sandbox.id);
-        } catch (error) {
-          const about = { sandbox: sandbox.id, error: errorMessage(error) };
-          this.#ports.log.debug(`cannot tell whether ${describePod(sandbox.pod)} is gone`, about);
-        }
+      this.#stopGone(this.#sandboxes.all());
+    }
+  }
+
+  #stopGone(networks: readonly PodAttachments[]): void {
+    for (const { sandbox } of networks) {
+      try {
+        this.#detachIfGone(sandbox.id);
+      } catch (error) {
+        const about = { sandbox: sandbox.id, error: errorMessage(error) };
+        this.#ports.log.debug(`cannot tell whether ${describePod(sandbox.pod)} is gone`, about);
       }
     }
   }
@@ -512,6 +536,11 @@ export class Agent {
       ...this.#ports,
       limiter: this.#limiter,
       networks: this.#networks,
+      assertInterfaceFree: ({ claim, attachment }) =>
+        assertInterfaceFree(
+          { sandbox, claim, attachment },
+          () => this.#sandboxes.withClaim(claim.uid),
+        ),
       recall: (record, runtime) =>
         recoverAttachment(record, {
           ...this.#ports,
@@ -536,7 +565,7 @@ export class Agent {
     const entries = this.#sandboxes.entriesOf(claimUid);
     // The status may be all that tells what is attached: it is not written over before it was read.
     if (this.#unreadable.has(claimUid)) return undefined;
-    if (entries.some(({ wanted, uncertain }) => wanted && uncertain)) return undefined;
+    if (entries.some(({ wanted, unknown }) => wanted && unknown)) return undefined;
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
 

@@ -207,6 +207,7 @@ Deno.test("the record of a claim that cannot be read is rebuilt from its attachm
   assert.deepEqual(cdi.shown, ["uid-a+"]);
   assert.equal(cluster.applies, applies + 1);
   assert.deepEqual(cni.log, ["ADD net1"]);
+  agent.detach("s1");
   const unprepared = await agent.unprepare(
     [{ namespace: "default", name: "a", uid: "uid-a" }],
     never,

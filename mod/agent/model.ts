@@ -43,6 +43,8 @@ export interface AttachResult {
 export interface Attached extends AttachResult {
   /** RFC 3339. Kept, so that a restart does not make the Ready condition younger than it is. */
   readonly at: string;
+  /** Set once CHECK has found it intact: a CHECK that fails from then on means something. */
+  readonly checked?: true;
 }
 
 /** An attachment that is not as ADD left it. */
@@ -103,8 +105,18 @@ export interface Condition {
 /** A claim that Prepare accepted: what must be attached to each sandbox of the pods that use it. */
 export interface ClaimRecord {
   readonly claim: ClaimRef;
-  /** The pods that `status.reservedFor` named when the claim was last read. */
+  /**
+   * The pods that `status.reservedFor` named when the claim was last read, and those of its PodGroups
+   * of which a sandbox came.
+   */
   readonly pods: readonly { readonly name: string; readonly uid: string }[];
+  /** PodGroups that `status.reservedFor` named; absent where it named none. */
+  readonly groups?: readonly string[];
+  /**
+   * Set when the kubelet has unprepared the claim while a pod used it: it goes when no sandbox uses it
+   * any more, without a further call of the kubelet.
+   */
+  readonly unprepared?: true;
   /** Whether further pods can come to use the claim (it does not belong to one pod). */
   readonly shareable: boolean;
   /** What its pod calls it, where it was made from a template; absent in records of an agent that kept none. */
@@ -121,6 +133,8 @@ export interface AttachmentRecord {
   readonly attached?: Attached;
   /** Set while CHECK says that it is not as ADD left it. */
   readonly lost?: Lost;
+  /** Set when ADD has failed and its DEL is owed. */
+  readonly addFailed?: true;
 }
 
 /** What the journal holds. */
@@ -129,6 +143,18 @@ export interface Loaded {
   readonly attachments: readonly AttachmentRecord[];
   /** UIDs of claims of which a record of an attachment cannot be read. */
   readonly unreadable: readonly string[];
+}
+
+/** What the journal holds of one pod. */
+export interface PodRecords {
+  /** Those reserved for the pod. */
+  readonly claims: readonly ClaimRecord[];
+  /** Those of these claims. */
+  readonly attachments: readonly AttachmentRecord[];
+  /** The other claims of its namespace that further pods can come to use: it may be one of them. */
+  readonly shareable: readonly ClaimRecord[];
+  /** Whether there are records of claims that cannot be read: they may be the pod's. */
+  readonly unreadable: boolean;
 }
 
 /** What containers that name a claim read of it (KEP-5304). */
@@ -151,10 +177,11 @@ export interface DeviceMetadata {
 export type Result = "ok" | "error";
 /** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
 export type GateOutcome = "opened" | "refused" | "timeout";
-export type StatusResult = "applied" | "gone" | "failed";
+/** "refused": the API server finds the status invalid; it is written with less in it. */
+export type StatusResult = "applied" | "gone" | "failed" | "refused";
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
- * "claim_gone": the API server has the claim no more; "plugin_missing": the plugin that would detach
+ * "claim_gone": the API server does not have the claim any more, or has it allocated otherwise; "plugin_missing": the plugin that would detach
  * is gone from the node; "never_attached": its ADD has failed, and so does its DEL; "asked": an
  * administrator said so.
  */
@@ -162,12 +189,12 @@ export type ForgetCause = "claim_gone" | "plugin_missing" | "never_attached" | "
 
 /** How many there are of what the agent keeps. */
 export interface AgentCounts {
-  readonly attachments: Readonly<Record<AttachmentState, number>>;
+  readonly attachments: Readonly<Record<AttachmentPhase, number>>;
   /** What the journal holds. */
   readonly records: { readonly claim: number; readonly attachment: number };
 }
 
-export type AttachmentState =
+export type AttachmentPhase =
   | "attaching"
   | "attached"
   | "lost"
@@ -182,8 +209,11 @@ export interface WarningEvent {
     | "NetworkDetachFailed"
     | "NetworkDeviceRemoved"
     | "NetworkForgotten"
+    | "NetworkKept"
     | "NetworkLost"
-    | "NetworkRefusedByPolicy";
+    | "NetworkRefusedByPolicy"
+    | "NetworkStatusRefused"
+    | "NetworkWaiting";
   readonly message: string;
   readonly about: EventObject;
 }

@@ -2,6 +2,7 @@
 import type { DeviceInterface } from "../claim/allocated_interface.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { NetworkList } from "../claim/network_list.ts";
+import type { PodClaims } from "../claim/pod_claims.ts";
 import type { NodeView } from "../claim/policy_checks.ts";
 import type {
   AttachmentRecord,
@@ -19,6 +20,7 @@ import type {
   NodeDevice,
   NodeNetworks,
   OfferedDevice,
+  PodRecords,
   PodRef,
   ResourceClaim,
   Result,
@@ -66,14 +68,14 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<ResourceClaim | undefined>;
   /**
-   * The names of the claims that a pod's spec names, which never change; none when there is no such
-   * pod (UID) any more. Claims made from templates for it are not among them. Rejects when the API
-   * server gives no answer.
+   * The claims that a pod uses, and its group; none when there is no such pod (UID) any more. Rejects
+   * when the API server gives no answer.
    */
-  getClaimNames(pod: PodRef, signal: AbortSignal): Promise<readonly string[]>;
+  getPodClaims(pod: PodRef, signal: AbortSignal): Promise<PodClaims>;
   /**
    * One server-side apply with all of this driver's entries; entries left out are removed.
-   * "gone" when the claim is not there or is another (UID).
+   * "gone" when the claim is not there, is another (UID), or is allocated to another node by now.
+   * Rejects with a {@link Refusal} when the same would be refused again.
    */
   applyDeviceStatus(
     claim: ClaimRef,
@@ -82,11 +84,16 @@ export interface Cluster {
   ): Promise<"applied" | "gone">;
 }
 
+/** Marks the error of a request that the API server finds invalid, whatever its state is. */
+export interface Refusal extends Error {
+  readonly refused: true;
+}
+
 /** Crash-safe records. Every method resolves when the change is durable. */
 export interface Journal {
   load(): Promise<Loaded>;
-  /** What is on record of a pod, written by whichever agent leads. Notifier nothing. */
-  look(podUid: string): Promise<Pick<Loaded, "claims" | "attachments">>;
+  /** What is on record of a pod, written by whichever agent leads. Changes nothing. */
+  look(pod: PodRef): Promise<PodRecords>;
   putClaim(record: ClaimRecord): Promise<void>;
   removeClaim(uid: string): Promise<void>;
   putAttachment(record: AttachmentRecord): Promise<void>;
@@ -101,7 +108,7 @@ export interface LeadLock {
   /** Stands as the one to lead next if nobody does, and says whether this agent stands there now. */
   standNext(): boolean;
   standDown(): void;
-  /** Whether another agent stands to lead next. */
+  /** Whether another agent stands to lead next. Nobody can take this look for a claim. */
   nextStands(): boolean;
 }
 
@@ -109,6 +116,11 @@ export interface LeadLock {
 export interface Namespaces {
   /** "pod": a namespace of its own; "host": the agent's own (CNI would configure the host); "gone": no namespace at that path. */
   classify(path: string): "pod" | "host" | "gone";
+  /**
+   * The names of the interfaces in a pod's namespace; undefined where the node cannot tell. Rejects
+   * when the namespace cannot be entered.
+   */
+  interfaces(path: string, signal: AbortSignal): Promise<ReadonlySet<string> | undefined>;
   /** Opens a pod's namespace, so that it outlives its path; undefined when it is none or gone. */
   hold(path: string): HeldNamespace | undefined;
 }

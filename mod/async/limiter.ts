@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { assertLockOrder, holding, type LockRank } from "./lock_order.ts";
 
 /** When a task only waits for something, as for an answer on a network. */
 export interface Waiting {
@@ -20,10 +21,18 @@ export type Turn = () => number;
 /** Before everyone else. */
 export const FIRST = 0;
 
+export interface RunOptions {
+  /** By default behind those that came before. */
+  readonly turn?: Turn;
+  /** Limits the wait for a place: it is left when the signal is aborted. A task that has begun goes on. */
+  readonly signal?: AbortSignal;
+}
+
 /** Lets at most `width` tasks run at once; the others wait for their turn. */
 export class Limiter {
   readonly #width: number;
   readonly #waiting: Waiting | undefined;
+  readonly #rank: LockRank | undefined;
   /** Tasks that run without a place. */
   #placeless = 0;
   readonly #queue: { readonly turn: Turn; readonly enter: () => void }[] = [];
@@ -32,10 +41,14 @@ export class Limiter {
   readonly #patient: (() => void)[] = [];
   #patientRuns = false;
 
-  /** @param waiting tasks that only wait do not keep others, who would use the cores, from running */
-  constructor(width: number, waiting?: Waiting) {
+  /**
+   * @param waiting tasks that only wait do not keep others, who would use the cores, from running
+   * @param rank where a place stands in the order of locks
+   */
+  constructor(width: number, waiting?: Waiting, rank?: LockRank) {
     this.#width = width;
     this.#waiting = waiting;
+    this.#rank = rank;
   }
 
   /** A number behind all that were drawn before. */
@@ -43,20 +56,26 @@ export class Limiter {
     return ++this.#numbers;
   }
 
-  /** @param turn by default behind those that came before */
-  async run<T>(task: () => Promise<T>, turn: Turn = this.#arrival()): Promise<T> {
+  /** @throws what the task throws, or the signal's reason when it is aborted before the task began */
+  async run<T>(
+    task: () => Promise<T>,
+    { turn = this.#arrival(), signal }: RunOptions = {},
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    assertLockOrder(this.#rank);
     if (this.#running < this.#width) this.#running++;
-    else await new Promise<void>((enter) => this.#queue.push({ turn, enter }));
+    else await this.#wait(turn, signal);
     const ended = new AbortController();
     let placeless = false;
-    void this.#waits(ended.signal).then((waits) => {
-      if (!waits) return;
+    void this.#knownToWait(ended.signal).then(() => {
+      // It may have ended since the clock struck, and several may have struck at once.
+      if (ended.signal.aborted || this.#placeless >= this.#waiting!.most) return;
       placeless = true;
       this.#placeless++;
       this.#givePlace();
-    });
+    }, () => {});
     try {
-      return await task();
+      return await holding(this.#rank, task);
     } finally {
       // With a reason of its own each abort would make an error with a stack.
       ended.abort(ENDED);
@@ -66,17 +85,35 @@ export class Limiter {
     }
   }
 
+  /** Resolves when the task has a place, which another gave it. */
+  #wait(turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const place = {
+        turn,
+        enter: () => {
+          signal?.removeEventListener("abort", leave);
+          resolve();
+        },
+      };
+      const leave = () => {
+        this.#queue.splice(this.#queue.indexOf(place), 1);
+        reject(signal?.reason);
+        this.#letPatientIn();
+      };
+      signal?.addEventListener("abort", leave, { once: true });
+      this.#queue.push(place);
+    });
+  }
+
   #arrival(): Turn {
     const number = this.drawNumber();
     return () => number;
   }
 
-  /** Whether a task turns out to be one that only waits, and may give its place away. */
-  async #waits(ended: AbortSignal): Promise<boolean> {
-    if (!this.#waiting) return false;
-    const { clock, after, most } = this.#waiting;
-    await clock.sleep(after, ended).catch(() => {});
-    return !ended.aborted && this.#placeless < most;
+  /** Resolves when a task turns out to be one that only waits; rejects when it has ended before. */
+  #knownToWait(ended: AbortSignal): Promise<void> {
+    if (!this.#waiting) return Promise.reject(ENDED);
+    return this.#waiting.clock.sleep(this.#waiting.after, ended);
   }
 
   /** It goes to the next in line as it is, so nobody can slip in between. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Clock } from "./clock.ts";
 import { FakeClock, settle } from "../../tests/support/agent_fakes.ts";
 import { FIRST, Limiter, type Turn } from "./limiter.ts";
 
@@ -104,7 +105,7 @@ Deno.test("Limiter.run() lets in who has the lowest number when a place becomes 
     limiter.run(() => {
       begun.push(name);
       return Promise.resolve();
-    }, turn);
+    }, { turn });
   const all = [
     limiter.run(() => end.promise),
     run("without a number"),
@@ -117,4 +118,97 @@ Deno.test("Limiter.run() lets in who has the lowest number when a place becomes 
   end.resolve();
   await Promise.all(all);
   assert.deepEqual(begun, ["urgent", "early", "late", "without a number"]);
+});
+
+Deno.test("Limiter.run() gives a place on once when a task ends just as it was found waiting", async (t) => {
+  for (let microtasks = 0; microtasks < 8; microtasks++) {
+    await t.step(`${microtasks} microtasks after the clock`, async () => {
+      let wake = () => {};
+      const clock: Clock = {
+        now: () => new Date(),
+        sleep: (_, signal) =>
+          new Promise<void>((resolve, reject) => {
+            wake = resolve;
+            signal?.addEventListener("abort", () => reject(signal.reason));
+          }),
+      };
+      const limiter = new Limiter(1, { clock, after: 100, most: 4 });
+      const end = Promise.withResolvers<void>();
+      const first = limiter.run(() => end.promise);
+      await settle();
+      wake();
+      for (let i = 0; i < microtasks; i++) await Promise.resolve();
+      end.resolve();
+      await first;
+      let [running, most] = [0, 0];
+      await Promise.all(Array.from({ length: 5 }, () =>
+        limiter.run(async () => {
+          most = Math.max(most, ++running);
+          await settle();
+          running--;
+        })));
+      assert.equal(most, 1);
+    });
+  }
+});
+
+Deno.test("Limiter.run() keeps to the most that give their places away when several are found waiting at once", async () => {
+  const wakes: (() => void)[] = [];
+  const sleep = () => new Promise<void>((resolve) => void wakes.push(resolve));
+  const limiter = new Limiter(3, {
+    clock: { now: () => new Date(), sleep },
+    after: 100,
+    most: 1,
+  });
+  const begun: number[] = [];
+  const ends = Array.from({ length: 6 }, () => Promise.withResolvers<void>());
+  const all = ends.map(({ promise }, i) =>
+    limiter.run(() => {
+      begun.push(i);
+      return promise;
+    })
+  );
+  await settle();
+  for (const wake of wakes.splice(0)) wake();
+  await settle();
+  assert.deepEqual(begun, [0, 1, 2, 3]);
+  ends.forEach(({ resolve }) => resolve());
+  await Promise.all(all);
+});
+
+Deno.test("Limiter.run() leaves the line when its signal is aborted, and lets the others go on", async () => {
+  const limiter = new Limiter(1);
+  const end = Promise.withResolvers<void>();
+  const begun: string[] = [];
+  const task = (name: string) => () => {
+    begun.push(name);
+    return Promise.resolve();
+  };
+  const over = new AbortController();
+  const { signal } = over;
+  const first = limiter.run(() => end.promise, { signal });
+  const left = assert.rejects(limiter.run(task("left"), { signal }), /enough/);
+  const next = limiter.run(task("next"));
+  await settle();
+  over.abort(new Error("enough"));
+  await left;
+  await assert.rejects(limiter.run(task("late"), { signal }), /enough/);
+  assert.deepEqual(begun, []);
+  end.resolve();
+  await Promise.all([first, next]);
+  assert.deepEqual(begun, ["next"]);
+});
+
+Deno.test("Limiter.runAside() begins when the last one who waits for a place has left", async () => {
+  const limiter = new Limiter(1);
+  const end = Promise.withResolvers<void>();
+  const over = new AbortController();
+  const first = limiter.run(() => end.promise);
+  const left = limiter.run(() => assert.fail("it ran"), { signal: over.signal });
+  const aside = limiter.runAside(() => Promise.resolve("done"), new AbortController().signal);
+  over.abort(new Error("enough"));
+  await assert.rejects(left, /enough/);
+  assert.equal(await aside, "done");
+  end.resolve();
+  await first;
 });

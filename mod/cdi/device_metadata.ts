@@ -1,4 +1,5 @@
 import type { ClaimMetadata, DeviceMetadata } from "../agent/model.ts";
+import { baseRequest } from "../claim/allocation.ts";
 
 /** Versions of metadata.resource.k8s.io in the order in which readers find them: they take the first they know. */
 const VERSIONS = ["v1beta1", "v1alpha1"];
@@ -6,7 +7,7 @@ const FOLDER = "/var/run/kubernetes.io/dra-device-attributes";
 
 /** The devices by the name of the request that they were given to, without its subrequest. */
 export function byRequest(devices: readonly DeviceMetadata[]): Map<string, DeviceMetadata[]> {
-  return Map.groupBy(devices, ({ request }) => request.split("/")[0]!);
+  return Map.groupBy(devices, baseRequest);
 }
 
 /** Where containers find the file of a request (KEP-5304). */

@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { parseIp } from "./ip_notation.ts";
 
 /** Addresses of one family, both ends included. */
 export interface AddressRange {
@@ -12,11 +12,10 @@ export interface AddressRange {
  * in the notation of IPv6 is one of IPv4, as plugins take it.
  */
 export function parseAddress(text: string): AddressRange | undefined {
-  const isUsual = ipaddr.IPv4.isValidFourPartDecimal(text) ||
-    // One with a zone makes sense on one machine alone.
-    text.includes(":") && !text.includes("%") && ipaddr.IPv6.isValid(text);
-  if (!isUsual) return undefined;
-  const bytes = ipaddr.process(text).toByteArray();
+  const ip = parseIp(text);
+  if (!ip) return undefined;
+  const plain = "isIPv4MappedAddress" in ip && ip.isIPv4MappedAddress() ? ip.toIPv4Address() : ip;
+  const bytes = plain.toByteArray();
   const number = bytes.reduce((sum, byte) => sum << 8n | BigInt(byte), 0n);
   return { family: bytes.length === 4 ? 4 : 6, first: number, last: number };
 }

@@ -5,6 +5,11 @@ Deno.test("parseAddress() reads the usual notation and nothing else", () => {
   assert.deepEqual(parseAddress("10.0.0.1"), { family: 4, first: 0x0a000001n, last: 0x0a000001n });
   assert.deepEqual(parseAddress("::2"), { family: 6, first: 2n, last: 2n });
   assert.deepEqual(parseAddress("::ffff:10.0.0.1"), parseAddress("10.0.0.1"));
+  assert.deepEqual(parseAddress("::10.0.0.1"), {
+    family: 6,
+    first: 0x0a000001n,
+    last: 0x0a000001n,
+  });
   for (const text of ["", "10.1", "010.0.0.1", "0x0a.0.0.1", "10.0.0.256", "fe80::1%eth0", "::g"]) {
     assert.equal(parseAddress(text), undefined, text);
   }

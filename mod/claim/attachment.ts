@@ -1,5 +1,4 @@
 import type { NetworkList } from "./network_list.ts";
-import type { ParametersForm } from "./parameters.ts";
 
 /** Which claim; the UID tells a claim from an earlier one of the same name. */
 export interface ClaimRef {
@@ -17,6 +16,9 @@ export interface AllocatedDevice {
   /** Set when the device is shared (KEP-5075). */
   readonly shareID?: string;
 }
+
+/** How parameters say what is meant: a list, a single plugin's configuration, or a network's name. */
+export type ParametersForm = "list" | "single" | "name";
 
 /** Who wrote the parameters that apply: the administrator in a device class, or a user in a claim. */
 export interface Origin {

@@ -1,3 +1,4 @@
+import type { ParametersForm } from "./attachment.ts";
 import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
 import { parseInterfaceName } from "./interface_names.ts";
 import { type NetworkList, parseNetworkList } from "./network_list.ts";
@@ -13,9 +14,6 @@ export interface Parameters {
   readonly pluginPaths: readonly string[];
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
 }
-
-/** How parameters say what is meant: a list, a single plugin's configuration, or a network's name. */
-export type ParametersForm = "list" | "single" | "name";
 
 /** The administrator's network of a name. Throws an Error that says what to do where there is none. */
 export type NetworkOf = (name: string) => NamedNetwork;

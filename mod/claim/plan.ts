@@ -1,7 +1,7 @@
 import { type DeviceInterface, useInterface } from "./allocated_interface.ts";
-import type { Attachment, ClaimRef, Origin } from "./attachment.ts";
+import { type AllocationResult, allocationResults, baseRequest } from "./allocation.ts";
+import type { AllocatedDevice, Attachment, ClaimRef, Origin } from "./attachment.ts";
 import {
-  allocated,
   array,
   FieldError,
   type Fields,
@@ -14,6 +14,7 @@ import {
   text,
 } from "./field.ts";
 import { type NetworkOf, type Parameters, parseParameters } from "./parameters.ts";
+import { reservationOf } from "./reservation.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /** What a claim asks of this driver on this node. */
@@ -21,6 +22,8 @@ export interface ClaimPlan {
   readonly claim: ClaimRef;
   /** The pods for which it is reserved. */
   readonly pods: readonly { readonly name: string; readonly uid: string }[];
+  /** PodGroups for which it is reserved: all their pods may use it. Absent where there are none. */
+  readonly groups?: readonly string[];
   /** Whether further pods can come to use it: it was not made for one pod from a template. */
   readonly shareable: boolean;
   /** What its pod calls it, where it was made from a template. */
@@ -65,30 +68,21 @@ export function planClaim(claim: unknown, options: PlanOptions): ClaimPlan {
     if (!allocation) {
       throw new Error("it is not allocated: the scheduler has not chosen its devices");
     }
-    const devices = optional(object, allocation.devices, ALLOCATION) ?? {};
+    const { config } = optional(object, allocation.devices, ALLOCATION) ?? {};
+    const results = allocationResults(claim, options.driver);
+    const { pods, groups } = reservationOf(claim);
     return {
       claim: ref,
-      pods: podsOf(claim),
+      pods,
+      ...(groups.length > 0 && { groups }),
       shareable: !ownedByPod(fields),
       ...podClaimName(fields),
-      attachments: attachments(devices, options),
+      attachments: attachments(results, new Configs(config, options), options),
     };
   } catch (error) {
     const message = errorMessage(error);
     throw new ClaimError(`${name}: ${message}`, { cause: error });
   }
-}
-
-/** The pods for which a claim is reserved. @throws FieldError */
-export function podsOf(claim: unknown): { name: string; uid: string }[] {
-  const status = optional(object, object(claim, "the claim").status, "status") ?? {};
-  const consumers = optional(array, status.reservedFor, "status.reservedFor") ?? [];
-  return consumers.flatMap((item, i) => {
-    const path = `status.reservedFor[${i}]`;
-    const { resource, name, uid } = object(item, path);
-    if (resource !== "pods") return [];
-    return [{ name: identity(name, join(path, "name")), uid: identity(uid, join(path, "uid")) }];
-  });
 }
 
 /** A claim's identity. @throws FieldError */
@@ -119,40 +113,30 @@ function podClaimName(claim: Fields): Pick<ClaimPlan, "podClaimName"> {
   return typeof name === "string" && LABEL.test(name) ? { podClaimName: name } : {};
 }
 
-function attachments(devices: Fields, options: PlanOptions): Attachment[] {
-  const { driver, interfaceOf } = options;
-  const configs = new Configs(devices.config, options);
-  const results = optional(array, devices.results, `${ALLOCATION}.results`) ?? [];
+function attachments(
+  results: readonly AllocationResult[],
+  configs: Configs,
+  { driver, interfaceOf }: PlanOptions,
+): Attachment[] {
   const planned: Attachment[] = [];
-  for (const [i, item] of results.entries()) {
-    const path = `${ALLOCATION}.results[${i}]`;
-    const result = object(item, path);
-    if (result.driver !== driver) continue;
-    const request = allocated(result.request, join(path, "request"));
+  for (const { adminAccess, path, ...device } of results) {
     try {
-      if (result.adminAccess === true) {
+      if (adminAccess) {
         throw new FieldError(join(path, "adminAccess"), "this driver attaches nothing by it");
       }
-      const { parameters, origin } = configs.for(request);
+      const { parameters, origin } = configs.for(device);
       const { ifName, network, pluginPaths, capabilityArgs } = parameters;
-      const device = allocated(result.device, join(path, "device"));
-      const shareID = optional(allocated, result.shareID, join(path, "shareID"));
+      const allocated = interfaceOf(device.device);
       planned.push({
-        request,
-        pool: allocated(result.pool, join(path, "pool")),
-        device,
-        ...(shareID !== undefined && { shareID }),
+        ...device,
         ifName: ifName ?? "",
         ifNameGiven: ifName !== undefined,
-        network: useInterface(network, { allocated: interfaceOf(device), paths: pluginPaths }),
+        network: useInterface(network, { allocated, paths: pluginPaths }),
         capabilityArgs,
         origin,
       });
     } catch (error) {
-      throw new Error(
-        `request ${request}: ${errorMessage(error)}`,
-        { cause: error },
-      );
+      throw new Error(`request ${device.request}: ${errorMessage(error)}`, { cause: error });
     }
   }
   if (planned.length === 0) {
@@ -198,11 +182,13 @@ class Configs {
     }
   }
 
-  /** What applies to a request, which may be named `request/subrequest`. */
-  for(request: string): { readonly parameters: Parameters; readonly origin: Origin } {
-    const parent = request.split("/")[0]!;
+  /** What applies to the request of a device, which may be named `request/subrequest`. */
+  for(
+    device: Pick<AllocatedDevice, "request">,
+  ): { readonly parameters: Parameters; readonly origin: Origin } {
+    const names = [device.request, baseRequest(device)];
     const all = this.#configs.filter(({ requests }) =>
-      requests.length === 0 || requests.includes(request) || requests.includes(parent)
+      requests.length === 0 || requests.some((name) => names.includes(name))
     );
     for (const source of ["FromClaim", "FromClass"] as const) {
       const [first, second] = all.filter((config) => config.source === source);

@@ -112,10 +112,11 @@ Deno.test("planClaim() reads who uses the claim and whether others can", () => {
   const claim = aClaim([result("r")], [config("FromClaim", [], parameters("n"))]);
   const reservedFor = [
     { resource: "pods", name: "p", uid: "uid-p" },
-    { resource: "others", apiGroup: "x", name: "o", uid: "uid-o" },
+    { resource: "podgroups", apiGroup: "scheduling.k8s.io", name: "team", uid: "uid-t" },
   ];
   const named = planClaim({ ...claim, status: { ...claim.status, reservedFor } }, options);
   assert.deepEqual(named.pods, [{ name: "p", uid: "uid-p" }]);
+  assert.deepEqual(named.groups, ["team"]);
   assert.equal(named.shareable, true);
   const owner = { kind: "Pod", name: "p", uid: "uid-p", controller: true };
   const made = { ...claim, metadata: { ...claim.metadata, ownerReferences: [owner] } };
@@ -128,6 +129,17 @@ Deno.test("planClaim() says which claim and request cannot be served, and why", 
     "not allocated": {
       claim: { metadata: { namespace: "default", name: "a", uid: "u" } },
       says: /^claim default\/a: it is not allocated/,
+    },
+    "reserved for what is neither a pod nor a PodGroup": {
+      claim: {
+        ...aClaim([result("r")], good),
+        status: {
+          ...aClaim([result("r")], good).status,
+          reservedFor: [{ resource: "others", apiGroup: "x", name: "o", uid: "uid-o" }],
+        },
+      },
+      says:
+        /^claim default\/a: status\.reservedFor\[0\]: it is reserved for "others" of the API group "x", .*cannot tell which pods use the claim$/,
     },
     "no result of this driver": {
       claim: aClaim([result("r", { driver: "gpu.example" })], good),

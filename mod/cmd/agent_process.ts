@@ -1,13 +1,13 @@
-import { systemClock } from "../async/clock.ts";
-import { aborted } from "../async/aborted.ts";
-import { Agent } from "../agent/agent.ts";
-import type { DeviceHealth } from "../agent/status/device_health.ts";
+import { type Clock, systemClock } from "../async/clock.ts";
+import { Latch } from "../async/latch.ts";
+import type { AgentPorts } from "../agent/agent.ts";
 import { LeaderElection } from "../agent/handover/leader_election.ts";
 import { NodeDevices } from "../agent/devices/node_devices.ts";
 import type { Log } from "../agent/ports.ts";
 import { ActiveAgent } from "../agent/handover/active_agent.ts";
 import { CdiSpecFiles } from "../cdi/spec_files.ts";
 import { NetworkFiles } from "../cni/network_files.ts";
+import { PluginFolders } from "../cni/plugin_folders.ts";
 import { Plugins } from "../cni/plugins.ts";
 import type { RunProgram } from "../cni/program.ts";
 import { CniRunner } from "../cni/runner.ts";
@@ -15,7 +15,6 @@ import { DraPlugin } from "../dra/plugin.ts";
 import { readNodeAddresses } from "../inventory/node_addresses.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { type ReadTexts, SysfsLinks } from "../inventory/sysfs.ts";
-import { serveForgetRequests } from "../requests/forget_requests.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { LeadLocks } from "../lead/lead_locks.ts";
 import { KubeCluster } from "../kube/cluster.ts";
@@ -23,80 +22,95 @@ import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
 import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
+import type { ListInterfaces } from "../netns/interface_lister.ts";
 import { NriPlugin } from "../nri/plugin.ts";
 import { Loops } from "../observe/loops.ts";
 import { PrometheusMetrics } from "../observe/metrics.ts";
 import { Readiness, type Side } from "../observe/readiness.ts";
-import { describeAddress, serveObserved } from "../observe/server.ts";
+import type { Observed } from "../observe/server.ts";
+import { draHandlers } from "./dra_handlers.ts";
 import { nriHandlers } from "./nri_handlers.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/**
- * All that plugins get besides what CNI says, nothing from the agent's own environment: where they
- * find programs such as iptables; and, as most are Go programs that live for some milliseconds, that
- * neither more threads than one nor a collection of garbage is worth its start (an eighth of the time
- * of an ADD). A plugin that needs much memory still gets it collected.
- */
-const PLUGINS_ENV = {
-  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-  GOMAXPROCS: "1",
-  GOGC: "off",
-  GOMEMLIMIT: "64MiB",
-};
-/** The kubelet takes a device's health as unknown 30 s after it last heard of it. */
-const HEALTH_INTERVAL = 10_000;
+export interface AgentProcessOptions {
+  readonly log: Log;
+  /** Runs plugins. */
+  readonly run: RunProgram;
+  /** Reads what Deno does not let be read. */
+  readonly read: ReadTexts;
+  /** Lists the interfaces in pods. */
+  readonly interfaces: ListInterfaces;
+}
+
+/** What an agent that starts has come to. */
+export interface Progress {
+  /** The container runtime has told which sandboxes there are, and that was dealt with. */
+  readonly synchronized: Latch;
+  /** The agent leads, or has led. */
+  readonly led: Latch;
+  /** The sockets for the kubelet are there. */
+  readonly listens: Latch;
+}
+
+/** The objects of one agent, none of which does anything yet. */
+export interface AgentProcess {
+  readonly config: RunConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly connection: KubeConnection;
+  readonly events: KubeEvents;
+  readonly devices: NodeDevices;
+  readonly ports: AgentPorts;
+  readonly activeAgent: ActiveAgent;
+  readonly election: LeaderElection;
+  readonly nri: NriPlugin;
+  readonly dra: DraPlugin;
+  readonly loops: Loops;
+  readonly readiness: Readiness;
+  readonly observed: Observed;
+  readonly progress: Progress;
+  /** Says that a side knows the agent, or does not any more. */
+  readonly setSide: (side: Side, known: boolean) => void;
+}
 
 /**
- * Runs the agent with all its sides until the signal is aborted: NRI, then DRA; and the other way
- * round at the end. It acts while it leads.
+ * Makes the objects of an agent and connects them.
  *
- * @param config its node was made ready by {@link prepareNode}
  * @throws Error when it cannot start at all: credentials, socket paths
  */
-export async function runAgent(
+export function agentProcess(
   config: RunConfig,
-  { log, signal, run, read }: {
-    readonly log: Log;
-    readonly signal: AbortSignal;
-    /** Runs plugins. */
-    readonly run: RunProgram;
-    /** Reads what Deno does not let be read. */
-    readonly read: ReadTexts;
-  },
-): Promise<void> {
-  const { driverName: driver } = config;
+  { log, run, read, interfaces }: AgentProcessOptions,
+): AgentProcess {
+  const { driverName: driver, nodeName, stateDir } = config;
   const clock = systemClock;
   const connection = new KubeConnection({ kubeconfig: config.kubeconfig });
+  const folders = new PluginFolders(config);
   const plugins = new Plugins({
-    cniPath: config.cniPath,
+    folders,
     timeout: config.cniTimeout,
-    env: PLUGINS_ENV,
     run,
     onRun: (operation) => metrics.pluginRan(operation),
   });
-  const metrics = new PrometheusMetrics({ plugins: plugins.types() });
-  const events = new KubeEvents(connection, {
-    component: driver,
-    host: config.nodeName,
-    clock,
-    log,
-  });
-  const links = new SysfsLinks({ stateDir: config.stateDir, readBy: read });
+  const metrics = new PrometheusMetrics({ plugins: folders.types() });
+  const events = new KubeEvents(connection, { component: driver, host: nodeName, clock, log });
+  const links = new SysfsLinks({ stateDir, readBy: read });
   const inventory = new NodeInventory({
     readLinks: (until) => links.read(until),
-    pluginTypes: () => plugins.types(),
+    pluginTypes: () => folders.types(),
     readAddresses: readNodeAddresses,
     patterns: config.interfaces,
     log,
   });
+  const pool = new SlicePool(connection, {
+    driver,
+    nodeName,
+    attachments: config.attachmentsPerInterface,
+    copies: config.copiesPerInterface,
+  });
   const devices = new NodeDevices({
     inventory,
-    pool: new SlicePool(connection, {
-      driver,
-      nodeName: config.nodeName,
-      attachments: config.attachmentsPerInterface,
-      copies: config.copiesPerInterface,
-    }),
+    pool,
     clock,
     log,
     metrics,
@@ -104,9 +118,9 @@ export async function runAgent(
   });
   const ports = {
     cni: new CniRunner(plugins),
-    cluster: new KubeCluster(connection, { fieldManager: driver }),
-    journal: new FileJournal(config.stateDir, { log }),
-    namespaces: new HostNamespaces(config.stateDir),
+    cluster: new KubeCluster(connection, { driver, nodeName }),
+    journal: new FileJournal(stateDir, { log }),
+    namespaces: new HostNamespaces(stateDir, { interfaces }),
     cdi: new CdiSpecFiles(config.cdiDir, { driver, metadata: config.deviceMetadata }),
     devices,
     networks: new NetworkFiles(config.networkDir, { log }),
@@ -118,35 +132,29 @@ export async function runAgent(
   };
   const activeAgent = new ActiveAgent(ports);
   metrics.countsFrom(() => activeAgent.agent?.counts());
-  log.info("network-dra starts", {
-    ...config,
-    cniPath: config.cniPath.join(":"),
-    listen: config.listen ? describeAddress(config.listen) : "",
-  });
-
-  const ready = Promise.withResolvers<void>();
-  const readiness = new Readiness(log, () => ready.resolve());
-  const loops = new Loops();
-  const setSide = (side: Side, state: boolean) => {
-    readiness.set(side, state);
-    metrics.connected(side, state);
+  const progress = {
+    synchronized: new Latch(),
+    led: new Latch(),
+    listens: new Latch(),
   };
-  const synchronized = Promise.withResolvers<void>();
-  const nriEnd = new AbortController();
+  const readiness = new Readiness(log);
+  const setSide = (side: Side, known: boolean) => {
+    readiness.set(side, known);
+    metrics.connected(side, known);
+  };
   const nri = new NriPlugin({
     socketPath: config.nriSocket,
     name: config.pluginName,
     index: config.pluginIndex,
     log,
     clock,
-    onState: (state) => {
-      if (state) synchronized.resolve();
+    onState: (synchronized) => {
+      if (synchronized) progress.synchronized.set();
       else activeAgent.disconnected();
-      setSide("NRI", state);
+      setSide("NRI", synchronized);
     },
     onHandled: (event, seconds) => metrics.hookHandled(event, seconds),
-  }, nriHandlers(activeAgent)).run(nriEnd.signal);
-  loops.watch("NRI", nri);
+  }, nriHandlers(activeAgent));
   const dra = new DraPlugin({
     driver,
     kubeletDir: config.kubeletDir,
@@ -154,92 +162,29 @@ export async function runAgent(
     log,
     clock,
     onRegistered: (registered) => setSide("kubelet", registered),
-  }, {
-    prepare: (claims, until) => activeAgent.prepare(claims, until),
-    // What takes long must not keep the next agent from leading.
-    unprepare: (claims, until) => activeAgent.unprepare(claims, AbortSignal.any([until, signal])),
-    watchHealth: (until) => watchHealth(activeAgent, until),
-  });
-  const observeEnd = new AbortController();
-  const observed = config.listen && serveObserved(config.listen, {
-    health: () => loops.checks(),
-    readiness: () => [
-      ...readiness.checks(),
-      { name: "lead", ok: true, says: activeAgent.agent ? "leads" : "stands by" },
-    ],
-    metrics,
-  }, { log, clock, signal: observeEnd.signal });
-  const leads = Promise.withResolvers<void>();
-  const served = Promise.withResolvers<void>();
-  const term = async (over: AbortSignal) => {
-    const { concurrency, policy } = config;
-    const agent = new Agent(ports, { driver, concurrency, policy });
-    await agent.load();
-    await activeAgent.take(agent);
-    leads.resolve();
-    // Devices that are published bring pods here.
-    await Promise.race([served.promise, aborted(over)]);
-    const publishing = devices.run(() => agent.allocatedDevices(), over);
-    loops.watch("devices", publishing, over);
-    const { checkInterval: interval, repair, gcNetworks } = config;
-    const upkeep = agent.upkeep({ interval, repair, gcNetworks }, over);
-    loops.watch("upkeep", upkeep, over);
-    const forget = (claim: string) => agent.forget(claim, over);
-    const requests = serveForgetRequests(config.stateDir, { forget, clock, log, signal: over });
-    loops.watch("requests", requests, over);
-    try {
-      await Promise.all([publishing, upkeep, requests, aborted(over)]);
-    } finally {
-      await activeAgent.leave();
-      await agent.close();
-    }
-  };
-  const leadEnd = new AbortController();
-  const leadership = new LeaderElection({ lock: new LeadLocks(config.stateDir), clock, log }).run(
-    term,
-    {
-      // Sockets of one name for all would be taken from the agent that leads.
-      ready: config.podUid ? ready.promise : NEVER,
-      signal: leadEnd.signal,
+  }, draHandlers(activeAgent, clock));
+  const loops = new Loops();
+  const lead = () => ({ name: "lead", ok: true, says: activeAgent.agent ? "leads" : "stands by" });
+  return {
+    config,
+    clock,
+    log,
+    connection,
+    events,
+    devices,
+    ports,
+    activeAgent,
+    election: new LeaderElection({ lock: new LeadLocks(stateDir), clock, log }),
+    nri,
+    dra,
+    loops,
+    readiness,
+    observed: {
+      health: () => loops.checks(),
+      readiness: () => [...readiness.checks(), lead()],
+      metrics,
     },
-  );
-  const ended = aborted(signal);
-  try {
-    // A pod that was prepared must not start before its sandbox would be seen.
-    await Promise.race([synchronized.promise, ended, leadership]);
-    if (!config.podUid) await Promise.race([leads.promise, ended, leadership]);
-    if (!signal.aborted) await Promise.race([dra.start(), ended, leadership]);
-    loops.watch("kubelet", dra.watching);
-    served.resolve();
-    await Promise.race([leadership, ended]);
-  } finally {
-    log.info("network-dra stops");
-    setSide("kubelet", false);
-    activeAgent.close();
-    // It leads until no call can come any more.
-    await dra.stop();
-    leadEnd.abort(new Error("the agent stops"));
-    await Promise.allSettled([leadership]);
-    nriEnd.abort(new Error("the agent stops"));
-    await nri;
-    await events.close();
-    observeEnd.abort();
-    await observed;
-    connection.close();
-    log.info("network-dra stopped");
-  }
-}
-
-/** An agent whose sockets have no name of their own takes the lead from nobody. */
-const NEVER = new Promise<void>(() => {});
-
-async function* watchHealth(
-  activeAgent: ActiveAgent,
-  signal: AbortSignal,
-): AsyncGenerator<DeviceHealth[]> {
-  while (!signal.aborted) {
-    const health = activeAgent.agent?.deviceHealth();
-    if (health) yield health;
-    await systemClock.sleep(HEALTH_INTERVAL, signal).catch(() => {});
-  }
+    progress,
+    setSide,
+  };
 }

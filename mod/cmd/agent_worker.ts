@@ -1,4 +1,4 @@
-import { runAgent } from "./agent_process.ts";
+import { runAgent } from "./agent_lifecycle.ts";
 import { openLog } from "./logging.ts";
 import { type Message, type Request, WardenClient } from "./warden.ts";
 import { toStderr } from "./stderr.ts";
@@ -24,7 +24,8 @@ export function serveWarden(
       log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
       let code = 0;
       try {
-        await runAgent(config, { log, signal: end.signal, run: warden.run, read: warden.read });
+        const { run, read, interfaces } = warden;
+        await runAgent(config, { log, signal: end.signal, run, read, interfaces });
       } catch (error) {
         log.error("network-dra cannot run", {
           error: errorMessage(error),

@@ -1,13 +1,12 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { namespaceFolders } from "../cni/plugin_runner.ts";
 import { socketPaths } from "../dra/socket_paths.ts";
 import { STATE_PATHS } from "../files/state_paths.ts";
 import { describeAddress } from "../observe/server.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
 import type { RunConfig } from "./run_config.ts";
-
-/** The same folder; runtimes say one or the other. */
-const NAMESPACES = ["/var/run/netns", "/run/netns"];
 
 /** Of Deno's permissions, those of the part of the agent that speaks with others. */
 export interface Confinement {
@@ -46,9 +45,9 @@ export function confinementOf(
       ...ours,
       stateDir,
       nriSocket,
-      // Is a plugin there? Is a namespace one?
-      ...config.cniPath,
-      ...NAMESPACES.includes(config.netnsDir) ? NAMESPACES : [config.netnsDir],
+      // Is a plugin there? Is a namespace one? Into another root lead links in the state folder.
+      ...config.chrootDir ? [] : config.cniPath,
+      ...namespaceFolders(config.netnsDir),
       ...config.networkDir ? [config.networkDir] : [],
       ...config.sysfsDir === "/sys" ? [] : [config.sysfsDir],
       ...access.files,
@@ -67,4 +66,15 @@ export function confinementOf(
     ffi: false,
     import: false,
   };
+}
+
+/**
+ * Where the modules are that are loaded when they are needed: beside the first. An executable of
+ * `deno compile` holds them itself, and their URL names a folder that is not there, or somebody else's.
+ *
+ * @param code URL of the first
+ */
+export function codeFolders(code: string): string[] {
+  if (Deno.build.standalone || !code.startsWith("file:")) return [];
+  return [dirname(fileURLToPath(code))];
 }

@@ -6,7 +6,7 @@ import { UsageError } from "./usage_error.ts";
 
 const STATE_DIR = { env: "NETWORK_DRA_STATE_DIR", fallback: "/var/lib/network-dra" };
 /** The agent waits 40 s for operations that run. */
-const PATIENCE = 60_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 
 /** `network-dra forget`: asks this node's agent to let a claim go. Gives the exit code. */
 export async function forget(argv: readonly string[]): Promise<number> {
@@ -14,7 +14,7 @@ export async function forget(argv: readonly string[]): Promise<number> {
   const answer = await requestForget(stateDir, {
     claim,
     clock: systemClock,
-    signal: AbortSignal.timeout(PATIENCE),
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
   });
   if (answer?.done) {
     console.log(answer.message);

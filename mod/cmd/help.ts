@@ -13,6 +13,7 @@ usage: network-dra COMMAND [FLAGS]
   try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
   lint FILE…   what a cluster would say of claims, classes and pods; no root, no network
   forget CLAIM lets a claim (NAMESPACE/NAME or UID) go that cannot be detached on this node
+  install-plugins  puts the CNI plugins of one folder into another that lacks them
   ready        whether the agent with the same flags serves the kubelet; exit code 0 or 1
   version      the version
   help         this text
@@ -35,6 +36,10 @@ flags of lint:
   -o FORMAT            the report: text (default), json or sarif
   --driver-name NAME   the agent's name; default: the driver that the files name
   --config PATH        the agent's configuration file, for its policy
+
+flags of install-plugins:
+  --from PATH          the folder that holds the plugins
+  --to PATH            the folder that lacks them; what others put there is kept
 
 flags of forget:
   --state-dir PATH     the agent's (/var/lib/network-dra) [NETWORK_DRA_STATE_DIR]

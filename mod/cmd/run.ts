@@ -1,8 +1,5 @@
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
-import { programRunner } from "../cni/program.ts";
 import { apiAccess } from "./api_access.ts";
-import { confinementOf } from "./confinement.ts";
+import { codeFolders, confinementOf } from "./confinement.ts";
 import { openLog } from "./logging.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { parseRunConfig } from "./run_config.ts";
@@ -21,10 +18,10 @@ export async function run(argv: readonly string[], code: string): Promise<number
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   let release = () => {};
   try {
-    const { launcher } = await prepareNode(config, log);
+    const { run, interfaces } = await prepareNode(config, log);
     const access = apiAccess(config.kubeconfig, thisProcess);
     const confinement = confinementOf(config, { access, code: codeFolders(code) });
-    const warden = new Warden(config, { run: programRunner(launcher), code, confinement });
+    const warden = new Warden(config, { run, interfaces, code, confinement });
     release = onSignals((name) => warden.signal(name));
     return await warden.ended;
   } catch (error) {
@@ -35,11 +32,6 @@ export async function run(argv: readonly string[], code: string): Promise<number
   } finally {
     release();
   }
-}
-
-/** Where the modules are that are loaded when they are needed: beside the first, if not in it. */
-function codeFolders(code: string): string[] {
-  return code.startsWith("file:") ? [dirname(fileURLToPath(code))] : [];
 }
 
 /** Calls back on SIGTERM and SIGINT until released. */

@@ -3,6 +3,7 @@ import type { InterfacePatterns } from "../inventory/offered_links.ts";
 import { didYouMean } from "../claim/did_you_mean.ts";
 import { join, show } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
+import { socketPaths } from "../dra/socket_paths.ts";
 import { parseConfigYaml } from "./config_yaml.ts";
 import { readInterfacePatterns } from "./interface_patterns.ts";
 import { readPolicy } from "./policy_file.ts";
@@ -23,6 +24,8 @@ export interface RunConfig {
   readonly pluginName: string;
   readonly pluginIndex: string;
   readonly cniPath: readonly string[];
+  /** The root folder in which plugins run; empty where it is this process's own. */
+  readonly chrootDir: string;
   /** Milliseconds. */
   readonly cniTimeout: number;
   readonly stateDir: string;
@@ -128,6 +131,15 @@ const SETTINGS: Settings = {
     help: "folders of the CNI plugins",
     fallback: "/opt/cni/bin",
     parse: take.searchPath,
+  },
+  chrootDir: {
+    flag: "chroot-dir",
+    env: "NETWORK_DRA_CHROOT_DIR",
+    takes: "PATH",
+    help:
+      "where the node's root folder is mounted; plugins run in it; default: the agent's own root",
+    fallback: "",
+    parse: take.otherRootOrEmpty,
   },
   cniTimeout: {
     flag: "cni-timeout",
@@ -301,7 +313,13 @@ export function parseRunConfig(argv: readonly string[], surroundings: Surroundin
       );
     }
   }
-  return config as unknown as RunConfig;
+  const whole = config as unknown as RunConfig;
+  try {
+    socketPaths({ ...whole, driver: whole.driverName });
+  } catch (error) {
+    throw new UsageError(`--driver-name: ${(error as Error).message}`);
+  }
+  return whole;
 }
 
 /** The settings of the configuration file, but for `interfaces` and `policy`. */

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describeFlags, ENVIRONMENT, parseRunConfig } from "./run_config.ts";
 import { UsageError } from "./usage_error.ts";
 
+const POD_UID = "4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55";
+
 function parse(
   argv: string[],
   { env = {}, file }: { env?: Record<string, string>; file?: string } = {},
@@ -27,6 +29,7 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     pluginName: "network-dra",
     pluginIndex: "53",
     cniPath: ["/opt/cni/bin"],
+    chrootDir: "",
     cniTimeout: 30_000,
     stateDir: "/var/lib/network-dra",
     cdiDir: "/var/run/cdi",
@@ -140,6 +143,18 @@ Deno.test("what is wrong is named with where it stands and what it takes", async
     "an empty name": { argv: ["--node-name", ""], says: /^--node-name: "" .* a name/ },
     "a driver name in capitals": { argv: ["--driver-name", "A"], says: /DNS name in lower case/ },
     "a driver name that is too long": { argv: ["--driver-name", "a".repeat(64)], says: /63/ },
+    "a driver name that begins with a digit, which CDI refuses": {
+      argv: ["--driver-name", "4net.example.com"],
+      says: /^--driver-name: "4net\.example\.com" .* that begins with a letter/,
+    },
+    "a driver name that makes a socket's path too long beside a pod's UID": {
+      argv: ["--driver-name", "network.dra.example-company.com", "--pod-uid", POD_UID],
+      says: /^--driver-name: .*example-company\.com-4f1c.* has 111 bytes.* at most 27 characters$/,
+    },
+    "a kubelet folder that leaves no room for a driver name": {
+      argv: ["--kubelet-dir", `/${"k".repeat(90)}`],
+      says: /use a shorter kubelet folder$/,
+    },
     "a time that is none": {
       argv: ["--check-interval", "1h"],
       says: /^--check-interval: "1h" .* a time from 1ms to 60m, .*, or 0$/,

@@ -15,10 +15,15 @@ export interface Setting<T> {
   readonly parse: Parse<T>;
 }
 
+/** A DNS name (KEP-3063) that CDI takes as a vendor too, which must begin with a letter. */
 export const driverName: Parse<string> = (text) => {
   const label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
-  if (new RegExp(`^${label}(\\.${label})*$`).test(text) && text.length <= 63) return text;
-  throw new Error("a DNS name in lower case of at most 63 characters, such as dra.networking");
+  const name = new RegExp(`^(?=[a-z])${label}(\\.${label})*$`);
+  if (name.test(text) && text.length <= 63) return text;
+  throw new Error(
+    "a DNS name in lower case of at most 63 characters that begins with a letter, such as " +
+      "dra.networking",
+  );
 };
 
 export const pluginName: Parse<string> = (text) => {
@@ -51,6 +56,12 @@ export const absolutePath: Parse<string> = (text) => {
 };
 
 export const absolutePathOrEmpty: Parse<string> = (text) => text === "" ? "" : absolutePath(text);
+
+/** A root folder that is another than this process's own. */
+export const otherRootOrEmpty: Parse<string> = (text) => {
+  if (text === "" || /^(\/[^/\0]+)+$/.test(text) && !/\/\.{1,2}(\/|$)/.test(text)) return text;
+  throw new Error("an absolute path such as /host, without . and .., or nothing");
+};
 
 /** Host and port; null where the text is empty. */
 export const listenAddress: Parse<{ readonly hostname: string; readonly port: number } | null> = (

@@ -16,10 +16,10 @@ import { withAdvice } from "./advice.ts";
 import { makeDescribedInterfaces } from "./described_sysfs.ts";
 import { DEFAULT_NODE, type DescribedNode, parseNodeFile } from "./node_file.ts";
 import { publishOtherNodes } from "./other_nodes.ts";
-import { Plugins } from "../cni/plugins.ts";
-import { runAgent } from "./agent_process.ts";
+import { PluginFolders } from "../cni/plugin_folders.ts";
+import { runAgent } from "./agent_lifecycle.ts";
 import { openLog } from "./logging.ts";
-import { programRunner } from "../cni/program.ts";
+import { pluginRunner } from "../cni/plugin_runner.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
@@ -43,12 +43,12 @@ interface TryOptions {
   readonly node?: string;
 }
 
-/** How long the networks of a pod may take to be detached after a failure, in milliseconds. */
-const FAILED_PATIENCE = 10_000;
+/** How long the networks of a pod may take to be detached after a failure. */
+const FAILED_TIMEOUT_MS = 10_000;
 /** All that was tried works, and not all could be tried. */
 const EXIT_INCOMPLETE = 3;
-/** How long the claims' status is awaited after the pods run, in milliseconds. */
-const STATUS_PATIENCE = 10_000;
+/** How long the claims' status is awaited after the pods run. */
+const STATUS_TIMEOUT_MS = 10_000;
 
 /**
  * `network-dra try`: runs the claims and pods of files on a simulated node. Prints the claims as they
@@ -136,14 +136,20 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
   });
   const config = withoutCables(given);
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
-  const { launcher } = await prepareNode(config, log);
+  const prepared = await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
   const outside = Promise.withResolvers<string>();
   void readInput(outside.resolve).then(() => interrupted.abort());
-  const run = programRunner(launcher);
-  const agent = runAgent(config, { log, signal: end.signal, run, read: grepAll });
+  const run = pluginRunner({ ...config, run: prepared.run });
+  const agent = runAgent(config, {
+    log,
+    signal: end.signal,
+    run,
+    read: grepAll,
+    interfaces: prepared.interfaces,
+  });
   const failures: string[] = [];
   const untried = [...notSimulated];
   const attempt = async (task: () => Promise<unknown>) => {
@@ -159,7 +165,7 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
   await attempt(async () => {
     await Promise.race([node.kubelet.registered(driver), agent]);
     step(`agent ready as ${driver}`);
-    const pluginTypes = pluginsIn(config.cniPath);
+    const pluginTypes = new PluginFolders(config).types();
     await publishOtherNodes(others, { node, config, pluginTypes });
     untried.push(...await node.run(manifests));
     await statusWritten(node, driver);
@@ -173,7 +179,7 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
     await aborted(interrupted.signal);
   }
   // What could not be attached may never be detached.
-  await attempt(() => node.drain(failures.length > 0 ? FAILED_PATIENCE : undefined));
+  await attempt(() => node.drain(failures.length > 0 ? FAILED_TIMEOUT_MS : undefined));
   end.abort();
   await attempt(() => agent);
   await node.stop();
@@ -195,14 +201,9 @@ function withoutCables(config: RunConfig): RunConfig {
   return { ...config, interfaces: { ...config.interfaces, exclude } };
 }
 
-function pluginsIn(cniPath: readonly string[]): string[] {
-  const run = () => Promise.reject(new Error("no plugin is run"));
-  return new Plugins({ cniPath, timeout: 0, env: {}, run }).types();
-}
-
 /** Until every allocated device of the driver has a condition, as written by the agent. */
 async function statusWritten(node: SimulatedNode, driver: string): Promise<void> {
-  const until = performance.now() + STATUS_PATIENCE;
+  const until = performance.now() + STATUS_TIMEOUT_MS;
   const isWritten = () =>
     node.api.all().every(({ status }) => {
       const { devices } = (status?.allocation ?? { devices: { results: [] } }) as {

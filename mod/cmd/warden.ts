@@ -1,8 +1,9 @@
-import { basename, dirname } from "node:path";
+import { assertNamespacePath, namespaceFolders, pluginRunner } from "../cni/plugin_runner.ts";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
+import type { ListInterfaces } from "../netns/interface_lister.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /** What the confined part asks the warden for. */
@@ -16,6 +17,7 @@ export type Request =
     readonly options: Omit<ProgramOptions, "signal">;
   }
   | { readonly kind: "read"; readonly id: number; readonly paths: readonly string[] }
+  | { readonly kind: "interfaces"; readonly id: number; readonly path: string }
   | { readonly kind: "abort"; readonly id: number }
   | { readonly kind: "exit"; readonly code: number };
 
@@ -25,10 +27,12 @@ export type Message =
   | { readonly kind: "signal"; readonly name: string }
   | { readonly kind: "ran"; readonly id: number; readonly outcome: ProgramOutcome }
   | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
+  | {
+    readonly kind: "listed";
+    readonly id: number;
+    readonly interfaces: ReadonlySet<string> | undefined;
+  }
   | { readonly kind: "failed"; readonly id: number; readonly error: string };
-
-/** The variables that plugins have: CNI's own, the path by which they find programs, Go's settings. */
-const VARIABLE = /^(PATH|GOMAXPROCS|GOGC|GOMEMLIMIT|CNI_[A-Z]+)$/;
 
 /**
  * Keeps the agent confined: everything that speaks with the kubelet, the runtime, the API server and
@@ -36,8 +40,9 @@ const VARIABLE = /^(PATH|GOMAXPROCS|GOGC|GOMEMLIMIT|CNI_[A-Z]+)$/;
  * nothing. The warden runs plugins for it, and nothing else.
  */
 export class Warden {
-  readonly #config: RunConfig;
   readonly #run: RunProgram;
+  readonly #interfaces: ListInterfaces;
+  readonly #namespaces: readonly string[];
   readonly #worker: Worker;
   readonly #running = new Map<number, AbortController>();
   readonly #ended = Promise.withResolvers<number>();
@@ -45,19 +50,23 @@ export class Warden {
   #untold: Message[] | undefined = [];
 
   /**
-   * @param run runs plugins
+   * @param run runs programs: only plugins, and with what {@link pluginRunner} gives them
+   * @param interfaces lists interfaces: only in the namespaces of pods
    * @param code URL of the worker's module
    */
   constructor(
     config: RunConfig,
-    { run, code, confinement }: {
+    { run, interfaces, code, confinement }: {
       readonly run: RunProgram;
+      readonly interfaces: ListInterfaces;
       readonly code: string;
       readonly confinement: Confinement;
     },
   ) {
-    this.#config = config;
-    this.#run = run;
+    const { cniPath, netnsDir } = config;
+    this.#run = pluginRunner({ cniPath, netnsDir, run });
+    this.#interfaces = interfaces;
+    this.#namespaces = namespaceFolders(netnsDir);
     this.#worker = new Worker(code, {
       type: "module",
       name: "agent",
@@ -103,8 +112,11 @@ export class Warden {
         this.#assertSysfs(request.paths);
         const texts = await grepAll(request.paths, stop.signal);
         this.#tell({ kind: "texts", id, texts });
+      } else if (request.kind === "interfaces") {
+        assertNamespacePath(request.path, this.#namespaces);
+        const interfaces = await this.#interfaces(request.path, stop.signal);
+        this.#tell({ kind: "listed", id, interfaces });
       } else {
-        this.#assertPlugin(request);
         const { path, options } = request;
         const outcome = await this.#run(path, { ...options, signal: stop.signal });
         this.#tell({ kind: "ran", id, outcome });
@@ -118,14 +130,6 @@ export class Warden {
     } finally {
       this.#running.delete(id);
     }
-  }
-
-  #assertPlugin({ path, options }: Request & { readonly kind: "run" }): void {
-    if (!this.#config.cniPath.includes(dirname(path)) || /^\.{1,2}$/.test(basename(path))) {
-      throw new Error(`${path} is no plugin of ${this.#config.cniPath.join(", ")}`);
-    }
-    const foreign = Object.keys(options.env).filter((name) => !VARIABLE.test(name));
-    if (foreign.length > 0) throw new Error(`plugins do not get ${foreign.join(", ")}`);
   }
 
   #assertSysfs(paths: readonly string[]): void {
@@ -146,7 +150,7 @@ export class WardenClient {
     this.#post = post;
   }
 
-  /** As the warden's own. */
+  /** Runs a plugin; the environment says which operation it is and nothing else. */
   readonly run: RunProgram = (path, { signal, ...options }) =>
     this.#ask<ProgramOutcome>((id) => ({ kind: "run", id, path, options }), signal);
 
@@ -154,12 +158,16 @@ export class WardenClient {
   readonly read = (paths: readonly string[], signal: AbortSignal): Promise<Map<string, string>> =>
     this.#ask((id) => ({ kind: "read", id, paths }), signal);
 
+  /** The names of the interfaces in a pod's network namespace. */
+  readonly interfaces: ListInterfaces = (path, signal) =>
+    this.#ask((id) => ({ kind: "interfaces", id, path }), signal);
+
   take(message: Message): void {
     if (message.kind === "start" || message.kind === "signal") return;
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.kind === "failed") waiting?.reject(new Error(message.error));
-    else waiting?.resolve(message.kind === "ran" ? message.outcome : message.texts);
+    else waiting?.resolve(answerOf(message));
   }
 
   async #ask<T>(request: (id: number) => Request, signal: AbortSignal): Promise<T> {
@@ -181,4 +189,15 @@ export class WardenClient {
 interface Waiting {
   resolve(answer: unknown): void;
   reject(error: Error): void;
+}
+
+function answerOf(message: Message & { readonly kind: "ran" | "texts" | "listed" }): unknown {
+  switch (message.kind) {
+    case "ran":
+      return message.outcome;
+    case "texts":
+      return message.texts;
+    case "listed":
+      return message.interfaces;
+  }
 }

@@ -8,7 +8,9 @@ import type { Command } from "./error.ts";
 const CONTAINER_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** @throws Error when libcni would refuse the arguments before it runs anything */
-export function assertRuntimeConfig({ containerID, ifName }: RuntimeConfig): void {
+export function assertRuntimeConfig(
+  { containerID, ifName }: Pick<RuntimeConfig, "containerID" | "ifName">,
+): void {
   if (!CONTAINER_ID.test(containerID)) {
     throw new Error(`the container id ${JSON.stringify(containerID)} is not valid`);
   }
@@ -17,21 +19,20 @@ export function assertRuntimeConfig({ containerID, ifName }: RuntimeConfig): voi
 
 export interface InvocationOptions {
   readonly command: Command;
-  readonly cniPath: readonly string[];
   readonly runtime?: RuntimeConfig;
 }
 
-/** The CNI variables of an operation; GC and STATUS concern no container. */
-export function environment(
-  { command, cniPath, runtime }: InvocationOptions,
-): Record<string, string> {
+/**
+ * The CNI variables of an operation; GC and STATUS concern no container. CNI_PATH is not the
+ * operation's (see pluginRunner).
+ */
+export function environment({ command, runtime }: InvocationOptions): Record<string, string> {
   return {
     CNI_COMMAND: command,
     CNI_CONTAINERID: runtime?.containerID ?? "",
     CNI_NETNS: runtime?.netns ?? "",
     CNI_IFNAME: runtime?.ifName ?? "",
     CNI_ARGS: runtime?.args.map(([key, value]) => `${key}=${value}`).join(";") ?? "",
-    CNI_PATH: cniPath.join(":"),
   };
 }
 

@@ -1,5 +1,5 @@
-import ipaddr from "ipaddr.js";
 import type { CniResult, NetworkData } from "../agent/model.ts";
+import { parseIp } from "../claim/ip_notation.ts";
 import { toCurrent } from "./result.ts";
 
 /** What the API server takes in `networkData.ips`. */
@@ -63,20 +63,17 @@ function addresses(
 }
 
 /**
- * An address with its prefix length as Kubernetes writes it: IPv6 compressed and in lower case, an
- * IPv4 address in IPv6's clothes as IPv4. Undefined when it is none.
+ * An address with its prefix length as Kubernetes writes it: IPv6 compressed and in lower case,
+ * IPv4 in the notation of IPv6 (`::ffff:1.2.3.4`) as IPv4. Undefined for anything else.
  */
 function canonicalCidr(value: unknown): string | undefined {
   if (typeof value !== "string") return undefined;
-  const [text = "", prefix = "", ...more] = value.split("/");
-  if (more.length > 0 || !/^\d{1,3}$/.test(prefix)) return undefined;
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
-    return Number(prefix) <= 32 ? `${ipaddr.IPv4.parse(text)}/${Number(prefix)}` : undefined;
-  }
-  if (!ipaddr.IPv6.isValid(text) || text.includes("%") || Number(prefix) > 128) return undefined;
-  const address = ipaddr.IPv6.parse(text);
-  if (address.isIPv4MappedAddress()) {
-    return Number(prefix) < 96 ? undefined : `${address.toIPv4Address()}/${Number(prefix) - 96}`;
-  }
-  return `${address.toRFC5952String()}/${Number(prefix)}`;
+  const [text = "", digits = "", ...more] = value.split("/");
+  const ip = parseIp(text);
+  if (!ip || more.length > 0 || !/^\d{1,3}$/.test(digits)) return undefined;
+  const prefix = Number(digits);
+  if (!("isIPv4MappedAddress" in ip)) return prefix <= 32 ? `${ip}/${prefix}` : undefined;
+  if (prefix > 128) return undefined;
+  if (!ip.isIPv4MappedAddress()) return `${ip.toRFC5952String()}/${prefix}`;
+  return prefix < 96 ? undefined : `${ip.toIPv4Address()}/${prefix - 96}`;
 }

@@ -61,6 +61,8 @@ Deno.test("networkData() finds the pod's interface and its addresses", async (t)
           "fd00::1/64",
           "::ffff:10.0.0.2/120",
           "10.0.0.2/24",
+          "::1.2.3.4/96",
+          "64:ff9b::1.2.3.4/96",
           "10.0.0.300/24",
           "010.0.0.1/24",
           "10.0.0.1",
@@ -70,7 +72,10 @@ Deno.test("networkData() finds the pod's interface and its addresses", async (t)
           7,
         ].map((address) => ({ address })),
       },
-      gives: { interfaceName: "net1", ips: ["fd00::1/64", "10.0.0.2/24"] },
+      gives: {
+        interfaceName: "net1",
+        ips: ["fd00::1/64", "10.0.0.2/24", "::102:304/96", "64:ff9b::102:304/96"],
+      },
     },
     "nothing said": { result: {}, gives: { interfaceName: "net1", ips: [] } },
   };

@@ -1,15 +1,13 @@
-import { join } from "node:path";
 import { CniError, type CniErrorDetails, type Command } from "./error.ts";
+import type { PluginFolders } from "./plugin_folders.ts";
 import type { ProgramOutcome, RunProgram } from "./program.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 export interface PluginsOptions {
-  /** Folders in which plugins are looked for, in this order. */
-  readonly cniPath: readonly string[];
+  readonly folders: PluginFolders;
   /** Milliseconds for one operation of one plugin. */
   readonly timeout: number;
-  /** Variables that plugins get besides CNI's own, such as PATH (they look up iptables). */
-  readonly env: Readonly<Record<string, string>>;
+  /** Runs a plugin with the CNI variables of an operation (see pluginRunner). */
   readonly run: RunProgram;
   /** A plugin's program was run, and answered well or not. */
   readonly onRun?: (operation: PluginRun) => void;
@@ -47,19 +45,16 @@ export class Plugins {
     this.#options = options;
   }
 
-  get cniPath(): readonly string[] {
-    return this.#options.cniPath;
-  }
-
-  /** The path of a plugin's program. @throws CniError that says where it was looked for */
-  find(
+  /** A plugin's program. @throws CniError that says where it was looked for */
+  #find(
     type: string,
     about: { readonly command: Command; readonly network?: string },
-  ): string {
-    const path = this.#pathOf(type);
-    if (path !== undefined) return path;
+  ): { readonly path: string; readonly stamp: string } {
+    const { folders } = this.#options;
+    const program = folders.find(type);
+    if (program) return program;
     throw new CniError(
-      `it is in none of the folders ${this.#options.cniPath.join(", ")}: install it on the node, ` +
+      `it is in none of the folders ${folders.paths.join(", ")}: install it on the node, ` +
         "or start the agent with --cni-path",
       { plugin: type, ...about },
     );
@@ -67,22 +62,7 @@ export class Plugins {
 
   /** Whether the plugin is on the node. */
   has(type: string): boolean {
-    return this.#pathOf(type) !== undefined;
-  }
-
-  #pathOf(type: string): string | undefined {
-    return this.#options.cniPath.map((folder) => join(folder, type)).find(isFile);
-  }
-
-  /** The types of all plugins that the node can run. */
-  types(): string[] {
-    const found = new Set<string>();
-    for (const folder of this.#options.cniPath) {
-      for (const name of fileNames(folder)) {
-        if (!name.startsWith(".") && isExecutable(join(folder, name))) found.add(name);
-      }
-    }
-    return [...found].toSorted();
+    return this.#options.folders.find(type) !== undefined;
   }
 
   /** Runs a command that has an answer; undefined when the plugin printed nothing. @throws CniError */
@@ -110,7 +90,7 @@ export class Plugins {
 
   /** Only what is on the node is run, and so counted: names that claims make up are not. */
   async #observe<T>(call: PluginCall, run: (path: string) => Promise<T>): Promise<T> {
-    const path = this.find(call.type, aboutOf(call));
+    const { path } = this.#find(call.type, aboutOf(call));
     const began = performance.now();
     let result: PluginRun["result"] = "error";
     try {
@@ -129,7 +109,7 @@ export class Plugins {
     let outcome: ProgramOutcome;
     try {
       outcome = await this.#options.run(path, {
-        env: { ...this.#options.env, ...env },
+        env,
         stdin: new TextEncoder().encode(JSON.stringify(stdin)),
         timeout: this.#options.timeout,
         signal,
@@ -150,13 +130,11 @@ export class Plugins {
     type: string,
     about: { readonly network?: string; readonly signal: AbortSignal },
   ): Promise<readonly string[]> {
-    const path = this.find(type, { command: "VERSION", network: about.network });
-    const { mtime, size, ino } = await Deno.stat(path);
-    const key = `${path} ${mtime?.getTime()} ${size} ${ino}`;
+    const { stamp } = this.#find(type, { command: "VERSION", network: about.network });
     // Only answers are kept: who asks at the same time asks for itself, or one who gives up would
     // take the answer from the others.
-    const versions = this.#versions.get(key) ?? await this.#askVersions(type, about);
-    this.#versions.set(key, versions);
+    const versions = this.#versions.get(stamp) ?? await this.#askVersions(type, about);
+    this.#versions.set(stamp, versions);
     return versions;
   }
 
@@ -174,7 +152,6 @@ export class Plugins {
         CNI_CONTAINERID: "dummy",
         CNI_NETNS: "dummy",
         CNI_IFNAME: "dummy",
-        CNI_PATH: "dummy",
       },
       stdin: { cniVersion: "1.1.0" },
       signal,
@@ -252,31 +229,4 @@ function withStderr(problem: string, { stderr }: ProgramOutcome): string {
 
 function tail(text: string): string {
   return text.length > STDERR_SHOWN ? `…${text.slice(-STDERR_SHOWN)}` : text;
-}
-
-/** At once, without the detour of an asynchronous call: this stands before every operation. */
-function isFile(path: string): boolean {
-  return modeOfFile(path) !== undefined;
-}
-
-function isExecutable(path: string): boolean {
-  return ((modeOfFile(path) ?? 0) & 0o111) !== 0;
-}
-
-/** Permission bits; undefined where there is no file. */
-function modeOfFile(path: string): number | undefined {
-  try {
-    const { isFile, mode } = Deno.statSync(path);
-    return isFile ? mode ?? 0 : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function fileNames(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name);
-  } catch {
-    return [];
-  }
 }

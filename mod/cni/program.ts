@@ -1,5 +1,3 @@
-import { NOT_LAUNCHED } from "./session_launcher.ts";
-
 /** Runs one program to its end: the port behind which plugins run. */
 export type RunProgram = (path: string, options: ProgramOptions) => Promise<ProgramOutcome>;
 
@@ -41,21 +39,8 @@ const BUSY_PAUSES = [20, 50, 100, 250, 500, 1000];
 export const runProgram: RunProgram = async (path, options) =>
   await runToEnd(await spawnDetached(path, options), options);
 
-/**
- * As {@link runProgram}, with less effort where the launcher can be used.
- *
- * @param launcher path of what {@link sessionLauncher} made; undefined where there is none
- */
-export function programRunner(launcher: string | undefined): RunProgram {
-  return async (path, options) => {
-    const child = launcher && spawnBy(launcher, path, options);
-    const outcome = child && await runToEnd(child, options);
-    // The other way says why not, or waits until it can be.
-    return outcome && outcome.code !== NOT_LAUNCHED ? outcome : await runProgram(path, options);
-  };
-}
-
-async function runToEnd(
+/** Takes a program that was started to its end, and gives what came of it. */
+export async function runToEnd(
   child: Deno.ChildProcess,
   options: ProgramOptions,
 ): Promise<ProgramOutcome> {
@@ -117,34 +102,43 @@ function killGroup(leader: number): void {
   }
 }
 
-/** Undefined where the launcher cannot be executed, as on a file system that is mounted noexec. */
-function spawnBy(
-  launcher: string,
+/** Starts a program with nothing of this process's environment. @throws what Deno.Command throws */
+export function spawnProgram(
   path: string,
-  { env }: ProgramOptions,
-): Deno.ChildProcess | undefined {
-  try {
-    return new Deno.Command(launcher, { ...settings(env), args: [path, path] }).spawn();
-  } catch {
-    return undefined;
-  }
+  { env, args = [], detached = false }: {
+    readonly env: ProgramOptions["env"];
+    readonly args?: readonly string[];
+    /** In a session of its own. */
+    readonly detached?: boolean;
+  },
+): Deno.ChildProcess {
+  return new Deno.Command(path, {
+    args: [...args],
+    clearEnv: true,
+    env: { ...env },
+    detached,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
 }
 
 async function spawnDetached(path: string, { env }: ProgramOptions): Promise<Deno.ChildProcess> {
   for (let attempt = 0;; attempt++) {
     try {
-      return new Deno.Command(path, { ...settings(env), args: [], detached: true }).spawn();
+      return spawnProgram(path, { env, detached: true });
     } catch (error) {
-      const pause = BUSY_PAUSES[attempt];
-      if (!isBusy(error) || pause === undefined) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      if (!isBusy(error) || !await busyPause(attempt)) throw error;
     }
   }
 }
 
-function settings(env: ProgramOptions["env"]) {
-  const piped = "piped" as const;
-  return { clearEnv: true, env: { ...env }, stdin: piped, stdout: piped, stderr: piped };
+/** Waits until a busy program should be tried again; false when it was tried often enough. */
+export async function busyPause(attempt: number): Promise<boolean> {
+  const pause = BUSY_PAUSES[attempt];
+  if (pause === undefined) return false;
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  return true;
 }
 
 /** ETXTBSY: someone has the program open for writing. */

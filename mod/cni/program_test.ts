@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { programRunner, type RunProgram, runProgram } from "./program.ts";
+import { programRunner } from "./launched_program.ts";
+import { type RunProgram, runProgram } from "./program.ts";
 import { installSessionLauncher, NOT_LAUNCHED } from "./session_launcher.ts";
 
 const never = new AbortController().signal;

@@ -207,7 +207,7 @@ export class CniRunner implements Cni {
       command,
       type: plugin.type,
       network: network.name,
-      env: environment({ command, cniPath: this.#plugins.cniPath, runtime }),
+      env: environment({ command, runtime }),
       stdin: stdin(network, plugin, { runtime, prevResult, more }),
       signal,
     };

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { RuntimeConfig } from "../agent/model.ts";
 import type { NetworkList } from "../claim/network_list.ts";
+import { PluginFolders } from "./plugin_folders.ts";
+import { pluginRunner } from "./plugin_runner.ts";
 import { type PluginRun, Plugins } from "./plugins.ts";
 import type { ProgramOutcome } from "./program.ts";
 import { CniRunner } from "./runner.ts";
@@ -39,28 +41,33 @@ async function withPlugins(
   }
   const calls: Call[] = [];
   const runs: PluginRun[] = [];
+  const cniPath = ["/nonexistent", folder];
   const plugins = new Plugins({
-    cniPath: ["/nonexistent", folder],
+    folders: new PluginFolders({ cniPath }),
     timeout: 1000,
-    env: { PATH: "/bin" },
     onRun: (operation) => runs.push(operation),
-    run: (path, { env, stdin, signal }) => {
-      const call = {
-        plugin: path.slice(folder.length + 1),
-        env: { ...env },
-        stdin: JSON.parse(new TextDecoder().decode(stdin)),
-        signal,
-      };
-      calls.push(call);
-      const given = answer(call) ?? {};
-      const isOutcome = "code" in given && "stderr" in given || "stdout" in given;
-      const outcome = isOutcome
-        ? given
-        : { stdout: new TextEncoder().encode(JSON.stringify(given)) };
-      return Promise.resolve(
-        { code: 0, stdout: new Uint8Array(0), stderr: "", ...outcome } as ProgramOutcome,
-      );
-    },
+    run: pluginRunner({
+      cniPath,
+      netnsDir: "/var/run/netns",
+      run: (path, options) => {
+        const { env, stdin, signal } = options;
+        const call = {
+          plugin: path.slice(folder.length + 1),
+          env: { ...env },
+          stdin: JSON.parse(new TextDecoder().decode(stdin)),
+          signal,
+        };
+        calls.push(call);
+        const given = answer(call) ?? {};
+        const isOutcome = "code" in given && "stderr" in given || "stdout" in given;
+        const outcome = isOutcome
+          ? given
+          : { stdout: new TextEncoder().encode(JSON.stringify(given)) };
+        return Promise.resolve(
+          { code: 0, stdout: new Uint8Array(0), stderr: "", ...outcome } as ProgramOutcome,
+        );
+      },
+    }),
   });
   try {
     await body(new CniRunner(plugins), calls, runs);
@@ -94,13 +101,16 @@ Deno.test("add() runs the chain in order, each with the result before it", () =>
     },
   ));
 
-Deno.test("add() gives plugins CNI's variables and the PATH, and nothing else", () =>
+Deno.test("add() gives plugins CNI's variables, the PATH and Go's settings, and nothing else", () =>
   withPlugins(() => ({}), async (runner, calls) => {
     await runner.add({ ...chain, plugins: [{ type: "first" }] }, runtime, never);
     const { CNI_PATH, ...env } = calls[0]!.env;
     assert.match(CNI_PATH!, /^\/nonexistent:\//);
     assert.deepEqual(env, {
-      PATH: "/bin",
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      GOMAXPROCS: "1",
+      GOGC: "off",
+      GOMEMLIMIT: "64MiB",
       CNI_COMMAND: "ADD",
       CNI_CONTAINERID: "sandbox1",
       CNI_NETNS: "/var/run/netns/x",
@@ -485,26 +495,6 @@ Deno.test("each run of a plugin is told of, what it printed counts, and what is 
       );
     },
   ));
-
-Deno.test("types() names the programs of all folders once, and nothing else", async () => {
-  const [one, two] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
-  try {
-    for (const path of [join(one, "macvlan"), join(two, "macvlan"), join(two, "bridge")]) {
-      await Deno.writeTextFile(path, "", { mode: 0o755 });
-    }
-    await Deno.writeTextFile(join(one, "README.md"), "", { mode: 0o644 });
-    await Deno.mkdir(join(one, "folder"));
-    const plugins = new Plugins({
-      cniPath: [one, "/nonexistent", two],
-      timeout: 1000,
-      env: {},
-      run: () => Promise.reject(new Error("nothing is run")),
-    });
-    assert.deepEqual(plugins.types(), ["bridge", "macvlan"]);
-  } finally {
-    for (const folder of [one, two]) await Deno.remove(folder, { recursive: true });
-  }
-});
 
 Deno.test("what a plugin says at length is shortened, its beginning and its end stay", async (t) => {
   const msg = `begins ${"x".repeat(100_000)} ends`;

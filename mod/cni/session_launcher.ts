@@ -1,12 +1,16 @@
 import { join } from "node:path";
-import { writeDurably } from "../files/durable.ts";
+import { staticProgram, wordsToBytes } from "../elf/static_program.ts";
+import { installProgram } from "../files/install_program.ts";
 
-/** The launcher's exit code when it could not become the program; no plugin is known to use it. */
+/** The launcher's exit codes when it failed; no plugin is known to use them. */
 export const NOT_LAUNCHED = 121;
+export const NOT_IN_ROOT = 122;
 
 /**
- * A program of some 200 bytes that begins a session and then becomes the program that its arguments
- * name: `launcher PROGRAM ARGV0 …`. When that cannot be, it exits with {@link NOT_LAUNCHED}.
+ * A program of some 300 bytes: `launcher ROOT PROGRAM ARGV0 …` begins a session, makes ROOT its root
+ * folder unless that is empty, and becomes PROGRAM. When that cannot be, it prints the error number
+ * as {@link readFailure} takes it, and exits with {@link NOT_LAUNCHED}, or with {@link NOT_IN_ROOT}
+ * where it was chroot that failed.
  *
  * A plugin must lead a session of its own, so that a stuck one can be ended with all its children.
  * What Deno does for that (`detached`) copies the agent's page tables and lets it fault on each page
@@ -18,87 +22,107 @@ export const NOT_LAUNCHED = 121;
 export function sessionLauncher(
   arch: string = Deno.build.arch,
 ): Uint8Array<ArrayBuffer> | undefined {
-  const machine = MACHINES[arch];
-  if (!machine) return undefined;
-  const { code } = machine;
-  const file = new Uint8Array(HEADERS + code.length);
-  const view = new DataView(file.buffer);
-  const u16 = (at: number, value: number) => view.setUint16(at, value, true);
-  const u32 = (at: number, value: number) => view.setUint32(at, value, true);
-  const u64 = (at: number, value: number) => view.setBigUint64(at, BigInt(value), true);
-
-  // ELF header: 64 bits, little-endian, an executable (System V ABI, chapter 4).
-  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  u16(0x10, 2);
-  u16(0x12, machine.elf);
-  u32(0x14, 1);
-  u64(0x18, LOADED_AT + HEADERS);
-  u64(0x20, EHDR);
-  u16(0x34, EHDR);
-  u16(0x36, PHDR);
-  u16(0x38, 2);
-  // One segment, the whole file: loaded to be read and executed.
-  u32(EHDR, 1);
-  u32(EHDR + 0x04, 5);
-  u64(EHDR + 0x10, LOADED_AT);
-  u64(EHDR + 0x18, LOADED_AT);
-  u64(EHDR + 0x20, file.length);
-  u64(EHDR + 0x28, file.length);
-  u64(EHDR + 0x30, 0x10000);
-  // And a stack that is not executed (PT_GNU_STACK).
-  u32(EHDR + PHDR, 0x6474e551);
-  u32(EHDR + PHDR + 0x04, 6);
-
-  file.set(code, HEADERS);
-  return file;
+  const code = CODE[arch];
+  return code && staticProgram(arch, code);
 }
 
-/** Sizes of the headers of an ELF file and of a segment. */
-const EHDR = 64;
-const PHDR = 56;
-const HEADERS = EHDR + 2 * PHDR;
-const LOADED_AT = 0x400000;
-
-/** By Deno.build.arch: the number of the machine in ELF, and what the program does in its words. */
-const MACHINES: Readonly<
-  Record<string, { readonly elf: number; readonly code: readonly number[] } | undefined>
-> = {
-  x86_64: {
-    elf: 62,
+/** What the program does, by Deno.build.arch. */
+const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
+  x86_64:
     // At the start the stack holds argc, argv[0], …, a null, and then the environment.
     // deno-fmt-ignore
-    code: [
+    [
       0xb8, 112, 0, 0, 0,             // mov  eax, 112         setsid
       0x0f, 0x05,                     // syscall
-      0x48, 0x8b, 0x0c, 0x24,         // mov  rcx, [rsp]       argc
-      0x48, 0x8d, 0x74, 0x24, 0x18,   // lea  rsi, [rsp+24]    &argv[2]
+      0xbb, NOT_IN_ROOT, 0, 0, 0,     // mov  ebx, 122
       0x48, 0x8b, 0x7c, 0x24, 0x10,   // mov  rdi, [rsp+16]    argv[1]
+      0x80, 0x3f, 0,                  // cmp  byte [rdi], 0
+      0x74, 28,                       // je   launch
+      0xb8, 161, 0, 0, 0,             // mov  eax, 161         chroot
+      0x0f, 0x05,                     // syscall
+      0x85, 0xc0,                     // test eax, eax
+      0x75, 48,                       // jne  fail
+      0x6a, 0x2f,                     // push "/"
+      0x48, 0x89, 0xe7,               // mov  rdi, rsp
+      0xb8, 80, 0, 0, 0,              // mov  eax, 80          chdir
+      0x0f, 0x05,                     // syscall
+      0x59,                           // pop  rcx
+      0x85, 0xc0,                     // test eax, eax
+      0x75, 31,                       // jne  fail
+      // launch:
+      0xbb, NOT_LAUNCHED, 0, 0, 0,    // mov  ebx, 121
+      0x48, 0x8b, 0x0c, 0x24,         // mov  rcx, [rsp]       argc
+      0x48, 0x8d, 0x74, 0x24, 0x20,   // lea  rsi, [rsp+32]    &argv[3]
+      0x48, 0x8b, 0x7c, 0x24, 0x18,   // mov  rdi, [rsp+24]    argv[2]
       0x48, 0x8d, 0x54, 0xcc, 0x10,   // lea  rdx, [rsp+rcx*8+16]  the environment
       0xb8, 59, 0, 0, 0,              // mov  eax, 59          execve
       0x0f, 0x05,                     // syscall
-      0xbf, NOT_LAUNCHED, 0, 0, 0,    // mov  edi, 121
+      // fail: what the call gave is the error number, negative
+      0x50,                           // push rax
+      0xbf, 1, 0, 0, 0,               // mov  edi, 1           standard output
+      0x48, 0x89, 0xe6,               // mov  rsi, rsp
+      0xba, 8, 0, 0, 0,               // mov  edx, 8
+      0xb8, 1, 0, 0, 0,               // mov  eax, 1           write
+      0x0f, 0x05,                     // syscall
+      0x89, 0xdf,                     // mov  edi, ebx
       0xb8, 231, 0, 0, 0,             // mov  eax, 231         exit_group
       0x0f, 0x05,                     // syscall
     ],
-  },
-  aarch64: {
-    elf: 183,
-    code: [
-      0xd28013a8, // mov x8, #157            setsid
-      0xd4000001, // svc #0
-      0xf94003e9, // ldr x9, [sp]            argc
-      0xf9400be0, // ldr x0, [sp, #16]       argv[1]
-      0x910063e1, // add x1, sp, #24         &argv[2]
-      0x910043e2, // add x2, sp, #16
-      0x8b090c42, // add x2, x2, x9, lsl #3  the environment
-      0xd2801ba8, // mov x8, #221            execve
-      0xd4000001, // svc #0
-      0xd2800f20, // mov x0, #121
-      0xd2800bc8, // mov x8, #94             exit_group
-      0xd4000001, // svc #0
-    ].flatMap((word) => [0, 8, 16, 24].map((shift) => (word >>> shift) & 0xff)),
-  },
+  aarch64: wordsToBytes([
+    0xd28013a8, // mov  x8, #157            setsid
+    0xd4000001, // svc  #0
+    0xd2800f53, // mov  x19, #122
+    0xf9400be0, // ldr  x0, [sp, #16]       argv[1]
+    0x39400009, // ldrb w9, [x0]
+    0x34000169, // cbz  w9, launch
+    0xd2800668, // mov  x8, #51             chroot
+    0xd4000001, // svc  #0
+    0xb5000200, // cbnz x0, fail
+    0xd28005e9, // mov  x9, "/"
+    0xf81f0fe9, // str  x9, [sp, #-16]!
+    0x910003e0, // mov  x0, sp
+    0xd2800628, // mov  x8, #49             chdir
+    0xd4000001, // svc  #0
+    0x910043ff, // add  sp, sp, #16
+    0xb5000120, // cbnz x0, fail
+    // launch:
+    0xd2800f33, // mov  x19, #121
+    0xf94003e9, // ldr  x9, [sp]            argc
+    0xf9400fe0, // ldr  x0, [sp, #24]       argv[2]
+    0x910083e1, // add  x1, sp, #32         &argv[3]
+    0x910043e2, // add  x2, sp, #16
+    0x8b090c42, // add  x2, x2, x9, lsl #3  the environment
+    0xd2801ba8, // mov  x8, #221            execve
+    0xd4000001, // svc  #0
+    // fail: what the call gave is the error number, negative
+    0xf81f0fe0, // str  x0, [sp, #-16]!
+    0xd2800020, // mov  x0, #1              standard output
+    0x910003e1, // mov  x1, sp
+    0xd2800102, // mov  x2, #8
+    0xd2800808, // mov  x8, #64             write
+    0xd4000001, // svc  #0
+    0xaa1303e0, // mov  x0, x19
+    0xd2800bc8, // mov  x8, #94             exit_group
+    0xd4000001, // svc  #0
+  ]),
 };
+
+/** Why the launcher did not become its program. */
+export interface LaunchFailure {
+  readonly step: "chroot" | "exec";
+  /** As in errno(3). */
+  readonly errno: number;
+}
+
+/** What a launcher said that failed; undefined where the program itself has ended. */
+export function readFailure(
+  { code, stdout }: { readonly code: number; readonly stdout: Uint8Array },
+): LaunchFailure | undefined {
+  if (code !== NOT_LAUNCHED && code !== NOT_IN_ROOT || stdout.length !== 8) return undefined;
+  const errno = -new DataView(stdout.buffer, stdout.byteOffset).getBigInt64(0, true);
+  if (errno < 1n || errno > 4095n) return undefined;
+  return { step: code === NOT_IN_ROOT ? "chroot" : "exec", errno: Number(errno) };
+}
 
 /**
  * Puts the launcher into a folder that is the agent's own.
@@ -107,8 +131,5 @@ const MACHINES: Readonly<
  */
 export async function installSessionLauncher(folder: string): Promise<string | undefined> {
   const program = sessionLauncher();
-  if (!program) return undefined;
-  const path = join(folder, "launcher");
-  await writeDurably(path, program, { mode: 0o700 });
-  return path;
+  return program && await installProgram(join(folder, "launcher"), program);
 }

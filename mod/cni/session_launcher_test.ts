@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { NOT_LAUNCHED, sessionLauncher } from "./session_launcher.ts";
+import { NOT_LAUNCHED, readFailure, sessionLauncher } from "./session_launcher.ts";
+
+const ENOENT = 2;
 
 Deno.test("sessionLauncher() is an ELF file for each machine that the agent is built for", () => {
   for (const [arch, machine] of [["x86_64", 62], ["aarch64", 183]] as const) {
@@ -21,8 +23,9 @@ Deno.test("sessionLauncher() for this machine says by its exit code that there i
   try {
     await Deno.writeFile(path, sessionLauncher()!);
     await Deno.chmod(path, 0o700);
-    const { code } = await new Deno.Command(path, { args: ["/nonexistent", "x"] }).output();
-    assert.equal(code, NOT_LAUNCHED);
+    const outcome = await new Deno.Command(path, { args: ["", "/nonexistent", "x"] }).output();
+    assert.equal(outcome.code, NOT_LAUNCHED);
+    assert.deepEqual(readFailure(outcome), { step: "exec", errno: ENOENT });
   } finally {
     await Deno.remove(path);
   }

@@ -4,11 +4,12 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type {
   NodePrepareResourcesRequest,
-  NodePrepareResourcesResponse,
+  NodePrepareResourcesResponseSchema,
   NodeUnprepareResourcesRequest,
-  NodeUnprepareResourcesResponse,
+  NodeUnprepareResourcesResponseSchema,
 } from "../../proto/gen/dra/dra_v1_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY, show } from "../claim/field.ts";
@@ -42,6 +43,9 @@ export interface DraHandlers {
   ): Promise<ReadonlyMap<string, { readonly error?: string }>>;
 }
 
+type PrepareResponse = MessageInitShape<typeof NodePrepareResourcesResponseSchema>;
+type UnprepareResponse = MessageInitShape<typeof NodeUnprepareResourcesResponseSchema>;
+
 /** Claims of one call: those of one pod. */
 const MOST_CLAIMS = 256;
 /** Calls under way at once: more than pods start or end on a node at one time. */
@@ -53,7 +57,7 @@ const NO_ANSWER = "the driver gave no answer for this claim";
 export function draService(handlers: DraHandlers): UntypedServiceImplementation {
   const underWay = { calls: 0 };
   return {
-    nodePrepareResources: unary<NodePrepareResourcesRequest, NodePrepareResourcesResponse>(
+    nodePrepareResources: unary<NodePrepareResourcesRequest, PrepareResponse>(
       underWay,
       async ({ claims }, signal) => {
         const outcomes = await settled(claims, (refs) => handlers.prepare(refs, signal));
@@ -64,10 +68,10 @@ export function draService(handlers: DraHandlers): UntypedServiceImplementation 
               ? { devices: [], error: outcome.error }
               : { devices: outcome.devices.map(toDevice), error: "" };
           }),
-        } as unknown as NodePrepareResourcesResponse;
+        };
       },
     ),
-    nodeUnprepareResources: unary<NodeUnprepareResourcesRequest, NodeUnprepareResourcesResponse>(
+    nodeUnprepareResources: unary<NodeUnprepareResourcesRequest, UnprepareResponse>(
       underWay,
       async ({ claims }, signal) => {
         const outcomes = await settled(claims, (refs) => handlers.unprepare(refs, signal));
@@ -76,7 +80,7 @@ export function draService(handlers: DraHandlers): UntypedServiceImplementation 
             const outcome = outcomes.get(uid);
             return { error: outcome ? outcome.error ?? "" : NO_ANSWER };
           }),
-        } as unknown as NodeUnprepareResourcesResponse;
+        };
       },
     ),
   };

@@ -15,12 +15,10 @@ import { healthService, type HealthSource } from "./health_service.ts";
 import { registrationService } from "./registration_service.ts";
 import { socketPaths } from "./socket_paths.ts";
 
-/** What the kernel takes as the path of a unix socket, in bytes. */
-export const SOCKET_PATH_LIMIT = 107;
 /** A call names the claims of one pod, each in less than a kilobyte; in bytes. */
 const MESSAGE_LIMIT = 256 * 1024;
-/** How often it is looked whether the sockets are still there, in milliseconds. */
-const WATCH_INTERVAL = 2_000;
+/** How often it is looked whether the sockets are still there. */
+const WATCH_INTERVAL_MS = 2_000;
 
 export interface DraPluginOptions {
   readonly driver: string;
@@ -44,21 +42,13 @@ export class DraPlugin {
   readonly #service: SocketServer;
   readonly #registry: SocketServer;
   readonly #stop = new AbortController();
+  #starting: Promise<void> | undefined;
   #watch: Promise<void> | undefined;
 
   /** @throws RangeError when a socket's path would be longer than the kernel takes */
   constructor(options: DraPluginOptions, handlers: DraHandlers & HealthSource) {
     this.#options = options;
     this.#paths = socketPaths(options);
-    for (const path of Object.values(this.#paths)) {
-      const bytes = new TextEncoder().encode(path).length;
-      if (bytes > SOCKET_PATH_LIMIT) {
-        throw new RangeError(
-          `the socket path ${path} has ${bytes} bytes; at most ${SOCKET_PATH_LIMIT} are possible: ` +
-            "use a shorter kubelet folder or driver name",
-        );
-      }
-    }
     const { signal } = this.#stop;
     const health = healthService(handlers, { log: options.log, signal });
     // The kubelet takes the first version that it knows too.
@@ -85,7 +75,11 @@ export class DraPlugin {
   }
 
   /** Resolves when both sockets listen; waits for the kubelet's folder where it is not there yet. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    return this.#starting = this.#start();
+  }
+
+  async #start(): Promise<void> {
     await this.#awaitFolder(dirname(this.#paths.registry));
     await this.#secureFolders();
     // The kubelet calls as soon as it sees the registry socket.
@@ -103,6 +97,8 @@ export class DraPlugin {
   /** The kubelet learns of it first; running calls are answered. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    // What it makes meanwhile is closed as well.
+    await this.#starting?.catch(() => {});
     await this.#watch;
     await this.#registry.close();
     await this.#service.close();
@@ -119,14 +115,14 @@ export class DraPlugin {
     const { clock, log } = this.#options;
     for (let said = false; !await exists(folder); said = true) {
       if (!said) log.warn("waiting for the kubelet's folder", { folder });
-      await clock.sleep(WATCH_INTERVAL, this.#stop.signal);
+      await clock.sleep(WATCH_INTERVAL_MS, this.#stop.signal);
     }
   }
 
   async #keep(): Promise<void> {
     const { clock, log, onRegistered } = this.#options;
     while (!this.#stop.signal.aborted) {
-      await clock.sleep(WATCH_INTERVAL, this.#stop.signal).catch(() => {});
+      await clock.sleep(WATCH_INTERVAL_MS, this.#stop.signal).catch(() => {});
       if (this.#stop.signal.aborted) return;
       for (const server of [this.#service, this.#registry]) {
         if (await server.present()) continue;
@@ -192,7 +188,7 @@ class SocketServer {
 async function assertSocketOrNothing(path: string): Promise<void> {
   try {
     const { isSocket } = await Deno.lstat(path);
-    if (!isSocket) throw new Error(`${path} is in the way: ${basename(path)} is no socket`);
+    if (!isSocket) throw new Error(`${path} is in the way: ${basename(path)} is not a socket`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }

@@ -274,7 +274,10 @@ Deno.test("start() waits for the kubelet's folder and says so once", async () =>
 
 Deno.test("DraPlugin refuses a socket path that the kernel would not take", () => {
   const options = { driver, kubeletDir: `/${"k".repeat(90)}`, log: new FakeLog(), clock };
-  assert.throws(() => new DraPlugin(options, new FakeHandlers()), /at most 107 are possible/);
+  assert.throws(
+    () => new DraPlugin(options, new FakeHandlers()),
+    /a socket's path can have at most 107/,
+  );
 });
 
 Deno.test("the health stream gives full lists", () =>

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { makeOwnLink } from "../files/own_link.ts";
 import type { Link } from "./link.ts";
 import { LINK_FILES, linkOf, pciFolder } from "./sysfs_link.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -122,14 +123,7 @@ function filesOf({ path, entries }: Folder): Map<string, string> {
 export function linkSysfs(
   { sysfs, stateDir }: { readonly sysfs: string; readonly stateDir: string },
 ): void {
-  const link = join(stateDir, LINK);
-  try {
-    if (Deno.readLinkSync(link) === sysfs) return;
-    Deno.removeSync(link);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  Deno.symlinkSync(sysfs, link);
+  makeOwnLink(join(stateDir, LINK), sysfs);
 }
 
 /** Reads files by grep, which prints each line with its file. */

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { AttachmentRecord, ClaimRecord, Loaded } from "../agent/model.ts";
+import type { AttachmentRecord, ClaimRecord, Loaded, PodRecords, PodRef } from "../agent/model.ts";
 import type { Journal, Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
-import { parseAttachmentRecord, parseClaimRecord, RECORD_VERSION } from "./records.ts";
+import { RECORD_VERSION } from "./record_version.ts";
+import { parseAttachmentRecord, parseClaimRecord } from "./records.ts";
 import { STATE_PATHS } from "../files/state_paths.ts";
 import { errorMessage } from "../async/error_message.ts";
 
@@ -49,16 +50,19 @@ export class FileJournal implements Journal {
     };
   }
 
-  async look(
-    podUid: string,
-  ): Promise<{ claims: ClaimRecord[]; attachments: AttachmentRecord[] }> {
-    const all = await this.#lookAt(CLAIMS, parseClaimRecord, "");
-    const claims = all.filter(({ pods }) => pods.some(({ uid }) => uid === podUid));
-    const attachments = await Promise.all(claims.map(({ claim }) => {
+  async look(pod: PodRef): Promise<PodRecords> {
+    const { records, unreadable } = await this.#lookAt(CLAIMS, parseClaimRecord, "");
+    const isFor = ({ pods }: ClaimRecord) => pods.some(({ uid }) => uid === pod.uid);
+    const claims = records.filter(isFor);
+    const attachments = await Promise.all(claims.map(async ({ claim }) => {
       const prefix = claimFile(claim.uid).slice(0, -".json".length);
-      return this.#lookAt(ATTACHMENTS, parseAttachmentRecord, prefix);
+      // One that cannot be read counts as not attached.
+      return (await this.#lookAt(ATTACHMENTS, parseAttachmentRecord, prefix)).records;
     }));
-    return { claims, attachments: attachments.flat() };
+    const shareable = records.filter((record) =>
+      record.shareable && record.claim.namespace === pod.namespace && !isFor(record)
+    );
+    return { claims, attachments: attachments.flat(), shareable, unreadable };
   }
 
   async putClaim(record: ClaimRecord): Promise<void> {
@@ -130,23 +134,29 @@ export class FileJournal implements Journal {
     return { records, unreadable };
   }
 
-  /** The records whose names begin so; those that go meanwhile or cannot be read are another's to see to. */
-  async #lookAt<T>(kind: string, parse: (json: unknown) => T, prefix: string): Promise<T[]> {
+  /** The records whose names begin so, and whether there are others that cannot be read. */
+  async #lookAt<T>(
+    kind: string,
+    parse: (json: unknown) => T,
+    prefix: string,
+  ): Promise<{ records: T[]; unreadable: boolean }> {
     const records: T[] = [];
+    let unreadable = false;
     const folder = join(this.#folder, kind);
     try {
       for await (const { name, isFile } of Deno.readDir(folder)) {
         if (!isFile || !name.startsWith(prefix) || !name.endsWith(".json")) continue;
         try {
           records.push(parse(JSON.parse(await readSmall(join(folder, name)))));
-        } catch {
-          continue;
+        } catch (error) {
+          // What the agent that leads removes meanwhile was not to be read.
+          if (!(error instanceof Deno.errors.NotFound)) unreadable = true;
         }
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    return records;
+    return { records, unreadable };
   }
 
   async #putAside(path: string, cause: unknown): Promise<void> {

@@ -59,6 +59,41 @@ Deno.test("FileJournal gives back after a restart what was put", () =>
     assert.deepEqual(log.lines, []);
   }));
 
+Deno.test("FileJournal.look() tells the records of a pod from those that it may come to share", async (t) => {
+  const pod = { namespace: "default", name: "p", uid: "pod-uid" };
+  const uidOf = (n: number) => `0b5b3b0e-0000-4000-8000-00000000000${n}`;
+  const other = (n: number, more: Partial<ClaimRecord> = {}, namespace = "default") => ({
+    ...claimRecord,
+    claim: { namespace, name: `other-${n}`, uid: uidOf(n) },
+    pods: [{ name: "q", uid: "other-pod" }],
+    ...more,
+  });
+  await t.step("of what can be read", () =>
+    withFolder(async (folder, log) => {
+      const { journal } = await opened(folder, log);
+      const shareable = other(2, { shareable: true });
+      const elsewhere = other(4, { shareable: true }, "kube-system");
+      for (const record of [claimRecord, shareable, other(3), elsewhere]) {
+        await journal.putClaim(record);
+      }
+      await journal.putAttachment(attachmentRecord);
+      await journal.putAttachment({ ...attachmentRecord, claim: shareable.claim });
+      assert.deepEqual(await journal.look(pod), {
+        claims: [claimRecord],
+        attachments: [attachmentRecord],
+        shareable: [shareable],
+        unreadable: false,
+      });
+    }));
+  await t.step("of a version to come", () =>
+    withFolder(async (folder, log) => {
+      const { journal } = await opened(folder, log);
+      const path = join(folder, "claims", `${claim.uid}.json`);
+      await Deno.writeTextFile(path, JSON.stringify({ ...claimRecord, version: 2 }));
+      assert.equal((await journal.look(pod)).unreadable, true);
+    }));
+});
+
 Deno.test("FileJournal keeps one record for each part of the key", () =>
   withFolder(async (folder, log) => {
     const { journal } = await opened(folder, log);

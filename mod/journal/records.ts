@@ -2,9 +2,7 @@ import * as v from "valibot";
 import type { AttachmentRecord, ClaimRecord } from "../agent/model.ts";
 import { IDENTITY, LABEL } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
-
-/** Raised when a record changes so that an earlier agent would misread it. */
-export const RECORD_VERSION = 1;
+import { migrated, RECORD_VERSION } from "./record_version.ts";
 
 const text = v.pipe(v.string(), v.minLength(1));
 /** What goes into file names and to plugins is checked again: DEL could not be done with it otherwise. */
@@ -37,6 +35,8 @@ const claimRecord = v.object({
   version: v.literal(RECORD_VERSION),
   claim,
   pods: v.array(v.object({ name: identity, uid: identity })),
+  groups: v.optional(v.array(identity)),
+  unprepared: v.optional(v.literal(true)),
   shareable: v.boolean(),
   podClaimName: v.optional(v.pipe(v.string(), v.regex(LABEL))),
   attachments: v.array(attachment),
@@ -76,13 +76,13 @@ function isInterfaceName(name: string): boolean {
 
 /** Throws an Error that names the path of what is wrong. */
 export function parseClaimRecord(json: unknown): ClaimRecord {
-  const { version: _, ...record } = parse(claimRecord, json);
+  const { version: _, ...record } = parse(claimRecord, migrated(json, "claim"));
   return record as ClaimRecord;
 }
 
 /** Throws an Error that names the path of what is wrong. */
 export function parseAttachmentRecord(json: unknown): AttachmentRecord {
-  const { version: _, ...record } = parse(attachmentRecord, json);
+  const { version: _, ...record } = parse(attachmentRecord, migrated(json, "attachment"));
   return record as AttachmentRecord;
 }
 

@@ -7,6 +7,7 @@ import type { SimulatedApiServer } from "../simulator/api_server.ts";
 import { failure } from "../simulator/failure.ts";
 import { KubeCluster } from "./cluster.ts";
 import { KubeConnection } from "./connection.ts";
+import type { KubeError } from "./error.ts";
 
 const never = new AbortController().signal;
 const driver = "dra.networking";
@@ -19,7 +20,7 @@ interface Bench {
 
 function withCluster(body: (bench: Bench) => Promise<void>) {
   return withApi(({ api, connection, kubeconfig }) =>
-    body({ api, kubeconfig, cluster: new KubeCluster(connection, { fieldManager: driver }) })
+    body({ api, kubeconfig, cluster: new KubeCluster(connection, { driver, nodeName: "node" }) })
   );
 }
 
@@ -62,7 +63,7 @@ Deno.test("getClaim() gives undefined for a claim that is not there", () =>
     assert.equal(await cluster.getClaim(at, never), undefined);
   }));
 
-Deno.test("getClaimNames() gives the claims that a pod names itself, and none of one that is gone", () =>
+Deno.test("getPodClaims() gives the claims that a pod uses and its group, and none of one that is gone", () =>
   withCluster(async ({ api, cluster }) => {
     const pod = { namespace: "default", name: "p", uid: "uid-p" };
     const resourceClaims = [
@@ -70,17 +71,46 @@ Deno.test("getClaimNames() gives the claims that a pod names itself, and none of
       { name: "y", resourceClaimTemplateName: "wan" },
       { name: "z", resourceClaimName: "storage" },
     ];
-    let spec: unknown = { resourceClaims };
-    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, spec });
-    assert.deepEqual(await cluster.getClaimNames(pod, never), ["lan", "storage"]);
-    assert.deepEqual(await cluster.getClaimNames({ ...pod, uid: "of-an-earlier-one" }, never), []);
-    spec = {};
-    assert.deepEqual(await cluster.getClaimNames(pod, never), []);
+    let more: Record<string, unknown> = { spec: { resourceClaims } };
+    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, ...more });
+    assert.deepEqual(await cluster.getPodClaims(pod, never), { names: ["lan", "storage"] });
+    const other = { ...pod, uid: "of-an-earlier-one" };
+    assert.deepEqual(await cluster.getPodClaims(other, never), { names: [] });
+    more = {
+      spec: { resourceClaims, schedulingGroup: { podGroupName: "team" } },
+      status: {
+        resourceClaimStatuses: [{ name: "y", resourceClaimName: "team-wan-x" }, { name: "none" }],
+        extendedResourceClaimStatus: { resourceClaimName: "p-extended" },
+      },
+    };
+    assert.deepEqual(
+      await cluster.getPodClaims(pod, never),
+      { names: ["lan", "storage", "team-wan-x", "p-extended"], group: "team" },
+    );
+    more = { spec: {} };
+    assert.deepEqual(await cluster.getPodClaims(pod, never), { names: [] });
+    more = { spec: { resourceClaims: "lan" } };
+    await assert.rejects(
+      cluster.getPodClaims(pod, never),
+      /spec\.resourceClaims: must be a list, not "lan"/,
+    );
     api.fault = () => undefined;
-    assert.deepEqual(await cluster.getClaimNames(pod, never), []);
+    assert.deepEqual(await cluster.getPodClaims(pod, never), { names: [] });
     api.fault = () =>
       failure(403, "Forbidden", 'pods "p" is forbidden: User "agent" cannot get resource "pods"');
-    await assert.rejects(cluster.getClaimNames(pod, never), /GET .*\/pods\/p.*is forbidden/);
+    await assert.rejects(cluster.getPodClaims(pod, never), /GET .*\/pods\/p.*is forbidden/);
+  }));
+
+Deno.test("getPodClaims() gives the claims that were made for a pod too", () =>
+  withCluster(async ({ api, cluster }) => {
+    const pod = { namespace: "default", name: "p", uid: "uid-p" };
+    const spec = { resourceClaims: [{ name: "y", resourceClaimTemplateName: "wan" }] };
+    const status = {
+      resourceClaimStatuses: [{ name: "y", resourceClaimName: "p-wan" }, { name: "not needed" }],
+      extendedResourceClaimStatus: { resourceClaimName: "p-extended" },
+    };
+    api.fault = () => Response.json({ metadata: { name: "p", uid: "uid-p" }, spec, status });
+    assert.deepEqual((await cluster.getPodClaims(pod, never)).names, ["p-wan", "p-extended"]);
   }));
 
 Deno.test("getClaim() says when the API server does not serve resource.k8s.io/v1", () =>
@@ -180,11 +210,73 @@ Deno.test("applyDeviceStatus() writes all entries, and removes those that are le
     assert.equal(api.get("default", "a")?.status?.devices, undefined);
   }));
 
+/** The claim, allocated to a device of one node's. */
+function allocatedTo(pool: string, more: Record<string, unknown> = {}) {
+  const allocation = { devices: { results: [{ request: "r", driver, pool, device: "x" }] } };
+  return { metadata: { ...at, uid: "uid-a" }, status: { allocation, ...more } };
+}
+
+Deno.test("applyDeviceStatus() without entries leaves alone what another node has written since", async (t) => {
+  const { metadata } = allocatedTo("node");
+  await t.step("before it looked", () =>
+    withApi(async ({ api, connection }) => {
+      const [here, there] = ["node", "node-b"].map((nodeName) =>
+        new KubeCluster(connection, { driver, nodeName })
+      );
+      api.put(allocatedTo("node"));
+      await here!.applyDeviceStatus(metadata, [entry("x")], never);
+      api.put(allocatedTo("node-b"));
+      assert.equal(await here!.applyDeviceStatus(metadata, [], never), "gone");
+      const theirs = entry("x", { pool: "node-b" });
+      await there!.applyDeviceStatus(metadata, [theirs], never);
+      assert.equal(await here!.applyDeviceStatus(metadata, [], never), "gone");
+      assert.deepEqual(api.get("default", "a")?.status?.devices, [theirs]);
+    }));
+  await t.step("between its look and its write", () =>
+    withCluster(async ({ api, cluster }) => {
+      api.put(allocatedTo("node"));
+      await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+      const theirs = entry("x", { pool: "node-b" });
+      api.fault = (request: Request) => {
+        if (request.method === "PATCH") {
+          api.put(allocatedTo("node-b", { devices: [theirs] }));
+        }
+        return undefined;
+      };
+      assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "gone");
+      assert.deepEqual(api.get("default", "a")?.status?.devices, [theirs]);
+    }));
+});
+
+Deno.test("applyDeviceStatus() says gone for a claim that is allocated to another node, or to none", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(allocatedTo("node-b"));
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "gone");
+    api.put({ metadata });
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "gone");
+  }));
+
+Deno.test("applyDeviceStatus() without entries tries a few times when the claim changes meanwhile", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+    let changes = 2;
+    api.fault = (request: Request) => {
+      if (request.method === "PATCH" && changes-- > 0) api.put(api.get("default", "a")!);
+      return undefined;
+    };
+    assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "applied");
+    assert.equal(api.get("default", "a")?.status?.devices, undefined);
+    await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+    changes = Infinity;
+    await assert.rejects(cluster.applyDeviceStatus(metadata, [], never), /has been modified/);
+  }));
+
 Deno.test("applyDeviceStatus() leaves other drivers' entries alone", () =>
   withCluster(async ({ api, cluster, kubeconfig }) => {
     const { metadata } = api.put(aClaim());
     const connection = new KubeConnection({ kubeconfig });
-    const other = new KubeCluster(connection, { fieldManager: "gpu.example" });
+    const other = new KubeCluster(connection, { driver: "gpu.example", nodeName: "node" });
     const gpu = entry("gpu-0", { driver: "gpu.example" });
     await other.applyDeviceStatus(metadata, [gpu], never);
     await cluster.applyDeviceStatus(metadata, [entry("x")], never);
@@ -274,7 +366,8 @@ Deno.test("applyDeviceStatus() rejects with what the API server finds wrong", as
       withCluster(async ({ api, cluster }) => {
         const { metadata } = api.put(aClaim());
         await assert.rejects(cluster.applyDeviceStatus(metadata, given, never), (error: Error) => {
-          assert.equal((error as Error & { status: number }).status, 422);
+          const { status, refused } = error as KubeError;
+          assert.deepEqual([status, refused], [422, true]);
           assert.match(error.message, says);
           return true;
         });

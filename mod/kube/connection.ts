@@ -5,17 +5,17 @@ import { parse as parseYaml } from "yaml";
 import { checkClientCertificate } from "./client_certificate.ts";
 import { KubeError } from "./error.ts";
 
-/** The API server answers within this, or the request is given up, in milliseconds. */
-const REQUEST_TIMEOUT = 10_000;
+/** The API server answers within this, or the request is given up. */
+const REQUEST_TIMEOUT_MS = 10_000;
 
 /**
- * For how long a busy API server is asked again, in milliseconds: a Prepare that fails is tried again by
+ * For how long a busy API server is asked again: a Prepare that fails is tried again by
  * the kubelet only after a minute and more, and waits for 45 s.
  */
-const PATIENCE = 15_000;
+const BUSY_SERVER_LIMIT_MS = 15_000;
 
-/** How long credentials are used before they are read again, in milliseconds. */
-const CREDENTIALS_AGE = 10_000;
+/** How long credentials are used before they are read again. */
+const CREDENTIALS_AGE_MS = 10_000;
 
 /**
  * What is longer goes by HTTP/1.1, in bytes. fetch leaves Nagle's algorithm on (denoland/deno#35581) and
@@ -67,7 +67,7 @@ export class KubeConnection {
    * @throws Error that says what is missing
    */
   constructor(
-    { kubeconfig, timeout = REQUEST_TIMEOUT }: {
+    { kubeconfig, timeout = REQUEST_TIMEOUT_MS }: {
       readonly kubeconfig?: string;
       readonly timeout?: number;
     },
@@ -110,7 +110,7 @@ export class KubeConnection {
       } catch (error) {
         const failure = this.#failure(request, error);
         const pause = 1000 * Math.max(1, failure.retryAfter ?? NaN);
-        const inTime = performance.now() - began + pause <= PATIENCE;
+        const inTime = performance.now() - began + pause <= BUSY_SERVER_LIMIT_MS;
         if (method !== "GET" || !inTime) throw failure;
         await sleep(pause, undefined, { signal }).catch(() => {
           throw failure;
@@ -214,7 +214,7 @@ export class KubeConnection {
 
   async #readCredentials(): Promise<Credentials> {
     const now = Date.now();
-    if (!this.#credentials || now - this.#credentials.read >= CREDENTIALS_AGE) {
+    if (!this.#credentials || now - this.#credentials.read >= CREDENTIALS_AGE_MS) {
       const given: Credentials = {};
       const value = this.#config.applyToHTTPSOptions(given as never).then(() => usable(given));
       this.#credentials = { read: now, value };

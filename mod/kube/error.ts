@@ -1,8 +1,13 @@
+/** Bad Request, Content Too Large, Unprocessable Content. */
+const REFUSED: readonly number[] = [400, 413, 422];
+
 /** A request to the API server that failed. */
 export class KubeError extends Error {
   override readonly name = "KubeError";
   /** The HTTP status; undefined when no answer came. */
   readonly status?: number;
+  /** Whether the API server would refuse the same again: it finds the request invalid, or too long. */
+  readonly refused: boolean;
   /** Seconds after which the API server wants to be asked again, where it says so. */
   readonly retryAfter?: number;
 
@@ -18,6 +23,7 @@ export class KubeError extends Error {
   ) {
     super(`${verb} ${path}: ${status === undefined ? "" : `${status}: `}${problem}`, { cause });
     this.status = status;
+    this.refused = status !== undefined && REFUSED.includes(status);
     this.retryAfter = retryAfter;
   }
 }

@@ -5,19 +5,20 @@ import type { KubeConnection } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { RESOURCE_API } from "./resource_api.ts";
 import { errorMessage } from "../async/error_message.ts";
+import { WarnOnce } from "../async/warn_once.ts";
 
-/** The same event within this time raises the count of the first, in milliseconds. */
-const WINDOW = 600_000;
-/** A count that goes on rising is written after this, and then after twice as long each time, in milliseconds. */
-const FIRST_INTERVAL = 15_000;
-const LONGEST_INTERVAL = 300_000;
+/** The same event within this time raises the count of the first. */
+const WINDOW_MS = 600_000;
+/** A count that goes on rising is written after this, and then after twice as long each time. */
+const FIRST_INTERVAL_MS = 15_000;
+const LONGEST_INTERVAL_MS = 300_000;
 /** What one object gets within the window: a message that is another each time must not flood the cluster. */
 const PER_OBJECT = 10;
 /** Events that are remembered; beyond it the one that was longest not seen is forgotten. */
 const REMEMBERED = 500;
-/** What the API server is tried for one write, and the pause after a try, in milliseconds. */
+/** What the API server is tried for one write, and the pause after a try. */
 const TRIES = 3;
-const PAUSE = 1_000;
+const PAUSE_MS = 1_000;
 /** What the API server takes as a message (events.k8s.io/v1). */
 const MESSAGE_LIMIT = 1024;
 
@@ -42,15 +43,16 @@ export interface KubeEventsOptions {
 export class KubeEvents implements Events {
   readonly #connection: KubeConnection;
   readonly #options: KubeEventsOptions;
+  readonly #problem: WarnOnce;
   readonly #stop = new AbortController();
   /** By object, reason and message; the one that was seen last stands last. */
   readonly #known = new Map<string, Known>();
   #writer: Promise<void> | undefined;
-  #lastProblem = "";
 
   constructor(connection: KubeConnection, options: KubeEventsOptions) {
     this.#connection = connection;
     this.#options = options;
+    this.#problem = new WarnOnce(options.log);
   }
 
   warn(event: WarningEvent): void {
@@ -58,7 +60,7 @@ export class KubeEvents implements Events {
     const now = this.#options.clock.now().getTime();
     const key = JSON.stringify([event.about.kind, event.about.uid, event.reason, event.message]);
     let known = this.#known.get(key);
-    if (known && now - known.last >= WINDOW) known = undefined;
+    if (known && now - known.last >= WINDOW_MS) known = undefined;
     if (!known) {
       this.#known.delete(key);
       if (this.#countOf(event.about, now) >= PER_OBJECT) return;
@@ -70,7 +72,7 @@ export class KubeEvents implements Events {
         count: 0,
         written: 0,
         dueAt: now,
-        interval: FIRST_INTERVAL,
+        interval: FIRST_INTERVAL_MS,
       };
     }
     known.count++;
@@ -93,7 +95,7 @@ export class KubeEvents implements Events {
 
   #countOf({ uid }: EventObject, now: number): number {
     return [...this.#known.values()]
-      .filter(({ event, last }) => event.about.uid === uid && now - last < WINDOW).length;
+      .filter(({ event, last }) => event.about.uid === uid && now - last < WINDOW_MS).length;
   }
 
   /** Until everything is written: new events at once, higher counts after a while. */
@@ -113,7 +115,7 @@ export class KubeEvents implements Events {
       const next = due.find(({ dueAt }) => dueAt <= now);
       if (next) await this.#bring(next);
       // New events may come meanwhile; they are not kept waiting for long.
-      else await clock.sleep(PAUSE, signal).catch(() => {});
+      else await clock.sleep(PAUSE_MS, signal).catch(() => {});
     }
   }
 
@@ -121,18 +123,18 @@ export class KubeEvents implements Events {
     const { clock } = this.#options;
     const { signal } = this.#stop;
     known.dueAt = clock.now().getTime() + known.interval;
-    known.interval = Math.min(LONGEST_INTERVAL, 2 * known.interval);
+    known.interval = Math.min(LONGEST_INTERVAL_MS, 2 * known.interval);
     for (let tries = 1; !signal.aborted; tries++) {
       const { count } = known;
       try {
         await (known.written === 0 ? this.#create(known) : this.#raise(known));
         known.written = count;
-        this.#lastProblem = "";
+        this.#problem.over();
         return;
       } catch (error) {
         if (signal.aborted) return;
         if (tries < TRIES && mayPass(error)) {
-          await clock.sleep(PAUSE * tries, signal).catch(() => {});
+          await clock.sleep(PAUSE_MS * tries, signal).catch(() => {});
           continue;
         }
         this.#sayDropped(known.event, errorMessage(error));
@@ -142,13 +144,11 @@ export class KubeEvents implements Events {
     }
   }
 
-  #sayDropped({ reason, about }: WarningEvent, problem: string): void {
-    // The same problem again and again is said once.
-    this.#options.log[problem === this.#lastProblem ? "debug" : "warn"](
+  #sayDropped({ reason, about }: WarningEvent, error: string): void {
+    this.#problem.say(
       `cannot write an event (${reason}) of the ${about.kind} ${about.namespace}/${about.name}`,
-      { error: problem },
+      { error },
     );
-    this.#lastProblem = problem;
   }
 
   async #create({ event, name, first, last, count }: Known): Promise<void> {

@@ -18,10 +18,10 @@ export interface SlicePoolOptions extends SharingOptions {
 
 const PATH = `/apis/${RESOURCE_API}/resourceslices`;
 /** The API server ends a watch after this, in seconds; a new one notices what this one missed. */
-const WATCH_TIME = 300;
+const WATCH_TIME_S = 300;
 
 /** A watch that was to have ended by this much is lost, in milliseconds. */
-const WATCH_GRACE = 15_000;
+const WATCH_GRACE_MS = 15_000;
 
 /** A slice as it is and the devices that it shall have. */
 interface Match {
@@ -78,9 +78,9 @@ export class SlicePool implements DevicePool {
   }
 
   async *changes(signal: AbortSignal): AsyncGenerator<void> {
-    const path = `${PATH}?watch=true&timeoutSeconds=${WATCH_TIME}&${this.#mine}`;
+    const path = `${PATH}?watch=true&timeoutSeconds=${WATCH_TIME_S}&${this.#mine}`;
     try {
-      const limit = WATCH_TIME * 1000 + WATCH_GRACE;
+      const limit = WATCH_TIME_S * 1000 + WATCH_GRACE_MS;
       for await (const event of this.#connection.watch({ path, limit, signal })) {
         if (event?.type === "ERROR") return;
         if (event?.type !== "BOOKMARK") yield;
@@ -159,7 +159,7 @@ export class SlicePool implements DevicePool {
         apiVersion: RESOURCE_API,
         kind: "ResourceSlice",
         metadata: {
-          generateName: `${driver}-${nodeName}-`,
+          generateName: namePrefix(`${driver}-${nodeName}`),
           ownerReferences: [await this.#owner(signal)],
         },
         spec: { driver, nodeName, pool, devices },
@@ -205,6 +205,14 @@ export class SlicePool implements DevicePool {
         isDeepStrictEqual(each.sent, sent) && isDeepStrictEqual(each.kept, plain)
       );
   }
+}
+
+/**
+ * The API server refuses prefixes of names that are longer than names, and uses 58 characters of them
+ * (names.SimpleNameGenerator).
+ */
+function namePrefix(name: string): string {
+  return `${name.slice(0, 57).replace(/[^a-z0-9]+$/, "")}-`;
 }
 
 /** Devices keep their slice: which one that is is told by the first of them. */

@@ -68,6 +68,19 @@ Deno.test("publish() creates the slice of the node, which owns it", () =>
     ]);
   }));
 
+Deno.test("publish() creates the slice of a node whose name is as long as names can be", () =>
+  withApi(async ({ api, connection }) => {
+    // The prefix is cut at a dot, before one and after one.
+    for (let first = 1; first <= 62; first++) {
+      const nodeName = ("a".repeat(first) + `.${"b".repeat(60)}`.repeat(4)).slice(0, 253);
+      api.addNode(nodeName);
+      assert.equal(await aPool(connection, nodeName).publish(some("a"), never), true);
+    }
+    const names = api.slices.all().map(({ metadata }) => metadata.name);
+    assert.equal(names.length, 62);
+    for (const name of names) assert.match(name, /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/);
+  }));
+
 Deno.test("publish() writes nothing when nothing changed, after a restart too", () =>
   withPool(async ({ api, pool, connection }) => {
     // In several slices, whichever comes first by name.

@@ -33,7 +33,7 @@ Deno.test("applyDeviceStatus() sends what a plugin printed so that YAML takes it
       if (request.method === "PATCH") sent = await request.clone().text();
       return undefined;
     };
-    const cluster = new KubeCluster(connection, { fieldManager: driver });
+    const cluster = new KubeCluster(connection, { driver, nodeName: "node" });
     const condition = {
       type: "Ready" as const,
       status: "False" as const,

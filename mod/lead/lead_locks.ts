@@ -33,7 +33,7 @@ export class LeadLocks implements LeadLock {
   }
 
   nextStands(): boolean {
-    return this.#next.isTaken();
+    return this.#next.isTakenByAnother();
   }
 }
 
@@ -47,26 +47,37 @@ class FileLock {
 
   take(): boolean {
     if (this.#file) return true;
-    this.#assertNoLink();
     const file = this.#open();
     if (file.tryLockSync(true)) this.#file = file;
     else file.close();
     return this.#file !== undefined;
   }
 
-  /** A disk that takes nothing at the moment has the file from an earlier start; that can be locked. */
-  #open(): Deno.FsFile {
+  /** Looks with a lock that others can share, so that two who look do not see each other. */
+  isTakenByAnother(): boolean {
+    if (this.#file) return false;
+    const file = this.#open();
     try {
-      return Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== "EROFS") throw error;
-      return Deno.openSync(this.#path);
+      return !file.tryLockSync(false);
+    } finally {
+      file.close();
     }
   }
 
   release(): void {
     this.#file?.close();
     this.#file = undefined;
+  }
+
+  /** A disk that takes nothing at the moment has the file from an earlier start; that can be locked. */
+  #open(): Deno.FsFile {
+    this.#assertNoLink();
+    try {
+      return Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "EROFS") throw error;
+      return Deno.openSync(this.#path);
+    }
   }
 
   /** One that was planted would have the agent make or hold a file elsewhere. */
@@ -77,13 +88,6 @@ class FileLock {
       if (error instanceof Deno.errors.NotFound) return;
       throw error;
     }
-    throw new Error(`${this.#path} is no file of its own: remove it`);
-  }
-
-  /** By another. */
-  isTaken(): boolean {
-    if (this.#file || !this.take()) return this.#file === undefined;
-    this.release();
-    return false;
+    throw new Error(`${this.#path} is not a regular file: remove it`);
   }
 }

@@ -57,12 +57,38 @@ Deno.test("an agent that is killed has the lead no more", async () => {
   }
 });
 
+Deno.test("LeadLocks.nextStands() is not taken for a claim by another process that looks", async () => {
+  const folder = await Deno.makeTempDir();
+  const locks = new LeadLocks(folder);
+  const script = `
+    import { LeadLocks } from ${JSON.stringify(import.meta.resolve("./lead_locks.ts"))};
+    const locks = new LeadLocks(${JSON.stringify(folder)});
+    console.log(locks.nextStands());
+    for (;;) locks.nextStands();
+  `;
+  const args = ["run", "--no-check", "--allow-all"];
+  args.push(`data:text/typescript,${encodeURIComponent(script)}`);
+  const other = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+  try {
+    const reader = other.stdout.getReader();
+    assert.equal(new TextDecoder().decode((await reader.read()).value), "false\n");
+    await reader.cancel();
+    let claims = 0;
+    for (let i = 0; i < 5_000; i++) if (locks.nextStands()) claims++;
+    assert.equal(claims, 0);
+  } finally {
+    other.kill("SIGKILL");
+    await other.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("LeadLocks makes no file by a link that was planted", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const elsewhere = join(folder, "elsewhere");
     await Deno.symlink(elsewhere, join(folder, "lead.lock"));
-    assert.throws(() => new LeadLocks(folder).take(), /lead\.lock is no file of its own/);
+    assert.throws(() => new LeadLocks(folder).take(), /lead\.lock is not a regular file/);
     await assert.rejects(Deno.lstat(elsewhere), Deno.errors.NotFound);
   } finally {
     await Deno.remove(folder, { recursive: true });

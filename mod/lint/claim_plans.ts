@@ -7,7 +7,7 @@ import { FieldError, type Fields } from "../claim/field.ts";
 import { assertAllowed } from "../claim/policy_judge.ts";
 import { type Policy, refusalIn } from "../claim/policy.ts";
 import { selectedDrivers } from "../manifests/drivers.ts";
-import type { Manifest } from "../manifests/manifests.ts";
+import type { Manifest } from "../manifests/manifest.ts";
 import { compileSelector } from "../selectors/selector.ts";
 
 export interface PlanOptions {

@@ -1,5 +1,5 @@
 import { CLAIM_API } from "./kinds.ts";
-import type { Manifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
 
 /** The DeviceClasses that the chart installs for a driver. */
 export function chartClasses(driver: string): Manifest[] {

@@ -1,6 +1,6 @@
 import { nearest } from "../claim/did_you_mean.ts";
 import { FieldError, type Fields } from "../claim/field.ts";
-import type { Manifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
 
 /** As the chart installs it. */
 export const DEFAULT_DRIVER = "dra.networking";

@@ -1,6 +1,7 @@
 import { chartClasses } from "./chart_classes.ts";
 import { driverMistake, driverOf } from "./drivers.ts";
-import { type Fields, type FileObject, type Manifest, readObjects } from "./manifests.ts";
+import type { Fields, Manifest } from "./manifest.ts";
+import { type FileObject, readObjects } from "./manifests.ts";
 
 /** What some files hold together. */
 export interface FileSet {

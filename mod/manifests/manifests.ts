@@ -1,16 +1,8 @@
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
 import { errorMessage } from "../async/error_message.ts";
+import type { Fields, Manifest } from "./manifest.ts";
 import { CLAIM_API, type Treatment, treatmentOf } from "./kinds.ts";
 import { validateManifest } from "./validation.ts";
-
-export type Fields = Readonly<Record<string, unknown>>;
-
-/** An object of the API, in resource.k8s.io/v1 where it is of that group. */
-export interface Manifest extends Fields {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
-}
 
 /** Where an object stands. */
 export interface Place {

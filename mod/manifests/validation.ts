@@ -10,7 +10,7 @@ import {
 } from "../claim/field.ts";
 import { didYouMean } from "../claim/did_you_mean.ts";
 import { compileSelector, SelectorError } from "../selectors/selector.ts";
-import type { Manifest } from "./manifests.ts";
+import type { Manifest } from "./manifest.ts";
 import { each, matching, NAME, unique, validatePodSpec } from "./pod_validation.ts";
 import { validateWorkload } from "./workload_validation.ts";
 

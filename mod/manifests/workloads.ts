@@ -1,4 +1,4 @@
-import type { Fields, Manifest } from "./manifests.ts";
+import type { Fields, Manifest } from "./manifest.ts";
 
 /** Pods of one workload that a small machine takes. */
 export const MOST_PODS = 10;

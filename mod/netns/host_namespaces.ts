@@ -1,6 +1,8 @@
 import { closeSync, openSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { HeldNamespace, Namespaces } from "../agent/ports.ts";
+import { makeOwnLink } from "../files/own_link.ts";
+import type { ListInterfaces } from "./interface_lister.ts";
 
 /** statfs type of the kernel's namespace files (linux/magic.h: NSFS_MAGIC). */
 const NSFS = 0x6e736673;
@@ -16,13 +18,16 @@ interface Identity {
 /** The network namespaces of this machine, by path. */
 export class HostNamespaces implements Namespaces {
   readonly #own: Identity;
+  readonly interfaces: ListInterfaces;
 
   /** @param stateDir has the link that {@link linkOwnNamespace} made */
-  constructor(stateDir: string) {
+  constructor(stateDir: string, { interfaces }: { readonly interfaces: ListInterfaces }) {
     const { dev, ino } = Deno.statSync(join(stateDir, LINK));
     this.#own = { dev, ino };
+    this.interfaces = interfaces;
   }
 
+  /** @throws Error that names --netns-dir where the agent may not look at the path */
   classify(path: string): "pod" | "host" | "gone" {
     try {
       // After a reboot or an unmount an ordinary file can stand where the namespace was.
@@ -31,6 +36,7 @@ export class HostNamespaces implements Namespaces {
       return dev === this.#own.dev && ino === this.#own.ino ? "host" : "pod";
     } catch (error) {
       if (isGone(error)) return "gone";
+      if (error instanceof Deno.errors.NotCapable) throw elsewhere(path, error);
       throw error;
     }
   }
@@ -62,24 +68,16 @@ export class HostNamespaces implements Namespaces {
  * @param stateDir a folder of the agent's own, which exists
  */
 export function linkOwnNamespace(stateDir: string): void {
-  const link = join(stateDir, LINK);
-  // A disk that takes nothing at the moment has it from an earlier start.
-  if (targetOf(link) === OWN) return;
-  try {
-    Deno.removeSync(link);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  Deno.symlinkSync(OWN, link);
+  makeOwnLink(join(stateDir, LINK), OWN);
 }
 
-/** Where a link leads; undefined where there is none. */
-function targetOf(path: string): string | undefined {
-  try {
-    return Deno.readLinkSync(path);
-  } catch {
-    return undefined;
-  }
+/** The confined agent sees one folder of namespaces. */
+function elsewhere(path: string, cause: Error): Error {
+  return new Error(
+    `the container runtime keeps the network namespace at ${path}, where the agent does not look: ` +
+      `start it with --netns-dir ${dirname(path)} (the chart's value netnsDir)`,
+    { cause },
+  );
 }
 
 function isGone(error: unknown): boolean {

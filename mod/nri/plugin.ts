@@ -1,4 +1,6 @@
+import { type Backoff, pauseAfter } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
+import { WarnOnce } from "../async/warn_once.ts";
 import type { Log } from "../agent/ports.ts";
 import type { NriEvent, NriHandlers } from "./events.ts";
 import { runSession } from "./session.ts";
@@ -22,9 +24,8 @@ export interface NriPluginOptions {
   readonly onHandled?: (event: NriEvent, seconds: number) => void;
 }
 
-/** Pauses between two tries to connect, in milliseconds. */
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 5_000;
+/** Between two tries to connect. */
+const RETRY: Backoff = { first: 100, most: 5_000 };
 
 /** An NRI plugin that stays connected: it connects anew, with growing pauses, whenever it must. */
 export class NriPlugin {
@@ -38,7 +39,7 @@ export class NriPlugin {
     }
     if (!/^[0-9]{2}$/.test(options.index)) {
       throw new RangeError(
-        `the NRI plugin index ${JSON.stringify(options.index)} is no two digits`,
+        `the NRI plugin index ${JSON.stringify(options.index)} must be two digits`,
       );
     }
     this.#options = options;
@@ -48,10 +49,10 @@ export class NriPlugin {
   /** Runs until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { socketPath: path, log, clock, onState } = this.#options;
+    const problem = new WarnOnce(log);
     let failures = 0;
-    let lastProblem = "";
     while (!signal.aborted) {
-      let problem = "the container runtime closed the connection";
+      let error = "the container runtime closed the connection";
       let connected = false;
       try {
         const socket = await Deno.connect({ transport: "unix", path });
@@ -61,24 +62,21 @@ export class NriPlugin {
           signal,
           onSynchronized: () => {
             failures = 0;
-            lastProblem = "";
+            problem.over();
             log.info("the NRI plugin is synchronized", { socket: path });
             onState?.(true);
           },
         });
-      } catch (error) {
-        problem = explain(error);
+      } catch (cause) {
+        error = explain(cause);
       }
       if (connected) onState?.(false);
       if (signal.aborted) break;
-      // The same problem again and again is said once.
-      log[problem === lastProblem ? "debug" : "warn"](
-        "no connection to the container runtime's NRI socket; trying again",
-        { socket: path, error: problem },
-      );
-      lastProblem = problem;
-      const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++);
-      await clock.sleep(pause * (1 - Math.random() / 5), signal).catch(() => {});
+      problem.say("no connection to the container runtime's NRI socket; trying again", {
+        socket: path,
+        error,
+      });
+      await clock.sleep(pauseAfter(++failures, RETRY), signal).catch(() => {});
     }
   }
 }

@@ -22,18 +22,18 @@ import {
 } from "./events.ts";
 import { Mux, PLUGIN_SERVICE, RUNTIME_SERVICE, type Socket } from "./mux.ts";
 
-/** What runtimes grant that neither announce it (NRI before 0.7) nor say so in the call, in milliseconds. */
-const DEFAULT_REQUEST_TIMEOUT = 2000;
+/** What runtimes grant that neither announce it (NRI before 0.7) nor say so in the call. */
+const DEFAULT_REQUEST_TIMEOUT_MS = 2000;
 /** Runtimes accept plugins one after the other, 5 s each at the most: one may wait for several. */
-const REGISTRATION_PATIENCE = 60_000;
+const REGISTRATION_TIMEOUT_MS = 60_000;
 /**
  * An answer that is due is given this much before the runtime would close the connection: on a node
  * with much more work than cores, a timer can be some hundred milliseconds late.
  */
-const MARGIN = 500;
+const ANSWER_MARGIN_MS = 500;
 
 /** A time-out beyond this is none that a runtime can mean, and timers fire at once beyond 2³¹ ms. */
-const LONGEST_TIMEOUT = 3_600_000;
+const LONGEST_TIMEOUT_MS = 3_600_000;
 /**
  * Runtimes with NRI before 0.7 tell all there is in one message, of more than ttrpc's 4 MiB where it
  * must be, and tell a plugin that refuses it of nothing else; their multiplexer takes this much.
@@ -87,7 +87,7 @@ async function register(runtime: TtrpcClient, { name, index }: SessionOptions): 
   await runtime.call(
     [Runtime.typeName, "RegisterPlugin"],
     toBinary(RegisterPluginRequestSchema, request),
-    { timeout: REGISTRATION_PATIENCE },
+    { timeout: REGISTRATION_TIMEOUT_MS },
   );
 }
 
@@ -138,7 +138,7 @@ class Session {
       payload,
     );
     this.#requestTimeout = requestTimeout > 0n
-      ? Math.min(Number(requestTimeout), LONGEST_TIMEOUT)
+      ? Math.min(Number(requestTimeout), LONGEST_TIMEOUT_MS)
       : undefined;
     this.#options.log.info("the container runtime configured the NRI plugin", {
       runtime: `${runtimeName} ${runtimeVersion}`.trim(),
@@ -205,8 +205,8 @@ class Session {
    */
   async #inTime({ run }: Handling, { signal, timeout }: Call): Promise<void> {
     const granted = [this.#requestTimeout, timeout].filter((ms) => ms !== undefined);
-    const limit = granted.length > 0 ? Math.min(...granted) : DEFAULT_REQUEST_TIMEOUT;
-    const margin = Math.min(MARGIN, limit / 4);
+    const limit = granted.length > 0 ? Math.min(...granted) : DEFAULT_REQUEST_TIMEOUT_MS;
+    const margin = Math.min(ANSWER_MARGIN_MS, limit / 4);
     const due = new AbortController();
     const handled = run(this.#handlers, AbortSignal.any([signal, due.signal]));
     // Most events are dealt with at once; those need no timers.

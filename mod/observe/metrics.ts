@@ -29,7 +29,7 @@ const HOOKS: readonly Hook[] = [
 ];
 const RESULTS: readonly Result[] = ["ok", "error"];
 const SIDES: readonly Side[] = ["NRI", "kubelet"];
-const STATUS_RESULTS: readonly StatusResult[] = ["applied", "gone", "failed"];
+const STATUS_RESULTS: readonly StatusResult[] = ["applied", "gone", "failed", "refused"];
 /** A hook answers at once, and CreateContainer when the networks are there. */
 const HOOK_BUCKETS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
 const GATE_BUCKETS = [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];

@@ -9,22 +9,22 @@ const KNOWN: Readonly<Record<Side, string>> = { NRI: "synchronized", kubelet: "r
 /** Whether both sides know the agent; says once, each time, when they have come to. */
 export class Readiness {
   readonly #log: Log;
-  readonly #onReady: () => void;
   readonly #sides: Record<Side, boolean> = { NRI: false, kubelet: false };
   #ready = false;
 
-  constructor(log: Log, onReady: () => void) {
+  constructor(log: Log) {
     this.#log = log;
-    this.#onReady = onReady;
+  }
+
+  /** Whether both know it now. */
+  get isReady(): boolean {
+    return this.#ready;
   }
 
   set(side: Side, state: boolean): void {
     this.#sides[side] = state;
     const ready = Object.values(this.#sides).every((known) => known);
-    if (ready && !this.#ready) {
-      this.#log.info("ready");
-      this.#onReady();
-    }
+    if (ready && !this.#ready) this.#log.info("ready");
     this.#ready = ready;
   }
 

@@ -1,4 +1,6 @@
+import { type Backoff, pauseAfter } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
+import { WarnOnce } from "../async/warn_once.ts";
 import type { Log } from "../agent/ports.ts";
 import { type Check, checksResponse } from "./check.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -17,11 +19,10 @@ export interface Observed {
 }
 
 /**
- * Pauses between two tries to listen, in milliseconds: short, for while an update rolls the agent
- * before has the port, and whoever probes this one must find it soon after.
+ * Between two tries to listen: short, for while an update rolls the agent before has the port, and
+ * whoever probes this one must find it soon after.
  */
-const FIRST_PAUSE = 250;
-const LONGEST_PAUSE = 2_000;
+const RETRY: Backoff = { first: 250, most: 2_000 };
 
 /**
  * Serves `/healthz`, `/readyz` and `/metrics` until the signal is aborted. A port that cannot be had
@@ -37,13 +38,13 @@ export async function serveObserved(
   },
 ): Promise<void> {
   const { hostname, port } = address;
-  let lastProblem = "";
-  for (let failures = 0; !signal.aborted; failures++) {
-    let problem = "the server ended";
+  const problem = new WarnOnce(log);
+  for (let failures = 1; !signal.aborted; failures++) {
+    let error = "the server ended";
     try {
       const onListen = (bound: Deno.NetAddr) => {
-        failures = 0;
-        lastProblem = "";
+        failures = 1;
+        problem.over();
         log.info("health and metrics are served", { address: describeAddress(bound) });
       };
       const onError = (error: unknown) => {
@@ -54,18 +55,15 @@ export async function serveObserved(
         { hostname, port, signal, onListen, onError },
         (request) => answer(request, observed),
       ).finished;
-    } catch (error) {
-      problem = errorMessage(error);
+    } catch (cause) {
+      error = errorMessage(cause);
     }
     if (signal.aborted) return;
-    // The same problem again and again is said once.
-    log[problem === lastProblem ? "debug" : "warn"](
-      "cannot serve health and metrics; trying again (--listen names another address)",
-      { address: describeAddress(address), error: problem },
-    );
-    lastProblem = problem;
-    const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(failures, 10));
-    await clock.sleep(pause, signal).catch(() => {});
+    problem.say("cannot serve health and metrics; trying again (--listen names another address)", {
+      address: describeAddress(address),
+      error,
+    });
+    await clock.sleep(pauseAfter(failures, RETRY), signal).catch(() => {});
   }
 }
 

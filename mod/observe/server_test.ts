@@ -15,7 +15,7 @@ function freePort(): number {
 
 function setUp(port = freePort()) {
   const [log, clock, end] = [new FakeLog(), new FakeClock(), new AbortController()];
-  const [readiness, loops] = [new Readiness(log, () => {}), new Loops()];
+  const [readiness, loops] = [new Readiness(log), new Loops()];
   const served = serveObserved({ hostname, port }, {
     health: () => loops.checks(),
     readiness: () => readiness.checks(),

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
+import { WarnOnce } from "../async/warn_once.ts";
 import type { Log } from "../agent/ports.ts";
 import { removeDurably, writeDurably } from "../files/durable.ts";
 import { assertRealFolder, makeOwnFolder } from "../files/own_folder.ts";
@@ -8,11 +9,11 @@ import { errorMessage } from "../async/error_message.ts";
 
 const REQUEST = ".request.json";
 const ANSWER = ".answer.json";
-/** How often the agent looks for requests, and who made one for the answer, in milliseconds. */
-const LOOK = 1_000;
-const LOOK_FOR_ANSWER = 100;
-/** An answer that nobody came for goes after this, in milliseconds. */
-const ANSWER_LIFE = 600_000;
+/** How often the agent looks for requests, and who made one for the answer. */
+const LOOK_INTERVAL_MS = 1_000;
+const ANSWER_INTERVAL_MS = 100;
+/** An answer that nobody came for goes after this. */
+const ANSWER_LIFE_MS = 600_000;
 
 /** What came of a request. */
 export interface ForgetAnswer {
@@ -49,7 +50,7 @@ export async function requestForget(
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
-    await clock.sleep(LOOK_FOR_ANSWER, signal).catch(() => {});
+    await clock.sleep(ANSWER_INTERVAL_MS, signal).catch(() => {});
   }
   return undefined;
 }
@@ -69,7 +70,7 @@ export async function serveForgetRequests(
   },
 ): Promise<void> {
   const folder = join(stateDir, STATE_PATHS.requests);
-  let problem = "";
+  const problem = new WarnOnce(log);
   while (!signal.aborted) {
     try {
       for (const name of await names(folder)) {
@@ -83,16 +84,14 @@ export async function serveForgetRequests(
         await removeDurably(path);
         log.info("answered a request to forget a claim", { ...answer });
       }
-      problem = "";
+      problem.over();
     } catch (error) {
-      const { message } = error as Error;
-      log[message === problem ? "debug" : "warn"]("cannot answer the requests to forget claims", {
+      problem.say("cannot answer the requests to forget claims", {
         folder,
-        error: message,
+        error: errorMessage(error),
       });
-      problem = message;
     }
-    await clock.sleep(LOOK, signal).catch(() => {});
+    await clock.sleep(LOOK_INTERVAL_MS, signal).catch(() => {});
   }
 }
 
@@ -111,7 +110,7 @@ async function carryOut(
 
 async function removeOld(path: string, now: Date): Promise<void> {
   const { mtime } = await Deno.stat(path);
-  if (mtime && now.getTime() - mtime.getTime() > ANSWER_LIFE) await removeDurably(path);
+  if (mtime && now.getTime() - mtime.getTime() > ANSWER_LIFE_MS) await removeDurably(path);
 }
 
 /** Of files only: a link may lead anywhere, and who reads a pipe may wait for ever. */

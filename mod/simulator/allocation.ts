@@ -1,4 +1,4 @@
-import type { Fields, Manifest } from "../manifests/manifests.ts";
+import type { Fields, Manifest } from "../manifests/manifest.ts";
 import { misfit, type Wanted, waysOf } from "./candidates.ts";
 import type { DeviceUse, UsedDevices } from "./device_use.ts";
 import type { PublishedDevice } from "./published_devices.ts";

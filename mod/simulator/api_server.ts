@@ -173,10 +173,15 @@ export class SimulatedApiServer {
   #apply(claim: StoredClaim, body: Fields, query: URLSearchParams): Response {
     const manager = query.get("fieldManager");
     if (!manager) return failure(400, "BadRequest", "fieldManager is required for apply patch");
-    const { uid } = (body.metadata ?? {}) as Fields;
+    const { uid, resourceVersion } = (body.metadata ?? {}) as Fields;
     if (uid !== undefined && uid !== claim.metadata.uid) {
       const said = `Precondition failed: UID in precondition: ${uid}, UID in object meta: `;
       return failure(409, "Conflict", said + claim.metadata.uid);
+    }
+    const current = (claim.metadata as Fields).resourceVersion;
+    if (resourceVersion !== undefined && resourceVersion !== current) {
+      const said = `Operation cannot be fulfilled on resourceclaims "${claim.metadata.name}": `;
+      return failure(409, "Conflict", `${said}the object has been modified`);
     }
     const applied = ((body.status as Fields | undefined)?.devices ?? []) as Fields[];
     const devices = this.#merge(claim, { applied, manager });

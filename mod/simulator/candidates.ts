@@ -1,5 +1,5 @@
 import { compileSelector, type Selector } from "../selectors/selector.ts";
-import type { Fields, Manifest } from "../manifests/manifests.ts";
+import type { Fields, Manifest } from "../manifests/manifest.ts";
 import type { PublishedDevice, Taint } from "./published_devices.ts";
 
 /** One way in which a request can be served: what stands in `exactly`, or in one of `firstAvailable`. */

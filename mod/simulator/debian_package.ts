@@ -1,10 +1,13 @@
-import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
 
 export interface DebianPackageOptions {
   /** Debian's release, such as bookworm, trixie or forky; the machine's own where it is not named. */
   readonly suite?: string;
   /** Where unpacked packages are kept. */
   readonly cache: string;
+  /** The only file of it that is kept, for packages that are large. */
+  readonly keep?: string;
   readonly progress?: (line: string) => void;
 }
 
@@ -24,7 +27,7 @@ export function cacheFolder(): string {
  */
 export async function fetchDebianPackage(
   name: string,
-  { suite, cache, progress }: DebianPackageOptions,
+  { suite, cache, keep, progress }: DebianPackageOptions,
 ): Promise<string> {
   const mirror = await ownMirror();
   const release = suite ?? mirror.suite;
@@ -34,15 +37,15 @@ export async function fetchDebianPackage(
   await Deno.mkdir(join(cache, "debian"), { recursive: true });
   const work = await Deno.makeTempDir({ dir: join(cache, "debian"), prefix: ".unpacking-" });
   try {
-    const apt = await privateApt(work, { ...mirror, suite: release });
-    await run("apt-get", [...apt, "-q", "update"], work);
-    await run("apt-get", [...apt, "-q", "download", name], work);
-    const archive = [...Deno.readDirSync(work)].find((entry) => entry.name.endsWith(".deb"));
-    if (!archive) throw new Error(`apt-get downloaded no package ${name} from ${release}`);
+    const archive = await download(work, name, { ...mirror, suite: release });
     await Deno.mkdir(join(work, "files"));
-    await run("dpkg-deb", ["-x", archive.name, join(work, "files")], work);
+    await run("dpkg-deb", ["-x", archive, join(work, "files")], work);
+    if (keep !== undefined) {
+      await Deno.mkdir(join(work, "kept", dirname(keep)), { recursive: true });
+      await Deno.rename(join(work, "files", keep), join(work, "kept", keep));
+    }
     try {
-      await Deno.rename(join(work, "files"), target);
+      await Deno.rename(join(work, keep === undefined ? "files" : "kept"), target);
     } catch (error) {
       if (!await exists(target)) throw error;
     }
@@ -52,10 +55,69 @@ export async function fetchDebianPackage(
   }
 }
 
+/** One build of a package, as Debian's index has it. */
+export interface PinnedPackage {
+  readonly name: string;
+  readonly suite: string;
+  readonly version: string;
+  /** As Debian names it: amd64, arm64, or all. */
+  readonly architecture: string;
+  readonly sha256: string;
+}
+
+/**
+ * Fetches a package file (.deb) into the cache. Gives its path; the file has the pinned checksum, be
+ * it new or from the cache.
+ */
+export async function fetchPinnedPackage(
+  pinned: PinnedPackage,
+  { cache, progress }: Omit<DebianPackageOptions, "suite">,
+): Promise<string> {
+  const { name, suite, version, architecture } = pinned;
+  const target = join(cache, "debian", `${name}_${version}_${architecture}.deb`);
+  if (await hasChecksum(target, pinned)) return target;
+  progress?.(`fetching Debian's package ${name} ${version} (${architecture}); once, into ${cache}`);
+  await Deno.mkdir(join(cache, "debian"), { recursive: true });
+  const work = await Deno.makeTempDir({ dir: join(cache, "debian"), prefix: ".unpacking-" });
+  try {
+    const mirror = { ...await ownMirror(), suite };
+    const archive = await download(work, `${name}=${version}`, {
+      ...mirror,
+      architecture: architecture === "all" ? undefined : architecture,
+    });
+    if (!await hasChecksum(archive, pinned)) {
+      throw new Error(
+        `${name} ${version} (${architecture}) does not have SHA-256 ${pinned.sha256}`,
+      );
+    }
+    await Deno.rename(archive, target);
+    return target;
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function hasChecksum(path: string, { sha256 }: PinnedPackage): Promise<boolean> {
+  const content = await Deno.readFile(path).catch(() => undefined);
+  return content !== undefined && createHash("sha256").update(content).digest("hex") === sha256;
+}
+
+/** Downloads the archive of `name` or `name=version` into a folder of its own; its path. */
+async function download(work: string, name: string, mirror: Mirror): Promise<string> {
+  const apt = await privateApt(work, mirror);
+  await run("apt-get", [...apt, "-q", "update"], work);
+  await run("apt-get", [...apt, "-q", "download", name], work);
+  const archive = [...Deno.readDirSync(work)].find((entry) => entry.name.endsWith(".deb"));
+  if (!archive) throw new Error(`apt-get downloaded no package ${name} from ${mirror.suite}`);
+  return join(work, archive.name);
+}
+
 interface Mirror {
   readonly uri: string;
   readonly suite: string;
   readonly keyring: string;
+  /** The machine's own where it is not named. */
+  readonly architecture?: string;
 }
 
 /** The mirror that this machine's own apt uses for Debian's main archive. */
@@ -80,7 +142,10 @@ async function ownMirror(): Promise<Mirror> {
 }
 
 /** Arguments that give apt its own sources, lists and cache below a folder. */
-async function privateApt(folder: string, { uri, suite, keyring }: Mirror): Promise<string[]> {
+async function privateApt(
+  folder: string,
+  { uri, suite, keyring, architecture }: Mirror,
+): Promise<string[]> {
   for (const part of ["lists/partial", "cache/archives/partial", "etc"]) {
     await Deno.mkdir(join(folder, part), { recursive: true });
   }
@@ -95,6 +160,7 @@ async function privateApt(folder: string, { uri, suite, keyring }: Mirror): Prom
     "Dir::Cache": join(folder, "cache"),
     "APT::Sandbox::User": "root",
     "Acquire::Languages": "none",
+    ...architecture && { "APT::Architecture": architecture, "APT::Architectures": architecture },
     // An archive that cannot be reached is no more than a warning otherwise.
     "APT::Update::Error-Mode": "any",
   };

@@ -1,5 +1,5 @@
 import { CLAIM_API } from "../manifests/kinds.ts";
-import type { Fields, Manifest } from "../manifests/manifests.ts";
+import type { Fields, Manifest } from "../manifests/manifest.ts";
 
 /** Every class has this name for its devices too (KEP-5004). */
 const IMPLICIT = "deviceclass.resource.kubernetes.io/";

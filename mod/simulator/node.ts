@@ -8,7 +8,7 @@ import {
   PodSandboxSchema,
 } from "../../proto/gen/nri/nri_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
-import type { Fields, Manifest } from "../manifests/manifests.ts";
+import type { Fields, Manifest } from "../manifests/manifest.ts";
 import { podsOf } from "../manifests/workloads.ts";
 import { SimulatedApiServer, type StoredClaim } from "./api_server.ts";
 import { bindMounts, resolveCdi } from "./cdi.ts";

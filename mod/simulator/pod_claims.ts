@@ -1,6 +1,6 @@
 import { didYouMean } from "../claim/did_you_mean.ts";
 import { CLAIM_API } from "../manifests/kinds.ts";
-import type { Fields, Manifest } from "../manifests/manifests.ts";
+import type { Fields, Manifest } from "../manifests/manifest.ts";
 import type { StoredClaim } from "./api_server.ts";
 
 /** A claim as a pod uses it. */

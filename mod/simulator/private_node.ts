@@ -9,8 +9,8 @@ const MARK = "NETWORK_DRA_PRIVATE_NODE";
 /** Folders of the node that plugins and the runtime write to; inside they are empty and in memory. */
 const RUN = "/run";
 const STATE = "/var/lib";
-/** Where host-local keeps the addresses that it gave. */
-const LEASES = "/var/lib/cni/networks";
+/** Of these the machine may have its own, where it is a node already; inside they are empty too. */
+export const NODE_STATE = ["cni", "kubelet", "network-dra"].map((name) => `${STATE}/${name}`);
 
 /** Whether this process runs inside a private node. */
 export function inPrivateNode(): boolean {
@@ -73,10 +73,10 @@ export async function furnishPrivateNode(): Promise<void> {
   // What is there stays readable: the programs in use may live there.
   const layers = `lowerdir=${STATE},upperdir=${upper},workdir=${work}`;
   await run("mount", ["-t", "overlay", "-o", layers, "overlay", STATE]);
-  // The machine's own leases are none of this node's.
-  await Deno.remove(LEASES, { recursive: true }).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+  for (const folder of NODE_STATE) {
+    await Deno.mkdir(folder, { recursive: true });
+    await run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", folder]);
+  }
   await ip(["link", "set", "lo", "up"]);
   await ip(["link", "add", "eth0", "type", "veth", "peer", "name", "uplink"]);
   await ip(["link", "set", "uplink", "up"]);

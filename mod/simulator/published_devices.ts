@@ -1,5 +1,5 @@
 import type { SelectorDevice } from "../selectors/selector.ts";
-import type { StoredSlice } from "./resource_slices.ts";
+import type { StoredSlice } from "./stored_slice.ts";
 
 /** A device of a node, as the scheduler sees it in ResourceSlices. */
 export interface PublishedDevice extends SelectorDevice {

@@ -1,33 +1,18 @@
 import { failure } from "./failure.ts";
-import { validateSlice } from "./slice_validation.ts";
-
-type Fields = Record<string, unknown>;
-
-/** A ResourceSlice as the API server keeps it. */
-export interface StoredSlice extends Fields {
-  readonly metadata: Fields & { readonly name: string; readonly resourceVersion: string };
-  readonly spec: Fields & {
-    readonly driver: string;
-    readonly nodeName: string;
-    readonly pool: { readonly name: string; readonly generation: number };
-    readonly devices?: StoredDevice[];
-  };
-}
-
-export interface StoredDevice extends Fields {
-  readonly name: string;
-  readonly taints?: Fields[];
-  readonly capacity?: Record<string, Fields>;
-}
+import { isNamePrefix, validateSlice } from "./slice_validation.ts";
+import type { StoredDevice, StoredSlice } from "./stored_slice.ts";
 
 export const SLICES_PATH = "/apis/resource.k8s.io/v1/resourceslices";
+
+/** What of a prefix becomes part of the name. */
+const GENERATED_LENGTH = 58;
 
 interface Watcher {
   readonly matches: (slice: StoredSlice) => boolean;
   readonly stream: ReadableStreamDefaultController<Uint8Array>;
 }
 
-/** The ResourceSlices of a simulated API server: list, watch, create, update and delete. */
+/** The ResourceSlices of a simulated API server: list, watch, create, update, delete, also of all. */
 export class ResourceSlices {
   readonly #slices = new Map<string, StoredSlice>();
   readonly #watchers = new Set<Watcher>();
@@ -73,6 +58,10 @@ export class ResourceSlices {
         return url.searchParams.get("watch") === "true" ? this.#watch(url) : this.#list(url);
       case "POST all":
         return this.#create(await request.json(), dryRun);
+      case "DELETE all": {
+        for (const { metadata } of this.all().filter(selector(url))) this.delete(metadata.name);
+        return Response.json({ kind: "Status", apiVersion: "v1", status: "Success" });
+      }
       case "PUT one":
         return this.#update(name, await request.json());
       case "DELETE one": {
@@ -110,7 +99,12 @@ export class ResourceSlices {
 
   #create(body: StoredSlice, dryRun: boolean): Response {
     const random = crypto.randomUUID().slice(0, 5);
-    const name = body.metadata.name ?? `${body.metadata.generateName}${random}`;
+    const prefix = String(body.metadata.generateName ?? "");
+    if (body.metadata.name === undefined && !isNamePrefix(prefix)) {
+      const said = `metadata.generateName: Invalid value: "${prefix}"`;
+      return failure(422, "Invalid", `ResourceSlice.resource.k8s.io "" is invalid: ${said}`);
+    }
+    const name = body.metadata.name ?? `${prefix.slice(0, GENERATED_LENGTH)}${random}`;
     if (this.#slices.has(name)) {
       return failure(409, "AlreadyExists", `resourceslices.resource.k8s.io "${name}" exists`);
     }

@@ -1,5 +1,5 @@
 import { nearest } from "../claim/did_you_mean.ts";
-import type { Manifest } from "../manifests/manifests.ts";
+import type { Manifest } from "../manifests/manifest.ts";
 import type { StoredClaim } from "./api_server.ts";
 import { allocate, type Allocation, NotAllocatable } from "./allocation.ts";
 import { type DeviceUse, UsedDevices } from "./device_use.ts";

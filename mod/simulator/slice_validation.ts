@@ -1,7 +1,12 @@
 import { LABEL } from "../claim/field.ts";
-import type { StoredDevice, StoredSlice } from "./resource_slices.ts";
+import type { StoredDevice, StoredSlice } from "./stored_slice.ts";
 
 const IDENTIFIER = /^([a-z0-9.-]+\/)?[A-Za-z_][A-Za-z0-9_]{0,31}$/;
+
+/** Whether `generateName` is a DNS name, but for dashes at its end. */
+export function isNamePrefix(prefix: string): boolean {
+  return prefix.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?-*$/.test(prefix);
+}
 
 /** What of the API server's validation of ResourceSlices a driver can run into. */
 export function validateSlice({ devices = [] }: StoredSlice["spec"]): string[] {

@@ -62,7 +62,9 @@ function data(value: unknown, at: string): string[] {
   if (typeof value !== "object" || Array.isArray(value)) {
     return [`${at}: Invalid value: must be a JSON object`];
   }
-  const size = new TextEncoder().encode(JSON.stringify(value)).length;
+  // It is measured as Go's encoding/json writes it, with these as escapes.
+  const json = JSON.stringify(value).replaceAll(/[<>&\u2028\u2029]/g, "\\u0000");
+  const size = new TextEncoder().encode(json).length;
   return size > 10 * 1024 ? [`${at}: Too long: must have at most 10240 bytes`] : [];
 }
 

@@ -65,6 +65,10 @@ Deno.test("validateDeviceStatuses() refuses what the API server refuses", async 
       given: [{ ...entry, data: { x: "x".repeat(10 * 1024) } }],
       says: /data: Too long/,
     },
+    "data over 10 KiB as Go writes it": {
+      given: [{ ...entry, data: { x: "&".repeat(2 * 1024) } }],
+      says: /data: Too long/,
+    },
     "seventeen addresses": {
       given: networkData({ ips: Array.from({ length: 17 }, (_, i) => `10.0.0.${i}/24`) }),
       says: /ips: Too many: 17/,

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { ContainerSchema, type PodSandbox, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
 import type { RuntimeConfig } from "../../mod/agent/model.ts";
 import { parseNetworkList } from "../../mod/claim/network_list.ts";
+import { PluginFolders } from "../../mod/cni/plugin_folders.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { runProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
@@ -61,10 +63,13 @@ class Bench {
     this.node = new SimulatedNode({ name: "node-1", folder, driver: DRIVER, step: () => {} });
     this.runner = new CniRunner(
       new Plugins({
-        cniPath: [cniPath],
+        folders: new PluginFolders({ cniPath: [cniPath] }),
         timeout: 30_000,
-        env: { PATH: Deno.env.get("PATH")! },
-        run: runProgram,
+        run: pluginRunner({
+          cniPath: [cniPath],
+          netnsDir: "/var/run/netns",
+          run: runProgram,
+        }),
       }),
     );
   }

@@ -5,7 +5,7 @@ import { cacheFolder } from "../../mod/simulator/debian_package.ts";
  * The releases that are tested, and the module file of each: the oldest that serves
  * resource.k8s.io/v1 by default, the one that is tested most, and the newest.
  */
-const MODULE_FILES = {
+export const MODULE_FILES = {
   "1.34.4": "v1.34.4.mod",
   "1.36.2": "go.mod",
   "1.37.2": "v1.37.2.mod",
@@ -63,7 +63,7 @@ export async function fetchKubernetes(
   const work = await Deno.makeTempDir({ dir: cacheFolder(), prefix: ".building-kubernetes-" });
   progress?.(`building Kubernetes ${version}; once, into ${folder}; this takes five minutes`);
   try {
-    const problem = await build(version, join(work, BUILT));
+    const problem = await buildOfKubernetes(version, { package: ".", program: join(work, BUILT) });
     if (problem) return { missing: `Kubernetes ${version} cannot be built: ${problem}` };
     for (const name of PROGRAMS) await Deno.symlink(BUILT, join(work, name));
     await Deno.mkdir(folder, { recursive: true });
@@ -99,8 +99,14 @@ async function goObstacle(): Promise<string | undefined> {
   }
 }
 
-/** Gives the last line of what Go said when it cannot build the program. */
-async function build(version: KubernetesVersion, program: string): Promise<string | undefined> {
+/**
+ * Builds one of the packages beside the module files (tests/e2e/kubernetes) with a release. What several
+ * of them need, Go compiles once. Gives the last line of what Go said when it cannot build it.
+ */
+export async function buildOfKubernetes(
+  version: KubernetesVersion,
+  options: { readonly package: string; readonly program: string },
+): Promise<string | undefined> {
   const stamped = "k8s.io/component-base/version";
   const [major, minor] = version.split(".");
   const stamps = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
@@ -111,7 +117,7 @@ async function build(version: KubernetesVersion, program: string): Promise<strin
       ...["-n", "19", "go", "build", "-modfile", MODULE_FILES[version], "-mod=readonly"],
       // No information for debuggers: compiling takes less.
       ...["-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", `-s -w ${flags.join(" ")}`],
-      ...["-o", program, "."],
+      ...["-o", options.program, options.package],
     ],
     cwd: SOURCE,
     // There is memory enough for a compiler that collects its garbage less often.

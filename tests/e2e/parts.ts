@@ -1,6 +1,8 @@
+import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
 import { fetchEtcd } from "./control_plane.ts";
+import { fetchDraOracle } from "./dra_oracle.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
 
 /** What a cluster is made of. */
@@ -23,4 +25,15 @@ export async function fetchParts(
   if ("missing" in programs) return programs.missing;
   await fetchEtcd({ progress });
   return await RUNTIMES[runtime].fetch({ progress });
+}
+
+/** The same for a node where the kubelet's DRA manager drives the agent alone. */
+export async function fetchDraManager(kubernetes: KubernetesVersion): Promise<string | undefined> {
+  const progress = (line: string) => console.log(line);
+  const obstacle = await privateNodeObstacle();
+  if (obstacle) return obstacle;
+  const oracle = await fetchDraOracle(kubernetes, { progress });
+  if ("missing" in oracle) return oracle.missing;
+  await fetchCniPlugins({ progress });
+  return undefined;
 }

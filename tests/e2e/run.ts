@@ -3,7 +3,8 @@
  * in private nodes whose end unmakes whatever they made. Several clusters share the cases, as each
  * waits most of the time. `--all` goes through the supported releases of Kubernetes and of container
  * runtimes too, with the main cases; `--with` through those whose names hold TEXT; WORDS choose cases
- * by their names. Ends with one line that counts everything.
+ * by their names. With each release of Kubernetes, its kubelet's DRA manager drives the agent without a
+ * cluster too. Ends with one line that counts everything.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -12,13 +13,15 @@ import { removeCgroup } from "../support/runtime_daemon.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
 import { casesOf } from "./cases/all.ts";
+import { DRA_MANAGER } from "./cases/dra_manager.ts";
 import { endWithRunner, interrupted, runInside } from "./inside.ts";
 import { KUBERNETES } from "./kubernetes_programs.ts";
-import { fetchParts, type Releases } from "./parts.ts";
+import { fetchDraManager, fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 
-const TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
+const CLUSTER_TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
+const DRA_MANAGER_TESTS = new URL("dra_oracle_test.ts", import.meta.url).pathname;
 /** Cgroups of tests that run at the same time. */
 const OTHER_TESTS = /^\/sys\/fs\/cgroup\/.*network-dra-/;
 /** Clusters at once: two cores are busy with so many. */
@@ -52,12 +55,11 @@ export async function endToEnd(
 ): Promise<Count> {
   const counts: Count[] = [];
   const lines: string[] = [];
-  for (const combination of all || wanted !== undefined ? [USUAL, ...FURTHER] : [USUAL]) {
-    const name = `Kubernetes ${combination.kubernetes}, ${combination.runtime}`;
+  for (const [name, run] of jobsOf(all || wanted !== undefined ? [USUAL, ...FURTHER] : [USUAL])) {
     if (!name.includes(wanted ?? "")) continue;
     console.log(`\n${name}:`);
     const began = Date.now();
-    const result = await runWith(combination, words);
+    const result = await run(words);
     counts.push(result);
     lines.push(`${name}: ${shown(result)} (${Math.round((Date.now() - began) / 1000)} s)`);
     if (interrupted()) break;
@@ -66,21 +68,58 @@ export async function endToEnd(
   return sum(counts);
 }
 
+/** Runs those of the tests whose names hold the words. */
+type Run = (words: string) => Promise<Count>;
+
+/** The combinations, and after the first of each release of Kubernetes its kubelet's DRA manager. */
+function jobsOf(combinations: readonly Combination[]): Map<string, Run> {
+  const jobs = new Map<string, Run>();
+  for (const combination of combinations) {
+    const { kubernetes, runtime } = combination;
+    jobs.set(`Kubernetes ${kubernetes}, ${runtime}`, (words) => runWith(combination, words));
+    jobs.set(
+      `Kubernetes ${kubernetes}, the DRA manager alone`,
+      (words) => runDraManager(combination, words),
+    );
+  }
+  return jobs;
+}
+
 async function runWith(combination: Combination, words: string): Promise<Count> {
   const cases = casesOf(combination).filter((name) => name.includes(words));
   const obstacle = await fetchParts(combination);
-  if (obstacle) {
-    console.log(`skipped the ${cases.length} end-to-end tests: ${obstacle}`);
-    return { passed: 0, failed: 0, skipped: cases.length };
-  }
+  if (obstacle) return skipped(cases, obstacle);
+  const clusters = Math.max(1, Math.min(CLUSTERS, Math.ceil(cases.length / 4)));
+  const shares = Array.from(
+    { length: clusters },
+    (_, n) => cases.filter((_, i) => i % clusters === n),
+  );
+  return await runShares(combination, { tests: CLUSTER_TESTS, shares });
+}
+
+async function runDraManager(combination: Combination, words: string): Promise<Count> {
+  const cases = Object.keys(DRA_MANAGER).filter((name) => name.includes(words));
+  const obstacle = await fetchDraManager(combination.kubernetes);
+  if (obstacle) return skipped(cases, obstacle);
+  return await runShares(combination, { tests: DRA_MANAGER_TESTS, shares: [cases] });
+}
+
+function skipped(cases: readonly string[], obstacle: string): Count {
+  console.log(`skipped the ${cases.length} end-to-end tests: ${obstacle}`);
+  return { passed: 0, failed: 0, skipped: cases.length };
+}
+
+/** Runs each share of the cases in a private node of its own; what they leave counts as failed. */
+async function runShares(
+  combination: Combination,
+  { tests, shares }: { readonly tests: string; readonly shares: readonly (readonly string[])[] },
+): Promise<Count> {
   const before = await traces();
   const cgroup = `network-dra-e2e-${crypto.randomUUID().slice(0, 8)}`;
-  const clusters = Math.max(1, Math.min(CLUSTERS, Math.ceil(cases.length / 4)));
-  const shares = Array.from({ length: clusters }, (_, n) => {
-    const share = cases.filter((_, i) => i % clusters === n);
-    return runShare(combination, share, { cgroup: `${cgroup}-${n}`, mark: `${n + 1}` });
-  });
-  const result = sum(await Promise.all(shares));
+  const running = shares.map((cases, n) =>
+    runShare(combination, { tests, cases, cgroup: `${cgroup}-${n}`, mark: `${n + 1}` })
+  );
+  const result = sum(await Promise.all(running));
   const left = (await traces()).filter((trace) =>
     !before.includes(trace) && (trace.includes(cgroup) || !OTHER_TESTS.test(trace))
   );
@@ -92,16 +131,20 @@ async function runWith(combination: Combination, words: string): Promise<Count> 
   return { ...result, failed: result.failed + left.length };
 }
 
-/** Runs some of the cases on a cluster of their own; each line of its output begins with the mark. */
+/** Runs some of the cases; each line of the output begins with the mark. */
 async function runShare(
   { kubernetes, runtime }: Combination,
-  cases: readonly string[],
-  { cgroup, mark }: { readonly cgroup: string; readonly mark: string },
+  { tests, cases, cgroup, mark }: {
+    readonly tests: string;
+    readonly cases: readonly string[];
+    readonly cgroup: string;
+    readonly mark: string;
+  },
 ): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const env = { report, cgroup, kubernetes, runtime, cases: JSON.stringify(cases) };
+    const env = { tests, report, cgroup, kubernetes, runtime, cases: JSON.stringify(cases) };
     const success = await runInside(import.meta.filename!, {
       env: toEnvironment(env),
       print: (line) => console.log(`${mark}  ${line}`),
@@ -116,7 +159,8 @@ async function main(): Promise<number> {
   if (inPrivateNode()) {
     void endWithRunner();
     await furnishPrivateNode();
-    const { failed } = await denoTest([TESTS], { report: fromEnvironment().report });
+    const { tests, report } = fromEnvironment();
+    const { failed } = await denoTest([tests], { report });
     return failed === 0 ? 0 : 1;
   }
   const { values, positionals } = parseArgs({

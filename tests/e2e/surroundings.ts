@@ -3,6 +3,7 @@ import type { RuntimeName } from "../support/runtimes.ts";
 import type { KubernetesVersion } from "./kubernetes_programs.ts";
 
 const NAMES = {
+  tests: "NETWORK_DRA_E2E_TESTS",
   report: "NETWORK_DRA_E2E_REPORT",
   cgroup: "NETWORK_DRA_E2E_CGROUP",
   kubernetes: "NETWORK_DRA_E2E_KUBERNETES",
@@ -11,6 +12,8 @@ const NAMES = {
 } as const;
 
 export interface Surroundings {
+  /** The file of the tests. */
+  readonly tests: string;
   /** Where the report goes. */
   readonly report: string;
   /** Where pods belong: the runner removes what a run that was broken off leaves of it. */

@@ -2,6 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
+import { bundle } from "../../deploy/executable/bundle.ts";
+import { checkExecutable, compile } from "../../deploy/executable/compile.ts";
+import { checkPin } from "../../deploy/executable/pins.ts";
+import { type Target, targetOf } from "../../deploy/executable/targets.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { AgentProcess } from "../support/agent_process.ts";
@@ -92,4 +96,51 @@ Deno.test("the built file runs in an empty environment: version, try, run", asyn
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("a build whose result does not run is no build", async (t) => {
+  const folder = await Deno.makeTempDir();
+  const output = join(folder, "network-dra");
+  const own = targetOf(undefined);
+  const other = targetOf(own.architecture === "amd64" ? "arm64" : "amd64");
+  const build = (target: Target) => compile({ target, output, progress: () => {} });
+  await bundle({ progress: () => {} });
+  Deno.env.set("DENORT_BIN", Deno.execPath());
+  try {
+    await t.step("Deno itself in the place of its base runtime", async () => {
+      await assert.rejects(
+        build(own),
+        /was made but does not run: .* Is DENORT_BIN the base runtime/,
+      );
+      await assert.rejects(Deno.stat(output), Deno.errors.NotFound);
+    });
+    await t.step("a base runtime by DENORT_BIN for another machine", async () => {
+      await assert.rejects(
+        build(other),
+        new RegExp(
+          `DENORT_BIN .* cannot be used with --target ${other.architecture}: unset it, and put ` +
+            `denort-${other.triple}.zip .* at .*/dl/release/v${Deno.version.deno}/denort-`,
+        ),
+      );
+    });
+    await t.step("an executable for another machine than was asked for", async () => {
+      await assert.rejects(checkExecutable(Deno.execPath(), other), /not for arm64|not for amd64/);
+    });
+    await t.step("a tool that is not the pinned one", async () => {
+      await Deno.writeTextFile(output, "not esbuild");
+      await assert.rejects(
+        checkPin(output, { tool: "esbuild", target: own, progress: () => {} }),
+        /is not the esbuild .* of deploy\/executable\/pins.json/,
+      );
+    });
+  } finally {
+    Deno.env.delete("DENORT_BIN");
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the target is this machine's where builders name none", () => {
+  assert.equal(targetOf("").machine, Deno.build.arch);
+  assert.equal(targetOf("arm64").triple, "aarch64-unknown-linux-gnu");
+  assert.throws(() => targetOf("s390x"), /--target "s390x": must be amd64 or arm64/);
 });

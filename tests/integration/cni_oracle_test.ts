@@ -4,8 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseNetworkList } from "../../mod/claim/network_list.ts";
+import { PluginFolders } from "../../mod/cni/plugin_folders.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { runProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
@@ -115,7 +117,11 @@ class Bench {
   async byUs(): Promise<Seen> {
     const { commands, args = [], capabilityArgs = {}, config } = this.scenario;
     const runner = new CniRunner(
-      new Plugins({ cniPath: [this.folder], timeout: 10_000, env: { PATH }, run: runProgram }),
+      new Plugins({
+        folders: new PluginFolders({ cniPath: [this.folder] }),
+        timeout: 10_000,
+        run: pluginRunner({ cniPath: [this.folder], netnsDir: dirname(NETNS), run: runProgram }),
+      }),
     );
     const network = parseNetworkList(config, "config");
     const hash = createHash("sha512").update(NETNS).digest("hex").slice(0, 20);

@@ -4,6 +4,8 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { CniResult, RuntimeConfig } from "../../mod/agent/model.ts";
 import { type NetworkList, parseNetworkList } from "../../mod/claim/network_list.ts";
+import { PluginFolders } from "../../mod/cni/plugin_folders.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { runProgram } from "../../mod/cni/program.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
@@ -21,12 +23,12 @@ class Pod {
   readonly runner: CniRunner;
 
   constructor(readonly folder: string) {
+    const cniPath = [folder, pluginFolder!];
     this.runner = new CniRunner(
       new Plugins({
-        cniPath: [folder, pluginFolder!],
+        folders: new PluginFolders({ cniPath }),
         timeout: 10_000,
-        env: { PATH: Deno.env.get("PATH")! },
-        run: runProgram,
+        run: pluginRunner({ cniPath, netnsDir: "/var/run/netns", run: runProgram }),
       }),
     );
   }

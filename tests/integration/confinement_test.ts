@@ -1,8 +1,11 @@
 /** What the agent may do once it is confined: each thing is tried from inside. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { confinementOf } from "../../mod/cmd/confinement.ts";
+import { type Confinement, confinementOf } from "../../mod/cmd/confinement.ts";
 import { parseRunConfig } from "../../mod/cmd/run_config.ts";
+import { Warden } from "../../mod/cmd/warden.ts";
+import { linkPluginFolders } from "../../mod/cni/plugin_folders.ts";
+import { runProgram } from "../../mod/cni/program.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { AgentProcess } from "../support/agent_process.ts";
@@ -169,6 +172,129 @@ Deno.test("the confined agent can do what it must, and nothing else", async (t) 
   } finally {
     for (const listener of others) listener.close();
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("of the root that plugins run in, the confined agent sees their folders and nothing else", async (t) => {
+  const folder = await Deno.makeTempDir({ dir: "/run" });
+  const [root, state] = [join(folder, "root"), join(folder, "state")];
+  try {
+    for (const path of [join(root, "opt/cni/bin"), join(root, "etc"), state]) {
+      await Deno.mkdir(path, { recursive: true });
+    }
+    await Deno.writeTextFile(join(root, "opt/cni/bin/macvlan"), "", { mode: 0o755 });
+    await Deno.writeTextFile(join(root, "etc/shadow"), "secret");
+    const config = parseRunConfig([
+      ...["--chroot-dir", root, "--state-dir", state, "--listen", "127.0.0.1:9177"],
+      ...["--kubelet-dir", join(folder, "kubelet"), "--nri-socket", join(folder, "nri.sock")],
+    ], { env: () => undefined, readFile: () => "", hostname: () => "node-1", cores: 2 });
+    linkPluginFolders(config);
+    const access = { host: "127.0.0.1:6443", files: [] };
+    using inside = new Inside(confinementOf(config, { access, code: [] }));
+    const plugins = join(state, "plugins-0");
+    const cases: Readonly<Record<string, readonly [string, string]>> = {
+      "the plugins": [`Deno.statSync(${quote(join(plugins, "macvlan"))})`, "allowed"],
+      "their folder": [`[...Deno.readDirSync(${quote(plugins)})]`, "allowed"],
+      "a file of the root": [`Deno.readTextFileSync(${quote(join(root, "etc/shadow"))})`, "denied"],
+      "a file beside the plugins": [
+        `Deno.readTextFileSync(${quote(plugins)} + "/../../../etc/shadow")`,
+        "denied",
+      ],
+      "the root": [`Deno.readDirSync(${quote(root)})`, "denied"],
+      "a plugin, to write it": [
+        `Deno.writeTextFileSync(${quote(join(plugins, "macvlan"))}, "x")`,
+        "denied",
+      ],
+      "another folder of plugins": [
+        `Deno.renameSync(${quote(join(state, "claims"))}, ${quote(plugins)})`,
+        "denied",
+      ],
+    };
+    for (const [what, [statement, wanted]] of Object.entries(cases)) {
+      await t.step(`${wanted}: ${what}`, async () => {
+        assert.equal(await inside.try(statement), wanted);
+      });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** In a worker: puts programs of its own into its folder and asks for a plugin that looks for one. */
+const INTRUDER = (
+  { folder, plugin, env, config }: {
+    readonly folder: string;
+    readonly plugin: string;
+    readonly env: Readonly<Record<string, string>>;
+    readonly config: unknown;
+  },
+) => `
+  self.onmessage = ({ data }) => {
+    if (data.kind !== "start") return self.postMessage({ kind: "exit", code: 0 });
+    for (const name of ["intruder", "iptables", "ip6tables", "nft"]) {
+      const program = "#!/bin/sh\\necho $0 >> ${folder}/proof\\n";
+      Deno.writeTextFileSync("${folder}/" + name, program, { mode: 0o755 });
+    }
+    const stdin = new TextEncoder().encode(${JSON.stringify(JSON.stringify(config))});
+    const options = { env: ${JSON.stringify(env)}, stdin, timeout: 10_000 };
+    self.postMessage({ kind: "run", id: 1, path: ${JSON.stringify(plugin)}, options });
+  };
+  self.postMessage({ kind: "here" });
+`;
+
+Deno.test("a confined worker cannot have a program of its own run by way of a plugin", async (t) => {
+  const defaults = parseRunConfig([], {
+    env: () => undefined,
+    readFile: () => "",
+    hostname: () => "node-1",
+    cores: 2,
+  });
+  const cniVersion = "1.0.0";
+  const portMappings = [{ hostPort: 1, containerPort: 1, protocol: "tcp" }];
+  const delegate = { cniVersion, name: "n", type: "bridge", ipam: { type: "intruder" } };
+  const filter = {
+    cniVersion,
+    name: "n",
+    type: "portmap",
+    backend: "iptables",
+    runtimeConfig: { portMappings },
+  };
+  for (
+    const [name, config] of [
+      ["CNI_PATH", delegate],
+      ["PATH", filter],
+    ] as const
+  ) {
+    await t.step(`through ${name}`, async () => {
+      const folder = await Deno.makeTempDir();
+      try {
+        const code = INTRUDER({
+          folder,
+          plugin: join(cniPath!, config.type),
+          env: {
+            CNI_COMMAND: "DEL",
+            CNI_CONTAINERID: "c",
+            CNI_NETNS: "",
+            CNI_IFNAME: "net1",
+            CNI_ARGS: "",
+            CNI_PATH: cniPath!,
+            [name]: folder,
+          },
+          config,
+        });
+        const warden = new Warden({ ...defaults, cniPath: [cniPath!] }, {
+          run: runProgram,
+          interfaces: () => Promise.resolve(undefined),
+          code: `data:text/javascript,${encodeURIComponent(code)}`,
+          confinement: { read: [folder], write: [folder], run: false } as unknown as Confinement,
+        });
+        assert.equal(await warden.ended, 0);
+        const ran = await Deno.readTextFile(join(folder, "proof")).catch(() => "");
+        assert.equal(ran, "", "its program was run");
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    });
   }
 });
 

@@ -65,6 +65,7 @@ Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
   const { agent } = agentPod(MANIFESTS);
   assert.deepEqual(configOf(agent.args, configFile(MANIFESTS)), {
     ...configOf(["run"]),
+    chrootDir: "/host",
     sysfsDir: "/host/sys",
   });
   const field = (name: string, fieldPath: string) => ({
@@ -79,7 +80,7 @@ Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
 
 Deno.test("the DaemonSet mounts what the agent uses, folders at the same path inside", () => {
   const { pod, agent } = agentPod(MANIFESTS);
-  const { kubeletDir, driverName, nriSocket, cniPath, stateDir, cdiDir, sysfsDir } = configOf(
+  const { kubeletDir, driverName, nriSocket, stateDir, cdiDir, sysfsDir, chrootDir } = configOf(
     agent.args,
     configFile(MANIFESTS),
   );
@@ -93,9 +94,6 @@ Deno.test("the DaemonSet mounts what the agent uses, folders at the same path in
       ["/var/run/netns", true],
       [stateDir, false],
       [cdiDir, false],
-      ...cniPath.map((path) => [path, true] as const),
-      ["/var/lib/cni", false],
-      ["/run/cni", false],
     ] as const
   ) {
     const mount = mounts.get(folder) ?? assert.fail(`${folder} is not mounted`);
@@ -106,14 +104,17 @@ Deno.test("the DaemonSet mounts what the agent uses, folders at the same path in
     assert.match(hostPath.type ?? "", /^Directory(OrCreate)?$/, folder);
     mounts.delete(folder);
   }
-  const sysfs = mounts.get(sysfsDir) ?? assert.fail(`${sysfsDir} is not mounted`);
-  assert.ok(sysfs.readOnly);
-  assert.equal(pod.volumes.find(({ name }) => name === sysfs.name)!.hostPath?.path, "/sys");
-  mounts.delete(sysfsDir);
+  // Plugins write leases, locks and kernel settings there.
+  const root = mounts.get(chrootDir) ?? assert.fail(`${chrootDir} is not mounted`);
+  assert.equal(root.readOnly, undefined);
+  assert.equal(pod.volumes.find(({ name }) => name === root.name)!.hostPath?.path, "/");
+  mounts.delete(chrootDir);
+  assert.equal(sysfsDir, join(chrootDir, "sys"));
   assert.deepEqual([...mounts.keys()], ["/etc/network-dra"]);
   const propagated = agent.volumeMounts.filter((mount) => mount.mountPropagation !== undefined);
   assert.deepEqual(propagated.map(({ name, mountPropagation }) => [name, mountPropagation]), [
     ["netns", "HostToContainer"],
+    ["node", "HostToContainer"],
   ]);
 });
 
@@ -123,11 +124,11 @@ Deno.test("the DaemonSet grants no more than plugins need", () => {
     runAsUser: 0,
     readOnlyRootFilesystem: true,
     allowPrivilegeEscalation: false,
-    capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW"] },
+    capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW", "SYS_CHROOT"] },
     seccompProfile: { type: "RuntimeDefault" },
     seLinuxOptions: { type: "spc_t" },
   });
-  assert.deepEqual([pod.hostNetwork, pod.hostPID, pod.hostIPC], [true, undefined, undefined]);
+  assert.deepEqual([pod.hostNetwork, pod.hostPID, pod.hostIPC], [true, true, undefined]);
 });
 
 Deno.test("the probes ask where the agent listens", () => {
@@ -159,6 +160,15 @@ Deno.test("an update ends a node's old agent when the new one is ready", () => {
   assert.deepEqual(updateStrategy.rollingUpdate, { maxSurge: 1, maxUnavailable: 0 });
 });
 
+Deno.test("nothing takes the agent from a node before the pods that need it", () => {
+  const { template } = only<DaemonSet>(readObjects(MANIFESTS), "DaemonSet").spec;
+  const { annotations } = template.metadata as { readonly annotations: Record<string, string> };
+  assert.equal(annotations["cluster-autoscaler.kubernetes.io/enable-ds-eviction"], "false");
+  const { priorityClassName, tolerations } = template.spec as unknown as Record<string, unknown>;
+  assert.equal(priorityClassName, "system-node-critical");
+  assert.deepEqual(tolerations, [{ operator: "Exists" }]);
+});
+
 Deno.test("the systemd unit's command is one that the agent takes", () => {
   const [program, ...args] = UNIT.match(/^ExecStart=(.+)$/m)![1]!.split(" ");
   assert.equal(program, "/usr/local/bin/network-dra");
@@ -173,11 +183,12 @@ Deno.test("the systemd unit's command is one that the agent takes", () => {
   assert.ok(UNIT.includes(`\nStateDirectory=${config.stateDir.replace("/var/lib/", "")}\n`));
 });
 
-Deno.test("the systemd unit grants the capabilities of the DaemonSet", () => {
+Deno.test("the systemd unit grants the capabilities of the DaemonSet, which must enter the node's root", () => {
   const { capabilities } = agentPod(MANIFESTS).agent.securityContext;
   assert.equal(
     UNIT.match(/^CapabilityBoundingSet=(.+)$/m)?.[1],
-    capabilities?.add.map((name) => `CAP_${name}`).join(" "),
+    capabilities?.add?.filter((name) => name !== "SYS_CHROOT").map((name) => `CAP_${name}`)
+      .join(" "),
   );
 });
 

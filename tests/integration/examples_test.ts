@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { chartClasses } from "../../mod/manifests/chart_classes.ts";
-import type { Manifest } from "../../mod/manifests/manifests.ts";
+import type { Manifest } from "../../mod/manifests/manifest.ts";
 import { cli } from "../support/cli.ts";
 import { readObjects } from "../support/deployment.ts";
 import { EXAMPLES, EXAMPLES_FOLDER, readExample } from "../support/examples.ts";

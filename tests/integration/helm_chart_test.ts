@@ -1,6 +1,7 @@
 /** deploy/helm, rendered as helm does it. */
 import assert from "node:assert/strict";
 import { plainManifests } from "../../deploy/render.ts";
+import { parseInstallOptions } from "../../mod/cmd/install_plugins.ts";
 import {
   agentPod,
   configFile,
@@ -67,6 +68,7 @@ chartTest("the chart takes every value to where it belongs", async (program) => 
     stateDir: "/data/state",
     cdiDir: "",
     networkDir: "/etc/cni/networks",
+    pluginRoot: "container",
     config: { cniTimeout: "1m", policy: POLICY },
     deviceClasses: false,
     resources: { limits: { memory: "1Gi" } },
@@ -134,6 +136,8 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ image: { tga: "1" } }, /'\/image'.*'tga' not allowed/],
     [{ image: { tag: "a:b" } }, /'\/image\/tag'/],
     [{ driverName: "Example" }, /'\/driverName'.*'Example'/],
+    [{ driverName: "4net.example" }, /'\/driverName'.*'4net\.example'/],
+    [{ driverName: "network.dra.example-company.com" }, /it can have at most 27 characters/],
     [{ pluginIndex: 53 }, /'\/pluginIndex'.*want string/],
     [{ pluginIndex: "5" }, /'\/pluginIndex'.*'5'/],
     [{ log: { level: "loud" } }, /'\/log\/level'.*'debug', 'info', 'warn', 'error'/],
@@ -144,6 +148,11 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ stateDir: "/a/" }, /'\/stateDir'.*'\/a\/'/],
     [{ cniPath: "/a::/b" }, /'\/cniPath'.*'\/a::\/b'/],
     [{ nriSocket: `/${"n".repeat(107)}` }, /'\/nriSocket'.*107/],
+    [{ pluginRoot: "host" }, /'\/pluginRoot'.*'node', 'container'/],
+    [{ config: { chrootDir: "/x" } }, /config\.chrootDir.*set the value pluginRoot/],
+    [{ cniPlugins: { install: true } }, /'\/cniPlugins\/image'.*minLength/],
+    [{ cniPlugins: { image: 1 } }, /'\/cniPlugins\/image'.*want string/],
+    [{ securityContextConstraints: "A b" }, /'\/securityContextConstraints'/],
     [{ privileged: "no" }, /'\/privileged'.*want boolean/],
     [{ resources: { limit: {} } }, /'\/resources'.*'limit' not allowed/],
     [{ tolerations: {} }, /'\/tolerations'.*want array/],
@@ -169,6 +178,72 @@ chartTest("the agent's pods are replaced when the settings file changes", async 
   assert.deepEqual(before.spec, after.spec);
   assert.notDeepEqual(before.metadata, after.metadata);
 });
+
+chartTest(
+  "plugins in the agent's own root: the node's folders one by one, fewer privileges",
+  async (program) => {
+    const { pod, agent } = agentPod(await renderChart(program, { pluginRoot: "container" }));
+    assert.deepEqual([pod.hostNetwork, pod.hostPID, pod.hostIPC], [true, undefined, undefined]);
+    assert.deepEqual(agent.securityContext, {
+      runAsUser: 0,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW"] },
+      seccompProfile: { type: "RuntimeDefault" },
+      seLinuxOptions: { type: "spc_t" },
+    });
+    const { chrootDir, sysfsDir } = configOf(agent.args, { "/etc/network-dra/config.yaml": "" });
+    assert.deepEqual([chrootDir, sysfsDir], ["", "/host/sys"]);
+    const pathOf = (name: string) => pod.volumes.find((volume) => volume.name === name)?.hostPath;
+    for (
+      const [mountPath, path, readOnly, type] of [
+        ["/opt/cni/bin", "/opt/cni/bin", true, "Directory"],
+        ["/var/lib/cni", "/var/lib/cni", undefined, "DirectoryOrCreate"],
+        ["/run/cni", "/run/cni", undefined, "DirectoryOrCreate"],
+        ["/host/sys", "/sys", true, "Directory"],
+      ] as const
+    ) {
+      const mount = agent.volumeMounts.find((mount) => mount.mountPath === mountPath);
+      assert.ok(mount, mountPath);
+      assert.equal(mount.readOnly, readOnly, mountPath);
+      assert.deepEqual(pathOf(mount.name), { path, type });
+    }
+    assert.ok(pod.volumes.every(({ hostPath }) => hostPath?.path !== "/"));
+  },
+);
+
+chartTest(
+  "cniPlugins installs what a node lacks, from an image without a shell",
+  async (program) => {
+    const values = {
+      cniPath: "/data/cni:/opt/cni/bin",
+      cniPlugins: { install: true, image: "registry.example/plugins:1", path: "/usr/lib/cni" },
+    };
+    const { pod, agent } = agentPod(await renderChart(program, values));
+    const [init, ...others] = pod.initContainers!;
+    assert.ok(init && others.length === 0);
+    assert.equal(init.image, agent.image);
+    assert.deepEqual(init.args.slice(0, 1), ["install-plugins"]);
+    assert.deepEqual(parseInstallOptions(init.args.slice(1)), {
+      from: "/plugins/usr/lib/cni",
+      to: "/node-plugins",
+    });
+    assert.deepEqual(init.securityContext.capabilities, { drop: ["ALL"] });
+    assert.deepEqual(init.volumeMounts, [
+      { name: "plugins", mountPath: "/plugins", readOnly: true },
+      { name: "node-plugins", mountPath: "/node-plugins" },
+    ]);
+    assert.deepEqual(pod.volumes.filter(({ name }) => /plugins/.test(name)), [
+      {
+        name: "plugins",
+        image: { reference: "registry.example/plugins:1", pullPolicy: "IfNotPresent" },
+      },
+      { name: "node-plugins", hostPath: { path: "/data/cni", type: "DirectoryOrCreate" } },
+    ]);
+    const without = agentPod(await renderChart(program)).pod as unknown as Record<string, unknown>;
+    assert.equal(without.initContainers, undefined);
+  },
+);
 
 chartTest("privileged takes the place of capabilities and profiles", async (program) => {
   const { agent } = agentPod(await renderChart(program, { privileged: true }));

@@ -13,7 +13,10 @@ async function withNamespaces(
   const folder = await Deno.makeTempDir();
   linkOwnNamespace(folder);
   try {
-    await body(new HostNamespaces(folder), folder);
+    await body(
+      new HostNamespaces(folder, { interfaces: () => Promise.resolve(undefined) }),
+      folder,
+    );
   } finally {
     await ip(["netns", "delete", NAME]).catch(() => {});
     await Deno.remove(folder, { recursive: true });
@@ -34,6 +37,28 @@ Deno.test("classify() tells a pod's namespace from the agent's own, and from non
     assert.equal(namespaces.classify(join(folder, "file")), "gone");
     assert.equal(namespaces.classify(join(folder, "file", "x")), "gone");
   }));
+
+const confined = await Deno.makeTempDir();
+linkOwnNamespace(confined);
+globalThis.addEventListener("unload", () => Deno.removeSync(confined, { recursive: true }));
+
+Deno.test({
+  name: "classify() and hold() of a path outside of the confined agent's folder name --netns-dir",
+  permissions: { read: [confined], sys: ["statfs"] },
+  fn: () => {
+    // As containerd has them with netns_mounts_under_state_dir.
+    const folder = "/run/containerd/io.containerd.grpc.v1.cri/netns";
+    const interfaces = () => Promise.resolve(undefined);
+    const namespaces = new HostNamespaces(confined, { interfaces });
+    for (const look of ["classify", "hold"] as const) {
+      assert.throws(() => namespaces[look](`${folder}/cni-1`), {
+        message:
+          `the container runtime keeps the network namespace at ${folder}/cni-1, where the ` +
+          `agent does not look: start it with --netns-dir ${folder} (the chart's value netnsDir)`,
+      });
+    }
+  },
+});
 
 Deno.test("hold() keeps a namespace that lost its path, until it is released", () =>
   withNamespaces(async (namespaces) => {

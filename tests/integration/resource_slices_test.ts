@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import type { StoredDevice } from "../../mod/simulator/resource_slices.ts";
+import type { StoredDevice } from "../../mod/simulator/stored_slice.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { AgentProcess } from "../support/agent_process.ts";

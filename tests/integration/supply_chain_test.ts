@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
+import { basePackages } from "../../deploy/image/base.ts";
 import { dependenciesDocument } from "../../deploy/supply/document.ts";
 import { makeSbom } from "../../deploy/supply/sbom.ts";
 
@@ -71,25 +72,38 @@ Deno.test("a lock file that does not fit is refused", async () => {
   }
 });
 
-Deno.test("the SBOM names every package of the lock file, and is the same each time", async () => {
+Deno.test("the SBOM names every package of the lock file and of the image, and is the same each time", async () => {
   const sbom = await makeSbom();
   assert.deepEqual(await makeSbom(), sbom);
   assert.deepEqual([sbom.bomFormat, sbom.specVersion, sbom.version], ["CycloneDX", "1.6", 1]);
   const refs = sbom.components.map((component) => component["bom-ref"]);
   assert.equal(new Set(refs).size, refs.length);
-  assert.equal(refs.length, Object.keys(lock.npm).length + 1);
+  const base = basePackages("amd64");
+  assert.equal(refs.length, Object.keys(lock.npm).length + 1 + base.length);
   const known = new Set([...refs, sbom.metadata.component["bom-ref"]]);
   assert.deepEqual(new Set(sbom.dependencies.map(({ ref }) => ref)), known);
   for (const { dependsOn } of sbom.dependencies) {
     assert.equal(new Set(dependsOn).size, dependsOn.length);
     for (const ref of dependsOn) assert.ok(known.has(ref), ref);
   }
+  for (const { name, version, sha256 } of base) {
+    const component = sbom.components.find((each) => each.name === name);
+    assert.ok(component && "hashes" in component, name);
+    assert.equal(component.version, version);
+    assert.deepEqual(component.hashes, [{ alg: "SHA-256", content: sha256 }]);
+    assert.match(component.purl, /^pkg:deb\/debian\/[a-z0-9-]+@[A-Za-z0-9.%-]+\?arch=/);
+  }
   for (const component of sbom.components) {
+    if (component.purl.startsWith("pkg:deb/")) continue;
     assert.match(
       component.purl,
       /^pkg:(npm|generic)\/(%40[a-z0-9-]+\/)?[A-Za-z0-9._-]+@[0-9a-z.-]+$/,
     );
-    assert.equal(component.licenses.length, 1);
-    if ("hashes" in component) assert.match(component.hashes[0]!.content, /^[0-9a-f]{128}$/);
+    const { licenses, hashes } = component as {
+      readonly licenses: readonly unknown[];
+      readonly hashes?: readonly { readonly content: string }[];
+    };
+    assert.equal(licenses.length, 1);
+    if (hashes) assert.match(hashes[0]!.content, /^[0-9a-f]{128}$/);
   }
 });

@@ -1,7 +1,12 @@
-/** Fakes of the agent's ports, and a clock that stands until it is moved. */
+/**
+ * Fakes of the agent's ports, and a clock that stands until it is moved. Where they are used, a lock
+ * that is taken out of order fails the test.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Attachment, ClaimRef } from "../../mod/claim/attachment.ts";
 import type { NetworkList } from "../../mod/claim/network_list.ts";
-import { podsOf } from "../../mod/claim/plan.ts";
+import type { PodClaims } from "../../mod/claim/pod_claims.ts";
+import { reservationOf } from "../../mod/claim/reservation.ts";
 import type {
   AttachmentRecord,
   AttachResult,
@@ -37,6 +42,9 @@ import type {
   PolicyNode,
 } from "../../mod/agent/ports.ts";
 import type { Clock } from "../../mod/async/clock.ts";
+import { checkLockOrder, type Hold } from "../../mod/async/lock_order.ts";
+
+checkLockOrder(new AsyncLocalStorage<readonly Hold[]>());
 
 /** Lets everything that can go on without time passing go on. */
 export async function settle(): Promise<void> {
@@ -196,6 +204,8 @@ export class FakeJournal implements Journal {
   before: (change: string) => void | Promise<void> = () => {};
   /** UIDs of claims that have a record which cannot be read. */
   readonly unreadable: string[] = [];
+  /** Whether there are records of claims that cannot be read. */
+  claimsUnreadable = false;
 
   load() {
     return Promise.resolve({
@@ -205,13 +215,16 @@ export class FakeJournal implements Journal {
     });
   }
 
-  look(podUid: string) {
-    const claims = [...this.claims.values()].filter(({ pods }) =>
-      pods.some(({ uid }) => uid === podUid)
-    );
+  look(pod: PodRef) {
+    const all = [...this.claims.values()];
+    const isFor = ({ pods }: ClaimRecord) => pods.some(({ uid }) => uid === pod.uid);
+    const claims = all.filter(isFor);
     const uids = new Set(claims.map(({ claim }) => claim.uid));
     const attachments = [...this.attachments.values()].filter(({ claim }) => uids.has(claim.uid));
-    return Promise.resolve({ claims, attachments });
+    const shareable = all.filter((record) =>
+      record.shareable && record.claim.namespace === pod.namespace && !isFor(record)
+    );
+    return Promise.resolve({ claims, attachments, shareable, unreadable: this.claimsUnreadable });
   }
 
   async putClaim(record: ClaimRecord) {
@@ -259,13 +272,20 @@ export class FakeCluster implements Cluster {
     return this.claims.get(`${namespace}/${name}`);
   }
 
-  /** Of pods that claims are reserved for. */
-  async getClaimNames({ namespace, uid }: PodRef) {
+  /** By pod UID, the PodGroup that it belongs to. */
+  readonly groups = new Map<string, string>();
+
+  /** Of pods that claims are reserved for, or for their PodGroup. */
+  async getPodClaims({ namespace, uid }: PodRef): Promise<PodClaims> {
     this.reads++;
     await this.during("get");
-    return [...this.claims].filter(([at, claim]) => {
-      return at.startsWith(`${namespace}/`) && podsOf(claim).some((pod) => pod.uid === uid);
+    const group = this.groups.get(uid);
+    const names = [...this.claims].filter(([at, claim]) => {
+      const { pods, groups } = reservationOf(claim);
+      const isFor = pods.some((pod) => pod.uid === uid) || groups.some((name) => name === group);
+      return at.startsWith(`${namespace}/`) && isFor;
     }).map(([at]) => at.slice(namespace.length + 1));
+    return { names, ...(group !== undefined && { group }) };
   }
 
   async applyDeviceStatus(claim: ClaimRef, devices: readonly DeviceStatus[]) {
@@ -281,6 +301,12 @@ export class FakeNamespaces implements Namespaces {
   readonly gone = new Set<string>();
   readonly host = new Set<string>();
   readonly held = new Set<string>();
+  /** The interfaces in a namespace that others have made, by its path. */
+  readonly foreign = new Map<string, Set<string>>();
+
+  interfaces(path: string): Promise<ReadonlySet<string> | undefined> {
+    return Promise.resolve(this.foreign.get(path) ?? new Set());
+  }
 
   classify(path: string) {
     if (this.gone.has(path)) return "gone" as const;

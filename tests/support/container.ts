@@ -1,15 +1,12 @@
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import type { AgentContainer, AgentPod } from "./deployment.ts";
-
-/** The shared libraries of gcr.io/distroless/cc: those of libc6, libgcc-s1 and libstdc++6. */
-const DISTROLESS_LIBRARIES =
-  /^(ld-linux[\w-]*\.so|lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|resolv|util|anl|nss_\w+)\.so)/;
+import { type ImageParts, unpackImage } from "./image.ts";
 
 /** What a container runtime gives to every container. */
 const DEVICES = ["null", "zero", "full", "random", "urandom"];
 
 export interface ContainerOptions {
-  /** An empty folder that becomes the container's root. */
+  /** The folder with the container's root, see {@link layOutRoot}. */
   readonly root: string;
   readonly pod: AgentPod;
   readonly agent: AgentContainer;
@@ -26,42 +23,32 @@ export interface ContainerCommand {
 }
 
 /**
+ * Unpacks an image into an empty folder for the root of containers, with what the runtime adds to it.
+ * A container gives up capabilities last, from inside, by a program of this machine with its own
+ * libraries, in a folder that the image does not have.
+ */
+export async function layOutRoot(root: string, image: ImageParts): Promise<void> {
+  await unpackImage(image, root);
+  for (const device of DEVICES) await Deno.writeTextFile(join(root, "dev", device), "");
+  await Deno.mkdir(join(root, TOOLS));
+  for (const file of ["/usr/bin/setpriv", ...await libraries("/usr/bin/setpriv")]) {
+    await Deno.copyFile(file, join(root, TOOLS, basename(file)));
+  }
+}
+
+const TOOLS = "/.tools";
+
+/**
  * A container as a kubelet has one made for the agent's pod, as far as that goes with no container
- * runtime: its root holds the C libraries of distroless/cc, a table of users and the program, and is
- * read-only; folders of the node are mounted as the pod says; capabilities are those of its security
- * context. Not reproduced: seccomp, AppArmor, SELinux, the namespaces for processes and cgroups.
+ * runtime: its root is that of the image, and read-only; folders of the node are mounted as the pod
+ * says; capabilities are those of its security context. Not reproduced: seccomp, AppArmor, SELinux,
+ * the namespaces for processes and cgroups.
  */
 export class Container {
   readonly #options: ContainerOptions;
 
-  private constructor(options: ContainerOptions) {
+  constructor(options: ContainerOptions) {
     this.#options = options;
-  }
-
-  /** Lays out the root with some files of this machine in it. */
-  static async create(
-    options: ContainerOptions,
-    files: Readonly<Record<string, string>>,
-  ): Promise<Container> {
-    const { root } = options;
-    for (const folder of ["etc", "tmp", "proc", "sys", "dev", "root", ".tools"]) {
-      await Deno.mkdir(join(root, folder), { recursive: true });
-    }
-    for (const device of DEVICES) await Deno.writeTextFile(join(root, "dev", device), "");
-    await Deno.writeTextFile(join(root, "etc/passwd"), "root:x:0:0:root:/root:/sbin/nologin\n");
-    for (const [path, source] of Object.entries(files)) await copy(source, join(root, path));
-    for (const library of await libraries(Object.values(files))) {
-      if (!DISTROLESS_LIBRARIES.test(basename(library))) {
-        throw new Error(`${library} is not in gcr.io/distroless/cc`);
-      }
-      await copy(library, join(root, library));
-    }
-    // It gives up capabilities last, from inside, and brings the library that it needs for that.
-    await copy("/usr/bin/setpriv", join(root, ".tools/setpriv"));
-    for (const library of await libraries(["/usr/bin/setpriv"])) {
-      await copy(library, join(root, ".tools", basename(library)));
-    }
-    return new Container(options);
   }
 
   /** How to run a program in it; the process that is started becomes the program. */
@@ -69,7 +56,7 @@ export class Container {
     const { root, agent, env } = this.#options;
     const { privileged, capabilities, allowPrivilegeEscalation } = agent.securityContext;
     const drop = privileged ? [] : [
-      `--bounding-set=${["-all", ...capabilities!.add.map(plus)].join(",")}`,
+      `--bounding-set=${["-all", ...(capabilities!.add ?? []).map(plus)].join(",")}`,
       `--inh-caps=-all`,
     ];
     if (allowPrivilegeEscalation === false) drop.push("--no-new-privs");
@@ -81,16 +68,16 @@ export class Container {
       args: [
         ...["--mount", "--propagation", "slave", "--", "sh", "-c", script, "container"],
         ...["env", "-i", ...variables, "/usr/sbin/chroot", root],
-        ...[loader, "--library-path", "/.tools", "/.tools/setpriv", ...drop, "--"],
+        ...[loader, "--library-path", TOOLS, `${TOOLS}/setpriv`, ...drop, "--"],
         ...[program, ...args],
       ],
     };
   }
 
   #loader(): string {
-    const name = [...Deno.readDirSync(join(this.#options.root, ".tools"))]
+    const name = [...Deno.readDirSync(join(this.#options.root, TOOLS))]
       .find((file) => file.name.startsWith("ld-linux"))!.name;
-    return `/.tools/${name}`;
+    return `${TOOLS}/${name}`;
   }
 
   #mounts(): string[] {
@@ -122,18 +109,9 @@ export class Container {
 
 const plus = (capability: string) => `+${capability.toLowerCase()}`;
 
-async function copy(source: string, target: string): Promise<void> {
-  await Deno.mkdir(dirname(target), { recursive: true });
-  await Deno.copyFile(source, target);
-}
-
-/** The shared libraries of those files that are programs, by the names that their loader knows. */
-async function libraries(programs: readonly string[]): Promise<string[]> {
-  const found = new Set<string>();
-  for (const program of programs) {
-    const { stdout } = await new Deno.Command("ldd", { args: [program] }).output();
-    const said = new TextDecoder().decode(stdout);
-    for (const [, path] of said.matchAll(/(?:=>\s*|^\s*)(\/\S+) \(/gm)) found.add(path!);
-  }
-  return [...found];
+/** The shared libraries of a program, by the names that its loader knows. */
+async function libraries(program: string): Promise<string[]> {
+  const { stdout } = await new Deno.Command("ldd", { args: [program] }).output();
+  const said = new TextDecoder().decode(stdout);
+  return [...said.matchAll(/(?:=>\s*|^\s*)(\/\S+) \(/gm)].map(([, path]) => path!);
 }

@@ -108,6 +108,15 @@ export class Containerd implements Runtime {
     return this.#binaries.cniPath;
   }
 
+  /** The programs `ctr` and `runc`. */
+  get ctr(): string {
+    return join(this.#binaries.containerd, "ctr");
+  }
+
+  get runc(): string {
+    return this.#binaries.runc;
+  }
+
   get cri(): Cri {
     return this.#daemon.cri;
   }

@@ -29,7 +29,7 @@ export interface AgentContainer extends Named {
     readonly privileged?: boolean;
     readonly allowPrivilegeEscalation?: boolean;
     readonly readOnlyRootFilesystem?: boolean;
-    readonly capabilities?: { readonly drop: readonly string[]; readonly add: readonly string[] };
+    readonly capabilities?: { readonly drop: readonly string[]; readonly add?: readonly string[] };
     readonly seccompProfile?: { readonly type: string };
   };
   readonly volumeMounts: readonly Mount[];
@@ -42,6 +42,7 @@ export interface AgentPod {
   readonly hostNetwork?: boolean;
   readonly hostPID?: boolean;
   readonly hostIPC?: boolean;
+  readonly initContainers?: readonly AgentContainer[];
   readonly containers: readonly AgentContainer[];
   readonly volumes: readonly Volume[];
 }

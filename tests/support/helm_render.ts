@@ -29,13 +29,19 @@ export async function fetchHelmRender(
   });
 }
 
-/** The chart's manifests with these values. @throws Error with what helm says of them */
+/**
+ * The chart's manifests with these values.
+ *
+ * @param chart its folder, or its package
+ * @throws Error with what helm says of them
+ */
 export async function renderChart(
   program: string,
   values: Readonly<Record<string, unknown>> = {},
+  chart: string = CHART,
 ): Promise<string> {
   const child = new Deno.Command(program, {
-    args: [CHART],
+    args: [chart],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -1,96 +1,76 @@
-import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { imageArchive } from "../../deploy/image/archive.ts";
+import { readTar, tar } from "../../deploy/image/tar.ts";
 
 /** There from the start in each runtime. */
 export const IMAGE = "docker.io/local/busybox:1";
 /** Of the sandboxes. */
 export const PAUSE_IMAGE = "docker.io/local/pause:1";
 
-const BLOCK = 512;
-
-interface TarEntry {
-  readonly path: string;
-  readonly content?: Uint8Array;
-  readonly link?: string;
-  readonly folder?: true;
-}
-
-/** A tar archive (POSIX ustar). */
-function tar(entries: readonly TarEntry[]): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (const { path, content = new Uint8Array(0), link, folder } of entries) {
-    const header = new Uint8Array(BLOCK);
-    const put = (text: string, offset: number) =>
-      header.set(new TextEncoder().encode(text), offset);
-    const octal = (number: number, width: number) => number.toString(8).padStart(width - 1, "0");
-    put(folder ? `${path}/` : path, 0);
-    put(octal(0o755, 8), 100);
-    put(octal(0, 8), 108);
-    put(octal(0, 8), 116);
-    put(octal(content.length, 12), 124);
-    put(octal(0, 12), 136);
-    put(folder ? "5" : link ? "2" : "0", 156);
-    if (link) put(link, 157);
-    put("ustar\u000000", 257);
-    put(" ".repeat(8), 148);
-    put(octal(header.reduce((sum, byte) => sum + byte, 0), 7), 148);
-    header[154] = 0;
-    parts.push(header, content, new Uint8Array((BLOCK - content.length % BLOCK) % BLOCK));
-  }
-  parts.push(new Uint8Array(2 * BLOCK));
-  const archive = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    archive.set(part, offset);
-    offset += part.length;
-  }
-  return archive;
-}
-
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
-
-/** What an image consists of: its configuration and its one layer. */
+/** What an image consists of: its configuration, and its layers as tar archives. */
 export interface ImageParts {
   readonly config: Uint8Array;
-  readonly layer: Uint8Array;
+  readonly layers: readonly Uint8Array[];
 }
 
-/** An image with a static busybox. */
-export function busyboxParts(busybox: Uint8Array, entrypoint: readonly string[]): ImageParts {
-  const applets = ["sh", "sleep", "ip", "ls", "cat", "env"];
-  const layer = tar([
-    ...["bin", "etc", "proc", "sys", "dev", "tmp", "run"].map((
-      path,
-    ) => ({ path, folder: true } as const)),
-    { path: "bin/busybox", content: busybox },
-    ...applets.map((applet) => ({ path: `bin/${applet}`, link: "/bin/busybox" })),
-  ]);
-  const config = json({
-    architecture: { x86_64: "amd64", aarch64: "arm64" }[Deno.build.arch as string],
-    os: "linux",
-    config: { Entrypoint: entrypoint, Env: ["PATH=/bin"] },
-    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(layer)}`] },
-    history: [],
-  });
-  return { config, layer };
+/** The one image of an archive in the OCI image layout. */
+export function readImage(archive: Uint8Array): ImageParts {
+  const files = new Map(
+    readTar(archive).flatMap((entry) =>
+      entry.kind === "file" ? [[entry.path, entry.content] as const] : []
+    ),
+  );
+  const blob = (digest: string) => {
+    const content = files.get(`blobs/${digest.replace(":", "/")}`);
+    if (!content) throw new Error(`the archive has no blob ${digest}`);
+    return content;
+  };
+  const json = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
+  const [{ digest }] = json(files.get("index.json")!).manifests;
+  const { config, layers } = json(blob(digest)) as {
+    config: { digest: string };
+    layers: { digest: string }[];
+  };
+  return { config: blob(config.digest), layers: layers.map((layer) => blob(layer.digest)) };
 }
 
-/** The same as an archive, as `ctr images import` takes it. */
+/** Lays out an image's files in a folder. */
+export async function unpackImage({ layers }: ImageParts, folder: string): Promise<void> {
+  for (const entry of layers.flatMap((layer) => readTar(layer))) {
+    const path = join(folder, entry.path);
+    if (entry.kind === "link") {
+      await Deno.symlink(entry.target, path);
+      continue;
+    }
+    if (entry.kind === "folder") await Deno.mkdir(path, { recursive: true });
+    else await Deno.writeFile(path, entry.content);
+    await Deno.chmod(path, entry.mode!);
+  }
+}
+
+/** An image with a static busybox, as an archive that `ctr images import` takes. */
 export function busyboxImage(
   busybox: Uint8Array,
   { name, entrypoint }: { readonly name: string; readonly entrypoint: readonly string[] },
 ): Uint8Array {
-  const { config, layer } = busyboxParts(busybox, entrypoint);
-  const [configName, layerName] = [`${sha256(config)}.json`, `${sha256(layer)}/layer.tar`];
-  return tar([
-    { path: configName, content: config },
-    { path: layerName, content: layer },
-    {
-      path: "manifest.json",
-      content: json([{ Config: configName, RepoTags: [name], Layers: [layerName] }]),
-    },
+  const applets = ["sh", "sleep", "ip", "ls", "cat", "env", "top"];
+  const content = tar([
+    ...["bin", "etc", "proc", "sys", "dev", "tmp", "run"]
+      .map((path) => ({ kind: "folder", path } as const)),
+    { kind: "file", path: "bin/busybox", mode: 0o755, content: busybox },
+    ...applets.map((applet) =>
+      ({ kind: "link", path: `bin/${applet}`, target: "/bin/busybox" }) as const
+    ),
   ]);
+  return imageArchive({
+    name,
+    architecture: { x86_64: "amd64", aarch64: "arm64" }[Deno.build.arch as string]!,
+    defaults: { Entrypoint: entrypoint, Env: ["PATH=/bin"] },
+    layers: [{ comment: "busybox", content }],
+  }).archive;
 }
 
-function json(value: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(value));
+/** The same as parts, for a registry. */
+export function busyboxParts(busybox: Uint8Array, entrypoint: readonly string[]): ImageParts {
+  return readImage(busyboxImage(busybox, { name: IMAGE, entrypoint }));
 }

@@ -22,7 +22,7 @@ export class ImageRegistry {
   }
 
   /** @param repository such as `library/busybox` */
-  add(repository: string, tag: string, { config, layer }: ImageParts): void {
+  add(repository: string, tag: string, { config, layers }: ImageParts): void {
     const part = (bytes: Uint8Array, mediaType: string) => {
       const digest = digestOf(bytes);
       this.#blobs.set(digest, bytes);
@@ -32,7 +32,7 @@ export class ImageRegistry {
       schemaVersion: 2,
       mediaType: MANIFEST,
       config: part(config, "config.v1+json"),
-      layers: [part(layer, "layer.v1.tar")],
+      layers: layers.map((layer) => part(layer, "layer.v1.tar")),
     }));
     this.#manifests.set(`${repository}/manifests/${tag}`, manifest);
     this.#manifests.set(`${repository}/manifests/${digestOf(manifest)}`, manifest);

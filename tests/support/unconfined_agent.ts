@@ -1,6 +1,6 @@
 /** `network-dra run` in this thread, with all that the process may do: for tests that reach inside. */
-import { programRunner } from "../../mod/cni/program.ts";
-import { runAgent } from "../../mod/cmd/agent_process.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
+import { runAgent } from "../../mod/cmd/agent_lifecycle.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
 import { onSignals } from "../../mod/cmd/run.ts";
@@ -16,9 +16,15 @@ export async function runUnconfined(argv: readonly string[]): Promise<number> {
   const end = new AbortController();
   const release = onSignals((name) => end.abort(new Error(name)));
   try {
-    const { launcher } = await prepareNode(config, log);
-    const run = programRunner(launcher);
-    await runAgent(config, { log, signal: end.signal, run, read: grepAll });
+    const prepared = await prepareNode(config, log);
+    const run = pluginRunner({ ...config, run: prepared.run });
+    await runAgent(config, {
+      log,
+      signal: end.signal,
+      run,
+      read: grepAll,
+      interfaces: prepared.interfaces,
+    });
     return 0;
   } catch (error) {
     log.error("network-dra cannot run", { error: String(error) });

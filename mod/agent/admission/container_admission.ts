@@ -76,6 +76,23 @@ export class ContainerAdmission {
     }
   }
 
+  /**
+   * Resolves when the files of a claim say what was wanted last. Rejects with the file that cannot be
+   * changed when the signal is aborted first.
+   */
+  async settled(claim: ClaimRef, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const wish = this.#wishes.get(claim.uid);
+      if (!wish || wish.reached) return;
+      try {
+        await this.#changes.next(signal);
+      } catch {
+        const failure = wish.failure ?? "the disk has not answered";
+        throw new Error(`cannot change the CDI files of ${describeClaim(claim)} yet: ${failure}`);
+      }
+    }
+  }
+
   /** Removes the files of claims that are not among those named: left by an earlier run. */
   async removeOthers(claimUids: ReadonlySet<string>): Promise<void> {
     const { files, log } = this.#ports;

@@ -1,77 +1,407 @@
-import type { Attachment, ClaimRef } from "../../claim/attachment.ts";
-import type { Attached, AttachmentState, ForgetCause, Lost } from "../model.ts";
+import type { Attached, AttachmentPhase, CniResult, ForgetCause, Lost } from "../model.ts";
 
-/** One attachment of the sandbox, wanted or on its way out. */
-export interface Entry {
-  readonly claim: ClaimRef;
-  readonly attachment: Attachment;
-  /** Whether it shall be there; false once its sandbox stopped or its claim was unprepared. */
-  wanted: boolean;
-  /** Whether the journal holds a record: ADD may have begun, so DEL is owed. */
-  recorded: boolean;
-  /** Whether that record was written before its turn came, and no ADD has begun. */
-  intended: boolean;
-  /** Whether the record on disk says what `attached` says. */
-  saved: boolean;
-  /** Whether the record on disk has a result of the ADD, be it an older telling of it. */
-  resultSaved: boolean;
-  attached?: Attached;
-  /** Set while it is attached, but not as ADD left it. */
-  lost?: Lost;
-  /** Whether it shall be made anew although it is attached: it is lost. */
-  repair: boolean;
-  /** Whether an ADD of an earlier run may have succeeded of which no result is on disk. */
-  uncertain: boolean;
-  /** Whether the last ADD failed: it was never there, or is not any more. */
-  addFailed: boolean;
-  /** Whether nobody needs to be told that it comes after the containers. */
-  lateAttachReported: boolean;
-  /** Set once it shall go whatever its DEL says: why, and who wants to know what is left then. */
-  givenUp?: { readonly why: ForgetCause; readonly tell?: (left: string) => void };
-  /** Why the last try failed, and since when tries have failed (RFC 3339). */
-  failure?: { readonly error: Error; readonly since: string };
+/**
+ * The state of one attachment: what is desired, and the situation that it is in. The situation says
+ * in one word what is observed and what is on disk, so that no combination of the two can be written
+ * that cannot be.
+ */
+export interface AttachmentState {
+  readonly desired: Desired;
+  readonly situation: Situation;
+  /** Why the last try failed, and since when tries have failed. */
+  readonly failure?: Failure;
+}
+
+export type Desired =
+  /** It must be in the pod. */
+  | { readonly kind: "present" }
+  /** Its sandbox has stopped, or its claim is being released. */
+  | { readonly kind: "absent" }
+  /** It must go even if its DEL fails. */
+  | { readonly kind: "given_up"; readonly why: ForgetCause };
+
+export type Situation =
+  /** No ADD has begun, or DEL has undone it; no record. */
+  | { readonly kind: "nothing" }
+  /**
+   * An earlier run of the agent may have attached it. `record`: there is one without a result
+   * ("begun"), one that cannot be read, or none (the state folder was lost).
+   */
+  | { readonly kind: "unknown"; readonly record: "none" | "unreadable" | "begun" }
+  /** The interface's name is free in the pod and the intent is on record: ADD comes next. */
+  | { readonly kind: "intended"; readonly purpose: Purpose }
+  /** ADD runs. */
+  | { readonly kind: "adding"; readonly purpose: Purpose }
+  /**
+   * ADD failed: DEL is owed. `record`: it does not say so yet, it does, or it could not be written.
+   * `foreign`: the interface of that name is another plugin's, and DEL must not see it.
+   */
+  | {
+    readonly kind: "failed";
+    readonly record: "begun" | "failed" | "not_written";
+    readonly foreign: boolean;
+    readonly purpose: Purpose;
+  }
+  /** What an earlier run left is not whole: DEL is owed. */
+  | { readonly kind: "leftover" }
+  /** DEL has succeeded; the record is there still. */
+  | { readonly kind: "undone"; readonly purpose: Purpose }
+  /** Attached as ADD left it. */
+  | { readonly kind: "there"; readonly record: ResultRecord; readonly attached: Attached }
+  /** Attached, but no longer as ADD left it. */
+  | {
+    readonly kind: "lost";
+    readonly record: ResultRecord;
+    readonly attached: Attached;
+    readonly lost: Lost;
+  }
+  /** Lost, and to be attached anew. */
+  | {
+    readonly kind: "repairing";
+    readonly record: ResultRecord;
+    readonly attached: Attached;
+    readonly lost: Lost;
+  };
+
+/** Whether ADD attaches for the first time, or anew what was lost. */
+export type Purpose = "attach" | "repair";
+
+/** Whether the record has the result of ADD: as it is now, an older telling of it, or not at all. */
+export type ResultRecord = "none" | "begun" | "older" | "result";
+
+export interface Failure {
+  readonly error: Error;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/** What happens to an attachment: what is asked of it, what CHECK finds, what an effect came to. */
+export type AttachmentEvent =
+  | { readonly kind: "unwanted" }
+  | { readonly kind: "given_up"; readonly why: ForgetCause }
+  | { readonly kind: "found_lost"; readonly lost: Lost; readonly repair: boolean }
+  /** CHECK finds it as ADD left it. `at`: RFC 3339. */
+  | { readonly kind: "found_intact"; readonly at: string }
+  | { readonly kind: "intent_recorded" }
+  | { readonly kind: "record_rewritten" }
+  | { readonly kind: "recalled"; readonly attached?: Attached }
+  | { readonly kind: "add_began" }
+  | { readonly kind: "add_succeeded"; readonly attached: Attached }
+  /** `foreign`: because another plugin's interface has the name. */
+  | { readonly kind: "add_failed"; readonly foreign: boolean }
+  | { readonly kind: "failure_recorded" }
+  | { readonly kind: "failure_not_recorded" }
+  | { readonly kind: "del_succeeded" }
+  | { readonly kind: "del_failed" }
+  | { readonly kind: "record_removed" }
+  /** Carries what was written: it may have changed meanwhile. */
+  | { readonly kind: "result_recorded"; readonly attached: Attached; readonly lost?: Lost }
+  | { readonly kind: "result_dropped" }
+  /** `at`: RFC 3339. */
+  | { readonly kind: "try_failed"; readonly error: Error; readonly at: string }
+  | { readonly kind: "try_succeeded" };
+
+/** What is to be done next. Each effect is answered with one of the events named. */
+export type Effect =
+  /** See that the interface's name is free in the pod, and record the intent: intent_recorded. */
+  | { readonly kind: "record_intent"; readonly recorded: boolean }
+  /** Write anew a record that cannot be read: record_rewritten. */
+  | { readonly kind: "rewrite_record" }
+  /** Find out what an earlier run left: recalled. */
+  | { readonly kind: "recall" }
+  /** add_began, then add_succeeded or add_failed. */
+  | { readonly kind: "add" }
+  /** Record that ADD failed, so that a restart knows: failure_recorded or failure_not_recorded. */
+  | { readonly kind: "record_failure" }
+  /** del_succeeded or del_failed. "none": without the namespace, which frees leases and touches no interface. */
+  | { readonly kind: "del"; readonly namespace: "pod" | "none"; readonly prevResult?: CniResult }
+  /** record_removed. */
+  | { readonly kind: "remove_record" }
+  /** result_recorded. */
+  | { readonly kind: "record_result"; readonly attached: Attached; readonly lost?: Lost }
+  /** See that an ADD can be carried out, and record that the result counts no longer: result_dropped. */
+  | { readonly kind: "drop_result" };
+
+/** The state of an attachment that is wanted and of which nothing is known. */
+export const NEW: AttachmentState = {
+  desired: { kind: "present" },
+  situation: { kind: "nothing" },
+};
+
+/** What a record of an earlier run says. */
+export function restored(
+  { attached, lost, addFailed }: {
+    readonly attached?: Attached;
+    readonly lost?: Lost;
+    readonly addFailed?: true;
+  },
+): AttachmentState {
+  return { desired: { kind: "present" }, situation: situation() };
+
+  function situation(): Situation {
+    if (attached && lost) return { kind: "lost", record: "result", attached, lost };
+    if (attached) return { kind: "there", record: "result", attached };
+    if (!addFailed) return { kind: "unknown", record: "begun" };
+    return { kind: "failed", record: "failed", foreign: false, purpose: "attach" };
+  }
+}
+
+/** The state of a wanted attachment that an earlier run may have made, of which no record can be read. */
+export function unknown(record: "none" | "unreadable"): AttachmentState {
+  return { desired: { kind: "present" }, situation: { kind: "unknown", record } };
+}
+
+/**
+ * The next state. Pure.
+ *
+ * @throws Error for an event that cannot come in this state: a mistake of the caller
+ */
+export function transition(state: AttachmentState, event: AttachmentEvent): AttachmentState {
+  switch (event.kind) {
+    case "unwanted":
+      return state.desired.kind === "present" ? leaving(state, { kind: "absent" }) : state;
+    case "given_up":
+      return leaving(state, { kind: "given_up", why: event.why });
+    case "try_failed": {
+      const since = state.failure?.since ?? event.at;
+      return { ...state, failure: { error: event.error, since } };
+    }
+    case "try_succeeded":
+      return withoutFailure(state);
+    case "add_succeeded":
+      return { ...withoutFailure(state), situation: after(state, event) };
+    default:
+      return { ...state, situation: after(state, event) };
+  }
+}
+
+/** Why it could not be attached says nothing of its DEL, and what is to go is not repaired. */
+function leaving(state: AttachmentState, desired: Desired): AttachmentState {
+  const { situation } = state;
+  const kept = state.desired.kind === "present" ? withoutFailure(state) : state;
+  return {
+    ...kept,
+    desired,
+    situation: situation.kind === "repairing" ? { ...situation, kind: "lost" } : situation,
+  };
+}
+
+function withoutFailure({ desired, situation }: AttachmentState): AttachmentState {
+  return { desired, situation };
+}
+
+function after({ desired, situation }: AttachmentState, event: AttachmentEvent): Situation {
+  switch (event.kind) {
+    case "found_lost":
+      if (hasResult(situation)) {
+        const { lost: before, attached, record } = { lost: undefined, ...situation };
+        const kind = event.repair && desired.kind === "present" ? "repairing" : "lost";
+        // Only a new reason is news: the words may differ each time.
+        if (before?.reason === event.lost.reason) return { kind, record, attached, lost: before };
+        const lost = { ...event.lost, since: before?.since ?? event.lost.since };
+        return { kind, record: outdated(record), attached, lost };
+      }
+      break;
+    case "found_intact":
+      if (situation.kind === "there") {
+        const { record, attached } = situation;
+        if (attached.checked) return situation;
+        return {
+          kind: "there",
+          record: outdated(record),
+          attached: { ...attached, checked: true },
+        };
+      }
+      if (hasResult(situation)) {
+        // It is ready since now, and not since it was attached.
+        const attached = { ...situation.attached, at: event.at, checked: true } as const;
+        return { kind: "there", record: outdated(situation.record), attached };
+      }
+      break;
+    case "intent_recorded":
+      if (situation.kind === "nothing") return { kind: "intended", purpose: "attach" };
+      if (situation.kind === "undone") return { kind: "intended", purpose: situation.purpose };
+      break;
+    case "record_rewritten":
+      if (situation.kind === "unknown") return { kind: "unknown", record: "begun" };
+      break;
+    case "recalled":
+      if (situation.kind === "unknown") {
+        const { attached } = event;
+        const isRecorded = situation.record === "begun";
+        if (attached) return { kind: "there", record: isRecorded ? "begun" : "none", attached };
+        return { kind: isRecorded ? "leftover" : "nothing" };
+      }
+      break;
+    case "add_began":
+      if (situation.kind === "intended") return { ...situation, kind: "adding" };
+      break;
+    case "add_succeeded":
+      if (situation.kind === "adding") {
+        return { kind: "there", record: "begun", attached: event.attached };
+      }
+      break;
+    case "add_failed":
+      if (situation.kind === "adding") {
+        const { purpose } = situation;
+        return { kind: "failed", record: "begun", foreign: event.foreign, purpose };
+      }
+      break;
+    case "failure_recorded":
+      if (situation.kind === "failed") return { ...situation, record: "failed" };
+      break;
+    case "failure_not_recorded":
+      if (situation.kind === "failed") return { ...situation, record: "not_written" };
+      break;
+    case "del_succeeded":
+      return undone(situation);
+    case "del_failed":
+      // What was given up goes all the same.
+      return desired.kind === "given_up" ? undone(situation) : situation;
+    case "record_removed":
+      if (situation.kind === "intended" || situation.kind === "undone") return { kind: "nothing" };
+      break;
+    case "result_recorded":
+      if (hasResult(situation)) {
+        const { attached, lost } = { lost: undefined, ...situation };
+        const isNow = attached === event.attached && lost === event.lost;
+        return { ...situation, record: isNow ? "result" : "older" };
+      }
+      break;
+    case "result_dropped":
+      if (situation.kind === "repairing" || situation.kind === "lost") {
+        return { ...situation, record: "begun" };
+      }
+      break;
+  }
+  throw new Error(`an attachment that is ${situation.kind} cannot come to ${event.kind}`);
+}
+
+function undone(situation: Situation): Situation {
+  if (!isRecorded(situation)) return { kind: "nothing" };
+  const isRepair = situation.kind === "repairing" ||
+    situation.kind === "failed" && situation.purpose === "repair";
+  return { kind: "undone", purpose: isRepair ? "repair" : "attach" };
+}
+
+function outdated(record: ResultRecord): ResultRecord {
+  return record === "result" ? "older" : record;
+}
+
+/**
+ * What is to be done next for the attachment; undefined when nothing is, or when ADD runs.
+ *
+ * @param options.started whether the sandbox has containers, which may live by what is there
+ */
+export function nextEffect(
+  { desired, situation }: AttachmentState,
+  { started }: { readonly started: boolean },
+): Effect | undefined {
+  if (desired.kind !== "present") return nextToDetach(situation, desired.kind);
+  switch (situation.kind) {
+    case "nothing":
+      return { kind: "record_intent", recorded: false };
+    case "undone":
+      return { kind: "record_intent", recorded: true };
+    case "unknown":
+      switch (situation.record) {
+        case "none":
+          return { kind: "recall" };
+        case "unreadable":
+          return { kind: "rewrite_record" };
+        case "begun":
+          // Without containers it is made anew, which costs nobody anything.
+          return started ? { kind: "recall" } : { kind: "del", namespace: "pod" };
+      }
+      break;
+    case "intended":
+      return { kind: "add" };
+    case "adding":
+      return undefined;
+    case "failed":
+      if (situation.record === "begun") return { kind: "record_failure" };
+      return { kind: "del", namespace: situation.foreign ? "none" : "pod" };
+    case "leftover":
+      return { kind: "del", namespace: "pod" };
+    case "there":
+    case "lost":
+      return toRecord(situation);
+    case "repairing":
+      if (situation.record !== "begun") return { kind: "drop_result" };
+      return { kind: "del", namespace: "pod", prevResult: situation.attached.result };
+  }
+}
+
+function nextToDetach(situation: Situation, desired: "absent" | "given_up"): Effect | undefined {
+  const namespace = desired === "given_up" ? "none" : "pod";
+  switch (situation.kind) {
+    case "nothing":
+    case "adding":
+      return undefined;
+    case "intended":
+    case "undone":
+      return { kind: "remove_record" };
+    case "unknown":
+      // Without a record the interface may be anyone's.
+      return { kind: "del", namespace: situation.record === "none" ? "none" : namespace };
+    case "failed":
+      return { kind: "del", namespace: situation.foreign ? "none" : namespace };
+    case "leftover":
+      return { kind: "del", namespace };
+    case "there":
+    case "lost":
+    case "repairing":
+      return { kind: "del", namespace, prevResult: situation.attached.result };
+  }
+}
+
+function toRecord(situation: Situation & { kind: "there" | "lost" }): Effect | undefined {
+  const { record, attached } = situation;
+  if (record === "result") return undefined;
+  const { lost } = { lost: undefined, ...situation };
+  return { kind: "record_result", attached, ...(lost && { lost }) };
+}
+
+/** Nothing is left of an attachment that must go. */
+export function isGone({ desired, situation }: AttachmentState): boolean {
+  return desired.kind !== "present" && situation.kind === "nothing";
+}
+
+/** Whether a record is on disk that names it. */
+export function isRecorded(situation: Situation): boolean {
+  switch (situation.kind) {
+    case "nothing":
+      return false;
+    case "unknown":
+      return situation.record === "begun";
+    case "there":
+    case "lost":
+    case "repairing":
+      return situation.record !== "none";
+    default:
+      return true;
+  }
 }
 
 /**
  * Whether containers may start. The result is on disk by then, or an agent that dies here would take
  * the attachment for half done and make it anew under the running containers.
  */
-export function isReady({ attached, resultSaved }: Entry): boolean {
-  return attached !== undefined && resultSaved;
+export function isReady({ situation }: Pick<AttachmentState, "situation">): boolean {
+  return hasResult(situation) && (situation.record === "older" || situation.record === "result");
 }
 
-/** Whether a wanted attachment is not what or as it shall be. */
-export function isToDo({ attached, saved, repair }: Entry): boolean {
-  return !attached || !saved || repair;
-}
-
-/** It shall go. */
-export function unwant(entry: Entry): void {
-  // Why it could not be attached says nothing of the DEL.
-  if (entry.wanted) entry.failure = undefined;
-  entry.wanted = false;
-  entry.repair = false;
-}
-
-export function stateOf({ wanted, attached, lost, failure }: Entry): AttachmentState {
-  if (!wanted) return failure ? "detach_failed" : "detaching";
-  if (attached) return lost ? "lost" : "attached";
+/** In the words of metrics and users. */
+export function phaseOf({ desired, situation, failure }: AttachmentState): AttachmentPhase {
+  if (desired.kind !== "present") return failure ? "detach_failed" : "detaching";
+  if (situation.kind === "there") return "attached";
+  if (hasResult(situation)) return "lost";
   return failure ? "attach_failed" : "attaching";
 }
 
-/** Whether what is to be done has not been tried to its end yet. */
-export function isUntried(entry: Entry): boolean {
-  const state = stateOf(entry);
-  return state === "attaching" || state === "detaching";
-}
-
-/** The claims of which there is something, each once. */
-export function claimsOf(things: readonly { readonly claim: ClaimRef }[]): ClaimRef[] {
-  return [...new Map(things.map(({ claim }) => [claim.uid, claim])).values()];
-}
-
-/** Identifies an attachment within a sandbox (design decision 4). */
-export function attachmentKey(claim: ClaimRef, attachment: Attachment): string {
-  const { request, pool, device, shareID } = attachment;
-  return JSON.stringify([claim.uid, request, pool, device, shareID ?? ""]);
+export function hasResult(
+  situation: Situation,
+): situation is Situation & { readonly kind: "there" | "lost" | "repairing" } {
+  return situation.kind === "there" || situation.kind === "lost" ||
+    situation.kind === "repairing";
 }

@@ -1,3 +1,5 @@
+import { assertLockOrder, holding } from "../../async/lock_order.ts";
+
 /**
  * By the name of a network: ADD and DEL go side by side, GC goes alone (CNI SPEC, section 3:
  * lifecycle and ordering).
@@ -8,10 +10,11 @@ export class NetworkLocks {
 
   /** Runs side by side with its like, after a GC that is under way. */
   async use<T>(network: string, task: () => Promise<T>): Promise<T> {
+    assertLockOrder("network");
     for (let gc; (gc = this.#collecting.get(network));) await gc.catch(() => {});
     this.#users.set(network, (this.#users.get(network) ?? 0) + 1);
     try {
-      return await task();
+      return await holding("network", task);
     } finally {
       const left = this.#users.get(network)! - 1;
       if (left > 0) this.#users.set(network, left);
@@ -25,7 +28,7 @@ export class NetworkLocks {
    */
   async collect(network: string, task: () => Promise<void>): Promise<boolean> {
     if (this.#users.has(network) || this.#collecting.has(network)) return false;
-    const run = task();
+    const run = holding("network", task);
     this.#collecting.set(network, run);
     try {
       await run;

@@ -1,9 +1,10 @@
 import type { Attachment, ClaimRef } from "../../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "../../async/backoff.ts";
+import type { Clock } from "../../async/clock.ts";
+import { errorMessage } from "../../async/error_message.ts";
+import { FIRST } from "../../async/limiter.ts";
 import { Notifier } from "../../async/notifier.ts";
-import { attachmentKey, type Entry, isReady, isToDo, unwant } from "./attachment_state.ts";
-import { FIRST, type Limiter } from "../../async/limiter.ts";
-import type { NetworkLocks } from "./network_locks.ts";
+import { describeAttachment } from "../describe.ts";
 import type {
   Attached,
   AttachmentRecord,
@@ -13,21 +14,27 @@ import type {
   RuntimeConfig,
   Sandbox,
 } from "../model.ts";
-import type { Clock } from "../../async/clock.ts";
-import type { Cni, Events, HeldNamespace, Journal, Log, Metrics, Namespaces } from "../ports.ts";
+import type { Events, Journal, Metrics } from "../ports.ts";
+import {
+  type AttachmentEvent,
+  type AttachmentState,
+  type Effect,
+  hasResult,
+  isGone,
+  isRecorded,
+  NEW,
+  nextEffect,
+  restored,
+  unknown,
+} from "./attachment_state.ts";
+import { attachmentKey, type AttachmentView, differ } from "./attachment_view.ts";
+import { CniOperations, type CniOperationsPorts, saysNameExists } from "./cni_operations.ts";
+import { ReadyGate } from "./ready_gate.ts";
 import { AttachmentReports } from "./reports.ts";
-import { describeAttachment, describePod } from "../describe.ts";
-import { errorMessage } from "../../async/error_message.ts";
+import { TrackedAttachment } from "./tracked_attachment.ts";
 
 /** Retries come early enough for the kubelet's first one (0.4 s), and often enough for those after (11 s). */
 const RETRY: Backoff = { first: 200, most: 8_000 };
-
-/**
- * How many CreateContainer calls may use up their whole time waiting for one sandbox. The runtime
- * handles the events of all pods one at a time, so a network that hangs must not hold it again and
- * again; a slow one (DHCP, IPv6 duplicate address detection) is there by then.
- */
-const PATIENCE = 3;
 
 /**
  * How long a DEL is tried that cannot be expected to succeed: its plugin is not on the node any more
@@ -35,20 +42,15 @@ const PATIENCE = 3;
  * configuration) keeps the DEL from succeeding too. The pod has ended by then, or nothing would be
  * detached.
  */
-const HOPELESS_LIMIT = 30 * 60_000;
+const HOPELESS_AFTER_MS = 30 * 60_000;
 
-export interface PodAttachmentsPorts {
-  readonly cni: Cni;
-  readonly journal: Journal;
-  readonly namespaces: Namespaces;
+export interface PodAttachmentsPorts extends CniOperationsPorts {
+  readonly journal: Pick<Journal, "putAttachment" | "removeAttachment">;
   readonly clock: Clock;
-  readonly log: Log;
   readonly events: Events;
   readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
-  /** Bounds the CNI operations of the whole node. */
-  readonly limiter: Limiter;
-  /** Keeps ADD and DEL of a network from its GC. */
-  readonly networks: NetworkLocks;
+  /** Throws where another sandbox has the interface that an attachment takes away from the node. */
+  readonly assertInterfaceFree: (attachment: AttachmentView) => void;
   /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
   readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
     Attached | undefined
@@ -56,46 +58,69 @@ export interface PodAttachmentsPorts {
 }
 
 /**
- * The networks of one sandbox: one worker, which brings what is there to what is wanted, one CNI
- * operation at a time (CNI SPEC: operations of one container are serial), and tries again with
- * backoff what failed.
+ * What CHECK says of an attachment. "unproven": it failed although the interface is there, and no
+ * CHECK has ever found the attachment intact: CHECK may fail for what its own ADD has made.
+ */
+export type CheckOutcome = Finding | { readonly state: "unproven"; readonly cause: string };
+
+/** What the worker is at. */
+type Work =
+  | { readonly kind: "idle" }
+  /** `askedFor`: something was asked for since the pass began; then no pause follows it. */
+  | { readonly kind: "passing"; askedFor: boolean }
+  | { readonly kind: "pausing"; end(): void };
+
+/**
+ * The networks of one sandbox: one worker, which carries out what the state of each attachment asks
+ * for, one CNI operation at a time (CNI SPEC: operations of one container are serial), and tries
+ * again with backoff what failed.
  */
 export class PodAttachments {
   readonly sandbox: Sandbox;
   readonly #ports: PodAttachmentsPorts;
   readonly #reports: AttachmentReports;
-  readonly #onChange: (claim: ClaimRef) => void;
-  readonly #entries = new Map<string, Entry>();
+  readonly #cni: CniOperations;
+  readonly #gate: ReadyGate;
+  readonly #publish: (claim: ClaimRef) => void;
+  readonly #attachments = new Map<string, TrackedAttachment>();
   readonly #changes = new Notifier();
-  #held: HeldNamespace | undefined;
   #stopped = false;
   /** Whether containers were created before the agent could keep them waiting. */
   #started = false;
-  #closed = false;
-  #worker: Promise<void> | undefined;
-  /** Ends the pause between two passes; undefined while no pause is on. */
-  #endPause: (() => void) | undefined;
-  /** Whether something was asked for since the last pass began: then no pause follows it. */
-  #woken = false;
-  #passing = false;
+  readonly #closing = new AbortController();
+  #work: Work = { kind: "idle" };
+  #worked: Promise<void> = Promise.resolve();
   /** The CHECK under way; whatever else is to be done ends it. */
   #checking: { readonly interrupt: AbortController; readonly done: Promise<unknown> } | undefined;
   #passes = 0;
-  #timedOutGates = 0;
-  /** Containers that wait: meanwhile the runtime handles no event of any pod. */
-  #waitingGates = 0;
   /** Drawn for each pass, so that the networks of a sandbox come in a row. */
   #number = FIRST;
+  /** The interfaces in the pod as this pass has seen them; undefined until it looks, and after a DEL. */
+  #seen: Promise<ReadonlySet<string> | undefined> | undefined;
 
-  constructor(sandbox: Sandbox, ports: PodAttachmentsPorts, onChange: (claim: ClaimRef) => void) {
+  /** @param publish is told of each change of one of a claim's attachments */
+  constructor(sandbox: Sandbox, ports: PodAttachmentsPorts, publish: (claim: ClaimRef) => void) {
     this.sandbox = sandbox;
     this.#ports = ports;
     this.#reports = new AttachmentReports(sandbox, ports);
-    this.#onChange = onChange;
+    this.#cni = new CniOperations(sandbox, ports);
+    this.#gate = new ReadyGate(this, this.#changes);
+    this.#publish = publish;
   }
 
-  get entries(): readonly Entry[] {
-    return [...this.#entries.values()];
+  get entries(): readonly AttachmentView[] {
+    return [...this.#attachments.values()].map(({ view }) => view);
+  }
+
+  /** Everything of one claim. */
+  of(claimUid: string): AttachmentView[] {
+    return this.#ofClaim(claimUid).map(({ view }) => view);
+  }
+
+  /** The attachment as it is now; undefined when it is gone. */
+  current(entry: Pick<AttachmentView, "claim" | "attachment">): AttachmentView | undefined {
+    const tracked = this.#trackedOf(entry);
+    return tracked?.view;
   }
 
   /** True once the sandbox has stopped: from then on attachments only go. */
@@ -104,26 +129,25 @@ export class PodAttachments {
   }
 
   get idle(): boolean {
-    return this.#entries.size === 0 && !this.#worker;
+    return this.#attachments.size === 0 && this.#work.kind === "idle";
+  }
+
+  get passes(): number {
+    return this.#passes;
+  }
+
+  tryNow(): void {
+    if (this.#work.kind === "pausing") this.#work.end();
   }
 
   /** Takes over what the journal holds from an earlier run. Nothing is done until want(), stop() or release(). */
-  restore({ claim, attachment, attached, lost }: AttachmentRecord): void {
-    this.#entries.set(attachmentKey(claim, attachment), {
-      claim,
-      attachment,
-      wanted: true,
-      recorded: true,
-      intended: false,
-      saved: true,
-      resultSaved: attached !== undefined,
-      attached,
-      lost,
-      repair: false,
-      uncertain: attached === undefined,
-      addFailed: false,
-      lateAttachReported: attached !== undefined,
-    });
+  restore(record: AttachmentRecord): void {
+    const { claim, attachment, attached } = record;
+    const lateAttachReported = attached !== undefined;
+    this.#attachments.set(
+      attachmentKey(claim, attachment),
+      new TrackedAttachment({ claim, attachment, state: restored(record), lateAttachReported }),
+    );
   }
 
   /** The runtime says that the sandbox has containers already, wherever the agent was meanwhile. */
@@ -134,7 +158,7 @@ export class PodAttachments {
   /**
    * Attaches, in the order given, those that are not attached yet. Returns at once.
    *
-   * @param uncertain whether there may be some already of which nothing is known
+   * @param uncertain whether there may be some already of which a record cannot be read
    */
   want(
     claim: ClaimRef,
@@ -142,23 +166,12 @@ export class PodAttachments {
     { uncertain = false }: { readonly uncertain?: boolean } = {},
   ): void {
     if (this.#stopped) return;
+    // Containers that run may live by what an agent attached whose state is lost.
+    const fresh = uncertain ? unknown("unreadable") : this.#started ? unknown("none") : NEW;
     for (const attachment of attachments) {
       const key = attachmentKey(claim, attachment);
-      if (!this.#entries.has(key)) {
-        this.#entries.set(key, {
-          claim,
-          attachment,
-          wanted: true,
-          recorded: false,
-          intended: false,
-          saved: false,
-          resultSaved: false,
-          repair: false,
-          uncertain,
-          addFailed: false,
-          lateAttachReported: false,
-        });
-      }
+      if (this.#attachments.has(key)) continue;
+      this.#attachments.set(key, new TrackedAttachment({ claim, attachment, state: fresh }));
     }
     this.#wake();
   }
@@ -167,14 +180,14 @@ export class PodAttachments {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#hold();
-    for (const entry of this.#entries.values()) unwant(entry);
+    this.#cni.holdNamespace();
+    for (const each of this.#attachments.values()) each.apply({ kind: "unwanted" });
     this.#wake();
   }
 
   /** Detaches what belongs to one claim. Returns at once. */
   release(claimUid: string): void {
-    for (const entry of this.of(claimUid)) unwant(entry);
+    for (const each of this.#ofClaim(claimUid)) each.apply({ kind: "unwanted" });
     this.#wake();
   }
 
@@ -185,135 +198,114 @@ export class PodAttachments {
    * @param tell is told what may be left on the node
    */
   giveUp(claimUid: string, why: ForgetCause, tell?: (left: string) => void): void {
-    for (const entry of this.of(claimUid)) {
-      unwant(entry);
-      entry.givenUp = { why, tell };
+    for (const each of this.#ofClaim(claimUid)) {
+      each.tellLeft = tell;
+      each.apply({ kind: "given_up", why });
     }
     this.#wake();
   }
 
-  /** Everything of one claim. */
-  of(claimUid: string): Entry[] {
-    return this.entries.filter((entry) => entry.claim.uid === claimUid);
-  }
-
   /** Resolves when nothing of the claim is left here. */
   async released(claimUid: string, signal: AbortSignal): Promise<void> {
-    while (this.of(claimUid).length > 0) await this.#changes.next(signal);
+    while (this.#ofClaim(claimUid).length > 0) await this.#changes.next(signal);
   }
 
   /**
    * The gate of CreateContainer: resolves when every wanted attachment is there. Rejects with the
    * cause when a try has failed, and when the signal is aborted first.
    */
-  async ready(signal: AbortSignal): Promise<void> {
-    this.#waitingGates++;
-    try {
-      await this.#awaitReady(signal);
-    } finally {
-      this.#waitingGates--;
-    }
-  }
-
-  async #awaitReady(signal: AbortSignal): Promise<void> {
-    const pass = this.#passes;
-    // A failed try is repeated now rather than at the end of its pause: someone is waiting.
-    this.#endPause?.();
-    while (!this.#stopped) {
-      const missing = this.entries.filter((entry) => entry.wanted && !isReady(entry));
-      const first = missing[0];
-      if (!first) return;
-      const failed = missing.find((entry) => entry.failure);
-      if (failed && this.#passes > pass) throw this.#notReady(failed);
-      if (this.#timedOutGates >= PATIENCE) throw this.#notReady(failed ?? first);
-      try {
-        await this.#changes.next(signal);
-      } catch {
-        this.#timedOutGates++;
-        throw this.#notReady(failed ?? first);
-      }
-    }
-    throw new Error(`sandbox ${this.sandbox.id} of ${describePod(this.sandbox.pod)} has stopped`);
+  ready(signal: AbortSignal): Promise<void> {
+    return this.#gate.pass(signal);
   }
 
   /**
    * CNI CHECK of an attachment. It keeps nothing waiting: undefined is the answer when something
    * else is to be done here, also when that comes up meanwhile or the signal is aborted.
    */
-  async check(entry: Entry, until: AbortSignal): Promise<Finding | undefined> {
-    const pausing = this.#endPause !== undefined;
-    const busy = this.#passing || this.#checking || (this.#worker && !pausing);
-    const { attached } = entry;
-    if (busy || this.#stopped || this.#closed || !entry.wanted || !attached) return undefined;
-    const { limiter, cni } = this.#ports;
+  async check(entry: AttachmentView, until: AbortSignal): Promise<CheckOutcome | undefined> {
+    const tracked = this.#trackedOf(entry);
+    const busy = this.#work.kind === "passing" || this.#checking;
+    if (!tracked || busy || this.#stopped || this.#closing.signal.aborted) return undefined;
+    const { state, attachment } = tracked;
+    if (state.desired.kind !== "present" || !hasResult(state.situation)) return undefined;
+    const { attached } = state.situation;
     const interrupt = new AbortController();
     const signal = AbortSignal.any([interrupt.signal, until]);
-    const done = limiter.runAside(() => {
-      const netns = this.#livingNetns();
-      if (netns === "") {
-        return Promise.resolve<Finding>({
-          state: "unknown",
-          cause: `the network namespace ${this.sandbox.netns} is gone`,
-        });
-      }
-      const { network } = entry.attachment;
-      return cni.check(network, this.#runtime(entry, netns), attached.result, signal);
-    }, signal).catch(() => undefined);
+    const done = this.#cni.check(attachment, attached.result, signal).then(
+      (finding) => this.#judge(finding, { attachment, attached, signal }),
+    );
     this.#checking = { interrupt, done };
     const finding = await done;
     this.#checking = undefined;
-    return signal.aborted || entry.attached !== attached ? undefined : finding;
+    const { situation } = tracked.state;
+    const isSame = hasResult(situation) && situation.attached === attached;
+    return signal.aborted || !isSame ? undefined : finding;
   }
 
   /** CHECK found that it is not as ADD left it. Returns at once. */
   markLost(
-    entry: Entry,
+    entry: AttachmentView,
     { reason, message, repair }: Pick<Lost, "reason" | "message"> & { readonly repair: boolean },
   ): void {
-    // Only a new reason is news: the words may be others each time.
-    const known = entry.lost?.reason === reason;
-    if (!known) {
-      const since = entry.lost?.since ?? this.#ports.clock.now().toISOString();
-      entry.lost = { reason, message, since };
-      entry.saved = false;
-      this.#onChange(entry.claim);
-    }
-    entry.repair = repair;
-    if (!known || repair) this.#wake();
+    const lost = { reason, message, since: this.#now() };
+    this.#found(entry, { kind: "found_lost", lost, repair });
   }
 
-  /** CHECK found a lost one as ADD left it. Returns at once. */
-  markRecovered(entry: Entry): void {
-    if (!entry.lost || !entry.attached) return;
-    entry.lost = undefined;
-    entry.repair = false;
-    // It is ready since now, and not since it was attached.
-    entry.attached = { ...entry.attached, at: this.#ports.clock.now().toISOString() };
-    entry.saved = false;
-    this.#onChange(entry.claim);
+  /** CHECK found it as ADD left it. Returns at once. */
+  markIntact(entry: AttachmentView): void {
+    this.#found(entry, { kind: "found_intact", at: this.#now() });
+  }
+
+  /** Puts on record that CHECK has found attachments intact, once all have been looked at. Returns at once. */
+  recordChecks(): void {
     this.#wake();
   }
 
   /** Lets the running operation finish and does nothing further; the journal knows the rest. */
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#endPause?.();
+    this.#closing.abort(new Error("the agent stops"));
+    this.tryNow();
     await this.#endChecking();
-    await this.#worker;
-    this.#held?.release();
-    this.#held = undefined;
+    await this.#worked;
+    this.#cni.releaseNamespace();
   }
 
-  /** Where that cannot be, there is its path for as long as it leads there. */
-  #hold(): void {
-    const { sandbox: { netns, pod } } = this;
-    if (!netns) return;
-    try {
-      this.#held = this.#ports.namespaces.hold(netns);
-    } catch (error) {
-      const about = { netns, error: errorMessage(error) };
-      this.#ports.log.warn(`cannot hold the network namespace of ${describePod(pod)}`, about);
-    }
+  #ofClaim(claimUid: string): TrackedAttachment[] {
+    return [...this.#attachments.values()].filter(({ claim }) => claim.uid === claimUid);
+  }
+
+  #trackedOf(
+    { claim, attachment }: Pick<AttachmentView, "claim" | "attachment">,
+  ): TrackedAttachment | undefined {
+    return this.#attachments.get(attachmentKey(claim, attachment));
+  }
+
+  #now(): string {
+    return this.#ports.clock.now().toISOString();
+  }
+
+  #found(entry: AttachmentView, event: AttachmentEvent): void {
+    const tracked = this.#trackedOf(entry);
+    if (!tracked || !hasResult(tracked.state.situation)) return;
+    const before = tracked.view;
+    tracked.apply(event);
+    if (!differ(before, tracked.view) && tracked.state.situation.kind === "there") return;
+    this.#publish(tracked.claim);
+    if (this.#isToDo(tracked)) this.#wake();
+  }
+
+  async #judge(
+    finding: Finding | undefined,
+    { attachment, attached, signal }: {
+      readonly attachment: Attachment;
+      readonly attached: Attached;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<CheckOutcome | undefined> {
+    if (finding?.state !== "lost" || attached.checked) return finding;
+    const interfaces = await this.#cni.interfaces(signal).catch(() => undefined);
+    if (!interfaces?.has(attachment.ifName)) return finding;
+    return { state: "unproven", cause: finding.cause };
   }
 
   async #endChecking(): Promise<void> {
@@ -322,338 +314,325 @@ export class PodAttachments {
   }
 
   #wake(): void {
-    this.#woken = true;
-    this.#endPause?.();
-    this.#worker ??= this.#work().finally(() => {
-      this.#worker = undefined;
-      this.#changes.notify();
-      // Someone may have asked for more after the worker's last look.
-      if (this.#unfinished() && !this.#closed) this.#wake();
-    });
+    switch (this.#work.kind) {
+      case "idle":
+        if (!this.#closing.signal.aborted && this.#unfinished()) this.#worked = this.#workOn();
+        break;
+      case "passing":
+        this.#work.askedFor = true;
+        break;
+      case "pausing":
+        this.#work.end();
+    }
   }
 
-  async #work(): Promise<void> {
+  async #workOn(): Promise<void> {
     let failures = 0;
-    // The first step of every pass is asynchronous, so a hook that wakes the worker returns first.
-    await Promise.resolve();
-    while (!this.#closed && this.#unfinished()) {
-      this.#woken = false;
-      this.#passing = true;
+    while (!this.#closing.signal.aborted && this.#unfinished()) {
+      const pass: Work & { kind: "passing" } = { kind: "passing", askedFor: false };
+      this.#work = pass;
+      // The first step of every pass is asynchronous, so a hook that wakes the worker returns first.
+      await Promise.resolve();
+      pass.askedFor = false;
       this.#number = this.#ports.limiter.drawNumber();
+      this.#seen = undefined;
       await this.#endChecking();
       const failed = await this.#pass();
-      this.#passing = false;
       this.#passes++;
       failures = failed ? failures + 1 : 0;
       this.#changes.notify();
-      if (failed && !this.#closed && !this.#woken) await this.#pause(pauseAfter(failures, RETRY));
+      if (failed && !pass.askedFor) await this.#pause(pauseAfter(failures, RETRY));
     }
-    if (this.#entries.size === 0) {
-      this.#held?.release();
-      this.#held = undefined;
-    }
+    if (this.#attachments.size === 0) this.#cni.releaseNamespace();
+    this.#work = { kind: "idle" };
+    this.#changes.notify();
   }
 
   #unfinished(): boolean {
-    return this.entries.some((entry) => !entry.wanted || isToDo(entry));
+    return [...this.#attachments.values()].some((each) => this.#isToDo(each));
+  }
+
+  #isToDo({ state }: TrackedAttachment): boolean {
+    return isGone(state) || this.#next(state) !== undefined;
+  }
+
+  #next(state: AttachmentState): Effect | undefined {
+    return nextEffect(state, { started: this.#started });
   }
 
   /** One try at everything that is to be done; true when something failed. */
   async #pass(): Promise<boolean> {
     let failed = false;
-    for (const entry of this.entries.toReversed()) {
-      if (!entry.wanted && !this.#closed) {
-        failed = !await this.#try("detach", entry, () => this.#detach(entry)) || failed;
-      }
+    for (const each of [...this.#attachments.values()].toReversed()) {
+      if (each.isWanted || this.#closing.signal.aborted) continue;
+      failed = !await this.#try("detach", each, () => this.#detach(each)) || failed;
     }
     return !await this.#attachAll() || failed;
   }
 
   /** The operations come one after the other; what goes to disk keeps none of them waiting. */
   async #attachAll(): Promise<boolean> {
-    const toDo = this.entries.filter((entry) => entry.wanted && isToDo(entry));
-    await this.#intend(toDo);
-    const saves: Promise<boolean>[] = [];
+    const toDo = [...this.#attachments.values()].filter((each) =>
+      each.isWanted && this.#isToDo(each)
+    );
+    await this.#recordIntents(toDo);
+    const records: Promise<boolean>[] = [];
     let succeeded = true;
-    for (const entry of toDo) {
+    for (const each of toDo) {
       // Read again for each: the sandbox may have stopped during the operation before.
-      if (!entry.wanted || this.#closed) continue;
-      const isThere = entry.attached && !entry.repair;
-      if (isThere || await this.#try("attach", entry, () => this.#make(entry))) {
-        saves.push(this.#try("attach", entry, () => this.#save(entry)));
+      if (!each.isWanted || this.#closing.signal.aborted) continue;
+      const isMade = this.#next(each.state)?.kind === "record_result";
+      if (isMade || await this.#try("attach", each, () => this.#make(each))) {
+        records.push(this.#try("attach", each, () => this.#finish(each)));
       } else succeeded = false;
     }
-    return !(await Promise.all(saves)).includes(false) && succeeded;
+    return !(await Promise.all(records)).includes(false) && succeeded;
   }
 
-  /** Puts on record that ADDs may begin; where that fails, it is tried again when its turn comes. */
-  async #intend(toDo: readonly Entry[]): Promise<void> {
-    if (this.#closed || !this.#canAdd()) return;
-    const fresh = toDo.filter((entry) =>
-      !entry.recorded && !entry.uncertain && !this.#rivalOf(entry)
+  /** Puts on record together that ADDs may begin; where that fails, it is tried again in its turn. */
+  async #recordIntents(toDo: readonly TrackedAttachment[]): Promise<void> {
+    if (this.#closing.signal.aborted || !this.#cni.canAdd()) return;
+    const fresh = toDo.filter((each) =>
+      each.state.situation.kind === "nothing" && !this.#rivalOf(each) &&
+      this.#isInterfaceFree(each)
     );
-    await Promise.allSettled(fresh.map(async (entry) => {
-      await this.#ports.journal.putAttachment(this.#record(entry));
-      entry.recorded = true;
-      entry.intended = true;
-    }));
+    await Promise.allSettled(
+      fresh.map((each) => this.#perform(each, { kind: "record_intent", recorded: false })),
+    );
   }
 
   async #try(
     step: "attach" | "detach",
-    entry: Entry,
+    tracked: TrackedAttachment,
     work: () => Promise<void>,
   ): Promise<boolean> {
-    const before = entry.failure;
+    const before = tracked.view;
     try {
       await work();
-      entry.failure = undefined;
+      tracked.apply({ kind: "try_succeeded" });
       return true;
-    } catch (error) {
-      entry.failure = {
-        error: error instanceof Error ? error : new Error(errorMessage(error)),
-        since: before?.since ?? this.#ports.clock.now().toISOString(),
-      };
-      this.#reports.failed(step, entry, before?.error);
-      if (entry.repair) this.#ports.metrics.repaired("error");
-      const hopeless = step === "detach" && !entry.givenUp ? this.#hopeless(entry) : undefined;
-      if (hopeless) {
-        entry.givenUp = { why: hopeless };
-        this.#woken = true;
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(errorMessage(thrown));
+      tracked.apply({ kind: "try_failed", error, at: this.#now() });
+      this.#reports.failed(step, tracked.view, before.failure?.error);
+      if (tracked.isRepair) this.#ports.metrics.repaired("error");
+      const why = step === "detach" ? this.#hopeless(tracked) : undefined;
+      if (why) {
+        tracked.apply({ kind: "given_up", why });
+        this.#wake();
       }
       return false;
     } finally {
-      this.#onChange(entry.claim);
+      const after = this.current(tracked);
+      if (!after || differ(before, after)) this.#publish(tracked.claim);
       this.#changes.notify();
     }
   }
 
-  async #make(entry: Entry): Promise<void> {
-    const rival = this.#rivalOf(entry);
+  /** Until it is there, but for its record. */
+  async #make(tracked: TrackedAttachment): Promise<void> {
+    for (let effect; (effect = this.#next(tracked.state)) && tracked.isWanted;) {
+      if (effect.kind === "record_result") return;
+      await this.#perform(tracked, effect);
+    }
+  }
+
+  async #finish(tracked: TrackedAttachment): Promise<void> {
+    const effect = this.#next(tracked.state);
+    if (effect?.kind === "record_result") await this.#perform(tracked, effect);
+  }
+
+  async #detach(tracked: TrackedAttachment): Promise<void> {
+    const began = this.#ports.clock.now().getTime();
+    for (let effect; (effect = this.#next(tracked.state));) await this.#perform(tracked, effect);
+    this.#attachments.delete(attachmentKey(tracked.claim, tracked.attachment));
+    this.#reports.done("detached", tracked.view, this.#ports.clock.now().getTime() - began);
+  }
+
+  /** Carries out one effect. Rejects when it came to nothing; the state says what is next. */
+  async #perform(tracked: TrackedAttachment, effect: Effect): Promise<void> {
+    const { journal, cni } = this.#ports;
+    const { attachment } = tracked;
+    switch (effect.kind) {
+      case "record_intent":
+        await this.#assertNameIsFree(tracked);
+        if (!effect.recorded) await journal.putAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "intent_recorded" });
+      case "rewrite_record":
+        await journal.putAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "record_rewritten" });
+      case "recall":
+        return await this.#recall(tracked);
+      case "add":
+        return await this.#add(tracked);
+      case "record_failure":
+        try {
+          await journal.putAttachment({ ...this.#record(tracked), addFailed: true });
+          return tracked.apply({ kind: "failure_recorded" });
+        } catch {
+          return tracked.apply({ kind: "failure_not_recorded" });
+        }
+      case "del":
+        return await this.#del(tracked, effect);
+      case "remove_record":
+        await journal.removeAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "record_removed" });
+      case "record_result": {
+        const { attached, lost } = effect;
+        await journal.putAttachment({ ...this.#record(tracked), attached, ...(lost && { lost }) });
+        return tracked.apply({ kind: "result_recorded", attached, lost });
+      }
+      case "drop_result":
+        // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
+        await cni.verify(attachment.network, NEVER);
+        await journal.putAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "result_dropped" });
+    }
+  }
+
+  /** An interface that is in the pod already is not ours, and is left alone (design decision 14). */
+  async #assertNameIsFree(tracked: TrackedAttachment): Promise<void> {
+    const rival = this.#rivalOf(tracked);
     if (rival) {
       throw new Error(
         `its interface's name is that of ${describeAttachment(rival)} in the same pod: ` +
           "give one of them another",
       );
     }
-    if (entry.uncertain) await this.#recall(entry);
-    if (!entry.attached || entry.repair) await this.#add(entry);
-  }
-
-  /**
-   * Another one with the same interface, to which its ADD and DEL would do harm. Claims that are
-   * prepared for other pods can have one name, and a pod come to use them both.
-   */
-  #rivalOf(entry: Entry): Entry | undefined {
-    const { ifName } = entry.attachment;
-    const named = this.entries.filter(({ attachment }) => attachment.ifName === ifName);
-    const holder = named.find(({ recorded }) => recorded) ?? named[0];
-    return holder === entry || entry.recorded ? undefined : holder;
-  }
-
-  async #save(entry: Entry): Promise<void> {
-    entry.saved = false;
-    await this.#ports.journal.putAttachment(this.#record(entry));
-    entry.saved = true;
-    entry.resultSaved = true;
-  }
-
-  /**
-   * Containers may use by now what an ADD of an earlier run left, of which no result is on disk: it
-   * is kept where that can be told. Without containers it is made anew, which costs nobody anything.
-   */
-  async #recall(entry: Entry): Promise<void> {
-    if (!entry.recorded) {
-      // Its record could not be read.
-      await this.#ports.journal.putAttachment(this.#record(entry));
-      entry.recorded = true;
+    this.#ports.assertInterfaceFree(tracked.view);
+    const { ifName } = tracked.attachment;
+    this.#seen ??= this.#cni.interfaces(this.#closing.signal);
+    const seen = await this.#seen;
+    if (!seen?.has(ifName)) return;
+    // A record without a result would make a restart take the interface for ours.
+    if (tracked.state.situation.kind === "undone") {
+      await this.#perform(tracked, { kind: "remove_record" });
     }
-    if (this.#started) {
-      const runtime = this.#runtime(entry, this.#podNetns());
-      entry.attached = await this.#ports.recall(this.#record(entry), runtime);
-    }
-    entry.uncertain = false;
-    if (!entry.attached) return;
-    entry.lateAttachReported = true;
-    this.#reports.recalled(entry);
-  }
-
-  async #add(entry: Entry): Promise<void> {
-    const { journal, cni, clock, metrics } = this.#ports;
-    const { network } = entry.attachment;
-    const runtime = this.#runtime(entry, this.#podNetns());
-    // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
-    if (entry.attached) await cni.verify(network, NEVER);
-    const old = entry.recorded && !entry.intended;
-    if (!entry.recorded || entry.attached) {
-      await journal.putAttachment(this.#record({ ...entry, attached: undefined, lost: undefined }));
-      entry.recorded = true;
-      entry.saved = false;
-      entry.resultSaved = false;
-    }
-    // What an ADD that failed or was cut off left behind goes first. Its record stays: it is true,
-    // and a disk that is full takes no other.
-    if (old) await this.#delete(entry);
-    entry.attached = undefined;
-    entry.lost = undefined;
-    if (this.#started && !entry.lateAttachReported) this.#reports.late(entry);
-    entry.lateAttachReported = true;
-    entry.intended = false;
-    const began = clock.now().getTime();
-    try {
-      const result = await this.#operate(entry, () => cni.add(network, runtime, NEVER));
-      entry.attached = { ...result, at: clock.now().toISOString() };
-      entry.failure = undefined;
-      entry.addFailed = false;
-    } catch (error) {
-      entry.addFailed = true;
-      await this.#undo(entry).catch((cause) => this.#reports.notCleanedUp(entry, cause));
-      throw error;
-    }
-    if (entry.repair) metrics.repaired("ok");
-    const ms = clock.now().getTime() - began;
-    this.#reports.done(entry.repair ? "repaired" : "attached", entry, ms);
-    entry.repair = false;
-  }
-
-  async #detach(entry: Entry): Promise<void> {
-    const began = this.#ports.clock.now().getTime();
-    if (entry.intended) await this.#forget(entry);
-    else if (entry.recorded) await (entry.givenUp ? this.#abandon(entry) : this.#undo(entry));
-    this.#entries.delete(attachmentKey(entry.claim, entry.attachment));
-    this.#reports.done("detached", entry, this.#ports.clock.now().getTime() - began);
-  }
-
-  /** DEL, and only then the record. */
-  async #undo(entry: Entry): Promise<void> {
-    await this.#delete(entry);
-    await this.#forget(entry);
-  }
-
-  async #delete(entry: Entry, netns = this.#livingNetns()): Promise<void> {
-    const { network } = entry.attachment;
-    const runtime = this.#runtime(entry, netns);
-    await this.#operate(
-      entry,
-      () => this.#ports.cni.del(network, runtime, entry.attached?.result, NEVER),
+    throw new Error(
+      `the pod already has an interface ${ifName}, which this claim did not make ` +
+        "(another network plugin, such as Multus, may have): use another interface name",
     );
   }
 
-  /** The record goes although DEL fails; without the namespace, DEL still frees what it can. */
-  async #abandon(entry: Entry): Promise<void> {
-    let cause: string | undefined;
-    await this.#delete(entry, "").catch((error) => cause = errorMessage(error));
-    await this.#forget(entry);
-    const { why, tell } = entry.givenUp!;
-    this.#ports.metrics.forgotten(why);
-    if (cause === undefined) return;
-    const message = this.#reports.givenUp(entry, cause);
-    tell?.(message);
-  }
-
-  async #forget(entry: Entry): Promise<void> {
-    await this.#ports.journal.removeAttachment(this.#record(entry));
-    entry.recorded = false;
-    entry.intended = false;
-    entry.saved = false;
-    entry.resultSaved = false;
-    entry.attached = undefined;
-    entry.lost = undefined;
-  }
-
-  /** Runs a CNI operation in its turn. */
-  #operate<T>({ attachment }: Entry, operation: () => Promise<T>): Promise<T> {
-    const { limiter, networks } = this.#ports;
-    const turn = () => this.#waitingGates > 0 ? FIRST : this.#number;
-    return networks.use(attachment.network.name, () => limiter.run(operation, turn));
-  }
-
-  /** The namespace for ADD, which must be the pod's own. */
-  #podNetns(): string {
-    const obstacle = this.#obstacle();
-    if (obstacle !== undefined) throw new Error(obstacle);
-    return this.sandbox.netns!;
-  }
-
-  #canAdd(): boolean {
+  #isInterfaceFree(tracked: TrackedAttachment): boolean {
     try {
-      return this.#obstacle() === undefined;
+      this.#ports.assertInterfaceFree(tracked.view);
+      return true;
     } catch {
       // Whoever tries it says why.
       return false;
     }
   }
 
-  /** Why there can be no ADD. */
-  #obstacle(): string | undefined {
-    const { netns, pod } = this.sandbox;
-    const kind = netns ? this.#ports.namespaces.classify(netns) : "host";
-    switch (kind) {
-      case "pod":
-        return undefined;
-      case "gone":
-        return `the network namespace ${netns} is gone`;
-      case "host":
-        return `${describePod(pod)} uses the host's network, which the plugins would change: ` +
-          "use hostNetwork: false, or a pod without the claim";
+  /**
+   * Another one with the same interface, to which its ADD and DEL would do harm. Claims that are
+   * prepared for other pods can have one name, and a pod come to use them both.
+   */
+  #rivalOf(tracked: TrackedAttachment): TrackedAttachment | undefined {
+    const { ifName } = tracked.attachment;
+    const named = [...this.#attachments.values()].filter(({ attachment }) =>
+      attachment.ifName === ifName
+    );
+    const holder = named.find(isOnRecord) ?? named[0];
+    return holder === tracked || isOnRecord(tracked) ? undefined : holder;
+  }
+
+  /**
+   * Containers may use by now what an ADD of an earlier run left, of which no result is on disk: it
+   * is kept where that can be told.
+   */
+  async #recall(tracked: TrackedAttachment): Promise<void> {
+    const runtime = this.#cni.addRuntime(tracked.attachment);
+    const attached = await this.#ports.recall(this.#record(tracked), runtime);
+    tracked.apply({ kind: "recalled", attached });
+    if (!attached) return;
+    tracked.lateAttachReported = true;
+    this.#reports.recalled(tracked.view);
+  }
+
+  async #add(tracked: TrackedAttachment): Promise<void> {
+    const { clock, metrics } = this.#ports;
+    const repair = tracked.isRepair;
+    const { attachment } = tracked;
+    if (this.#started && !tracked.lateAttachReported) this.#reports.late(tracked.view);
+    tracked.lateAttachReported = true;
+    const began = clock.now().getTime();
+    tracked.apply({ kind: "add_began" });
+    try {
+      const result = await this.#cni.add(attachment, this.#turn);
+      const attached = { ...result, at: this.#now() };
+      tracked.apply({ kind: "add_succeeded", attached });
+    } catch (error) {
+      const foreign = saysNameExists(errorMessage(error), attachment.ifName);
+      tracked.apply({ kind: "add_failed", foreign });
+      await this.#cleanUp(tracked).catch((cause) => {
+        this.#reports.notCleanedUp(tracked.view, cause);
+      });
+      throw error;
+    }
+    if (repair) metrics.repaired("ok");
+    const ms = clock.now().getTime() - began;
+    this.#reports.done(repair ? "repaired" : "attached", tracked.view, ms);
+  }
+
+  /** What a failed ADD left goes before it is tried again, and before anyone is told. */
+  async #cleanUp(tracked: TrackedAttachment): Promise<void> {
+    while (tracked.state.situation.kind === "failed") {
+      await this.#perform(tracked, this.#next(tracked.state)!);
+    }
+    if (tracked.state.situation.kind === "undone") {
+      await this.#perform(tracked, { kind: "remove_record" });
     }
   }
 
-  /** The namespace for DEL: held since the stop, or by its path while that still leads to it, or none. */
-  #livingNetns(): string {
-    if (this.#held) return this.#held.path;
-    const path = this.sandbox.netns;
-    return path && this.#ports.namespaces.classify(path) === "pod" ? path : "";
+  async #del(
+    tracked: TrackedAttachment,
+    { namespace, prevResult }: Effect & { readonly kind: "del" },
+  ): Promise<void> {
+    this.#seen = undefined;
+    try {
+      await this.#cni.del(tracked.attachment, { namespace, prevResult, turn: this.#turn });
+      tracked.apply({ kind: "del_succeeded" });
+      if (tracked.state.desired.kind === "given_up") {
+        this.#ports.metrics.forgotten(tracked.state.desired.why);
+      }
+    } catch (error) {
+      const { desired } = tracked.state;
+      tracked.apply({ kind: "del_failed" });
+      if (desired.kind !== "given_up") throw error;
+      this.#ports.metrics.forgotten(desired.why);
+      const left = this.#reports.givenUp(tracked.view, errorMessage(error));
+      tracked.tellLeft?.(left);
+    }
   }
 
-  #runtime({ attachment }: Entry, netns: string): RuntimeConfig {
-    const { id, pod } = this.sandbox;
-    return {
-      containerID: id,
-      netns,
-      ifName: attachment.ifName,
-      // The names that Kubernetes runtimes pass (CNI CONVENTIONS); IgnoreUnknown for plugins that know none.
-      args: [
-        ["IgnoreUnknown", "true"],
-        ["K8S_POD_NAMESPACE", pod.namespace],
-        ["K8S_POD_NAME", pod.name],
-        ["K8S_POD_INFRA_CONTAINER_ID", id],
-        ["K8S_POD_UID", pod.uid],
-      ] as const,
-      capabilityArgs: attachment.capabilityArgs,
-    };
-  }
+  readonly #turn = (): number => this.#gate.isWaitedAt ? FIRST : this.#number;
 
-  #record({ claim, attachment, attached, lost }: Entry): AttachmentRecord {
-    return {
-      claim,
-      sandbox: this.sandbox,
-      attachment,
-      ...(attached && { attached }),
-      ...(lost && { lost }),
-    };
-  }
-
-  #notReady(entry: Entry): Error {
-    const error = entry.failure?.error;
-    const cause = error?.message ?? "still being attached";
-    return new Error(`${describeAttachment(entry)} is not ready: ${cause}`, { cause: error });
+  /** A record without a result: ADD may have begun. */
+  #record({ claim, attachment }: TrackedAttachment): AttachmentRecord {
+    return { claim, sandbox: this.sandbox, attachment };
   }
 
   /** Why its DEL, which has failed for long, need not be tried any more; undefined where it must. */
-  #hopeless({ failure, attachment, addFailed }: Entry): ForgetCause | undefined {
+  #hopeless({ state, attachment }: TrackedAttachment): ForgetCause | undefined {
     const { clock, cni } = this.#ports;
-    if (clock.now().getTime() - Date.parse(failure!.since) < HOPELESS_LIMIT) return undefined;
+    if (state.desired.kind === "given_up") return undefined;
+    const since = Date.parse(state.failure!.since);
+    if (clock.now().getTime() - since < HOPELESS_AFTER_MS) return undefined;
     if (cni.missingPlugins(attachment.network).length > 0) return "plugin_missing";
-    return addFailed ? "never_attached" : undefined;
+    return state.situation.kind === "failed" ? "never_attached" : undefined;
   }
 
   async #pause(ms: number): Promise<void> {
     const ended = new AbortController();
-    this.#endPause = () => ended.abort();
-    await this.#ports.clock.sleep(ms, ended.signal).catch(() => {});
-    this.#endPause = undefined;
+    this.#work = { kind: "pausing", end: () => ended.abort() };
+    const signal = AbortSignal.any([ended.signal, this.#closing.signal]);
+    await this.#ports.clock.sleep(ms, signal).catch(() => {});
   }
+}
+
+function isOnRecord({ state }: TrackedAttachment): boolean {
+  return isRecorded(state.situation);
 }
 
 /** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */

@@ -12,7 +12,6 @@ import {
   FakeNamespaces,
   settle,
 } from "../../../tests/support/agent_fakes.ts";
-import { isReady } from "./attachment_state.ts";
 import { Limiter } from "../../async/limiter.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import { PodAttachments } from "./pod_attachments.ts";
@@ -34,6 +33,7 @@ function setUp(
     metrics: new FakeMetrics(),
     limiter,
     networks: new NetworkLocks(),
+    assertInterfaceFree: () => {},
     recall: () => Promise.resolve(undefined),
   };
   const changed: string[] = [];
@@ -66,10 +66,10 @@ Deno.test("what a CHECK finds keeps no container waiting while it is put on reco
   const [entry] = network.entries;
   network.markLost(entry!, { reason: "NetworkInterfaceLost", message: "", repair: false });
   await settle();
-  assert.ok(network.entries.every(isReady), "lost");
-  network.markRecovered(entry!);
+  assert.ok(network.entries.every(({ ready }) => ready), "lost");
+  network.markIntact(entry!);
   await settle();
-  assert.ok(network.entries.every(isReady), "found again");
+  assert.ok(network.entries.every(({ ready }) => ready), "found again");
   disk.resolve();
   await network.close();
 });
@@ -119,7 +119,7 @@ Deno.test("what goes to disk keeps no operation waiting but its own", async () =
   intents.forEach(({ resolve }) => resolve());
   await settle();
   assert.deepEqual(cni.log, ["ADD net1", "ADD net2", "ADD net3"]);
-  assert.equal(network.entries.some(isReady), false);
+  assert.equal(network.entries.some(({ ready }) => ready), false);
   disk.resolve();
   await network.ready(never);
 });

@@ -1,9 +1,10 @@
+import { claimRef } from "../../claim/plan.ts";
+import { writtenStatus } from "../../claim/written_status.ts";
 import type { Limiter } from "../../async/limiter.ts";
 import type {
   Attached,
   AttachmentRecord,
   CniResult,
-  DeviceStatus,
   ResourceClaim,
   RuntimeConfig,
 } from "../model.ts";
@@ -46,17 +47,10 @@ export async function recoverAttachment(
   } catch (error) {
     throw unclear(`${describeClaim(claim)}: ${errorMessage(error)}`);
   }
-  const { metadata, status } = (current ?? {}) as {
-    readonly metadata?: { readonly uid?: unknown };
-    readonly status?: { readonly devices?: readonly DeviceStatus[] };
-  };
-  if (metadata?.uid !== claim.uid) return undefined;
-  const written = status?.devices?.find((entry) =>
-    entry.driver === driver && entry.pool === attachment.pool &&
-    entry.device === attachment.device && entry.shareID === attachment.shareID
-  );
-  const result = written?.data;
-  if (!written || !result || !isOf(result, runtime)) return undefined;
+  if (!current || claimRef(current).uid !== claim.uid) return undefined;
+  const written = writtenStatus(current, { driver, device: attachment });
+  if (!written || !isOf(written.result, runtime)) return undefined;
+  const { result } = written;
   const check = () => limiter.run(() => cni.check(attachment.network, runtime, result, NEVER));
   let finding = await check();
   if (finding.state === "lost") {
@@ -66,18 +60,17 @@ export async function recoverAttachment(
   }
   if (finding.state === "unknown") throw unclear(finding.cause);
   if (finding.state === "lost") return undefined;
-  const at = written.conditions?.find(({ status }) => status === "True")?.lastTransitionTime;
   return {
     result,
-    networkData: written.networkData ?? {},
-    at: at ?? clock.now().toISOString(),
+    networkData: written.networkData,
+    at: written.readySince ?? clock.now().toISOString(),
   };
 }
 
 /** Whether a result is that of this sandbox: a claim may be shared, and a pod have had another one before. */
-function isOf({ cniVersion, interfaces }: CniResult, { ifName, netns }: RuntimeConfig): boolean {
-  if (typeof cniVersion !== "string" || !Array.isArray(interfaces)) return false;
-  return interfaces.some(({ name, sandbox }) => name === ifName && sandbox === netns);
+function isOf({ interfaces }: CniResult, { ifName, netns }: RuntimeConfig): boolean {
+  if (!Array.isArray(interfaces)) return false;
+  return interfaces.some((each) => each?.name === ifName && each?.sandbox === netns);
 }
 
 /** Each of its steps has a time-out of its own. */

@@ -1,4 +1,4 @@
-import type { Entry } from "./attachment_state.ts";
+import type { AttachmentView } from "./attachment_view.ts";
 import type { EventObject, Sandbox } from "../model.ts";
 import type { Events, Log } from "../ports.ts";
 import { describeAttachment, describePod } from "../describe.ts";
@@ -17,16 +17,16 @@ export class AttachmentReports {
   }
 
   /** @param ms how long it took */
-  done(what: "attached" | "repaired" | "detached", entry: Entry, ms: number): void {
+  done(what: "attached" | "repaired" | "detached", entry: AttachmentView, ms: number): void {
     this.#log.info(`${what} ${describeAttachment(entry)}`, { ...this.#about(entry), ms });
   }
 
-  recalled(entry: Entry): void {
+  recalled(entry: AttachmentView): void {
     this.#log.info(`found ${describeAttachment(entry)} attached as it was`, this.#about(entry));
   }
 
   /** A try failed; the entry says why. @param before why the try before it did */
-  failed(step: "attach" | "detach", entry: Entry, before: Error | undefined): void {
+  failed(step: "attach" | "detach", entry: AttachmentView, before: Error | undefined): void {
     const { message: error } = entry.failure!.error;
     const message = `cannot ${step} ${describeAttachment(entry)}`;
     // The same failure again and again is said once.
@@ -39,7 +39,7 @@ export class AttachmentReports {
     this.#events.warn({ reason: "NetworkAttachFailed", message: `${message}: ${error}`, about });
   }
 
-  notCleanedUp(entry: Entry, cause: unknown): void {
+  notCleanedUp(entry: AttachmentView, cause: unknown): void {
     this.#log.warn(`cannot clean up after the failed attach of ${describeAttachment(entry)}`, {
       ...this.#about(entry),
       error: errorMessage(cause),
@@ -47,7 +47,7 @@ export class AttachmentReports {
   }
 
   /** Containers of the pod were created without it. */
-  late(entry: Entry): void {
+  late(entry: AttachmentView): void {
     const late = `started without ${describeAttachment(entry)}: attaching it late`;
     this.#log.warn(`containers of ${describePod(this.#sandbox.pod)} ${late}`);
     const message = `containers ${late}`;
@@ -55,7 +55,7 @@ export class AttachmentReports {
   }
 
   /** It went although its DEL failed. @returns what was told */
-  givenUp(entry: Entry, cause: string): string {
+  givenUp(entry: AttachmentView, cause: string): string {
     const message = `gave up detaching ${describeAttachment(entry)}: an address or an interface ` +
       `of it may be left on the node: ${cause}`;
     this.#log.error(message, this.#about(entry));
@@ -67,7 +67,7 @@ export class AttachmentReports {
   #warn(
     reason: "NetworkDetachFailed" | "NetworkForgotten",
     message: string,
-    { claim }: Entry,
+    { claim }: AttachmentView,
   ): void {
     for (const about of [this.#pod(), { kind: "ResourceClaim", ...claim } as const]) {
       this.#events.warn({ reason, message, about });
@@ -78,7 +78,7 @@ export class AttachmentReports {
     return { kind: "Pod", ...this.#sandbox.pod };
   }
 
-  #about({ claim }: Entry): Record<string, unknown> {
+  #about({ claim }: AttachmentView): Record<string, unknown> {
     const { id, pod } = this.#sandbox;
     return {
       claim: `${claim.namespace}/${claim.name}`,

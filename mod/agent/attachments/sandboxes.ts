@@ -1,4 +1,4 @@
-import type { Entry } from "./attachment_state.ts";
+import type { AttachmentView } from "./attachment_view.ts";
 import type { PodAttachments } from "./pod_attachments.ts";
 
 /** The sandboxes that have networks, found by id and by claim: a node may have a thousand of each. */
@@ -28,7 +28,7 @@ export class Sandboxes {
     return this.withClaim(claimUid).some(({ stopped }) => !stopped);
   }
 
-  entriesOf(claimUid: string): Entry[] {
+  entriesOf(claimUid: string): AttachmentView[] {
     return this.withClaim(claimUid).flatMap((network) => network.of(claimUid));
   }
 

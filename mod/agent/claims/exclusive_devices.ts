@@ -1,5 +1,6 @@
 import type { Attachment } from "../../claim/attachment.ts";
 import { CNI_DEVICE, originalDevice } from "../../claim/device_names.ts";
+import { exclusiveDevice } from "../../claim/exclusive_device.ts";
 import type { ClaimPlan } from "../../claim/plan.ts";
 import type { ClaimRecord } from "../model.ts";
 import { describeClaim } from "../describe.ts";
@@ -7,7 +8,7 @@ import { describeClaim } from "../describe.ts";
 /** The claims that are prepared. */
 export interface Holders {
   all(): readonly ClaimRecord[];
-  /** Those of which an attachment is {@link exclusiveDevice}. */
+  /** Those of which an attachment is an {@link exclusiveDevice}. */
   exclusiveHolders(): readonly ClaimRecord[];
 }
 
@@ -50,12 +51,6 @@ export function assertDevicesFree(plan: ClaimPlan, holders: Holders): void {
       );
     }
   }
-}
-
-/** The interface that an attachment takes away from the node. */
-export function exclusiveDevice({ network }: Attachment): string | undefined {
-  const plugin = network.plugins.find(({ type }) => type === "host-device");
-  return typeof plugin?.device === "string" ? plugin.device : undefined;
 }
 
 function uses(other: Attachment, { device }: Attachment, interfaceName: string): boolean {

@@ -10,9 +10,6 @@ import type { ClaimStore } from "./store.ts";
 import { describeClaim } from "../describe.ts";
 import { errorMessage } from "../../async/error_message.ts";
 
-/** A claim as read and checked, before its interfaces are named in the pod. */
-export type Draft = ClaimPlan | { readonly error: string };
-
 /** Claims that are read and checked at once: each asks the API server, and plugins on the node. */
 const WIDTH = 16;
 
@@ -34,7 +31,7 @@ export interface ClaimPlannerOptions {
 export class ClaimPlanner {
   readonly #ports: ClaimPlannerPorts;
   readonly #options: ClaimPlannerOptions;
-  readonly #limiter = new Limiter(WIDTH);
+  readonly #limiter = new Limiter(WIDTH, undefined, "read");
 
   constructor(ports: ClaimPlannerPorts, options: ClaimPlannerOptions) {
     this.#ports = ports;
@@ -42,11 +39,11 @@ export class ClaimPlanner {
   }
 
   /** Reads the claim from the API server and checks all that it asks for against this node. */
-  read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+  read(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {
     return this.#limiter.run(() => this.#read(ref, signal));
   }
 
-  async #read(ref: ClaimRef, signal: AbortSignal): Promise<Draft> {
+  async #read(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {
     try {
       // Whoever asked may have given up while others were read.
       signal.throwIfAborted();
@@ -134,6 +131,8 @@ export function nameInterfaces(
   for (const pod of draft.pods) {
     for (const record of prepared.ofPod(pod.uid)) others.set(record.claim.uid, record);
   }
+  // What is on record of it is what it replaces.
+  others.delete(draft.claim.uid);
   for (const other of batch) {
     const { uid } = other.claim;
     if (uid === draft.claim.uid || others.has(uid)) continue;

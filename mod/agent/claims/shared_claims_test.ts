@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { anAttachment, aSandbox, fakePorts, settle } from "../../../tests/support/agent_fakes.ts";
+import { startAgent } from "../../../tests/support/agent_claims.ts";
+import { FileJournal } from "../../journal/journal.ts";
+import { KeyedLock } from "../../async/keyed_lock.ts";
 import { ClaimStore } from "./store.ts";
 import { SharedClaims } from "./shared_claims.ts";
 
+const driver = "dra.networking";
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
 
 /** A claim as the API server has it, reserved for pods. */
@@ -20,7 +24,8 @@ async function setUp() {
   const pods = [{ name: "p", uid: "uid-p" }];
   const attachments = [anAttachment("net1")];
   await claims.put({ claim, pods, shareable: true, attachments });
-  const shared = new SharedClaims(ports, claims);
+  const locks = new KeyedLock({ clock: ports.clock, rank: "claim" });
+  const shared = new SharedClaims(ports, { driver, claims, locks, maybeUnused: () => {} });
   const found: string[] = [];
   const look = (pod: string) =>
     shared.look(aSandbox(pod), (record) => void found.push(`${record.claim.uid} for ${pod}`));
@@ -82,7 +87,7 @@ Deno.test("a sandbox that stops while its claim is put on record gets nothing", 
   cluster.claims.set("default/a", reserved(["p", "q"]));
   look("q");
   await settle();
-  shared.forget("q");
+  shared.stopped("q");
   written.resolve();
   await settle();
   assert.deepEqual(found, []);
@@ -91,12 +96,12 @@ Deno.test("a sandbox that stops while its claim is put on record gets nothing", 
 Deno.test("a pod that another one's look put on record gets its network too", async (t) => {
   const { cluster, clock, look, found, podsOf } = await setUp();
   cluster.claims.set("default/a", reserved(["p", "q", "r", "s"]));
-  const getClaimNames = cluster.getClaimNames.bind(cluster);
+  const getPodClaims = cluster.getPodClaims.bind(cluster);
   const slow = Promise.withResolvers<void>();
-  cluster.getClaimNames = async (pod) => {
+  cluster.getPodClaims = async (pod) => {
     if (pod.name === "q") await slow.promise;
     if (pod.name === "s" && clock.now().getMilliseconds() === 0) throw new Error("no answer");
-    return getClaimNames(pod);
+    return getPodClaims(pod);
   };
   for (const pod of ["q", "r", "s"]) look(pod);
   await settle();
@@ -110,4 +115,80 @@ Deno.test("a pod that another one's look put on record gets its network too", as
     await clock.advance(300);
     assert.deepEqual(found, ["uid-a for r", "uid-a for q", "uid-a for s"]);
   });
+});
+
+for (const when of ["the removal of its record", "the write of its record"] as const) {
+  Deno.test(`an unprepared claim stays away when its pods are read during ${when}`, async () => {
+    const { agent, ports, prepare, store, unprepare } = await startAgent();
+    await prepare("a", { pods: ["p"] });
+    agent.attach(aSandbox("p"));
+    await settle();
+    // A second pod names the claim; the API server is slow to answer.
+    store("a", { pods: ["p", "q"] });
+    const slow = Promise.withResolvers<void>();
+    let gets = 0;
+    ports.cluster.during = async (request) => {
+      if (request === "get" && ++gets === 2) await slow.promise;
+    };
+    agent.attach(aSandbox("q"));
+    await settle();
+    // Both are deleted by force, and the disk is slow.
+    agent.detach("p");
+    agent.detach("q");
+    const disk = Promise.withResolvers<void>();
+    const held = when === "the removal of its record" ? "removeClaim" : "putClaim";
+    ports.journal.before = async (change) => {
+      if (change === held) await disk.promise;
+    };
+    if (held === "putClaim") slow.resolve();
+    await settle();
+    const unprepared = unprepare("a");
+    await settle();
+    slow.resolve();
+    await settle();
+    disk.resolve();
+    assert.deepEqual(await unprepared, {});
+    await settle();
+    assert.deepEqual([...ports.journal.claims.keys()], []);
+    assert.equal(agent.counts().records.claim, 0);
+    await agent.close();
+  });
+}
+
+Deno.test("an unprepared claim is gone from the real disk, whenever its pods are read", async () => {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  for (let turns = 0; turns < 24; turns++) {
+    const folder = await Deno.makeTempDir();
+    try {
+      const journal = new FileJournal(folder, { log });
+      const { agent, ports, prepare, store, gate, unprepare } = await startAgent({
+        ...fakePorts(),
+        journal,
+      });
+      await prepare("a", { pods: ["p"] });
+      agent.attach(aSandbox("p"));
+      await gate("p");
+      store("a", { pods: ["p", "q"] });
+      const slow = Promise.withResolvers<void>();
+      let gets = 0;
+      ports.cluster.during = async (request) => {
+        if (request === "get" && ++gets === 2) await slow.promise;
+      };
+      agent.attach(aSandbox("q"));
+      agent.detach("p");
+      agent.detach("q");
+      const unprepared = unprepare("a");
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      slow.resolve();
+      const answer = await unprepared;
+      await agent.close();
+      const { claims } = await new FileJournal(folder, { log }).load();
+      assert.deepEqual(
+        { answer, disk: claims.length, memory: agent.counts().records.claim },
+        { answer: {}, disk: 0, memory: 0 },
+      );
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
 });

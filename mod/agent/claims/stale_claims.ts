@@ -1,15 +1,17 @@
-import type { ClaimRef } from "../../claim/attachment.ts";
+import { allocationResults, sameDevices } from "../../claim/allocation.ts";
+import { claimRef } from "../../claim/plan.ts";
 import { pauseAfter } from "../../async/backoff.ts";
 import type { Clock } from "../../async/clock.ts";
-import type { Cluster, Log } from "../ports.ts";
-import type { ClaimStore } from "./store.ts";
+import { errorMessage } from "../../async/error_message.ts";
 import type { Sandboxes } from "../attachments/sandboxes.ts";
 import { describeClaim } from "../describe.ts";
-import { errorMessage } from "../../async/error_message.ts";
+import type { ClaimRecord } from "../model.ts";
+import type { Cluster, Log } from "../ports.ts";
+import type { ClaimStore } from "./store.ts";
 
-const INTERVAL = 5 * 60_000;
-/** A claim that is gone is looked for again after this. */
-const SECOND_LOOK = 5_000;
+const INTERVAL_MS = 5 * 60_000;
+/** A claim that seems stale is looked at again after this. */
+const SECOND_LOOK_MS = 5_000;
 
 export interface StaleClaimsPorts {
   readonly cluster: Cluster;
@@ -17,71 +19,87 @@ export interface StaleClaimsPorts {
   readonly log: Log;
 }
 
-export interface StaleClaimsSources {
+export interface StaleClaimsOptions {
+  readonly driver: string;
   readonly sandboxes: Sandboxes;
   readonly claims: ClaimStore;
-  /** Detaches what is left and forgets the claim, unless a sandbox that lives came to use it. */
-  readonly release: (claim: ClaimRef, signal: AbortSignal) => Promise<void>;
+  /** Detaches what is left and lets the claim go, unless a sandbox that lives came to use it. */
+  readonly release: (record: ClaimRecord, why: string, signal: AbortSignal) => Promise<void>;
+}
+
+interface Stale {
+  readonly record: ClaimRecord;
+  readonly why: string;
 }
 
 /**
  * Finds claims that the kubelet will never unprepare, because it lost its own records of them: the
- * API server has them no more, or another one of that name, and no sandbox that lives uses them.
+ * API server does not have them any more, or has another one of that name, or one that is allocated
+ * otherwise by now, and no sandbox that lives uses them.
  *
  * An API server that does not answer proves nothing; one that says so twice is believed.
  */
 export class StaleClaims {
   readonly #ports: StaleClaimsPorts;
-  readonly #sources: StaleClaimsSources;
+  readonly #options: StaleClaimsOptions;
 
-  constructor(ports: StaleClaimsPorts, sources: StaleClaimsSources) {
+  constructor(ports: StaleClaimsPorts, options: StaleClaimsOptions) {
     this.#ports = ports;
-    this.#sources = sources;
+    this.#options = options;
   }
 
   /** At once and every five minutes, until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
     while (!signal.aborted) {
-      const known = this.#sources.claims.all().map(({ claim }) => claim);
-      const suspects = await this.#gone(known, signal);
+      const suspects = await this.#stale(this.#options.claims.all(), signal);
       if (suspects.length > 0) {
-        await clock.sleep(SECOND_LOOK, signal).catch(() => {});
-        for (const claim of await this.#gone(suspects, signal)) await this.#release(claim, signal);
+        await clock.sleep(SECOND_LOOK_MS, signal).catch(() => {});
+        const records = suspects.map(({ record }) => record);
+        for (const stale of await this.#stale(records, signal)) await this.#release(stale, signal);
       }
-      const pause = pauseAfter(1, { first: INTERVAL, most: INTERVAL });
+      const pause = pauseAfter(1, { first: INTERVAL_MS, most: INTERVAL_MS });
       await clock.sleep(pause, signal).catch(() => {});
     }
   }
 
-  /** Those that no sandbox uses and that the API server says it does not have. */
-  async #gone(claims: readonly ClaimRef[], signal: AbortSignal): Promise<ClaimRef[]> {
+  /** Those that no sandbox uses and that are not what the API server says. */
+  async #stale(records: readonly ClaimRecord[], signal: AbortSignal): Promise<Stale[]> {
     const { cluster, log } = this.#ports;
-    const gone: ClaimRef[] = [];
-    for (const claim of claims) {
+    const found: Stale[] = [];
+    for (const record of records) {
+      const { claim } = record;
       if (signal.aborted) return [];
-      if (this.#sources.sandboxes.inUse(claim.uid)) continue;
+      if (this.#options.sandboxes.inUse(claim.uid)) continue;
       try {
-        const current = await cluster.getClaim(claim, signal);
-        const { uid } = (current?.metadata ?? {}) as { readonly uid?: unknown };
-        if (uid !== claim.uid) gone.push(claim);
+        const why = this.#staleness(record, await cluster.getClaim(claim, signal));
+        if (why !== undefined) found.push({ record, why });
       } catch (error) {
         // One that does not answer now need not be asked for all of them.
         log.debug(`cannot tell whether ${describeClaim(claim)} is still there`, {
           error: errorMessage(error),
         });
-        return gone;
+        return found;
       }
     }
-    return gone;
+    return found;
   }
 
-  async #release(claim: ClaimRef, signal: AbortSignal): Promise<void> {
-    const { log } = this.#ports;
+  /** Why the record is not what the API server says; undefined where it is. */
+  #staleness({ claim, attachments }: ClaimRecord, current: unknown): string | undefined {
+    if (current === undefined || claimRef(current).uid !== claim.uid) {
+      return "is gone from the API server";
+    }
+    const devices = allocationResults(current, this.#options.driver);
+    if (sameDevices(attachments, devices)) return undefined;
+    return devices.length === 0 ? "is not allocated any more" : "has other devices now";
+  }
+
+  async #release({ record, why }: Stale, signal: AbortSignal): Promise<void> {
     try {
-      await this.#sources.release(claim, signal);
+      await this.#options.release(record, why, signal);
     } catch (error) {
-      log.warn(`${describeClaim(claim)} is gone from the API server, but cannot go here yet`, {
+      this.#ports.log.warn(`${describeClaim(record.claim)} ${why}, but cannot go here yet`, {
         error: errorMessage(error),
       });
     }

@@ -1,8 +1,11 @@
+import { exclusiveDevice } from "../../claim/exclusive_device.ts";
 import type { ClaimRecord } from "../model.ts";
 import type { Journal } from "../ports.ts";
-import { exclusiveDevice } from "./exclusive_devices.ts";
 
-/** The claims that Prepare accepted, in memory and in the journal, found by UID and by pod. */
+/**
+ * The claims that Prepare accepted, in memory and in the journal, found by UID and by pod. Whoever
+ * changes or removes a record holds the claim's lock, and looks at the record again under it.
+ */
 export class ClaimStore {
   readonly #journal: Journal;
   readonly #records = new Map<string, ClaimRecord>();
@@ -60,8 +63,11 @@ export class ClaimStore {
     try {
       await this.#journal.putClaim(record);
     } catch (error) {
-      this.#unindex(record.claim.uid);
-      if (before) this.restore(before);
+      // What took its place meanwhile stays, and what went meanwhile does not come back.
+      if (this.#records.get(record.claim.uid) === record) {
+        this.#unindex(record.claim.uid);
+        if (before) this.restore(before);
+      }
       throw error;
     }
   }

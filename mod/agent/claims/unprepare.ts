@@ -1,20 +1,29 @@
 import type { ClaimRef } from "../../claim/attachment.ts";
-import type { StatusWriter } from "../status/status_writer.ts";
-import type { KeyedLock } from "../../async/keyed_lock.ts";
+import { type Backoff, pauseAfter } from "../../async/backoff.ts";
 import type { Clock } from "../../async/clock.ts";
-import type { Log, Metrics } from "../ports.ts";
-import type { ClaimStore } from "./store.ts";
+import { errorMessage } from "../../async/error_message.ts";
+import type { KeyedLock } from "../../async/keyed_lock.ts";
+import { timeLimit } from "../../async/time_limit.ts";
+import type { ContainerAdmission } from "../admission/container_admission.ts";
 import type { PodAttachments } from "../attachments/pod_attachments.ts";
 import type { Sandboxes } from "../attachments/sandboxes.ts";
 import { describeAttachment, describeClaim, describePod } from "../describe.ts";
-import { errorMessage } from "../../async/error_message.ts";
+import type { ClaimRecord } from "../model.ts";
+import type { Events, Log, Metrics } from "../ports.ts";
+import type { StatusWriter } from "../status/status_writer.ts";
+import { underClaimLock } from "./claim_lock.ts";
+import type { ClaimStore } from "./store.ts";
 
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
-const UNPREPARE_LIMIT = 40_000;
+const UNPREPARE_LIMIT_MS = 40_000;
+
+/** What cannot be released of the agent's own accord is tried again. */
+const RETRY: Backoff = { first: 1_000, most: 60_000 };
 
 export interface ClaimReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
+  readonly events: Events;
   readonly metrics: Pick<Metrics, "unprepared" | "forgotten">;
 }
 
@@ -22,45 +31,49 @@ export interface ClaimReleaseOptions {
   readonly claims: ClaimStore;
   readonly sandboxes: Sandboxes;
   readonly statuses: StatusWriter;
+  readonly admission: Pick<ContainerAdmission, "settled">;
   /** Of claims, by UID. */
   readonly locks: KeyedLock;
-  /** Brings a claim's CDI files in line. */
-  readonly mark: (claim: ClaimRef) => Promise<void>;
-  /** A claim is on record no more. */
-  readonly released: (claimUid: string) => void;
+  /** Takes sandboxes of the claim for stopped whose end the runtime did not tell. */
+  readonly stopGone: (claimUid: string) => void;
+  /** Brings a claim's CDI files in line. Returns at once. */
+  readonly mark: (claim: ClaimRef) => void;
+  /** A claim is not on record any more. */
+  readonly released: (record: ClaimRecord) => void;
 }
 
 /** NodeUnprepareResources, and what takes its place: claims go once nothing of them is attached. */
 export class ClaimRelease {
   readonly #ports: ClaimReleasePorts;
   readonly #options: ClaimReleaseOptions;
+  readonly #stop = new AbortController();
+  /** The claims that are released of the agent's own accord, by UID. */
+  readonly #leaving = new Map<string, Promise<void>>();
 
   constructor(ports: ClaimReleasePorts, options: ClaimReleaseOptions) {
     this.#ports = ports;
     this.#options = options;
   }
 
-  /** Waits for the DELs, then forgets the claims. One error or none a claim. */
-  unprepare(
+  /** Waits for the DELs, then lets the claims go. One error or none a claim. */
+  async unprepare(
     refs: readonly ClaimRef[],
     signal: AbortSignal,
   ): Promise<Map<string, { error?: string }>> {
-    return this.#options.locks.run(refs.map(({ uid }) => uid), async () => {
-      const answers = refs.map(async (ref): Promise<[string, { error?: string }]> => {
-        try {
-          await this.#release(ref, signal);
-          this.#ports.metrics.unprepared("ok");
-          return [ref.uid, {}];
-        } catch (error) {
-          this.#ports.metrics.unprepared("error");
-          this.#ports.log.warn(`cannot unprepare ${describeClaim(ref)} yet`, {
-            error: errorMessage(error),
-          });
-          return [ref.uid, { error: errorMessage(error) }];
-        }
-      });
-      return new Map(await Promise.all(answers));
+    const answers = refs.map(async (ref): Promise<[string, { error?: string }]> => {
+      try {
+        await this.#locked(ref, signal, (until) => this.#release(ref, until));
+        this.#ports.metrics.unprepared("ok");
+        return [ref.uid, {}];
+      } catch (error) {
+        this.#ports.metrics.unprepared("error");
+        this.#ports.log.warn(`cannot unprepare ${describeClaim(ref)} yet`, {
+          error: errorMessage(error),
+        });
+        return [ref.uid, { error: errorMessage(error) }];
+      }
     });
+    return new Map(await Promise.all(answers));
   }
 
   /**
@@ -73,58 +86,150 @@ export class ClaimRelease {
   async forget(name: string, signal: AbortSignal): Promise<string> {
     const claim = this.#claimNamed(name);
     const what = `${describeClaim(claim)} (UID ${claim.uid})`;
-    const networks = this.#options.sandboxes.withClaim(claim.uid);
-    const user = networks.find((network) =>
-      !network.stopped && network.of(claim.uid).some(({ wanted }) => wanted)
-    );
+    const [user] = this.#users(claim.uid);
     if (user) {
       throw new Error(
         `${what} is in use by ${describePod(user.sandbox.pod)}: delete the pod first`,
       );
     }
     const left: string[] = [];
-    for (const network of networks) {
+    for (const network of this.#options.sandboxes.withClaim(claim.uid)) {
       network.giveUp(claim.uid, "asked", (message) => left.push(message));
     }
     // Whoever waits for its DELs has the lock, and gives it back as soon as they are given up.
-    await this.#options.locks.run([claim.uid], () => this.#release(claim, signal));
+    await this.#locked(claim, signal, (until) => this.#release(claim, until));
     return [`forgot ${what}`, ...left].join("\n");
   }
 
-  /** The API server has the claim no more. */
-  releaseStale(claim: ClaimRef, signal: AbortSignal): Promise<void> {
-    return this.#options.locks.run([claim.uid], async () => {
-      if (!this.#options.claims.get(claim.uid) || this.#options.sandboxes.inUse(claim.uid)) return;
-      this.#ports.log.warn(
-        `${describeClaim(claim)} (UID ${claim.uid}) is gone from the API server: releasing it`,
-      );
-      await this.#release(claim, signal);
+  /**
+   * The API server says that the claim is not for this node any more, if it is there at all.
+   *
+   * @param why in words, as in `claim default/a is gone from the API server`
+   */
+  releaseStale(record: ClaimRecord, why: string, signal: AbortSignal): Promise<void> {
+    const { claim } = record;
+    return this.#locked(claim, signal, async (until) => {
+      // It may have come into use, or have been prepared anew.
+      const { claims, sandboxes } = this.#options;
+      if (claims.get(claim.uid) !== record || sandboxes.inUse(claim.uid)) return;
+      this.#ports.log.warn(`${describeClaim(claim)} (UID ${claim.uid}) ${why}: releasing it`);
+      await this.#release(claim, until);
       this.#ports.metrics.forgotten("claim_gone");
     });
   }
 
-  async #release(ref: ClaimRef, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const timer = new AbortController();
-    const limit = this.#ports.clock.sleep(UNPREPARE_LIMIT, timer.signal);
-    limit.then(() => over.abort(), () => {});
-    const until = AbortSignal.any([signal, over.signal]);
-    const networks = this.#options.sandboxes.withClaim(ref.uid);
-    for (const network of networks) network.release(ref.uid);
-    void this.#options.mark(ref);
+  /**
+   * Lets those of the claims go that the kubelet has unprepared while a pod used them, and that no pod
+   * uses any more: no further call may come. Returns at once, and tries until it succeeds.
+   */
+  releaseUnused(claims: readonly ClaimRef[]): void {
+    for (const { uid } of claims) {
+      if (!this.#isUnused(uid) || this.#leaving.has(uid) || this.#stop.signal.aborted) continue;
+      const leaving = this.#keepReleasing(uid).finally(() => {
+        this.#leaving.delete(uid);
+        // A pod may have come and gone since it was looked at last.
+        const claim = this.#options.claims.get(uid)?.claim;
+        if (claim) this.releaseUnused([claim]);
+      });
+      this.#leaving.set(uid, leaving);
+    }
+  }
+
+  /** Ends what is done of the agent's own accord. */
+  async close(): Promise<void> {
+    this.#stop.abort(new Error("the agent stops"));
+    await Promise.all(this.#leaving.values());
+  }
+
+  #isUnused(claimUid: string): boolean {
+    return this.#options.claims.get(claimUid)?.unprepared === true &&
+      this.#users(claimUid).length === 0;
+  }
+
+  async #keepReleasing(claimUid: string): Promise<void> {
+    const { clock, log } = this.#ports;
+    const { signal } = this.#stop;
+    for (let failures = 1; this.#isUnused(claimUid) && !signal.aborted; failures++) {
+      const { claim } = this.#options.claims.get(claimUid)!;
+      try {
+        await this.#locked(claim, signal, async (until) => {
+          if (this.#isUnused(claimUid)) await this.#release(claim, until);
+        });
+      } catch (error) {
+        log[failures === 1 ? "warn" : "debug"](`cannot release ${describeClaim(claim)} yet`, {
+          error: errorMessage(error),
+        });
+        await clock.sleep(pauseAfter(failures, RETRY), signal).catch(() => {});
+      }
+    }
+  }
+
+  /** Runs under the claim's lock, and all of it within the limit. */
+  async #locked<T>(
+    claim: ClaimRef,
+    signal: AbortSignal,
+    task: (until: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    using limit = timeLimit(this.#ports.clock, UNPREPARE_LIMIT_MS, signal);
+    const turn = { ...claim, signal: limit.signal, limitMs: UNPREPARE_LIMIT_MS };
+    return await underClaimLock(this.#options.locks, turn, () => task(limit.signal));
+  }
+
+  async #release(ref: ClaimRef, until: AbortSignal): Promise<void> {
+    const { claims, sandboxes, statuses, admission, mark, stopGone } = this.#options;
+    stopGone(ref.uid);
+    // Of a claim that was made for one pod, the kubelet says by its call that this has ended.
+    const kept = claims.get(ref.uid)?.shareable === false ? [] : this.#users(ref.uid);
+    const leaving = sandboxes.withClaim(ref.uid).filter((network) => !kept.includes(network));
+    for (const network of leaving) network.release(ref.uid);
+    mark(ref);
     try {
-      await Promise.all(networks.map((network) => network.released(ref.uid, until)));
+      await Promise.all(leaving.map((network) => network.released(ref.uid, until)));
     } catch (error) {
       if (!until.aborted) throw error;
-      throw new Error(stillAttached(ref, networks));
-    } finally {
-      timer.abort();
+      throw new Error(stillAttached(ref, leaving));
     }
-    this.#options.statuses.forget(ref.uid);
-    await this.#options.mark(ref);
-    await this.#options.claims.remove(ref.uid);
-    this.#options.released(ref.uid);
+    const record = claims.get(ref.uid);
+    if (record && await this.#keep(record)) return;
+    statuses.finish(ref.uid);
+    mark(ref);
+    await admission.settled(ref, until);
+    if (record && await this.#keep(record)) return;
+    await claims.remove(ref.uid);
+    // Who came while the disk was at work finds the claim on record as before.
+    if (record && await this.#keep(record)) return;
+    if (record) this.#options.released(record);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
+  }
+
+  /** Keeps the claim for as long as pods use it, and says so. False when none does. */
+  async #keep(record: ClaimRecord): Promise<boolean> {
+    const { claim } = record;
+    const { claims } = this.#options;
+    const users = this.#users(claim.uid);
+    if (users.length === 0) return false;
+    if (claims.get(claim.uid)?.unprepared) return true;
+    await claims.put({ ...record, unprepared: true });
+    const pods = users.map(({ sandbox: { pod } }) => describePod(pod)).join(", ");
+    const message = `the kubelet has unprepared ${describeClaim(claim)} while ${pods} uses it: ` +
+      "its networks stay until the pod ends (kubelets of before July 2026 do so when another pod " +
+      "that names the claim is deleted, and cannot create containers that name it from then on)";
+    this.#ports.log.warn(message);
+    const about = [
+      { kind: "ResourceClaim", ...claim } as const,
+      ...users.map(({ sandbox: { pod } }) => ({ kind: "Pod", ...pod }) as const),
+    ];
+    for (const each of about) {
+      this.#ports.events.warn({ reason: "NetworkKept", message, about: each });
+    }
+    return true;
+  }
+
+  /** The sandboxes that live and shall have something of the claim. */
+  #users(claimUid: string): PodAttachments[] {
+    return this.#options.sandboxes.withClaim(claimUid).filter((network) =>
+      !network.stopped && network.of(claimUid).some(({ wanted }) => wanted)
+    );
   }
 
   #claimNamed(name: string): ClaimRef {

@@ -1,6 +1,7 @@
 import type { DeviceInterface } from "../../claim/allocated_interface.ts";
 import { CNI_DEVICE, originalDevice } from "../../claim/device_names.ts";
 import { type Backoff, pauseAfter } from "../../async/backoff.ts";
+import { WarnOnce } from "../../async/warn_once.ts";
 import { Notifier } from "../../async/notifier.ts";
 import type { Clock } from "../../async/clock.ts";
 import type { DevicePool, Devices, Inventory, Log, Metrics } from "../ports.ts";
@@ -135,6 +136,7 @@ export class NodeDevices implements Devices {
     const { pool, clock, log, metrics } = this.#ports;
     let loaded = false;
     let published = -1;
+    const problem = new WarnOnce(log);
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -152,13 +154,14 @@ export class NodeDevices implements Devices {
         metrics.devicesPublished({ up: offer.length - down, down });
         if (written || failures > 0) log.info("published the node's devices", describe(offer));
         failures = 0;
+        problem.over();
         if (written) await clock.sleep(PAUSE, signal).catch(() => {});
       } catch (error) {
         if (signal.aborted) return;
-        failures++;
-        const problem = "cannot publish the node's devices; tries go on";
-        log[failures === 1 ? "warn" : "debug"](problem, { error: errorMessage(error) });
-        await clock.sleep(pauseAfter(failures, RETRY), signal).catch(() => {});
+        problem.say("cannot publish the node's devices; tries go on", {
+          error: errorMessage(error),
+        });
+        await clock.sleep(pauseAfter(++failures, RETRY), signal).catch(() => {});
       }
     }
   }
@@ -176,18 +179,21 @@ export class NodeDevices implements Devices {
   /** Others delete slices: the kubelet all of the node's when it starts. */
   async #watch(signal: AbortSignal): Promise<void> {
     const { pool, clock, log } = this.#ports;
+    const problem = new WarnOnce(log);
     let failures = 0;
     while (!signal.aborted) {
       try {
         for await (const _ of pool.changes(signal)) {
           failures = 0;
+          problem.over();
           this.#changed();
         }
       } catch (error) {
         if (signal.aborted) return;
         failures++;
-        const problem = "cannot watch the node's ResourceSlices; tries go on";
-        log[failures === 1 ? "warn" : "debug"](problem, { error: errorMessage(error) });
+        problem.say("cannot watch the node's ResourceSlices; tries go on", {
+          error: errorMessage(error),
+        });
       }
       await clock.sleep(pauseAfter(Math.max(failures, 1), RETRY), signal).catch(() => {});
     }

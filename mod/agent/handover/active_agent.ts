@@ -2,20 +2,15 @@ import type { ClaimRef } from "../../claim/attachment.ts";
 import type { Agent } from "../agent.ts";
 import type { Prepared } from "../claims/prepare.ts";
 import { Notifier } from "../../async/notifier.ts";
-import type { CdiFiles, Journal } from "../ports.ts";
-import type { Clock } from "../../async/clock.ts";
 import type { Sandbox } from "../model.ts";
 import { KnownSandboxes } from "./known_sandboxes.ts";
+import { RecordedAdmission, type RecordedAdmissionPorts } from "./recorded_admission.ts";
 import { describePod } from "../describe.ts";
 
-/** How often a container that waits is looked for on record, in milliseconds. */
-const LOOK = 50;
+/** How often the records are read for a container that waits. */
+const LOOK_INTERVAL_MS = 50;
 
-export interface ActiveAgentPorts {
-  readonly journal: Pick<Journal, "look">;
-  readonly cdi: Pick<CdiFiles, "claimUid" | "startAllowed">;
-  readonly clock: Clock;
-}
+export type ActiveAgentPorts = RecordedAdmissionPorts;
 
 /**
  * Where the runtime and the kubelet find the agent, whether or not it leads. While it does not,
@@ -54,7 +49,7 @@ export class ActiveAgent {
     await Promise.allSettled([...term?.calls ?? []]);
   }
 
-  /** Calls that wait are refused, and those that come. */
+  /** Calls that wait are refused, and those that come; an Unprepare that runs is broken off. */
   close(): void {
     this.#closed.abort(new Error("the agent stops; the next one answers"));
   }
@@ -94,15 +89,18 @@ export class ActiveAgent {
     return this.#call(signal, ({ agent }) => agent.prepare(refs, signal));
   }
 
-  /** What takes long is broken off when the agent leads no more: the kubelet asks again, and the next agent answers. */
+  /**
+   * What takes long is broken off when the agent stops or leads no more: the kubelet asks again, and
+   * the next agent answers.
+   */
   unprepare(
     refs: readonly ClaimRef[],
     signal: AbortSignal,
   ): Promise<Map<string, { error?: string }>> {
-    return this.#call(
-      signal,
-      ({ agent, over }) => agent.unprepare(refs, AbortSignal.any([signal, over.signal])),
-    );
+    return this.#call(signal, ({ agent, over }) => {
+      const until = AbortSignal.any([signal, over.signal, this.#closed.signal]);
+      return agent.unprepare(refs, until);
+    });
   }
 
   async #gate(
@@ -112,6 +110,7 @@ export class ActiveAgent {
       readonly signal: AbortSignal;
     },
   ): Promise<void> {
+    const recorded = new RecordedAdmission(this.#ports, { sandbox, cdiDevices, signal });
     for (;;) {
       const term = this.#term;
       if (term) {
@@ -123,35 +122,16 @@ export class ActiveAgent {
           if (!term.over.signal.aborted || signal.aborted) throw error;
         }
       } else {
-        if (await this.#onRecord(sandbox, cdiDevices)) return;
-        await this.#ports.clock.sleep(LOOK, signal).catch(() => {});
+        const missing = await recorded.waitsFor();
+        if (missing === undefined) return;
+        await this.#ports.clock.sleep(LOOK_INTERVAL_MS, signal).catch(() => {});
         if (!signal.aborted) continue;
         throw new Error(
           `the networks of ${describePod(sandbox.pod)} are not ready: ` +
-            "another agent of this node is attaching them",
+            `another agent of this node attaches them (${missing})`,
         );
       }
     }
-  }
-
-  /**
-   * Whether everything that the pod's claims ask for is attached, by what is on disk, and the agent
-   * that leads has made the files without which the container would not start.
-   */
-  async #onRecord({ id, pod }: Sandbox, cdiDevices: readonly string[]): Promise<boolean> {
-    const { cdi, journal } = this.#ports;
-    const { claims, attachments } = await journal.look(pod.uid);
-    const known = new Set(claims.map(({ claim }) => claim.uid));
-    const named = cdiDevices.map((device) => cdi.claimUid(device));
-    if (named.some((uid) => uid !== undefined && !known.has(uid))) return false;
-    const attached = attachments.filter((record) => record.sandbox.id === id && record.attached);
-    const isWhole = claims.every(({ claim, attachments: wanted }) =>
-      wanted.length === attached.filter((record) => record.claim.uid === claim.uid).length
-    );
-    if (!isWhole) return false;
-    // Of all claims: not every runtime says here which of them the container names.
-    const allowed = await Promise.all([...known].map((uid) => cdi.startAllowed(uid)));
-    return !allowed.includes(false);
   }
 
   async #call<T>(signal: AbortSignal, call: (term: Term) => Promise<T>): Promise<T> {

@@ -4,6 +4,7 @@ import {
   aSandbox,
   FakeCdi,
   FakeClock,
+  FakeCluster,
   FakeJournal,
   settle,
 } from "../../../tests/support/agent_fakes.ts";
@@ -51,7 +52,12 @@ class AskedAgent {
 }
 
 function setUp() {
-  const ports = { journal: new FakeJournal(), cdi: new FakeCdi(), clock: new FakeClock() };
+  const ports = {
+    journal: new FakeJournal(),
+    cdi: new FakeCdi(),
+    cluster: new FakeCluster(),
+    clock: new FakeClock(),
+  };
   const asked = new AskedAgent();
   const agent = asked as unknown as Agent;
   const record = (more: Partial<AttachmentRecord> = {}): AttachmentRecord => ({
@@ -172,6 +178,78 @@ for (const cdiDevices of [["test/claim=uid-a"], []]) {
   });
 }
 
+/** The claim is prepared and attached for another pod than that of the container at the gate. */
+async function sharedByAnother() {
+  const bench = setUp();
+  const { journal, cdi, cluster, record, attached } = bench;
+  const pods = [{ name: "first", uid: "uid-first" }];
+  const shared = { claim, pods, shareable: true, attachments: [anAttachment("net1")] };
+  await journal.putClaim(shared);
+  await journal.putAttachment(record({ sandbox: aSandbox("s0", "first"), attached }));
+  cdi.attached.add("uid-a");
+  cluster.getPodClaims = () => Promise.resolve({ names: ["a"] });
+  return { ...bench, shared };
+}
+
+Deno.test("while no agent leads, the second pod of a shared claim waits until its network is on record", async () => {
+  const { journal, clock, cluster, record, attached, shared, gate } = await sharedByAnother();
+  let asked = 0;
+  cluster.getPodClaims = () => {
+    asked++;
+    return Promise.resolve({ names: ["a"] });
+  };
+  const container = gate();
+  await clock.advance(1_000);
+  assert.equal(container.open, false);
+  assert.equal(asked, 1);
+  const pods = [...shared.pods, { name: "p", uid: sandbox.pod.uid }];
+  await journal.putClaim({ ...shared, pods });
+  await clock.advance(1_000);
+  assert.equal(container.open, false, "its network is not attached");
+  await journal.putAttachment(record({ attached }));
+  await clock.advance(100);
+  assert.equal(container.open, true);
+});
+
+Deno.test("while no agent leads, a pod passes that does not use the shared claims of its namespace", async () => {
+  const { clock, cluster, gate } = await sharedByAnother();
+  cluster.getPodClaims = () => Promise.resolve({ names: ["b"] });
+  const container = gate();
+  await clock.advance(100);
+  assert.equal(container.open, true);
+});
+
+Deno.test("a stand-by asks the API server again for a pod's claims, and says why a container waits", async () => {
+  const { clock, cluster, gate } = await sharedByAnother();
+  let fails = true;
+  cluster.getPodClaims = () =>
+    fails ? Promise.reject(new Error("connection refused")) : Promise.resolve({ names: [] });
+  const due = new AbortController();
+  const refused = gate({ signal: due.signal });
+  const container = gate();
+  await clock.advance(1_000);
+  assert.equal(container.open, false);
+  due.abort();
+  await clock.advance(100);
+  assert.match(refused.error!.message, /which claims the pod uses: connection refused/);
+  fails = false;
+  await clock.advance(5_000);
+  assert.equal(container.open, true);
+});
+
+Deno.test("a stand-by that cannot read a claim's record lets in only pods whose claims are all known", async () => {
+  const { journal, clock, cluster, gate } = setUp();
+  journal.claimsUnreadable = true;
+  cluster.getPodClaims = () => Promise.resolve({ names: ["a"] });
+  const container = gate();
+  await clock.advance(1_000);
+  assert.equal(container.open, false);
+  cluster.getPodClaims = () => Promise.resolve({ names: [] });
+  const other = gate();
+  await clock.advance(100);
+  assert.equal(other.open, true);
+});
+
 Deno.test("a container that waits for another agent goes through this one's gate once it leads", async () => {
   const { clock, prepared, activeAgent, agent, asked, gate } = setUp();
   await prepared();
@@ -240,6 +318,16 @@ Deno.test("leave() waits for a Prepare that runs and breaks off an Unprepare tha
   assert.equal(activeAgent.agent, undefined);
   answer.resolve();
   await Promise.all([prepare, leave]);
+});
+
+Deno.test("close() breaks off an Unprepare that waits for its DELs", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  asked.answer = new Promise(() => {});
+  await activeAgent.take(agent);
+  const unprepare = assert.rejects(activeAgent.unprepare([claim], never), /broken off/);
+  await settle();
+  activeAgent.close();
+  await unprepare;
 });
 
 Deno.test("close() refuses calls that wait and those that come", async () => {

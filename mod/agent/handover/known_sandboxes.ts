@@ -1,7 +1,7 @@
 import type { Sandbox } from "../model.ts";
 
 /** A node has hundreds of pods; a runtime that tells of more and more has lost count. */
-const MOST = 16_384;
+const MOST_SANDBOXES = 16_384;
 
 /** The sandboxes of the node as the runtime has told of them, for an agent that comes to lead later. */
 export class KnownSandboxes {
@@ -28,8 +28,10 @@ export class KnownSandboxes {
 
   /** @throws Error when there are too many: to forget one would be to detach it */
   runs(sandbox: Sandbox): void {
-    if (this.#sandboxes.size >= MOST && !this.#sandboxes.has(sandbox.id)) {
-      throw new Error(`the container runtime has told of ${MOST} sandboxes that have not stopped`);
+    if (this.#sandboxes.size >= MOST_SANDBOXES && !this.#sandboxes.has(sandbox.id)) {
+      throw new Error(
+        `the container runtime has told of ${MOST_SANDBOXES} sandboxes that have not stopped`,
+      );
     }
     this.#sandboxes.set(sandbox.id, sandbox);
   }

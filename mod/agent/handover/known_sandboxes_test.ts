@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { aSandbox } from "../../../tests/support/agent_fakes.ts";
 import { KnownSandboxes } from "./known_sandboxes.ts";
 
-Deno.test("Roster refuses sandboxes without end, and forgets none that it has", () => {
+Deno.test("KnownSandboxes refuses sandboxes without end, and forgets none that it has", () => {
   const knownSandboxes = new KnownSandboxes();
   for (let i = 0; i < 16_384; i++) knownSandboxes.runs(aSandbox(`s${i}`));
   assert.throws(() => knownSandboxes.runs(aSandbox("one-more")), /told of 16384 sandboxes/);
@@ -12,7 +12,7 @@ Deno.test("Roster refuses sandboxes without end, and forgets none that it has", 
   knownSandboxes.runs(aSandbox("one-more"));
 });
 
-Deno.test("Roster keeps nothing of containers in sandboxes that it does not know", () => {
+Deno.test("KnownSandboxes keeps nothing of containers in sandboxes that it does not know", () => {
   const knownSandboxes = new KnownSandboxes();
   for (let i = 0; i < 1000; i++) knownSandboxes.containerCreated(`unknown-${i}`);
   assert.equal(knownSandboxes.started.size, 0);

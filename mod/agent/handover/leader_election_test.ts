@@ -29,6 +29,8 @@ class Node {
         if (this.#next === agent) this.#next = undefined;
       },
       nextStands: () => {
+        // A leader could take the look of another agent for a claim.
+        assert.equal(this.#leader, agent, "only the agent that leads looks");
         if (this.lookFails) throw new Error("Too many open files (os error 24)");
         return this.#next !== undefined && this.#next !== agent;
       },
@@ -41,18 +43,20 @@ class Agent {
   /** Ends what a term does at its end. */
   finish: () => Promise<void> = () => Promise.resolve();
   readonly done: Promise<void>;
+  isReady = false;
 
   constructor(
     name: string,
     { node, ready }: { readonly node: Node; readonly ready: Promise<unknown> },
   ) {
     const { clock, log } = node;
+    void ready.then(() => this.isReady = true);
     this.done = new LeaderElection({ lock: node.lockOf(this), clock, log }).run(async (over) => {
       node.history.push(`${name} leads`);
       await new Promise((resolve) => over.addEventListener("abort", resolve));
       await this.finish();
       node.history.push(`${name} has ended its term`);
-    }, { ready, signal: this.#end.signal });
+    }, { ready: () => this.isReady, signal: this.#end.signal });
   }
 
   async end(): Promise<void> {
@@ -150,4 +154,84 @@ Deno.test("an agent keeps the lead, or stands by, while the locks cannot be look
   // Nobody waits for a clock that stands.
   node.lookFails = false;
   await Promise.all([first.end(), second.end()]);
+});
+
+Deno.test("an agent keeps the lead when its successor ends before the handover", async () => {
+  const node = new Node();
+  const first = node.agent("first");
+  const second = node.agent("second");
+  await node.clock.advance(1_000);
+  await second.end();
+  await node.clock.advance(10_000);
+  assert.deepEqual(node.history, ["first leads"]);
+  await first.end();
+});
+
+Deno.test("an agent keeps the lead when its successor is not ready any more before the handover", async () => {
+  const node = new Node();
+  const first = node.agent("first");
+  const second = node.agent("second");
+  await node.clock.advance(1_000);
+  second.isReady = false;
+  await node.clock.advance(10_000);
+  assert.deepEqual(node.history, ["first leads"]);
+  second.isReady = true;
+  await node.clock.advance(5_000);
+  assert.equal(node.history.at(-1), "second leads");
+  await Promise.all([first.end(), second.end()]);
+});
+
+Deno.test("an agent that is not ready does not take the lead that was freed for another", async () => {
+  const node = new Node();
+  const first = node.agent("first");
+  await node.clock.advance(100);
+  const finished = Promise.withResolvers<void>();
+  first.finish = () => finished.promise;
+  const second = node.agent("second");
+  await node.clock.advance(5_000);
+  const third = node.agent("third", new Promise(() => {}));
+  finished.resolve();
+  await node.clock.advance(1_000);
+  assert.deepEqual(node.history, ["first leads", "first has ended its term", "second leads"]);
+  await Promise.all([first, second, third].map((agent) => agent.end()));
+});
+
+Deno.test("an agent that is not ready never makes one that leads hand over: two processes that look all the time", async () => {
+  const folder = await Deno.makeTempDir();
+  const module = (path: string) => JSON.stringify(import.meta.resolve(path));
+  // Each wait takes a millisecond, so that seconds hold as many looks as minutes do otherwise.
+  const script = `
+    import { LeaderElection } from ${module("./leader_election.ts")};
+    import { LeadLocks } from ${module("../../lead/lead_locks.ts")};
+    import { systemClock } from ${module("../../async/clock.ts")};
+    let waits = 0;
+    let handovers = 0;
+    const sleep = (_, signal) => {
+      waits++;
+      return systemClock.sleep(1, signal);
+    };
+    const say = (message) => {
+      if (message.includes("handing over")) handovers++;
+    };
+    await new LeaderElection({
+      lock: new LeadLocks(${JSON.stringify(folder)}),
+      clock: { now: systemClock.now, sleep },
+      log: { debug: say, info: say, warn: say, error: say },
+    }).run(
+      (over) => new Promise((resolve) => over.addEventListener("abort", resolve)),
+      { ready: () => false, signal: AbortSignal.timeout(3_000) },
+    );
+    console.log(JSON.stringify({ handovers, lookedOften: waits > 100 }));
+  `;
+  const args = ["run", "--no-check", "--allow-all"];
+  args.push(`data:text/typescript,${encodeURIComponent(script)}`);
+  const run = () => new Deno.Command(Deno.execPath(), { args }).output();
+  try {
+    const outputs = await Promise.all([run(), run()]);
+    const told = outputs.map(({ stdout }) => JSON.parse(new TextDecoder().decode(stdout)));
+    const expected = { handovers: 0, lookedOften: true };
+    assert.deepEqual(told, [expected, expected]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -1,5 +1,5 @@
 import type { ClaimRecord } from "../model.ts";
-import { attachmentKey, type Entry } from "../attachments/attachment_state.ts";
+import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
 import { describeAttachment } from "../describe.ts";
 
 /** How one allocated device is doing. */
@@ -19,11 +19,16 @@ export interface DeviceHealth {
  */
 export function deviceHealth(
   records: readonly ClaimRecord[],
-  entriesOf: (claimUid: string) => readonly Entry[],
+  entriesOf: (claimUid: string) => readonly AttachmentView[],
 ): DeviceHealth[] {
   const devices = new Map<
     string,
-    { readonly pool: string; readonly device: string; attached: number; readonly lost: Entry[] }
+    {
+      readonly pool: string;
+      readonly device: string;
+      attached: number;
+      readonly lost: AttachmentView[];
+    }
   >();
   for (const { claim, attachments } of records) {
     const entries = entriesOf(claim.uid).filter(({ wanted, attached }) => wanted && attached);
@@ -48,7 +53,7 @@ export function deviceHealth(
   }));
 }
 
-function describe([first, ...more]: readonly Entry[], attached: number): string {
+function describe([first, ...more]: readonly AttachmentView[], attached: number): string {
   if (!first) return "";
   const what = `${describeAttachment(first)} is lost: ${first.lost!.message}`;
   return attached === 1 ? what : `${1 + more.length} of ${attached} networks: ${what}`;

@@ -1,4 +1,4 @@
-import { attachmentKey, type Entry } from "../attachments/attachment_state.ts";
+import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
 import type { ClaimMetadata, ClaimRecord, NetworkData } from "../model.ts";
 import type { Devices } from "../ports.ts";
 
@@ -9,7 +9,7 @@ import type { Devices } from "../ports.ts";
 export function claimMetadata(
   { claim, podClaimName, attachments }: ClaimRecord,
   { entries, devices }: {
-    readonly entries: readonly Entry[];
+    readonly entries: readonly AttachmentView[];
     readonly devices: Pick<Devices, "attributesOf">;
   },
 ): ClaimMetadata {
@@ -31,7 +31,7 @@ export function claimMetadata(
 }
 
 /** Pods that share a claim have addresses of their own. */
-function common(entries: readonly Entry[]): NetworkData | undefined {
+function common(entries: readonly AttachmentView[]): NetworkData | undefined {
   const [first, ...others] = entries.map(({ attached }) => attached?.networkData);
   if (others.length === 0) return first;
   const interfaceName = first?.interfaceName;

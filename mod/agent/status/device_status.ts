@@ -1,5 +1,6 @@
 import type { ClaimRecord, Condition, DeviceStatus } from "../model.ts";
-import { attachmentKey, type Entry } from "../attachments/attachment_state.ts";
+import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
+import { InterfaceTakenError } from "../attachments/exclusive_interface.ts";
 
 /** What the API server takes of `data` (validation of resource.k8s.io/v1: 10 KiB). */
 const DATA_LIMIT = 10 * 1024;
@@ -13,7 +14,7 @@ const MESSAGE_LIMIT = 4096;
  */
 export function deviceStatuses(
   record: ClaimRecord,
-  options: { readonly driver: string; readonly entries: readonly Entry[] },
+  options: { readonly driver: string; readonly entries: readonly AttachmentView[] },
 ): DeviceStatus[] {
   const statuses: DeviceStatus[] = [];
   for (const attachment of record.attachments) {
@@ -21,9 +22,13 @@ export function deviceStatuses(
     const entries = options.entries.filter((entry) =>
       entry.wanted && attachmentKey(entry.claim, entry.attachment) === key
     );
-    const failed = entries.find((entry) => entry.failure && !entry.attached);
-    const lost = entries.find((entry) => entry.attached && entry.lost);
     const present = entries.filter((entry) => entry.attached);
+    const failed = entries.find((entry) =>
+      entry.failure && !entry.attached &&
+      // A pod that waits for an interface takes nothing from the one that has it.
+      !(present.length > 0 && entry.failure.error instanceof InterfaceTakenError)
+    );
+    const lost = present.find((entry) => entry.lost);
     const attached = lost ?? present[0];
     if (!failed && !attached) continue;
     statuses.push({
@@ -39,7 +44,9 @@ export function deviceStatuses(
 }
 
 function condition(
-  { failed, lost, attached }: Readonly<Record<"failed" | "lost" | "attached", Entry | undefined>>,
+  { failed, lost, attached }: Readonly<
+    Record<"failed" | "lost" | "attached", AttachmentView | undefined>
+  >,
   pods: number,
 ): Condition {
   if (failed) {
@@ -49,17 +56,27 @@ function condition(
   return lost ? notReady(lost.lost!) : ready(attached!, pods);
 }
 
-function outcome(entry: Entry): Pick<DeviceStatus, "data" | "networkData"> {
+function outcome(entry: AttachmentView): Pick<DeviceStatus, "data" | "networkData"> {
   const { result, networkData } = entry.attached!;
   return { ...(fits(entry) && { data: result }), networkData };
 }
 
-function fits(entry: Entry): boolean {
-  const json = JSON.stringify(entry.attached?.result);
-  return new TextEncoder().encode(json).length <= DATA_LIMIT;
+function fits(entry: AttachmentView): boolean {
+  return sizeInGo(entry.attached?.result) <= DATA_LIMIT;
 }
 
-function ready(entry: Entry, pods: number): Condition {
+/**
+ * The bytes of a value as the API server measures it: Go writes <, >, &, U+2028 and U+2029 as
+ * escapes of six bytes (encoding/json), and what YAML does not take is sent as U+FFFD.
+ */
+function sizeInGo(value: unknown): number {
+  const json = JSON.stringify(value)
+    .replaceAll(/[<>&\u2028\u2029]/g, "\\u0000")
+    .replaceAll(/[\x7f-\x9f]/g, "\ufffd");
+  return new TextEncoder().encode(json).length;
+}
+
+function ready(entry: AttachmentView, pods: number): Condition {
   const parts = [`attached as ${entry.attachment.ifName}`];
   if (pods > 1) parts.push(`in ${pods} pods`);
   if (!fits(entry)) parts.push("(the CNI result exceeds 10 KiB and is left out)");

@@ -1,16 +1,25 @@
 import type { ClaimRef } from "../../claim/attachment.ts";
-import { type Backoff, pauseAfter } from "../../async/backoff.ts";
+import type { Backoff } from "../../async/backoff.ts";
 import { Limiter } from "../../async/limiter.ts";
+import { retry } from "../../async/retry.ts";
+import { WarnOnce } from "../../async/warn_once.ts";
 import type { Clock } from "../../async/clock.ts";
-import type { Cluster, Log, Metrics } from "../ports.ts";
+import type { Cluster, Events, Log, Metrics, Refusal } from "../ports.ts";
 import type { DeviceStatus } from "../model.ts";
 import { describeClaim } from "../describe.ts";
 import { errorMessage } from "../../async/error_message.ts";
+import { reducedStatuses } from "./reduced_status.ts";
+import {
+  keepTransitionTimes,
+  readyInClaim,
+  type WrittenReady,
+  writtenReady,
+} from "./transition_times.ts";
 
-/** Notifier that come within this time go out in one write: the networks of a pod, a stop and its unprepare. */
-const COALESCE = 500;
-/** For so long a write waits for what is still being done for its claim, in milliseconds. */
-const PATIENCE = 2_000;
+/** Changes within this time go out in one write: the networks of a pod, a stop and its unprepare. */
+const COALESCE_MS = 500;
+/** A write waits for what is still being done for its claim no longer than this. */
+const LONGEST_COALESCE_MS = 2_000;
 const RETRY: Backoff = { first: 500, most: 30_000 };
 /** Writes under way at once, for a node that starts with hundreds of claims. */
 const WIDTH = 8;
@@ -18,10 +27,11 @@ const WIDTH = 8;
 const FINAL_WRITE_ATTEMPTS = 5;
 
 export interface StatusWriterPorts {
-  readonly cluster: Cluster;
+  readonly cluster: Pick<Cluster, "getClaim" | "applyDeviceStatus">;
   readonly clock: Clock;
   readonly log: Log;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, "statusWritten">;
+  readonly events: Events;
 }
 
 /** What is known of claims, by UID. */
@@ -34,7 +44,9 @@ export interface StatusSource {
 
 /**
  * Keeps `status.devices` of the claims true, off the critical path: a claim that changed is written
- * with all its entries in one server-side apply, again and again until the API server took it.
+ * with all its entries in one server-side apply, again and again until the API server has taken it.
+ * What the API server refuses is written with less in it, down to the conditions, and not tried
+ * again before the claim changes.
  */
 export class StatusWriter {
   readonly #ports: StatusWriterPorts;
@@ -51,19 +63,19 @@ export class StatusWriter {
   /** Something about the claim's attachments changed. Returns at once. */
   changed(claim: ClaimRef): void {
     // A claim that is new here has no entry of ours, and needs no write to have none.
-    this.#touch(claim, "[]");
+    this.#touch(claim, { settled: "[]", written: new Map() });
   }
 
   /** The claim is known from an earlier run: what was written then is unknown. Returns at once. */
   restored(claim: ClaimRef): void {
-    this.#touch(claim, undefined);
+    this.#touch(claim, { settled: undefined, written: undefined });
   }
 
   /** The claim was unprepared: its entries go with one last write. Returns at once. */
-  forget(claimUid: string): void {
+  finish(claimUid: string): void {
     const writer = this.#writers.get(claimUid);
     if (!writer) return;
-    writer.forgotten = true;
+    writer.finished = true;
     writer.dirty = true;
     this.#run(writer);
   }
@@ -74,14 +86,14 @@ export class StatusWriter {
     await Promise.all([...this.#writers.values()].map((writer) => writer.loop));
   }
 
-  #touch(claim: ClaimRef, applied: string | undefined): void {
+  #touch(claim: ClaimRef, known: Pick<Writer, "settled" | "written">): void {
     let writer = this.#writers.get(claim.uid);
     if (!writer) {
-      writer = { claim, dirty: false, forgotten: false, applied, loop: undefined };
+      writer = { claim, dirty: false, finished: false, ...known };
       this.#writers.set(claim.uid, writer);
     }
     // It may have been prepared anew before its last write was done.
-    writer.forgotten = false;
+    writer.finished = false;
     writer.dirty = true;
     this.#run(writer);
   }
@@ -89,62 +101,115 @@ export class StatusWriter {
   #run(writer: Writer): void {
     writer.loop ??= this.#loop(writer).finally(() => {
       writer.loop = undefined;
-      if (writer.forgotten) this.#writers.delete(writer.claim.uid);
+      if (writer.finished) this.#writers.delete(writer.claim.uid);
       else if (writer.dirty && !this.#stop.signal.aborted) this.#run(writer);
     });
   }
 
   async #loop(writer: Writer): Promise<void> {
-    const { clock, log, metrics } = this.#ports;
-    const { signal } = this.#stop;
-    let failures = 0;
     try {
       while (writer.dirty) {
-        if (failures) await clock.sleep(pauseAfter(failures, RETRY), signal);
-        else await this.#settled(writer);
-        writer.dirty = false;
-        const attempt = failures ? "retry" : "first";
-        try {
-          const outcome = await this.#limiter.run(() => this.#write(writer));
-          if (outcome !== "unchanged") metrics.statusWritten(outcome, attempt);
-          if (failures) log.info(`wrote the status of ${describeClaim(writer.claim)} at last`);
-          failures = 0;
-        } catch (error) {
-          if (signal.aborted) return;
-          metrics.statusWritten("failed", attempt);
-          failures++;
-          log[failures === 1 ? "warn" : "debug"](
-            `cannot write the status of ${describeClaim(writer.claim)} yet`,
-            { error: errorMessage(error), tries: failures },
-          );
-          writer.dirty = !(writer.forgotten && failures >= FINAL_WRITE_ATTEMPTS);
-        }
+        await this.#coalesced(writer);
+        await this.#writeUntilTaken(writer);
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!this.#stop.signal.aborted) throw error;
     }
   }
 
   /** Resolves when changes seem to be over. */
-  async #settled({ claim }: Writer): Promise<void> {
-    for (let waited = 0; waited < PATIENCE; waited += COALESCE) {
-      await this.#ports.clock.sleep(COALESCE, this.#stop.signal);
+  async #coalesced({ claim }: Writer): Promise<void> {
+    for (let waited = 0; waited < LONGEST_COALESCE_MS; waited += COALESCE_MS) {
+      await this.#ports.clock.sleep(COALESCE_MS, this.#stop.signal);
       if (!this.#source.changing(claim.uid)) return;
     }
   }
 
-  async #write(writer: Writer): Promise<"applied" | "gone" | "unchanged"> {
-    const devices = this.#source.build(writer.claim.uid);
-    if (!devices) return "unchanged";
-    const content = JSON.stringify(devices);
-    if (content === writer.applied) return "unchanged";
-    const outcome = await this.#ports.cluster.applyDeviceStatus(
-      writer.claim,
-      devices,
-      this.#stop.signal,
-    );
-    writer.applied = outcome === "applied" ? content : undefined;
-    return outcome;
+  async #writeUntilTaken(writer: Writer): Promise<void> {
+    const { clock, log, metrics } = this.#ports;
+    const { signal } = this.#stop;
+    const problem = new WarnOnce(log);
+    let failures = 0;
+    await retry(async () => {
+      writer.dirty = false;
+      const attempt = failures ? "retry" : "first";
+      try {
+        await this.#limiter.run(() => this.#write(writer, attempt), { signal });
+        if (failures) log.info(`wrote the status of ${describeClaim(writer.claim)} at last`);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        metrics.statusWritten("failed", attempt);
+        const isLast = writer.finished && failures + 1 >= FINAL_WRITE_ATTEMPTS;
+        if (!isLast) throw error;
+        log.warn(`gave up the last write of the status of ${describeClaim(writer.claim)}`, {
+          error: errorMessage(error),
+        });
+      }
+    }, {
+      clock,
+      backoff: RETRY,
+      signal,
+      failed: (error, tries) => {
+        failures = tries;
+        problem.say(`cannot write the status of ${describeClaim(writer.claim)} yet`, {
+          error: errorMessage(error),
+          tries,
+        });
+      },
+    });
+  }
+
+  async #write(writer: Writer, attempt: "first" | "retry"): Promise<void> {
+    const { cluster, clock, metrics } = this.#ports;
+    const { claim } = writer;
+    const built = this.#source.build(claim.uid);
+    if (!built) return;
+    const content = JSON.stringify(built);
+    if (content === writer.settled) return;
+    const before = writer.written ?? await this.#readWritten(claim, built);
+    const now = clock.now().toISOString();
+    let refused: unknown;
+    for (
+      const { without, devices } of reducedStatuses(keepTransitionTimes(built, { before, now }))
+    ) {
+      try {
+        const outcome = await cluster.applyDeviceStatus(claim, devices, this.#stop.signal);
+        metrics.statusWritten(outcome, attempt);
+        writer.settled = outcome === "applied" ? content : undefined;
+        writer.written = outcome === "applied" ? writtenReady(devices) : new Map();
+        return this.#report(writer, refused, `it is written without ${without}`);
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        metrics.statusWritten("refused", attempt);
+        refused ??= error;
+      }
+    }
+    // The same would be refused again.
+    writer.settled = content;
+    this.#report(writer, refused, "it is written when the claim changes");
+  }
+
+  /** What an earlier run wrote last. */
+  async #readWritten(claim: ClaimRef, built: readonly DeviceStatus[]): Promise<WrittenReady> {
+    if (built.length === 0) return new Map();
+    const { namespace, name } = claim;
+    const found = await this.#ports.cluster.getClaim({ namespace, name }, this.#stop.signal);
+    return found ? readyInClaim(found) : new Map();
+  }
+
+  /** Says once what the API server refused, until it takes a status as it is. */
+  #report(writer: Writer, refused: unknown, left: string): void {
+    if (refused === undefined) {
+      writer.reported = undefined;
+    } else if (writer.reported !== left) {
+      writer.reported = left;
+      const { claim } = writer;
+      const message = `the API server refuses the status of ${describeClaim(claim)}, ${left}: ` +
+        errorMessage(refused);
+      this.#ports.log.warn(message);
+      const about = { kind: "ResourceClaim", ...claim } as const;
+      this.#ports.events.warn({ reason: "NetworkStatusRefused", message, about });
+    }
   }
 }
 
@@ -152,8 +217,16 @@ interface Writer {
   readonly claim: ClaimRef;
   /** Whether something changed since the last write began. */
   dirty: boolean;
-  forgotten: boolean;
-  /** What the API server took last, as JSON; undefined when unknown. */
-  applied: string | undefined;
-  loop: Promise<void> | undefined;
+  finished: boolean;
+  /** The entries, as JSON, that the API server took last or refused for good; undefined when unknown. */
+  settled: string | undefined;
+  /** The conditions that it has of them; undefined when unknown. */
+  written: WrittenReady | undefined;
+  /** What was said last of a status that it refuses. */
+  reported?: string;
+  loop?: Promise<void>;
+}
+
+function isRefusal(error: unknown): boolean {
+  return (error as Partial<Refusal>).refused === true;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   FakeClock,
   FakeCluster,
+  FakeEvents,
   FakeLog,
   FakeMetrics,
 } from "../../../tests/support/agent_fakes.ts";
@@ -31,12 +32,13 @@ function setUp() {
   const clock = new FakeClock();
   const log = new FakeLog();
   const metrics = new FakeMetrics();
+  const events = new FakeEvents();
   const state = { devices: [] as DeviceStatus[], changing: false };
-  const statuses = new StatusWriter({ cluster, clock, log, metrics }, {
+  const statuses = new StatusWriter({ cluster, clock, log, metrics, events }, {
     build: () => state.devices,
     changing: () => state.changing,
   });
-  return { cluster, clock, log, metrics, state, statuses };
+  return { cluster, clock, events, log, metrics, state, statuses };
 }
 
 Deno.test("changes that come together go out in one write", async () => {
@@ -134,23 +136,23 @@ Deno.test("forget() writes the end and tries it a few times only", async () => {
     throw new Error("connection refused");
   };
   state.devices = [];
-  statuses.forget("uid-a");
+  statuses.finish("uid-a");
   await clock.advance(60 * 60_000);
   assert.equal(cluster.applies, 1 + 5);
 });
 
 Deno.test("a claim that is prepared anew before its last write is done is one like others", async (t) => {
-  await t.step("its entries go when it is forgotten", async () => {
+  await t.step("its entries go when it is unprepared", async () => {
     const { cluster, clock, state, statuses } = setUp();
     statuses.changed(claim);
     await clock.advance(600);
-    statuses.forget(claim.uid);
+    statuses.finish(claim.uid);
     state.devices = [entry("anew")];
     statuses.changed(claim);
     await clock.advance(600);
     assert.deepEqual(cluster.applied.get("uid-a"), [entry("anew")]);
     state.devices = [];
-    statuses.forget(claim.uid);
+    statuses.finish(claim.uid);
     await clock.advance(600);
     assert.deepEqual(cluster.applied.get("uid-a"), []);
   });
@@ -162,7 +164,7 @@ Deno.test("a claim that is prepared anew before its last write is done is one li
     cluster.during = () => {
       throw new Error("connection refused");
     };
-    statuses.forget(claim.uid);
+    statuses.finish(claim.uid);
     state.devices = [entry("anew")];
     statuses.changed(claim);
     await clock.advance(600_000);
@@ -171,6 +173,123 @@ Deno.test("a claim that is prepared anew before its last write is done is one li
     assert.deepEqual(cluster.applied.get("uid-a"), [entry("anew")]);
     await statuses.close();
   });
+});
+
+const whole: DeviceStatus = {
+  ...entry("attached as net1"),
+  data: { cniVersion: "1.0.0" },
+  networkData: { interfaceName: "net1", ips: ["10.0.0.2/24"] },
+};
+
+/** Has the API server refuse statuses, and notes what it was offered. */
+function refusing(cluster: FakeCluster, refuses: (devices: readonly DeviceStatus[]) => boolean) {
+  const offered: DeviceStatus[][] = [];
+  const apply = cluster.applyDeviceStatus.bind(cluster);
+  cluster.applyDeviceStatus = (claim, devices) => {
+    offered.push([...devices]);
+    if (!refuses(devices)) return apply(claim, devices);
+    return Promise.reject(Object.assign(new Error("422: invalid"), { refused: true }));
+  };
+  return offered;
+}
+
+Deno.test("a status that the API server refuses is written with less in it, said and counted", async () => {
+  const { cluster, clock, events, log, metrics, state, statuses } = setUp();
+  refusing(cluster, ([first]) => first?.data !== undefined);
+  state.devices = [whole];
+  statuses.changed(claim);
+  await clock.advance(60 * 60_000);
+  const { data: _, ...rest } = whole;
+  const [condition] = entry(
+    "attached as net1 (written without data, which the API server refuses)",
+  ).conditions;
+  assert.deepEqual(cluster.applied.get("uid-a"), [{ ...rest, conditions: [condition] }]);
+  const says =
+    "the API server refuses the status of claim default/a, it is written without data: " +
+    "422: invalid";
+  assert.deepEqual(log.lines, [`warn ${says}`]);
+  assert.deepEqual(events.lines, [`NetworkStatusRefused ResourceClaim/a: ${says}`]);
+  assert.deepEqual(metrics.counted, ["status refused first", "status applied first"]);
+  state.devices = [{ ...whole, device: "other" }];
+  statuses.changed(claim);
+  await clock.advance(1_000);
+  assert.equal(events.lines.length, 1, "the same is said once");
+});
+
+Deno.test("a status that the API server refuses in every form is not tried again before it changes", async () => {
+  const { cluster, clock, events, state, statuses } = setUp();
+  let refuses = true;
+  const offered = refusing(cluster, () => refuses);
+  state.devices = [whole];
+  statuses.changed(claim);
+  await clock.advance(24 * 60 * 60_000);
+  assert.deepEqual(
+    offered.map(([each]) => [each!.data !== undefined, each!.networkData]),
+    [
+      [true, whole.networkData],
+      [false, whole.networkData],
+      [false, { interfaceName: "net1" }],
+      [false, undefined],
+    ],
+  );
+  assert.equal(events.lines.length, 1);
+  assert.match(events.lines[0]!, /written when the claim changes: 422: invalid$/);
+  statuses.changed(claim);
+  await clock.advance(60_000);
+  assert.equal(offered.length, 4, "nothing has changed");
+  refuses = false;
+  state.devices = [entry("lost")];
+  statuses.changed(claim);
+  await clock.advance(1_000);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("lost")]);
+});
+
+/** Of the condition that was written last. */
+function timeWritten(cluster: FakeCluster): string {
+  return cluster.applied.get("uid-a")![0]!.conditions[0]!.lastTransitionTime;
+}
+
+function since(status: "True" | "False", lastTransitionTime: string): DeviceStatus {
+  const [condition] = entry(`${status} since ${lastTransitionTime}`).conditions;
+  return { ...entry(""), conditions: [{ ...condition!, status, lastTransitionTime }] };
+}
+
+Deno.test("lastTransitionTime is when the condition's status changed, not its cause", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  const write = async (device: DeviceStatus) => {
+    state.devices = [device];
+    statuses.changed(claim);
+    await clock.advance(1_000);
+    return timeWritten(cluster);
+  };
+  const [first, second, third] = [0, 10, 20].map((seconds) =>
+    new Date(clock.now().getTime() + seconds * 1000).toISOString()
+  ) as [string, string, string];
+  assert.equal(await write(since("False", first)), first, "one pod's network has failed");
+  assert.equal(
+    await write(since("False", second)),
+    first,
+    "another pod's is lost: still not Ready",
+  );
+  assert.equal(await write(since("True", third)), third, "all are attached");
+  assert.equal(await write(since("True", second)), third, "another pod speaks for the device");
+  clock.set(60_000);
+  const lost = clock.now().toISOString();
+  assert.equal(await write(since("False", lost)), lost);
+  const before = clock.now().getTime();
+  const found = Date.parse(await write(since("True", second)));
+  assert.ok(found >= before, "found again: later than it was lost, though attached before");
+});
+
+Deno.test("lastTransitionTime of a restored claim is what the API server has", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  const written = since("True", "2025-12-31T23:00:00Z");
+  const metadata = { uid: "uid-a", resourceVersion: "1" };
+  cluster.claims.set("default/a", { metadata, status: { devices: [written] } });
+  state.devices = [since("True", "2025-12-31T22:00:00Z")];
+  statuses.restored(claim);
+  await clock.advance(1_000);
+  assert.equal(timeWritten(cluster), "2025-12-31T23:00:00Z");
 });
 
 Deno.test("a claim that is gone is no error", async () => {

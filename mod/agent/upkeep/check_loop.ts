@@ -1,11 +1,11 @@
 import { CNI_DEVICE, originalDevice } from "../../claim/device_names.ts";
 import { pauseAfter } from "../../async/backoff.ts";
 import { Notifier } from "../../async/notifier.ts";
-import type { Entry } from "../attachments/attachment_state.ts";
+import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
 import type { Clock } from "../../async/clock.ts";
 import type { Devices, Events, Log, Metrics } from "../ports.ts";
-import type { Finding, Lost, NodeDevice } from "../model.ts";
-import type { PodAttachments } from "../attachments/pod_attachments.ts";
+import type { Lost, NodeDevice } from "../model.ts";
+import type { CheckOutcome, PodAttachments } from "../attachments/pod_attachments.ts";
 import type { Sandboxes } from "../attachments/sandboxes.ts";
 import { describeAttachment, describePod } from "../describe.ts";
 
@@ -31,7 +31,7 @@ export interface CheckLoopOptions {
 
 interface Subject {
   readonly network: PodAttachments;
-  readonly entry: Entry;
+  readonly entry: AttachmentView;
 }
 
 /**
@@ -44,8 +44,8 @@ export class CheckLoop {
   readonly #sandboxes: Sandboxes;
   readonly #changes = new Notifier();
   #urgent: Subject[] = [];
-  /** Why a CHECK could not look: the same again is not said again. */
-  readonly #unknown = new WeakMap<Entry, string>();
+  /** Why CHECK tells nothing of an attachment, by its key: repeats are not said again. */
+  readonly #said = new WeakMap<PodAttachments, Map<string, string>>();
 
   constructor(ports: CheckLoopPorts, sandboxes: Sandboxes) {
     this.#ports = ports;
@@ -94,7 +94,7 @@ export class CheckLoop {
         await this.#lookAtUrgent(options, signal);
         if (signal.aborted) return;
         const began = clock.now().getTime();
-        const sure = entry.lost !== undefined;
+        const sure = network.current(entry)?.lost !== undefined;
         const found = await this.#look({ network, entry }, { ...options, signal, sure });
         if (found === "lost" && !sure) {
           suspects.push({ network, entry });
@@ -103,6 +103,7 @@ export class CheckLoop {
         const rest = Math.min(REST * spent, options.interval);
         if (rest > 0) await clock.sleep(rest, signal).catch(() => {});
       }
+      network.recordChecks();
     }
     if (suspects.length === 0) return;
     const pause = Math.min(SECOND_LOOK, options.interval);
@@ -127,7 +128,7 @@ export class CheckLoop {
 
   /** @returns what CHECK said; undefined when it did not come to it */
   async #look(
-    { network, entry }: Subject,
+    { network, entry: seen }: Subject,
     { repair, sure, signal, vanished = false }: CheckLoopOptions & {
       readonly signal: AbortSignal;
       /** Whether a failure is the second sign that it is lost. */
@@ -135,23 +136,30 @@ export class CheckLoop {
       /** Whether the interface that it stands on has just gone. */
       readonly vanished?: boolean;
     },
-  ): Promise<Finding["state"] | undefined> {
+  ): Promise<CheckOutcome["state"] | undefined> {
     const { metrics } = this.#ports;
-    const finding = await network.check(entry, signal);
-    if (!finding) return undefined;
+    const finding = await network.check(seen, signal);
+    const entry = network.current(seen);
+    if (!finding || !entry) return undefined;
     const cause = "cause" in finding ? finding.cause : "its plugins cannot check it";
-    if (finding.state !== "uncheckable") metrics.checked(finding.state);
+    if (finding.state !== "uncheckable") {
+      metrics.checked(finding.state === "unproven" ? "unknown" : finding.state);
+    }
     switch (finding.state) {
       case "intact":
-        this.#markRecovered({ network, entry });
+        this.#markIntact({ network, entry });
         break;
       case "unknown":
-        this.#sayUnknown({ network, entry }, cause);
+        this.#sayOnce({ network, entry }, cause);
         break;
       case "lost":
         if (sure) this.#markLost({ network, entry }, { cause, repair });
         break;
+      case "unproven":
       case "uncheckable":
+        if (finding.state === "unproven") {
+          this.#sayOnce({ network, entry }, `it fails for what ADD has made: ${cause}`);
+        }
         // What was made on an interface goes with it; what was moved into the pod (host-device) does not.
         if (entry.lost || vanished && mastersOf(entry).length > 0) {
           this.#markLost({ network, entry }, { cause, repair });
@@ -187,24 +195,26 @@ export class CheckLoop {
     });
   }
 
-  #markRecovered({ network, entry }: Subject): void {
-    this.#unknown.delete(entry);
+  #markIntact({ network, entry }: Subject): void {
+    this.#said.get(network)?.delete(keyOf(entry));
+    network.markIntact(entry);
     if (!entry.lost) return;
-    network.markRecovered(entry);
     const { pod } = network.sandbox;
     this.#ports.log.info(`${describePod(pod)}: ${describeAttachment(entry)} is there again`);
   }
 
-  #sayUnknown({ network, entry }: Subject, cause: string): void {
-    const level = this.#unknown.get(entry) === cause ? "debug" : "warn";
-    this.#unknown.set(entry, cause);
+  #sayOnce({ network, entry }: Subject, cause: string): void {
+    const said = this.#said.get(network) ?? new Map<string, string>();
+    this.#said.set(network, said);
+    const level = said.get(keyOf(entry)) === cause ? "debug" : "warn";
+    said.set(keyOf(entry), cause);
     this.#ports.log[level](
       `${describePod(network.sandbox.pod)}: cannot check ${describeAttachment(entry)}`,
       { error: cause },
     );
   }
 
-  #isDeviceGone({ attachment }: Entry): boolean {
+  #isDeviceGone({ attachment }: AttachmentView): boolean {
     return originalDevice(attachment.device) !== CNI_DEVICE &&
       this.#ports.devices.isGone(attachment.device);
   }
@@ -221,8 +231,12 @@ export class CheckLoop {
   }
 }
 
+function keyOf({ claim, attachment }: AttachmentView): string {
+  return attachmentKey(claim, attachment);
+}
+
 /** The interfaces of the node on which an attachment was made and without which it cannot be. */
-function mastersOf({ attachment }: Entry): string[] {
+function mastersOf({ attachment }: AttachmentView): string[] {
   return attachment.network.plugins.flatMap(({ master, bridge, linkInContainer }) =>
     linkInContainer === true ? [] : [master, bridge].filter((name) => typeof name === "string")
   );

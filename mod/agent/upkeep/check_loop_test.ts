@@ -14,7 +14,6 @@ import {
 } from "../../../tests/support/agent_fakes.ts";
 import type { Attachment } from "../../claim/attachment.ts";
 import { CheckLoop, type CheckLoopOptions } from "./check_loop.ts";
-import { stateOf } from "../attachments/attachment_state.ts";
 import { Limiter } from "../../async/limiter.ts";
 import { NetworkLocks } from "../attachments/network_locks.ts";
 import type { Finding, NodeDevice } from "../model.ts";
@@ -38,6 +37,7 @@ async function setUp(attachments: readonly Attachment[] = [anAttachment("net1")]
     devices: new FakeDevices(),
     limiter: new Limiter(1),
     networks: new NetworkLocks(),
+    assertInterfaceFree: () => {},
     recall: () => Promise.resolve(undefined),
   };
   const sandboxes = new Sandboxes();
@@ -57,7 +57,10 @@ async function setUp(attachments: readonly Attachment[] = [anAttachment("net1")]
     await network.close();
   };
   const checks = () => ports.cni.log.filter((call) => call.startsWith("CHECK")).length;
-  return { ...ports, network, checkup, run, stop, checks, entry: network.entries[0]! };
+  const [first] = network.entries;
+  /** As it is now. */
+  const entry = () => network.current(first!)!;
+  return { ...ports, network, checkup, run, stop, checks, entry };
 }
 
 const device = (name: string, interfaceName = name): NodeDevice => ({
@@ -81,7 +84,7 @@ Deno.test("what is attached is checked again and again, with the result of its A
   assert.equal(checks(), 4);
   assert.deepEqual(metrics.counted, Array(4).fill("checked intact"));
   assert.deepEqual(events.lines, []);
-  assert.deepEqual(network.entries.map(stateOf), ["attached", "attached"]);
+  assert.deepEqual(network.entries.map(({ phase }) => phase), ["attached", "attached"]);
   await stop(running);
 });
 
@@ -98,21 +101,21 @@ Deno.test("what two looks do not find is lost, told once, and on disk", async ()
   cni.finding = () => LOST;
   const running = run();
   await settle();
-  assert.equal(entry.lost, undefined);
+  assert.equal(entry().lost, undefined);
   await clock.advance(5_000);
-  assert.deepEqual(entry.lost, {
+  assert.deepEqual(entry().lost, {
     reason: "NetworkInterfaceLost",
     message: "no such link",
     since: "2026-01-01T00:00:05.000Z",
   });
-  assert.deepEqual([...journal.attachments.values()][0]?.lost, entry.lost);
+  assert.deepEqual([...journal.attachments.values()][0]?.lost, entry().lost);
   assert.ok([...journal.attachments.values()][0]?.attached);
   await clock.advance(300_000);
   assert.deepEqual(events.lines, [
     'NetworkLost Pod/s1: network "network-net1" (interface net1, claim default/a) is lost: ' +
     "no such link: delete the pod to have it anew",
   ]);
-  assert.equal(stateOf(entry), "lost");
+  assert.equal(entry().phase, "lost");
   assert.ok(metrics.counted.every((line) => line === "checked lost"));
   assert.deepEqual(cni.log.filter((call) => !call.startsWith("CHECK")), ["ADD net1"]);
   await stop(running);
@@ -125,7 +128,7 @@ Deno.test("what one look does not find and the next does is not lost", async () 
   await settle();
   cni.finding = () => ({ state: "intact" });
   await clock.advance(60_000);
-  assert.equal(entry.lost, undefined);
+  assert.equal(entry().lost, undefined);
   assert.deepEqual(events.lines, []);
   await stop(running);
 });
@@ -135,11 +138,11 @@ Deno.test("a lost one that CHECK finds again is ready, since then", async () => 
   cni.finding = () => LOST;
   const running = run();
   await clock.advance(5_000);
-  assert.ok(entry.lost);
+  assert.ok(entry().lost);
   cni.finding = () => ({ state: "intact" });
   await clock.advance(60_000);
-  assert.equal(entry.lost, undefined);
-  assert.ok(entry.attached!.at > "2026-01-01T00:00:05.000Z");
+  assert.equal(entry().lost, undefined);
+  assert.ok(entry().attached!.at > "2026-01-01T00:00:05.000Z");
   assert.equal([...journal.attachments.values()][0]?.lost, undefined);
   await stop(running);
 });
@@ -149,7 +152,7 @@ Deno.test("a plugin that cannot look says nothing of the attachment, and is told
   cni.finding = () => ({ state: "unknown", cause: "macvlan is in none of the folders" });
   const running = run({ repair: true });
   await clock.advance(300_000);
-  assert.equal(entry.lost, undefined);
+  assert.equal(entry().lost, undefined);
   assert.equal(log.lines.filter((line) => line.startsWith("warn")).length, 1);
   assert.ok(metrics.counted.length > 3);
   assert.ok(metrics.counted.every((line) => line === "checked unknown"));
@@ -167,8 +170,8 @@ Deno.test("repair: a lost one is detached and attached anew, and ready since the
     "ADD net1",
   ]);
   assert.ok(cni.calls.find(({ command }) => command === "DEL")!.prevResult);
-  assert.equal(stateOf(entry), "attached");
-  assert.equal(entry.attached!.at, "2026-01-01T00:00:05.000Z");
+  assert.equal(entry().phase, "attached");
+  assert.equal(entry().attached!.at, "2026-01-01T00:00:05.000Z");
   assert.match(events.lines.join(), /is lost: net1 is not there: attaching it anew$/);
   assert.ok(metrics.counted.includes("repaired ok"));
   await clock.advance(120_000);
@@ -188,11 +191,11 @@ Deno.test("repair: nothing is taken away while the plugins could not attach it a
   const running = run({ repair: true });
   await clock.advance(30_000);
   assert.ok(!cni.log.includes("DEL net1"));
-  assert.equal(stateOf(entry), "lost");
+  assert.equal(entry().phase, "lost");
   assert.ok(metrics.counted.includes("repaired error"));
   ready = true;
   await clock.advance(10_000);
-  assert.equal(stateOf(entry), "attached");
+  assert.equal(entry().phase, "attached");
   await stop(running);
 });
 
@@ -224,7 +227,7 @@ Deno.test("what stands on an interface that has gone is looked at at once", asyn
   checkup.deviceGone(device("eth1"));
   await settle();
   assert.deepEqual(cni.log, ["CHECK net1"]);
-  assert.equal(entry.lost?.reason, "DeviceRemoved");
+  assert.equal(entry().lost?.reason, "DeviceRemoved");
   assert.deepEqual(events.lines, [
     'NetworkDeviceRemoved Pod/s1: network "network-net1" (interface net1, claim default/a) is ' +
     "lost: the interface of device eth1-3 is gone from the node: no such link: " +
@@ -233,10 +236,10 @@ Deno.test("what stands on an interface that has gone is looked at at once", asyn
   // It comes back as something else: ready only when CHECK says so.
   devices.gone.clear();
   await clock.advance(60_000);
-  assert.equal(entry.lost?.reason, "NetworkInterfaceLost");
+  assert.equal(entry().lost?.reason, "NetworkInterfaceLost");
   cni.finding = () => ({ state: "intact" });
   await clock.advance(60_000);
-  assert.equal(entry.lost, undefined);
+  assert.equal(entry().lost, undefined);
   await stop(running);
 });
 
@@ -264,7 +267,7 @@ Deno.test("a device that went into the pod is not lost", async () => {
   devices.gone.add("eth1");
   checkup.deviceGone(device("eth1"));
   await settle();
-  assert.equal(entry.lost, undefined);
+  assert.equal(entry().lost, undefined);
   await stop(running);
 });
 
@@ -277,17 +280,17 @@ Deno.test("what cannot be checked went with the interface that it was made on", 
   cni.finding = () => ({ state: "uncheckable" });
   const running = run({ repair: true });
   await settle();
-  assert.equal(stateOf(entry), "attached");
+  assert.equal(entry().phase, "attached");
   devices.gone.add("eth1");
   checkup.deviceGone(device("eth1"));
   await settle();
-  assert.equal(entry.lost?.reason, "DeviceRemoved");
+  assert.equal(entry().lost?.reason, "DeviceRemoved");
   // Attached anew when the interface is back, and not before.
   await clock.advance(120_000);
   assert.ok(!cni.log.includes("DEL net1"));
   devices.gone.clear();
   await clock.advance(60_000);
-  assert.equal(stateOf(entry), "attached");
+  assert.equal(entry().phase, "attached");
   assert.ok(!metrics.counted.some((line) => line.startsWith("checked")));
   await stop(running);
 });

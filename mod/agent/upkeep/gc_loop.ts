@@ -112,7 +112,7 @@ export class GcLoop {
     return {
       lists: [...lists.values()],
       // Also what an ADD may have left of which the record cannot be read.
-      valid: entries.filter(({ entry }) => entry.recorded || entry.uncertain)
+      valid: entries.filter(({ entry }) => entry.mayExist)
         .map(({ sandbox, entry }) => ({
           containerID: sandbox.id,
           ifname: entry.attachment.ifName,

@@ -4,7 +4,8 @@ import { FieldError } from "../../../mod/claim/field.ts";
 import { assignInterfaceNames } from "../../../mod/claim/interface_names.ts";
 import { assertAllowed } from "../../../mod/claim/policy_judge.ts";
 import { environment, stdin } from "../../../mod/cni/invocation.ts";
-import { parseClaimRecord, RECORD_VERSION } from "../../../mod/journal/records.ts";
+import { RECORD_VERSION } from "../../../mod/journal/record_version.ts";
+import { parseClaimRecord } from "../../../mod/journal/records.ts";
 import { FakeNode } from "../../support/agent_fakes.ts";
 import { DRIVER } from "../agent_bench.ts";
 import { jsonCorpus } from "../corpus.ts";
@@ -56,7 +57,7 @@ export async function makeClaims(): Promise<Target> {
           holds(/^[^/\0]+$/.test(plugin.type) && !/^\.\.?$/.test(plugin.type), plugin.type);
           const runtime = { containerID: "c", netns: "/n", ifName, args: [], capabilityArgs };
           JSON.stringify(stdin(network, plugin, { runtime }));
-          const values = Object.values(environment({ command: "ADD", cniPath: ["/p"], runtime }));
+          const values = Object.values(environment({ command: "ADD", runtime }));
           holds(values.every((value) => !value.includes("\0")), "a NUL in the environment");
         }
       }

@@ -1,10 +1,14 @@
+import { restored } from "../../../mod/agent/attachments/attachment_state.ts";
+import { viewOf } from "../../../mod/agent/attachments/attachment_view.ts";
 import { join } from "node:path";
 import { CniError } from "../../../mod/cni/error.ts";
+import { PluginFolders } from "../../../mod/cni/plugin_folders.ts";
 import { Plugins } from "../../../mod/cni/plugins.ts";
 import type { ProgramOutcome } from "../../../mod/cni/program.ts";
 import { CniRunner } from "../../../mod/cni/runner.ts";
 import { deviceStatuses } from "../../../mod/agent/status/device_status.ts";
-import { parseAttachmentRecord, RECORD_VERSION } from "../../../mod/journal/records.ts";
+import { RECORD_VERSION } from "../../../mod/journal/record_version.ts";
+import { parseAttachmentRecord } from "../../../mod/journal/records.ts";
 import { validateDeviceStatuses } from "../../../mod/simulator/status_validation.ts";
 import { anAttachment, aSandbox } from "../../support/agent_fakes.ts";
 import { DRIVER } from "../agent_bench.ts";
@@ -30,9 +34,8 @@ export async function makePlugins(folder: string): Promise<Target> {
   for (const type of ["first", "second"]) await Deno.writeTextFile(join(folder, type), "");
   let answers: Answer[] = [];
   const plugins = new Plugins({
-    cniPath: [folder],
+    folders: new PluginFolders({ cniPath: [folder] }),
     timeout: 1000,
-    env: {},
     run: () => Promise.resolve(outcome(answers.shift())),
   });
   const runner = new CniRunner(plugins);
@@ -65,15 +68,7 @@ export async function makePlugins(folder: string): Promise<Target> {
       const attached = { ...added, at: "2026-01-01T00:00:00Z" };
       const record = { claim, sandbox, attachment, attached };
       parseAttachmentRecord(JSON.parse(JSON.stringify({ version: RECORD_VERSION, ...record })));
-      const onDisk = { recorded: true, intended: false, saved: true, resultSaved: true };
-      const flags = {
-        wanted: true,
-        repair: false,
-        uncertain: false,
-        addFailed: false,
-        lateAttachReported: true,
-      };
-      const entry = { ...record, ...onDisk, ...flags };
+      const entry = viewOf({ ...record, state: restored(record) });
       const all = { claim, pods: [], shareable: false, attachments: [attachment] };
       const statuses = deviceStatuses(all, { driver: DRIVER, entries: [entry] });
       const devices = JSON.parse(JSON.stringify(statuses));

@@ -8,9 +8,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
+{{- define "network-dra.image" -}}
+"{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
+{{- end }}
+
 {{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
 {{- define "network-dra.config" -}}
-{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" }}
+{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" "chrootDir" "pluginRoot" }}
 {{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "netnsDir" "cniPath" "stateDir" "cdiDir" "networkDir" }}
 {{- $_ := set $elsewhere . . }}
 {{- end }}
@@ -24,6 +28,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if eq $key "sysfsDir" }}
 {{- fail "config.sysfsDir is not possible: it is where the chart mounts the node's sysfs" }}
 {{- end }}
+{{- end }}
+{{- /* 107 bytes of a socket's path, less "/plugins_registry/", "-", a pod's UID and "-reg.sock". */}}
+{{- $most := sub 43 (len .Values.kubeletDir) }}
+{{- if gt (len .Values.driverName) (int $most) }}
+{{- fail (printf "driverName %s is not possible: with the kubeletDir %s it can have at most %d characters" .Values.driverName .Values.kubeletDir $most) }}
 {{- end }}
 {{- toYaml .Values.config }}
 {{- end }}
@@ -76,6 +85,7 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 {{- with .Values.networkDir }}
 - {name: networks, path: {{ . }}, type: Directory, readOnly: true}
 {{- end }}
+{{- if eq .Values.pluginRoot "container" }}
 {{- range $i, $folder := splitList ":" .Values.cniPath }}
 - {name: cni-bin-{{ $i }}, path: {{ $folder }}, type: Directory, readOnly: true}
 {{- end }}
@@ -83,4 +93,5 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 - {name: cni-state, path: /var/lib/cni, type: DirectoryOrCreate}
 # Where the daemon of the plugin dhcp listens, if one runs on the node.
 - {name: cni-run, path: /run/cni, type: DirectoryOrCreate}
+{{- end }}
 {{- end }}

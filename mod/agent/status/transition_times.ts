@@ -1,0 +1,59 @@
+import { claimStatus, type StatusDevice } from "../../claim/claim_status.ts";
+import { FieldError } from "../../claim/field.ts";
+import type { DeviceStatus, ResourceClaim } from "../model.ts";
+
+/** Whether a device is Ready, and since when (RFC 3339). */
+export interface ReadySince {
+  readonly status: string;
+  readonly lastTransitionTime: string;
+}
+
+/** The Ready conditions that are written of a claim's devices. */
+export type WrittenReady = ReadonlyMap<string, ReadySince>;
+
+/** Those of entries as they are written. */
+export function writtenReady(devices: readonly DeviceStatus[]): WrittenReady {
+  return new Map(devices.map((entry) => [deviceKey(entry), entry.conditions[0]!]));
+}
+
+/** Those of a claim as the API server has it; none of one that cannot be read. */
+export function readyInClaim(claim: ResourceClaim): WrittenReady {
+  try {
+    const { written } = claimStatus(claim);
+    return new Map(
+      written.flatMap((entry) => entry.ready ? [[deviceKey(entry), entry.ready]] : []),
+    );
+  } catch (error) {
+    if (error instanceof FieldError) return new Map();
+    throw error;
+  }
+}
+
+/**
+ * The entries with each `lastTransitionTime` as Kubernetes means it: when the condition's status
+ * changed last, not its reason, and not which of several pods it is of.
+ *
+ * @param options.before what is written now
+ * @param options.now RFC 3339; of a change that has no later time of its own
+ */
+export function keepTransitionTimes(
+  devices: readonly DeviceStatus[],
+  { before, now }: { readonly before: WrittenReady; readonly now: string },
+): DeviceStatus[] {
+  return devices.map((entry) => {
+    const written = before.get(deviceKey(entry));
+    if (!written) return entry;
+    const conditions = entry.conditions.map((condition) => {
+      const own = condition.lastTransitionTime;
+      const isLater = Date.parse(own) > Date.parse(written.lastTransitionTime);
+      const changed = isLater ? own : now;
+      const isSame = condition.status === written.status;
+      return { ...condition, lastTransitionTime: isSame ? written.lastTransitionTime : changed };
+    });
+    return { ...entry, conditions };
+  });
+}
+
+function deviceKey({ driver, pool, device, shareID }: StatusDevice): string {
+  return JSON.stringify([driver, pool, device, shareID ?? null]);
+}

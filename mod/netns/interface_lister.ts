@@ -1,0 +1,317 @@
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { getSystemErrorName } from "node:util";
+import { staticProgram, wordsToBytes } from "../elf/static_program.ts";
+import { installProgram } from "../files/install_program.ts";
+
+/**
+ * The names of the interfaces in a network namespace, by the namespace's path; undefined on a node
+ * that cannot tell. Rejects when the namespace cannot be entered, or the signal is aborted.
+ */
+export type ListInterfaces = (
+  path: string,
+  signal: AbortSignal,
+) => Promise<ReadonlySet<string> | undefined>;
+
+/** How long an answer may take: the kernel writes it at once. */
+const ANSWER_LIMIT_MS = 5_000;
+/** Longer than paths of namespaces are; the program reads no more at once. */
+const LONGEST_PATH = 1024;
+
+/**
+ * A program of some 350 bytes that lives as long as its input: it reads the path of a network
+ * namespace, ended by a null byte, enters that, and writes what /proc/self/net/dev says there, four
+ * null bytes, and the error number of the call that failed, negative (32 bits), or 0.
+ *
+ * Deno can enter no namespace, and to start a program for each sandbox would cost a burst of pods a
+ * tenth of its time; to ask one that runs costs nothing to speak of.
+ *
+ * @returns undefined for machines that it does not speak
+ */
+export function interfaceLister(
+  arch: string = Deno.build.arch,
+): Uint8Array<ArrayBuffer> | undefined {
+  const code = CODE[arch];
+  return code && staticProgram(arch, [...code, ...TABLE]);
+}
+
+const TABLE = new TextEncoder().encode("/proc/self/net/dev\0");
+
+/** What the program does, by Deno.build.arch; the name of the table follows it. */
+const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
+  // deno-fmt-ignore
+  x86_64: [
+    0x48, 0x81, 0xec, 0, 0, 1, 0,   // sub  rsp, 65536       the buffer
+    // next:
+    0x31, 0xff,                     // xor  edi, edi         standard input
+    0x48, 0x89, 0xe6,               // mov  rsi, rsp
+    0xba, 0, 0x10, 0, 0,            // mov  edx, 4096
+    0x31, 0xc0,                     // xor  eax, eax         read
+    0x0f, 0x05,                     // syscall
+    0x85, 0xc0,                     // test eax, eax
+    0x0f, 0x8e, 158, 0, 0, 0,       // jle  over
+    0x48, 0x89, 0xe7,               // mov  rdi, rsp
+    0xbe, 0, 0, 8, 0,               // mov  esi, O_CLOEXEC
+    0xb8, 2, 0, 0, 0,               // mov  eax, 2           open
+    0x0f, 0x05,                     // syscall
+    0x85, 0xc0,                     // test eax, eax
+    0x78, 106,                      // js   fail
+    0x89, 0xc3,                     // mov  ebx, eax
+    0x89, 0xdf,                     // mov  edi, ebx
+    0xbe, 0, 0, 0, 0x40,            // mov  esi, CLONE_NEWNET
+    0xb8, 0x34, 1, 0, 0,            // mov  eax, 308         setns
+    0x0f, 0x05,                     // syscall
+    0x89, 0xc5,                     // mov  ebp, eax
+    0x89, 0xdf,                     // mov  edi, ebx
+    0xb8, 3, 0, 0, 0,               // mov  eax, 3           close
+    0x0f, 0x05,                     // syscall
+    0x89, 0xe8,                     // mov  eax, ebp
+    0x85, 0xc0,                     // test eax, eax
+    0x78, 73,                       // js   fail
+    0x48, 0x8d, 0x3d, 108, 0, 0, 0, // lea  rdi, [rip+table]
+    0xbe, 0, 0, 8, 0,               // mov  esi, O_CLOEXEC
+    0xb8, 2, 0, 0, 0,               // mov  eax, 2           open
+    0x0f, 0x05,                     // syscall
+    0x85, 0xc0,                     // test eax, eax
+    0x78, 50,                       // js   fail
+    0x89, 0xc3,                     // mov  ebx, eax
+    // copy:
+    0x89, 0xdf,                     // mov  edi, ebx
+    0x48, 0x89, 0xe6,               // mov  rsi, rsp
+    0xba, 0, 0, 1, 0,               // mov  edx, 65536
+    0x31, 0xc0,                     // xor  eax, eax         read
+    0x0f, 0x05,                     // syscall
+    0x85, 0xc0,                     // test eax, eax
+    0x7e, 19,                       // jle  done
+    0x89, 0xc2,                     // mov  edx, eax
+    0xbf, 1, 0, 0, 0,               // mov  edi, 1           standard output
+    0x48, 0x89, 0xe6,               // mov  rsi, rsp
+    0xb8, 1, 0, 0, 0,               // mov  eax, 1           write
+    0x0f, 0x05,                     // syscall
+    0xeb, 0xdb,                     // jmp  copy
+    // done:
+    0x89, 0xdf,                     // mov  edi, ebx
+    0xb8, 3, 0, 0, 0,               // mov  eax, 3           close
+    0x0f, 0x05,                     // syscall
+    0x31, 0xc0,                     // xor  eax, eax
+    // fail: what the call gave is the error number, negative
+    0x48, 0xc1, 0xe0, 32,           // shl  rax, 32
+    0x48, 0x89, 0x04, 0x24,         // mov  [rsp], rax
+    0xbf, 1, 0, 0, 0,               // mov  edi, 1
+    0x48, 0x89, 0xe6,               // mov  rsi, rsp
+    0xba, 8, 0, 0, 0,               // mov  edx, 8
+    0xb8, 1, 0, 0, 0,               // mov  eax, 1           write
+    0x0f, 0x05,                     // syscall
+    0xe9, 0x4c, 0xff, 0xff, 0xff,   // jmp  next
+    // over:
+    0x31, 0xff,                     // xor  edi, edi
+    0xb8, 231, 0, 0, 0,             // mov  eax, 231         exit_group
+    0x0f, 0x05,                     // syscall
+  ],
+  aarch64: wordsToBytes([
+    0xd14043ff, // sub  sp, sp, #65536      the buffer
+    // next:
+    0xd2800000, // mov  x0, #0              standard input
+    0x910003e1, // mov  x1, sp
+    0xd2820002, // mov  x2, #4096
+    0xd28007e8, // mov  x8, #63             read
+    0xd4000001, // svc  #0
+    0xf100001f, // cmp  x0, #0
+    0x5400066d, // b.le over
+    0x92800c60, // mov  x0, #-100           AT_FDCWD
+    0x910003e1, // mov  x1, sp
+    0xd2a00102, // mov  x2, O_CLOEXEC
+    0xd2800003, // mov  x3, #0
+    0xd2800708, // mov  x8, #56             openat
+    0xd4000001, // svc  #0
+    0xb7f80480, // tbnz x0, #63, fail
+    0xaa0003f3, // mov  x19, x0
+    0xd2a80001, // mov  x1, CLONE_NEWNET
+    0xd2802188, // mov  x8, #268            setns
+    0xd4000001, // svc  #0
+    0xaa0003f4, // mov  x20, x0
+    0xaa1303e0, // mov  x0, x19
+    0xd2800728, // mov  x8, #57             close
+    0xd4000001, // svc  #0
+    0xaa1403e0, // mov  x0, x20
+    0xb7f80340, // tbnz x0, #63, fail
+    0x92800c60, // mov  x0, #-100
+    0x10000461, // adr  x1, table
+    0xd2a00102, // mov  x2, O_CLOEXEC
+    0xd2800003, // mov  x3, #0
+    0xd2800708, // mov  x8, #56             openat
+    0xd4000001, // svc  #0
+    0xb7f80260, // tbnz x0, #63, fail
+    0xaa0003f3, // mov  x19, x0
+    // copy:
+    0xaa1303e0, // mov  x0, x19
+    0x910003e1, // mov  x1, sp
+    0xd2a00022, // mov  x2, #65536
+    0xd28007e8, // mov  x8, #63             read
+    0xd4000001, // svc  #0
+    0xf100001f, // cmp  x0, #0
+    0x540000ed, // b.le done
+    0xaa0003e2, // mov  x2, x0
+    0xd2800020, // mov  x0, #1              standard output
+    0x910003e1, // mov  x1, sp
+    0xd2800808, // mov  x8, #64             write
+    0xd4000001, // svc  #0
+    0x17fffff4, // b    copy
+    // done:
+    0xaa1303e0, // mov  x0, x19
+    0xd2800728, // mov  x8, #57             close
+    0xd4000001, // svc  #0
+    0xd2800000, // mov  x0, #0
+    // fail: what the call gave is the error number, negative
+    0xd3607c00, // lsl  x0, x0, #32
+    0xf90003e0, // str  x0, [sp]
+    0xd2800020, // mov  x0, #1
+    0x910003e1, // mov  x1, sp
+    0xd2800102, // mov  x2, #8
+    0xd2800808, // mov  x8, #64             write
+    0xd4000001, // svc  #0
+    0x17ffffc8, // b    next
+    // over:
+    0xd2800000, // mov  x0, #0
+    0xd2800bc8, // mov  x8, #94             exit_group
+    0xd4000001, // svc  #0
+  ]),
+};
+
+/**
+ * Puts the program into a folder that is the agent's own.
+ *
+ * @returns its path; undefined where there is none for this machine
+ */
+export async function installInterfaceLister(folder: string): Promise<string | undefined> {
+  const program = interfaceLister();
+  return program && await installProgram(join(folder, "interfaces"), program);
+}
+
+/** One running lister, started when it is first asked, and anew when it has ended. */
+export class InterfaceLister {
+  readonly #program: string;
+  #child: Child | undefined;
+  /** The answers come in the order of the questions, one at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @param program what {@link installInterfaceLister} installed */
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  readonly list: ListInterfaces = (path, signal) => {
+    const answer = this.#last.then(() => {
+      signal.throwIfAborted();
+      return this.#ask(path);
+    });
+    this.#last = answer.catch(() => {});
+    return answer;
+  };
+
+  /** Ends the program. */
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#child?.end();
+    this.#child = undefined;
+  }
+
+  async #ask(path: string): Promise<ReadonlySet<string>> {
+    const request = new TextEncoder().encode(`${path}\0`);
+    if (request.length > LONGEST_PATH || path.includes("\0")) {
+      throw new Error(`the path of the network namespace is too long`);
+    }
+    this.#child ??= new Child(this.#program);
+    let answer: Uint8Array;
+    try {
+      answer = await this.#child.ask(request);
+    } catch (error) {
+      // What comes from it now may belong to this question: it is not asked again.
+      const child = this.#child;
+      this.#child = undefined;
+      await child.end();
+      throw error;
+    }
+    return parseAnswer(answer, path);
+  }
+}
+
+/** The program while it runs. */
+class Child {
+  readonly #process: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(program: string) {
+    this.#process = new Deno.Command(program, {
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    // It must not keep an agent alive that ends.
+    this.#process.unref();
+    this.#writer = this.#process.stdin.getWriter();
+    this.#reader = this.#process.stdout.getReader();
+  }
+
+  async ask(request: Uint8Array): Promise<Uint8Array> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`no answer within ${ANSWER_LIMIT_MS} ms`)),
+        ANSWER_LIMIT_MS,
+      );
+    });
+    try {
+      return await Promise.race([this.#exchange(request), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #exchange(request: Uint8Array): Promise<Uint8Array> {
+    await this.#writer.write(request);
+    let answer = new Uint8Array(0);
+    while (!isWhole(answer)) {
+      const { value, done } = await this.#reader.read();
+      if (done) throw new Error("the program that lists interfaces has ended");
+      answer = Buffer.concat([answer, value]);
+    }
+    return answer;
+  }
+
+  async end(): Promise<void> {
+    await this.#writer.close().catch(() => {});
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#reader.cancel().catch(() => {});
+    await this.#process.status;
+  }
+}
+
+/** The text has no null byte; four come before the error number. */
+function isWhole(answer: Uint8Array): boolean {
+  const end = answer.indexOf(0);
+  return end >= 0 && answer.length >= end + 8;
+}
+
+/** @throws Error that says why the namespace could not be looked into */
+function parseAnswer(answer: Uint8Array, path: string): ReadonlySet<string> {
+  const end = answer.indexOf(0);
+  const errno = new DataView(answer.buffer, answer.byteOffset).getInt32(end + 4, true);
+  if (errno !== 0) {
+    const name = getSystemErrorName(errno) ?? `error ${-errno}`;
+    throw new Error(`cannot look at the interfaces in the network namespace ${path}: ${name}`);
+  }
+  return parseDeviceTable(new TextDecoder().decode(answer.subarray(0, end)));
+}
+
+/** The names in /proc/net/dev (proc_net(5)): two lines of headings, then `name: numbers`. */
+export function parseDeviceTable(table: string): ReadonlySet<string> {
+  const lines = table.split("\n").slice(2).filter((line) => line !== "");
+  return new Set(lines.map((line) => line.slice(0, line.lastIndexOf(":")).trim()));
+}
