@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ClaimError, planClaim } from "../../../mod/claim/plan.ts";
 import { FieldError } from "../../../mod/claim/field.ts";
 import { assignInterfaceNames } from "../../../mod/claim/interface_names.ts";
+import { PolicyRefusal } from "../../../mod/claim/policy.ts";
 import { assertAllowed } from "../../../mod/claim/policy_judge.ts";
 import { environment, stdin } from "../../../mod/cni/invocation.ts";
 import { RECORD_VERSION } from "../../../mod/journal/record_version.ts";
@@ -46,7 +47,7 @@ export async function makeClaims(): Promise<Target> {
         try {
           assertAllowed(attachment, { policy: {}, namespace, node: NODE.view(), networkNames: [] });
         } catch (error) {
-          declared(error, FieldError);
+          declared(error, FieldError, PolicyRefusal);
         }
       }
       const record = JSON.parse(JSON.stringify({ ...plan, attachments }));
