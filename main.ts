@@ -33,10 +33,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
     default:
       throw new UsageError(
         command === undefined
-          ? "no command was given: run, try, forget, install-plugins, ready, version or help"
+          ? "no command was given: run, try, lint, forget, install-plugins, ready, version or help"
           : `${
             JSON.stringify(command)
-          } is no command; there are run, try, forget, install-plugins, ready, version and help`,
+          } is no command; there are run, try, lint, forget, install-plugins, ready, version and help`,
       );
   }
 }

@@ -302,7 +302,7 @@ Deno.test("wrong usage: exit code 2, with the flag or the line and what it takes
   const cases: Record<string, { args: string[]; says: RegExp; code?: number }> = {
     "no command": {
       args: [],
-      says: /no command was given: run, try, forget, ready, version or help/,
+      says: /no command was given: run, try, lint, forget, install-plugins, ready, version or help/,
     },
     "an unknown command": { args: ["fly"], says: /"fly" is no command/ },
     "an unknown flag": { args: ["run", "--nope"], says: /'--nope'/ },
