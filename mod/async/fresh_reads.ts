@@ -44,7 +44,7 @@ export class FreshReads<T> {
         limiter.run(() => {
           begun();
           return read();
-        }), turn)
+        }, { signal: turn.signal }), turn)
     );
     this.#waiting.set(key, reading);
     reading.then(begun, begun);

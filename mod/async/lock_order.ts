@@ -37,8 +37,9 @@ export function checkLockOrder(by: LockContext): void {
 /** @throws Error when the caller holds what it may not hold while it waits for this; only while checked */
 export function assertLockOrder(rank: LockRank | undefined): void {
   if (!context || !rank) return;
-  const held = (context.getStore() ?? []).filter(({ over }) => !over);
-  const above = held.find((hold) => LOCK_ORDER.indexOf(hold.rank) >= LOCK_ORDER.indexOf(rank));
+  const above = held(context).find((hold) =>
+    LOCK_ORDER.indexOf(hold.rank) >= LOCK_ORDER.indexOf(rank)
+  );
   if (!above) return;
   throw new Error(
     `lock order: "${rank}" is taken while "${above.rank}" is held; the order is ` +
@@ -54,8 +55,12 @@ export async function holding<T>(
   if (!context || !rank) return await task();
   const hold: Hold = { rank, over: false };
   try {
-    return await context.run([...context.getStore() ?? [], hold], task);
+    return await context.run([...held(context), hold], task);
   } finally {
     hold.over = true;
   }
+}
+
+function held(by: LockContext): Hold[] {
+  return (by.getStore() ?? []).filter(({ over }) => !over);
 }

@@ -59,6 +59,34 @@ Deno.test("FileJournal gives back after a restart what was put", () =>
     assert.deepEqual(log.lines, []);
   }));
 
+Deno.test("FileJournal gives back every field that a record can have", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    const attached: Required<NonNullable<AttachmentRecord["attached"]>> = {
+      result: { cniVersion: "1.0.0" },
+      networkData: { interfaceName: "net1", hardwareAddress: "02:00:00:00:00:01", ips: [] },
+      at: "2026-01-01T00:00:00.000Z",
+      checked: true,
+    };
+    const whole: Required<AttachmentRecord> = {
+      ...attachmentRecord,
+      attached,
+      lost: { reason: "DeviceRemoved", message: "", since: attached.at },
+      addFailed: true,
+    };
+    const wholeClaim: Required<ClaimRecord> = {
+      ...claimRecord,
+      groups: ["group-uid"],
+      unprepared: true,
+      podClaimName: "net",
+    };
+    await journal.putAttachment(whole);
+    await journal.putClaim(wholeClaim);
+    const { loaded } = await opened(folder, log);
+    assert.deepEqual(loaded.attachments, [whole]);
+    assert.deepEqual(loaded.claims, [wholeClaim]);
+  }));
+
 Deno.test("FileJournal.look() tells the records of a pod from those that it may come to share", async (t) => {
   const pod = { namespace: "default", name: "p", uid: "pod-uid" };
   const uidOf = (n: number) => `0b5b3b0e-0000-4000-8000-00000000000${n}`;

@@ -58,7 +58,9 @@ const attachmentRecord = v.object({
       ips: v.optional(v.array(v.string())),
     }),
     at: text,
+    checked: v.optional(v.literal(true)),
   })),
+  addFailed: v.optional(v.literal(true)),
   lost: v.optional(v.object({
     reason: v.picklist(["NetworkInterfaceLost", "DeviceRemoved"]),
     message: v.string(),

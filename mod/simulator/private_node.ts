@@ -12,6 +12,9 @@ const STATE = "/var/lib";
 /** Of these the machine may have its own, where it is a node already; inside they are empty too. */
 export const NODE_STATE = ["cni", "kubelet", "network-dra"].map((name) => `${STATE}/${name}`);
 
+/** Where the machine's cgroups are besides, for those who mount a sysfs of their own. */
+export const PRIVATE_CGROUPS = `${RUN}/private-node/cgroup`;
+
 /** Whether this process runs inside a private node. */
 export function inPrivateNode(): boolean {
   return Deno.env.get(MARK) === "1";
@@ -87,11 +90,10 @@ export async function furnishPrivateNode(): Promise<void> {
 /** A new sysfs shows the interfaces of this network namespace; the cgroups are carried over. */
 async function mountSysfs(): Promise<void> {
   const cgroups = "/sys/fs/cgroup";
-  const aside = `${RUN}/private-node/cgroup`;
-  await Deno.mkdir(aside, { recursive: true });
-  await run("mount", ["--rbind", cgroups, aside]);
+  await Deno.mkdir(PRIVATE_CGROUPS, { recursive: true });
+  await run("mount", ["--rbind", cgroups, PRIVATE_CGROUPS]);
   await run("mount", ["-t", "sysfs", "sysfs", "/sys"]);
-  await run("mount", ["--rbind", aside, cgroups]);
+  await run("mount", ["--rbind", PRIVATE_CGROUPS, cgroups]);
 }
 
 /** Runs `ip` and gives what it printed; rejects with its error. */

@@ -1,29 +1,5 @@
-import { parseAllDocuments } from "yaml";
-import type { Api, Manifest } from "./api.ts";
-import { until } from "./poll.ts";
-
-/** What is installed on clusters. */
-const MANIFESTS = new URL("../../deploy/manifests/network-dra.yaml", import.meta.url).pathname;
-/** The driver's name in it. */
-const DEFAULT_DRIVER = "dra.networking";
-/** The agent runs beside the cluster here, not as its DaemonSet. */
-const LEFT_OUT = ["DaemonSet", "ConfigMap"];
-
-const NAMESPACE = "kube-system";
-const ACCOUNT = "network-dra";
-
-/** Installs the agent's ServiceAccount, its rights and the device classes. */
-export async function installAccount(api: Api, driver: string): Promise<void> {
-  const yaml = (await Deno.readTextFile(MANIFESTS)).replaceAll(DEFAULT_DRIVER, driver);
-  for (const document of parseAllDocuments(yaml)) {
-    const manifest: Manifest = document.toJS();
-    if (!LEFT_OUT.includes(manifest.kind)) await api.apply(manifest);
-  }
-  const namespace = NAMESPACE;
-  await until("the ServiceAccount is there", () => {
-    return api.get({ kind: "ServiceAccount", namespace, name: ACCOUNT });
-  });
-}
+import type { Api, Json, Manifest } from "./api.ts";
+import { NAME, NAMESPACE } from "./chart.ts";
 
 /**
  * A token as the agent has it on a node: of its own ServiceAccount, bound to a pod on the node, so
@@ -33,8 +9,15 @@ export async function agentToken(
   api: Api,
   { nodeName, image }: { readonly nodeName: string; readonly image: string },
 ): Promise<string> {
-  const { metadata: { name, uid } } = await api.apply(pod(nodeName, image));
-  const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${ACCOUNT}/token`;
+  return await tokenOf(api, await api.apply(pod(nodeName, image)));
+}
+
+/** A token bound to a pod that has the agent's ServiceAccount. */
+export async function tokenOf(
+  api: Api,
+  { metadata: { name, uid } }: Json,
+): Promise<string> {
+  const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${NAME}/token`;
   const { status } = await api.request("POST", path, {
     apiVersion: "authentication.k8s.io/v1",
     kind: "TokenRequest",
@@ -46,14 +29,14 @@ export async function agentToken(
   return status.token;
 }
 
-/** Stands where the DaemonSet's pod stands: the agent itself runs beside it. */
+/** Stands where the DaemonSet's pod stands. */
 function pod(nodeName: string, image: string): Manifest {
   return {
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: `${ACCOUNT}-${nodeName}`, namespace: NAMESPACE },
+    metadata: { name: `agent-on-${nodeName}`, namespace: NAMESPACE },
     spec: {
-      serviceAccountName: ACCOUNT,
+      serviceAccountName: NAME,
       nodeName,
       hostNetwork: true,
       terminationGracePeriodSeconds: 0,

@@ -24,6 +24,8 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
   Pod: { api: "/api/v1", plural: "pods" },
   Event: { api: "/api/v1", plural: "events" },
   ServiceAccount: { api: "/api/v1", plural: "serviceaccounts" },
+  ConfigMap: { api: "/api/v1", plural: "configmaps" },
+  DaemonSet: { api: "/apis/apps/v1", plural: "daemonsets" },
   Deployment: { api: "/apis/apps/v1", plural: "deployments" },
   ReplicaSet: { api: "/apis/apps/v1", plural: "replicasets" },
   Job: { api: "/apis/batch/v1", plural: "jobs" },

@@ -1,3 +1,4 @@
+import { STARTS } from "./agents/all.ts";
 import { CASES } from "./cases/all.ts";
 import { Cluster } from "./cluster.ts";
 import { Space } from "./space.ts";
@@ -10,7 +11,13 @@ const surroundings = fromEnvironment();
 let cluster: Cluster | undefined;
 
 Deno.test.beforeAll(async () => {
-  cluster = await Cluster.start({ ...surroundings, syncFrequency: SYNC_FREQUENCY });
+  const startAgent = STARTS[surroundings.agent];
+  cluster = await Cluster.start({
+    ...surroundings,
+    nodes: surroundings.nodes === "2" ? 2 : 1,
+    startAgent,
+    syncFrequency: SYNC_FREQUENCY,
+  });
 });
 
 Deno.test.afterAll(async () => {

@@ -1,13 +1,18 @@
 import { join } from "node:path";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
+import { ip } from "../../mod/simulator/private_node.ts";
 import { Api } from "./api.ts";
 import { Authority, type Certificate } from "./certificates.ts";
 import { Daemon } from "./daemon.ts";
 import type { KubernetesProgram } from "./kubernetes_programs.ts";
 import { until } from "./poll.ts";
 
-/** The network of the private node is its own: no port can be taken. */
-const SERVER = "https://127.0.0.1:6443";
+/**
+ * The service of the API server, which each pod is told. Nothing forwards services here: the server's
+ * own node has the address. The network of the private node is its own: no port can be taken.
+ */
+export const SERVICE = "10.96.0.1";
+const SERVER = `https://${SERVICE}:443`;
 const ETCD = "http://127.0.0.1:2379";
 
 const ADMIN = "/O=system:masters/CN=admin";
@@ -32,6 +37,7 @@ export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #authority: Authority;
   readonly #daemons: Daemon[] = [];
+  #adminKubeconfig: Promise<string> | undefined;
   /** As the cluster's administrator sees it. */
   api!: Api;
 
@@ -55,6 +61,11 @@ export class ControlPlane {
   /** The path of the certificate by which the cluster's servers and users are known. */
   get ca(): string {
     return this.#authority.cert;
+  }
+
+  /** The path of the administrator's kubeconfig. */
+  adminKubeconfig(): Promise<string> {
+    return this.#adminKubeconfig ??= this.kubeconfig("kubectl", ADMIN);
   }
 
   /** Writes a kubeconfig for a user with a certificate. Its path. */
@@ -96,7 +107,8 @@ export class ControlPlane {
       ...["--listen-client-urls", ETCD, "--advertise-client-urls", ETCD],
       ...["--listen-peer-urls", "http://127.0.0.1:2380"],
     ]);
-    const names = ["IP:127.0.0.1", "IP:10.96.0.1", "DNS:localhost"];
+    await ip(["address", "add", `${SERVICE}/32`, "dev", "lo"]);
+    const names = [`IP:${SERVICE}`];
     const serving = await this.#authority.issue("apiserver", { subject: "/CN=apiserver", names });
     const user = await this.#authority.issue("admin", { subject: ADMIN });
     const apiServer = this.#startApiServer(serving, user);
@@ -121,8 +133,8 @@ export class ControlPlane {
   #startApiServer(serving: Certificate, user: Certificate): Daemon {
     const { tokenKey } = this.#authority;
     return this.#start("apiserver", this.#options.programs["kube-apiserver"], [
-      ...[`--etcd-servers=${ETCD}`, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"],
-      ...["--secure-port=6443", "--endpoint-reconciler-type=none"],
+      ...[`--etcd-servers=${ETCD}`, "--bind-address=0.0.0.0", "--advertise-address=127.0.0.1"],
+      ...["--secure-port=443", "--endpoint-reconciler-type=none"],
       ...[`--tls-cert-file=${serving.cert}`, `--tls-private-key-file=${serving.key}`],
       // For `kubectl exec` and `kubectl logs`.
       ...[`--kubelet-client-certificate=${user.cert}`, `--kubelet-client-key=${user.key}`],

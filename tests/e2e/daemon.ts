@@ -4,6 +4,8 @@ import { join } from "node:path";
 const END_LIMIT = 15_000;
 
 export interface DaemonOptions {
+  /** Stands before its command, where it is to run on another node. */
+  readonly enter?: readonly string[];
   readonly program: string;
   readonly args: readonly string[];
   /** Where its log is kept. */
@@ -24,9 +26,10 @@ export class Daemon {
     process.status.then(() => this.#ended = true);
   }
 
-  static start(name: string, { program, args, logs }: DaemonOptions): Daemon {
-    const process = new Deno.Command(program, {
-      args: [...args],
+  static start(name: string, { enter = [], program, args, logs }: DaemonOptions): Daemon {
+    const [first, ...rest] = [...enter, program, ...args];
+    const process = new Deno.Command(first!, {
+      args: rest,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

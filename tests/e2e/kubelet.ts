@@ -2,8 +2,12 @@ import { join } from "node:path";
 import { Daemon } from "./daemon.ts";
 
 export interface KubeletOptions {
+  /** Stands before its command, where it is to run on another node. */
+  readonly enter: readonly string[];
   readonly program: string;
   readonly nodeName: string;
+  /** The node's, by which the API server reaches it. */
+  readonly address: string;
   /** Its root folder. */
   readonly folder: string;
   readonly logs: string;
@@ -26,19 +30,21 @@ export class Kubelet {
   }
 
   async start(): Promise<void> {
-    const { program, nodeName, folder, logs, kubeconfig, cgroup } = this.#options;
-    await Deno.mkdir(folder, { recursive: true });
+    const { enter, program, nodeName, address, logs, kubeconfig, cgroup } = this.#options;
+    const { folder } = this.#options;
     for (const hierarchy of await cgroupHierarchies()) {
       await Deno.mkdir(join(hierarchy, cgroup), { recursive: true });
+      await outweigh(join(hierarchy, cgroup));
     }
-    const config = join(folder, "config.json");
+    const config = join(logs, `${nodeName}.json`);
     await Deno.writeTextFile(config, JSON.stringify(this.#configuration()));
-    this.#daemon = Daemon.start("kubelet", {
+    this.#daemon = Daemon.start(`kubelet-${nodeName}`, {
+      enter,
       program,
       args: [
         ...["--kubeconfig", kubeconfig, "--config", config, "--root-dir", folder],
         ...["--cert-dir", join(folder, "pki"), "--hostname-override", nodeName],
-        ...["--node-ip", "192.0.2.10"],
+        ...["--node-ip", address],
       ],
       logs,
     });
@@ -65,7 +71,6 @@ export class Kubelet {
       },
       authorization: { mode: "Webhook" },
       containerRuntimeEndpoint: `unix://${runtimeSocket}`,
-      podLogsDir: join(folder, "logs"),
       volumePluginDir: join(folder, "volume-plugins"),
       maxPods: 250,
       // Nobody answers there; without it the kubelet warns of each pod, again and again.
@@ -83,6 +88,17 @@ export class Kubelet {
       imageGCHighThresholdPercent: 100,
       localStorageCapacityIsolation: false,
     };
+  }
+}
+
+/**
+ * On a node, all that is not a pod's weighs as much as one cgroup. Here each process beside it does,
+ * those of all control planes and tests among them, and pods would starve.
+ */
+async function outweigh(cgroup: string): Promise<void> {
+  for (const [file, weight] of [["cpu.shares", "20480"], ["cpu.weight", "1000"]] as const) {
+    if (!await Deno.stat(join(cgroup, file)).catch(() => undefined)) continue;
+    await Deno.writeTextFile(join(cgroup, file), weight);
   }
 }
 

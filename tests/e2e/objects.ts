@@ -81,15 +81,18 @@ export interface PodOptions {
   readonly templates?: readonly string[];
   readonly command?: readonly string[];
   readonly readOnlyRoot?: boolean;
+  /** The node on which it is to run, where it matters. */
+  readonly node?: string;
 }
 
 /** A pod's spec, all of whose claims its one container uses. */
 export function podSpec(
-  { claims = [], templates = [], command = ["sleep", "infinity"], readOnlyRoot = false }:
+  { claims = [], templates = [], command = ["sleep", "infinity"], readOnlyRoot = false, node }:
     PodOptions = {},
 ) {
   return {
     terminationGracePeriodSeconds: 1,
+    ...(node && { nodeSelector: { "kubernetes.io/hostname": node } }),
     containers: [{
       name: "main",
       image: "busybox",

@@ -1,6 +1,10 @@
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { privateNodeObstacle } from "../../mod/simulator/private_node.ts";
 import { type RuntimeName, RUNTIMES } from "../support/runtimes.ts";
+import { writeImage } from "../../deploy/image/build.ts";
+import { fetchNft } from "../support/nft.ts";
+import { fetchKubectl } from "../support/kubectl.ts";
+import { fetchHelmRender } from "../support/helm_render.ts";
 import { fetchEtcd } from "./control_plane.ts";
 import { fetchDraOracle } from "./dra_oracle.ts";
 import { fetchKubernetes, type KubernetesVersion } from "./kubernetes_programs.ts";
@@ -17,13 +21,18 @@ export interface Releases {
  */
 export async function fetchParts(
   { kubernetes, runtime }: Releases,
+  { progress = console.log }: { readonly progress?: (line: string) => void } = {},
 ): Promise<string | undefined> {
-  const progress = (line: string) => console.log(line);
   const obstacle = await privateNodeObstacle();
   if (obstacle) return obstacle;
   const programs = await fetchKubernetes(kubernetes, { progress });
   if ("missing" in programs) return programs.missing;
   await fetchEtcd({ progress });
+  await fetchKubectl({ progress });
+  await fetchNft({ progress });
+  const helm = await fetchHelmRender({ progress });
+  if ("missing" in helm) return helm.missing;
+  await writeImage({ progress });
   return await RUNTIMES[runtime].fetch({ progress });
 }
 

@@ -12,6 +12,7 @@ import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_n
 import { removeCgroup } from "../support/runtime_daemon.ts";
 import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts";
 import { traces } from "../support/traces.ts";
+import type { AgentKind } from "./agents/agent.ts";
 import { casesOf } from "./cases/all.ts";
 import { DRA_MANAGER } from "./cases/dra_manager.ts";
 import { endWithRunner, interrupted, runInside } from "./inside.ts";
@@ -29,16 +30,25 @@ const CLUSTERS = 3;
 
 /** What the agent is tested with. */
 interface Combination extends Releases {
+  readonly agent: AgentKind;
   /** Whether only with the main cases. */
   readonly main: boolean;
 }
 
-const USUAL: Combination = { kubernetes: KUBERNETES, runtime: "containerd 2.1", main: false };
+const USUAL: Combination = {
+  kubernetes: KUBERNETES,
+  runtime: "containerd 2.1",
+  agent: "DaemonSet",
+  main: false,
+};
+const MAIN: Combination = { ...USUAL, main: true };
 const FURTHER: readonly Combination[] = [
-  { kubernetes: KUBERNETES, runtime: "containerd 1.7", main: true },
-  { kubernetes: KUBERNETES, runtime: "CRI-O 1.34", main: true },
-  { kubernetes: "1.34.4", runtime: "containerd 2.1", main: true },
-  { kubernetes: "1.37.2", runtime: "containerd 2.1", main: true },
+  { ...MAIN, agent: "process" },
+  { ...MAIN, runtime: "containerd 1.7" },
+  { ...MAIN, runtime: "containerd 2.4" },
+  { ...MAIN, runtime: "CRI-O 1.34" },
+  { ...MAIN, kubernetes: "1.34.4" },
+  { ...MAIN, kubernetes: "1.37.2" },
 ];
 
 export interface EndToEndOptions {
@@ -75,8 +85,9 @@ type Run = (words: string) => Promise<Count>;
 function jobsOf(combinations: readonly Combination[]): Map<string, Run> {
   const jobs = new Map<string, Run>();
   for (const combination of combinations) {
-    const { kubernetes, runtime } = combination;
-    jobs.set(`Kubernetes ${kubernetes}, ${runtime}`, (words) => runWith(combination, words));
+    const { kubernetes, runtime, agent } = combination;
+    const name = `Kubernetes ${kubernetes}, ${runtime}, agent as a ${agent}`;
+    jobs.set(name, (words) => runWith(combination, words));
     jobs.set(
       `Kubernetes ${kubernetes}, the DRA manager alone`,
       (words) => runDraManager(combination, words),
@@ -86,14 +97,9 @@ function jobsOf(combinations: readonly Combination[]): Map<string, Run> {
 }
 
 async function runWith(combination: Combination, words: string): Promise<Count> {
-  const cases = casesOf(combination).filter((name) => name.includes(words));
+  const shares = sharesOf(combination, words);
   const obstacle = await fetchParts(combination);
-  if (obstacle) return skipped(cases, obstacle);
-  const clusters = Math.max(1, Math.min(CLUSTERS, Math.ceil(cases.length / 4)));
-  const shares = Array.from(
-    { length: clusters },
-    (_, n) => cases.filter((_, i) => i % clusters === n),
-  );
+  if (obstacle) return skipped(shares.flatMap(({ cases }) => cases), obstacle);
   return await runShares(combination, { tests: CLUSTER_TESTS, shares });
 }
 
@@ -101,7 +107,10 @@ async function runDraManager(combination: Combination, words: string): Promise<C
   const cases = Object.keys(DRA_MANAGER).filter((name) => name.includes(words));
   const obstacle = await fetchDraManager(combination.kubernetes);
   if (obstacle) return skipped(cases, obstacle);
-  return await runShares(combination, { tests: DRA_MANAGER_TESTS, shares: [cases] });
+  return await runShares(combination, {
+    tests: DRA_MANAGER_TESTS,
+    shares: [{ nodes: "1", cases }],
+  });
 }
 
 function skipped(cases: readonly string[], obstacle: string): Count {
@@ -112,12 +121,12 @@ function skipped(cases: readonly string[], obstacle: string): Count {
 /** Runs each share of the cases in a private node of its own; what they leave counts as failed. */
 async function runShares(
   combination: Combination,
-  { tests, shares }: { readonly tests: string; readonly shares: readonly (readonly string[])[] },
+  { tests, shares }: { readonly tests: string; readonly shares: readonly Share[] },
 ): Promise<Count> {
   const before = await traces();
   const cgroup = `network-dra-e2e-${crypto.randomUUID().slice(0, 8)}`;
-  const running = shares.map((cases, n) =>
-    runShare(combination, { tests, cases, cgroup: `${cgroup}-${n}`, mark: `${n + 1}` })
+  const running = shares.map((share, n) =>
+    runShare(combination, { ...share, tests, cgroup: `${cgroup}-${n}`, mark: `${n + 1}` })
   );
   const result = sum(await Promise.all(running));
   const left = (await traces()).filter((trace) =>
@@ -131,12 +140,29 @@ async function runShares(
   return { ...result, failed: result.failed + left.length };
 }
 
+/** The cases of a cluster, and how many nodes it has. */
+interface Share {
+  readonly nodes: "1" | "2";
+  readonly cases: readonly string[];
+}
+
+/** @param words in the cases' names */
+function sharesOf(combination: Combination, words: string): Share[] {
+  const { one, two } = casesOf(combination);
+  const chosen = (names: readonly string[]) => names.filter((name) => name.includes(words));
+  const cases = chosen(one);
+  const clusters = Math.min(CLUSTERS, Math.ceil(cases.length / 4));
+  const shares: Share[] = Array.from({ length: clusters }, (_, n) => {
+    return { nodes: "1", cases: cases.filter((_, i) => i % clusters === n) };
+  });
+  return chosen(two).length > 0 ? [...shares, { nodes: "2", cases: chosen(two) }] : shares;
+}
+
 /** Runs some of the cases; each line of the output begins with the mark. */
 async function runShare(
-  { kubernetes, runtime }: Combination,
-  { tests, cases, cgroup, mark }: {
+  { kubernetes, runtime, agent }: Combination,
+  { tests, nodes, cases, cgroup, mark }: Share & {
     readonly tests: string;
-    readonly cases: readonly string[];
     readonly cgroup: string;
     readonly mark: string;
   },
@@ -144,7 +170,10 @@ async function runShare(
   const folder = await Deno.makeTempDir({ prefix: "network-dra-e2e-" });
   try {
     const report = join(folder, "report.xml");
-    const env = { tests, report, cgroup, kubernetes, runtime, cases: JSON.stringify(cases) };
+    const env = {
+      ...{ tests, report, cgroup, kubernetes, runtime, agent, nodes },
+      cases: JSON.stringify(cases),
+    };
     const success = await runInside(import.meta.filename!, {
       env: toEnvironment(env),
       print: (line) => console.log(`${mark}  ${line}`),

@@ -27,7 +27,7 @@ export class Space {
   /** Runs a case in a namespace of its own; afterwards nothing of it may be left on the node. */
   static async run(cluster: Cluster, body: Case): Promise<void> {
     const space = new Space(cluster, `e2e-${crypto.randomUUID().slice(0, 8)}`);
-    const from = cluster.agentLines.length;
+    const from = cluster.agent.lines.length;
     await cluster.api.apply({
       apiVersion: "v1",
       kind: "Namespace",
@@ -113,7 +113,7 @@ export class Space {
   /** What a command prints inside a pod. */
   async exec(pod: Json, ...command: string[]): Promise<string> {
     const current = await this.get("Pod", pod.metadata.name);
-    return await this.cluster.runtime.cri.exec(containerOf(current), ...command);
+    return await this.cluster.runtimeOf(current).cri.exec(containerOf(current), ...command);
   }
 
   /** What an interface inside a pod has: its address, which must be of 10.10.<subnet>.0/24, and MAC. */
@@ -278,7 +278,7 @@ export class Space {
     const claims = (await this.list("ResourceClaim")).map((claim) =>
       `claim ${claim.metadata.name}: ${JSON.stringify(claim.status)}`
     );
-    const agent = this.cluster.agentLines.slice(from).map((line) => JSON.stringify(line));
+    const agent = this.cluster.agent.lines.slice(from).map((line) => JSON.stringify(line));
     return [...events, ...claims, ...agent].join("\n");
   }
 }

@@ -1,5 +1,6 @@
 /** What the runner says to the tests inside the private node, by environment variables. */
 import type { RuntimeName } from "../support/runtimes.ts";
+import type { AgentKind } from "./agents/agent.ts";
 import type { KubernetesVersion } from "./kubernetes_programs.ts";
 
 const NAMES = {
@@ -8,6 +9,8 @@ const NAMES = {
   cgroup: "NETWORK_DRA_E2E_CGROUP",
   kubernetes: "NETWORK_DRA_E2E_KUBERNETES",
   runtime: "NETWORK_DRA_E2E_RUNTIME",
+  agent: "NETWORK_DRA_E2E_AGENT",
+  nodes: "NETWORK_DRA_E2E_NODES",
   cases: "NETWORK_DRA_E2E_CASES",
 } as const;
 
@@ -20,6 +23,8 @@ export interface Surroundings {
   readonly cgroup: string;
   readonly kubernetes: KubernetesVersion;
   readonly runtime: RuntimeName;
+  readonly agent: AgentKind;
+  readonly nodes: "1" | "2";
   /** The names of the cases to run, a JSON list. */
   readonly cases: string;
 }

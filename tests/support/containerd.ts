@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import type { Cri } from "./cri.ts";
+import { buildOnce, go } from "./go.ts";
 import { busyboxImage, IMAGE, PAUSE_IMAGE } from "./image.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import {
@@ -12,9 +14,14 @@ import {
   type RuntimeOptions,
 } from "./runtime_daemon.ts";
 
-/** The releases that are tested, and the Debian suites that have them. */
+/** The releases that Debian has, and in which suites. */
 export const CONTAINERD = { "1.7": "trixie", "2.1": "forky" } as const;
-export type ContainerdVersion = keyof typeof CONTAINERD;
+/** A newer one than Debian has is built from its Go module. */
+export type ContainerdVersion = keyof typeof CONTAINERD | "2.4";
+
+const SOURCE = new URL("../integration/containerd", import.meta.url).pathname;
+const MODULE = "github.com/containerd/containerd/v2";
+const COMMANDS = ["containerd", "containerd-shim-runc-v2", "ctr"];
 
 interface Binaries {
   readonly containerd: string;
@@ -26,33 +33,65 @@ interface Binaries {
 async function binaries(
   version: ContainerdVersion,
   progress?: (line: string) => void,
-): Promise<Binaries> {
+): Promise<Binaries | { readonly missing: string }> {
   const cache = cacheFolder();
   const [containerd, runc, busybox, [cniPath]] = await Promise.all([
-    fetchDebianPackage("containerd", { suite: CONTAINERD[version], cache, progress }),
+    version === "2.4" ? buildContainerd(progress) : packaged(version, progress),
     // Those of newer releases need a newer libc than the machine may have.
     fetchDebianPackage("runc", { cache, progress }),
     fetchDebianPackage("busybox-static", { cache, progress }),
     fetchCniPlugins({ progress }),
   ]);
+  if ("missing" in containerd) return containerd;
   return {
-    containerd: join(containerd, "usr/bin"),
+    containerd: containerd.path,
     runc: join(runc, "usr/sbin/runc"),
     busybox: join(busybox, "bin/busybox"),
     cniPath: cniPath!,
   };
 }
 
+async function packaged(
+  version: keyof typeof CONTAINERD,
+  progress?: (line: string) => void,
+): Promise<{ readonly path: string }> {
+  const suite = CONTAINERD[version];
+  const files = await fetchDebianPackage("containerd", { suite, cache: cacheFolder(), progress });
+  return { path: join(files, "usr/bin") };
+}
+
+/** The folder of its programs. */
+async function buildContainerd(
+  progress?: (line: string) => void,
+): Promise<{ readonly path: string } | { readonly missing: string }> {
+  const hash = createHash("sha256").update(await Deno.readFile(join(SOURCE, "go.mod")));
+  const name = `containerd_${Deno.build.arch}_${hash.digest("hex").slice(0, 12)}`;
+  return await buildOnce(name, {
+    what: "containerd",
+    build: (folder, work) =>
+      go([
+        ...["build", "-mod", "readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"],
+        ...["-gcflags=all=-dwarf=false", "-o", `${folder}/`],
+        ...COMMANDS.map((command) => `${MODULE}/cmd/${command}`),
+      ], { cwd: SOURCE, work, env: { CGO_ENABLED: "0" } }),
+    progress,
+  });
+}
+
 export interface ContainerdOptions extends RuntimeOptions {
   readonly version: ContainerdVersion;
 }
 
-/** Fetches what containerd needs; to be done where the network can be reached. */
+/**
+ * Fetches what containerd needs; to be done where the network can be reached. Gives why it cannot be
+ * had, in words for the user.
+ */
 export async function fetchContainerd(
   version: ContainerdVersion,
   { progress }: { readonly progress?: (line: string) => void } = {},
-): Promise<void> {
-  await binaries(version, progress);
+): Promise<string | undefined> {
+  const found = await binaries(version, progress);
+  return "missing" in found ? found.missing : undefined;
 }
 
 /** A real containerd with NRI and CDI on, in a private node. */
@@ -69,6 +108,7 @@ export class Containerd implements Runtime {
     this.#binaries = found;
     this.#cgroup = options.cgroup ?? cgroupName();
     this.#daemon = new RuntimeDaemon({
+      enter: options.enter,
       program: join(containerd, "containerd"),
       args: ["--config", join(options.folder, "config.toml")],
       // The shim is found by it.
@@ -79,7 +119,9 @@ export class Containerd implements Runtime {
   }
 
   static async start(options: ContainerdOptions): Promise<Containerd> {
-    const containerd = new Containerd(options, await binaries(options.version));
+    const found = await binaries(options.version);
+    if ("missing" in found) throw new Error(found.missing);
+    const containerd = new Containerd(options, found);
     await containerd.#configure();
     await containerd.restart();
     await containerd.#importImages();
@@ -90,8 +132,8 @@ export class Containerd implements Runtime {
     const { folder } = this.#options;
     return {
       socket: join(folder, "containerd.sock"),
-      nri: join(folder, "nri/nri.sock"),
-      cdi: join(folder, "cdi"),
+      nri: join(this.#options.nri ?? join(folder, "nri"), "nri.sock"),
+      cdi: this.#options.cdi ?? join(folder, "cdi"),
       log: join(folder, "containerd.log"),
     };
   }
@@ -156,9 +198,8 @@ export class Containerd implements Runtime {
     const host = `[host."${this.registry.url}"]\n  capabilities = ["pull", "resolve"]\n`;
     await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
     await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
-    const config = version === "1.7"
-      ? configOf17({ folder, runc, cniPath })
-      : configOf21({ folder, runc, cniPath });
+    const configOf = version === "1.7" ? configOf17 : configOf21;
+    const config = configOf({ folder, runc, cniPath, ...this.paths });
     await Deno.writeTextFile(join(folder, "config.toml"), config);
   }
 
@@ -168,11 +209,24 @@ export class Containerd implements Runtime {
     for (const [name, entrypoint] of [[PAUSE_IMAGE, sleep], [IMAGE, ["/bin/sh"]]] as const) {
       const path = join(this.#options.folder, "image.tar");
       await Deno.writeFile(path, busyboxImage(busybox, { name, entrypoint }));
-      const { success, stderr } = await new Deno.Command(join(this.#binaries.containerd, "ctr"), {
-        args: ["-a", this.paths.socket, "-n", "k8s.io", "images", "import", path],
-      }).output();
-      if (!success) throw new Error(`ctr images import: ${new TextDecoder().decode(stderr)}`);
+      await this.#images("import", path);
     }
+  }
+
+  async importImage(archive: string): Promise<void> {
+    await this.#images("import", archive);
+  }
+
+  async tagImage(name: string, other: string): Promise<void> {
+    await this.#images("tag", name, other);
+  }
+
+  async #images(...args: string[]): Promise<void> {
+    const { success, stderr } = await new Deno.Command(
+      join(this.#binaries.containerd, "ctr"),
+      { args: ["-a", this.paths.socket, "-n", "k8s.io", "images", ...args] },
+    ).output();
+    if (!success) throw new Error(`ctr images ${args[0]}: ${new TextDecoder().decode(stderr)}`);
   }
 }
 
@@ -180,10 +234,12 @@ interface ConfigValues {
   readonly folder: string;
   readonly runc: string;
   readonly cniPath: string;
+  readonly nri: string;
+  readonly cdi: string;
 }
 
 // Without CAP_SYS_RESOURCE no process may lower its oom_score_adj: restrict_oom_score_adj leaves it.
-function configOf21({ folder, runc, cniPath }: ConfigValues): string {
+function configOf21({ folder, runc, cniPath, nri, cdi }: ConfigValues): string {
   return `
 version = 3
 root = "${folder}/root"
@@ -196,7 +252,7 @@ state = "${folder}/state"
   config_path = "${folder}/hosts"
 [plugins.'io.containerd.cri.v1.runtime']
   enable_cdi = true
-  cdi_spec_dirs = ["${folder}/cdi"]
+  cdi_spec_dirs = ["${cdi}"]
   restrict_oom_score_adj = true
   [plugins.'io.containerd.cri.v1.runtime'.cni]
     bin_dirs = ["${cniPath}"]
@@ -207,11 +263,11 @@ state = "${folder}/state"
       BinaryName = "${runc}"
 [plugins.'io.containerd.nri.v1.nri']
   disable = false
-  socket_path = "${folder}/nri/nri.sock"
+  socket_path = "${nri}"
 `;
 }
 
-function configOf17({ folder, runc, cniPath }: ConfigValues): string {
+function configOf17({ folder, runc, cniPath, nri, cdi }: ConfigValues): string {
   return `
 version = 2
 root = "${folder}/root"
@@ -221,7 +277,7 @@ state = "${folder}/state"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
   enable_cdi = true
-  cdi_spec_dirs = ["${folder}/cdi"]
+  cdi_spec_dirs = ["${cdi}"]
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "${folder}/hosts"
@@ -234,6 +290,6 @@ state = "${folder}/state"
       BinaryName = "${runc}"
 [plugins."io.containerd.nri.v1.nri"]
   disable = false
-  socket_path = "${folder}/nri/nri.sock"
+  socket_path = "${nri}"
 `;
 }

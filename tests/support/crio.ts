@@ -4,7 +4,7 @@ import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { cacheFolder, fetchDebianPackage } from "../../mod/simulator/debian_package.ts";
 import type { Cri } from "./cri.ts";
 import { buildOnce, go } from "./go.ts";
-import { busyboxParts, IMAGE, PAUSE_IMAGE } from "./image.ts";
+import { busyboxParts, IMAGE, type ImageParts, PAUSE_IMAGE, readImage } from "./image.ts";
 import { ImageRegistry } from "./image_registry.ts";
 import {
   cgroupName,
@@ -71,17 +71,23 @@ export async function fetchCrio(
 
 /** A real CRI-O with NRI and CDI on, in a private node. */
 export class Crio implements Runtime {
+  readonly #options: RuntimeOptions;
   readonly #folder: string;
   readonly #programs: Programs;
   readonly #cgroup: string;
   readonly #daemon: RuntimeDaemon;
   readonly registry = ImageRegistry.start();
+  /** What the registry has, by their full names. */
+  readonly #images = new Map<string, ImageParts>();
 
-  private constructor({ folder, cgroup = cgroupName() }: RuntimeOptions, programs: Programs) {
+  private constructor(options: RuntimeOptions, programs: Programs) {
+    const { folder, cgroup = cgroupName(), enter } = options;
+    this.#options = options;
     this.#folder = folder;
     this.#programs = programs;
     this.#cgroup = cgroup;
     this.#daemon = new RuntimeDaemon({
+      enter,
       program: programs.crio,
       args: [
         ...["--config", join(folder, "crio.conf"), "--config-dir", ""],
@@ -109,8 +115,8 @@ export class Crio implements Runtime {
   get paths() {
     return {
       socket: join(this.#folder, "crio.sock"),
-      nri: join(this.#folder, "nri/nri.sock"),
-      cdi: join(this.#folder, "cdi"),
+      nri: join(this.#options.nri ?? join(this.#folder, "nri"), "nri.sock"),
+      cdi: this.#options.cdi ?? join(this.#folder, "cdi"),
       log: join(this.#folder, "crio.log"),
     };
   }
@@ -139,6 +145,17 @@ export class Crio implements Runtime {
     return this.#daemon.kill(signal);
   }
 
+  /** It is pulled, as from a registry of the user's. */
+  async importImage(archive: string): Promise<void> {
+    const image = readImage(await Deno.readFile(archive));
+    this.#add(image.name, image);
+  }
+
+  tagImage(name: string, other: string): Promise<void> {
+    this.#add(other, this.#images.get(name)!);
+    return Promise.resolve();
+  }
+
   async stop(): Promise<void> {
     await this.#daemon.kill("SIGTERM");
     await this.#daemon.removeCgroups();
@@ -154,21 +171,27 @@ export class Crio implements Runtime {
       "cni/10-main.conflist": JSON.stringify(MAIN_NETWORK),
       "policy.json": JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
       "registries.conf": registriesOf(this.registry),
-      "crio.conf": configOf({ folder, ...this.#programs }),
+      "crio.conf": configOf({ folder, ...this.#programs, ...this.paths }),
     };
     for (const [name, content] of Object.entries(files)) {
       await Deno.writeTextFile(join(folder, name), content);
     }
     await Deno.writeTextFile(join(folder, "pinns"), PINNS, { mode: 0o755 });
+    await Deno.writeTextFile(join(folder, "runc"), runcOf(this.#programs), { mode: 0o755 });
   }
 
   async #addImages(): Promise<void> {
     const busybox = await Deno.readFile(this.busybox);
     const sleep = ["/bin/sleep", "2147483647"];
     for (const [name, entrypoint] of [[PAUSE_IMAGE, sleep], [IMAGE, ["/bin/sh"]]] as const) {
-      const [repository, tag] = name.replace(`${REGISTRY}/`, "").split(":");
-      this.registry.add(repository!, tag!, busyboxParts(busybox, entrypoint));
+      this.#add(name, busyboxParts(busybox, entrypoint));
     }
+  }
+
+  #add(name: string, image: ImageParts): void {
+    this.#images.set(name, image);
+    const [, repository, tag] = name.match(/^[^/]+\/(.+):(.+)$/)!;
+    this.registry.add(repository!, tag!, image);
   }
 }
 
@@ -200,6 +223,23 @@ done
 `;
 
 /**
+ * Without CAP_SYS_RESOURCE no process may lower its oom_score_adj, as those of pods with the priority
+ * system-node-critical do: it is left as it is, for which containerd has restrict_oom_score_adj.
+ */
+function runcOf({ runc }: Programs): string {
+  return `#!/bin/sh
+own=$(cat /proc/self/oom_score_adj) last=
+for each; do
+  case $last in
+    -b | --bundle) sed -i "s/\\"oomScoreAdj\\":-[0-9]*/\\"oomScoreAdj\\":$own/" "$each/config.json" ;;
+  esac
+  last=$each
+done
+exec ${runc} "$@"
+`;
+}
+
+/**
  * With cgroup v1, CRI-O uses each controller that the kernel has (CgroupHasHugetlb), and runc fails
  * where it is not mounted: of those it is told nothing, until the private node ends.
  */
@@ -216,21 +256,26 @@ async function hideControllers(folder: string): Promise<void> {
   if (!success) throw new Error(`mount /proc/cgroups: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** In whose place the test's own stands. */
-const REGISTRY = "docker.io";
+/** In whose places the test's own stands. */
+const REGISTRIES = ["docker.io", "localhost"];
 
 function registriesOf({ url }: ImageRegistry): string {
-  return `
-unqualified-search-registries = ["${REGISTRY}"]
+  const location = new URL(url).host;
+  const tables = REGISTRIES.map((prefix) => `
 [[registry]]
-prefix = "${REGISTRY}"
-location = "${new URL(url).host}"
+prefix = "${prefix}"
+location = "${location}"
 insecure = true
-`;
+`);
+  return [`unqualified-search-registries = ["${REGISTRIES[0]}"]`, ...tables].join("\n");
 }
 
 function configOf(
-  { folder, conmon, runc, cniPath }: Programs & { readonly folder: string },
+  { folder, conmon, cniPath, nri, cdi }: Programs & {
+    readonly folder: string;
+    readonly nri: string;
+    readonly cdi: string;
+  },
 ): string {
   return `
 [crio]
@@ -251,12 +296,12 @@ disable_hostport_mapping = true
 conmon_cgroup = "pod"
 pinns_path = "${folder}/pinns"
 hooks_dir = ["${folder}/hooks"]
-cdi_spec_dirs = ["${folder}/cdi"]
+cdi_spec_dirs = ["${cdi}"]
 container_exits_dir = "${folder}/exits"
 container_attach_socket_dir = "${folder}/attach"
 [crio.runtime.runtimes.runc]
-runtime_path = "${runc}"
-runtime_root = "${folder}/runc"
+runtime_path = "${folder}/runc"
+runtime_root = "${folder}/containers"
 monitor_path = "${conmon}"
 monitor_cgroup = "pod"
 [crio.image]
@@ -269,7 +314,7 @@ network_dir = "${folder}/cni"
 plugin_dirs = ["${cniPath}"]
 [crio.nri]
 enable_nri = true
-nri_listen = "${folder}/nri/nri.sock"
+nri_listen = "${nri}"
 nri_plugin_dir = "${folder}/nri/plugins"
 nri_plugin_config_dir = "${folder}/nri/conf"
 `;

@@ -7,8 +7,10 @@ export const IMAGE = "docker.io/local/busybox:1";
 /** Of the sandboxes. */
 export const PAUSE_IMAGE = "docker.io/local/pause:1";
 
-/** What an image consists of: its configuration, and its layers as tar archives. */
+/** What an image consists of: its name, its configuration, and its layers as tar archives. */
 export interface ImageParts {
+  /** By which runtimes know it, with its registry and its tag. */
+  readonly name: string;
   readonly config: Uint8Array;
   readonly layers: readonly Uint8Array[];
 }
@@ -26,12 +28,13 @@ export function readImage(archive: Uint8Array): ImageParts {
     return content;
   };
   const json = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
-  const [{ digest }] = json(files.get("index.json")!).manifests;
+  const [{ digest, annotations }] = json(files.get("index.json")!).manifests;
+  const name = annotations["io.containerd.image.name"];
   const { config, layers } = json(blob(digest)) as {
     config: { digest: string };
     layers: { digest: string }[];
   };
-  return { config: blob(config.digest), layers: layers.map((layer) => blob(layer.digest)) };
+  return { name, config: blob(config.digest), layers: layers.map((layer) => blob(layer.digest)) };
 }
 
 /** Lays out an image's files in a folder. */
@@ -53,7 +56,7 @@ export function busyboxImage(
   busybox: Uint8Array,
   { name, entrypoint }: { readonly name: string; readonly entrypoint: readonly string[] },
 ): Uint8Array {
-  const applets = ["sh", "sleep", "ip", "ls", "cat", "env", "top"];
+  const applets = ["sh", "sleep", "ip", "ls", "cat", "env", "top", "ping"];
   const content = tar([
     ...["bin", "etc", "proc", "sys", "dev", "tmp", "run"]
       .map((path) => ({ kind: "folder", path } as const)),

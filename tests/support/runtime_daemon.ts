@@ -15,6 +15,10 @@ export interface Runtime {
   /** The folder of real CNI plugins. */
   readonly cniPath: string;
   readonly cri: Cri;
+  /** Brings in the image of an archive, under the name that stands in it. */
+  importImage(archive: string): Promise<void>;
+  /** Gives an image that it has another name too. */
+  tagImage(name: string, other: string): Promise<void>;
   /** Starts it, again where it was killed. */
   restart(): Promise<void>;
   /** Ends the daemon; pods go on. */
@@ -28,6 +32,11 @@ export interface RuntimeOptions {
   readonly folder: string;
   /** Name of the cgroup for all that runs in it; otherwise one is made up. */
   readonly cgroup?: string;
+  /** Stands before its command, where it is to run on another node. */
+  readonly enter?: readonly string[];
+  /** Folders for its NRI socket and for CDI specs, where they are not in its own. */
+  readonly nri?: string;
+  readonly cdi?: string;
 }
 
 export function cgroupName(): string {
@@ -35,6 +44,7 @@ export function cgroupName(): string {
 }
 
 export interface RuntimeDaemonOptions {
+  readonly enter?: readonly string[];
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -63,10 +73,11 @@ export class RuntimeDaemon {
 
   /** Starts it, again where it was killed. */
   async restart(): Promise<void> {
-    const { program, args, env, socket, cgroup } = this.#options;
+    const { enter = [], program, args, env, socket, cgroup } = this.#options;
     const log = await Deno.open(this.#options.log, { create: true, append: true });
-    this.#process = new Deno.Command(program, {
-      args: [...args],
+    const [first, ...rest] = [...enter, program, ...args];
+    this.#process = new Deno.Command(first!, {
+      args: rest,
       env: { ...env },
       stdin: "null",
       stdout: "null",

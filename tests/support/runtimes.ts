@@ -17,6 +17,7 @@ export type RuntimeName = `containerd ${ContainerdVersion}` | "CRI-O 1.34";
 export const RUNTIMES: Readonly<Record<RuntimeName, RuntimeKind>> = {
   "containerd 1.7": containerd("1.7"),
   "containerd 2.1": containerd("2.1"),
+  "containerd 2.4": containerd("2.4"),
   "CRI-O 1.34": {
     fetch: async (options) => {
       const found = await fetchCrio(options);
@@ -28,10 +29,7 @@ export const RUNTIMES: Readonly<Record<RuntimeName, RuntimeKind>> = {
 
 function containerd(version: ContainerdVersion): RuntimeKind {
   return {
-    fetch: async (options) => {
-      await fetchContainerd(version, options);
-      return undefined;
-    },
+    fetch: (options) => fetchContainerd(version, options),
     start: (options) => Containerd.start({ ...options, version }),
   };
 }

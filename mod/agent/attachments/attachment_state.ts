@@ -269,9 +269,8 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
       }
       break;
     case "result_dropped":
-      if (situation.kind === "repairing" || situation.kind === "lost") {
-        return { ...situation, record: "begun" };
-      }
+      // CHECK may have found it intact meanwhile: then its result is recorded anew.
+      if (hasResult(situation)) return { ...situation, record: "begun" };
       break;
   }
   throw new Error(`an attachment that is ${situation.kind} cannot come to ${event.kind}`);

@@ -61,10 +61,10 @@ export class CniOperations {
   /**
    * The names of the interfaces in the pod; undefined on a node that cannot tell.
    *
-   * @throws Error when the sandbox has no namespace of its own, or it cannot be looked into
+   * Rejects when the sandbox has no namespace of its own, or it cannot be looked into.
    */
-  interfaces(signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
-    return this.#ports.namespaces.interfaces(this.#podNamespace(), signal);
+  async interfaces(signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
+    return await this.#ports.namespaces.interfaces(this.#podNamespace(), signal);
   }
 
   /** @param turn where it stands in the line of the node's operations */

@@ -567,3 +567,116 @@ Deno.test("a namespace that cannot be looked at fails the try, and not the agent
   await network.ready(never);
   assert.deepEqual(cni.log, ["ADD net1"]);
 });
+
+const PATH = "/var/run/netns/s1";
+const refusal = /the pod already has an interface net1, which this claim did not make/;
+
+Deno.test("an interface that another plugin made is left alone: nothing is added, deleted or recorded", async () => {
+  const { network, cni, journal, namespaces, clock } = setUp();
+  namespaces.foreign.set(PATH, new Set(["lo", "eth0", "net1"]));
+  network.want(claim, one);
+  await assert.rejects(network.ready(never), refusal);
+  await clock.advance(20_000);
+  assert.deepEqual(cni.log, []);
+  assert.equal(journal.attachments.size, 0);
+  // It is attached when the other plugin has taken its interface away.
+  namespaces.foreign.delete(PATH);
+  await clock.advance(10_000);
+  await network.ready(never);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+});
+
+Deno.test("a name that another plugin takes between the look and ADD: DEL does not see the namespace", async () => {
+  const { network, cni, namespaces } = setUp();
+  cni.during = ({ command }) => {
+    if (command !== "ADD") return;
+    namespaces.foreign.set(PATH, new Set(["net1"]));
+    throw new Error('failed to rename macvlan to "net1": file exists');
+  };
+  network.want(claim, one);
+  await assert.rejects(network.ready(never), /file exists|already has an interface net1/);
+  assert.deepEqual(cni.calls.map(({ command, runtime }) => `${command} ${runtime.netns}`), [
+    `ADD ${PATH}`,
+    "DEL ",
+  ]);
+  await network.close();
+});
+
+Deno.test("a route that exists is not an interface that exists: DEL sees the namespace", async () => {
+  const { network, cni } = setUp();
+  cni.during = ({ command }) => {
+    if (command === "ADD") throw new Error("failed to add route 10.0.0.0/8 dev net1: file exists");
+  };
+  network.want(claim, one);
+  await assert.rejects(network.ready(never), /file exists/);
+  assert.equal(cni.calls[1]?.runtime.netns, PATH);
+  await network.close();
+});
+
+Deno.test("a repair looks at the name again: what took it meanwhile is left alone, and the record goes", async () => {
+  const { network, cni, journal, namespaces, clock } = setUp();
+  network.want(claim, one);
+  await network.ready(never);
+  await settle();
+  const [entry] = network.entries;
+  cni.during = ({ command }) => {
+    if (command === "DEL") namespaces.foreign.set(PATH, new Set(["net1"]));
+  };
+  network.markLost(entry!, { reason: "NetworkInterfaceLost", message: "", repair: true });
+  await clock.advance(1_000);
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+  assert.equal(journal.attachments.size, 0);
+  assert.match(network.entries[0]!.failure!.error.message, refusal);
+  await network.close();
+});
+
+Deno.test("where the state was lost, running containers keep what is in the pod", async () => {
+  const { network, cni, journal, namespaces } = setUp();
+  namespaces.foreign.set(PATH, new Set(["net1"]));
+  network.containersStarted();
+  network.want(claim, one);
+  await assert.rejects(network.ready(never), refusal);
+  assert.deepEqual(cni.log, []);
+  assert.equal(journal.attachments.size, 0);
+  network.stop();
+  await network.released(claim.uid, never);
+  assert.deepEqual(cni.log, []);
+});
+
+Deno.test("that ADD has failed is on record: after a restart a hopeless DEL is given up too", async () => {
+  const before = setUp();
+  before.cni.during = () => {
+    throw new Error("it never works");
+  };
+  before.network.want(claim, one);
+  await settle();
+  await before.network.close();
+  const [record] = [...before.journal.attachments.values()];
+  assert.equal(record?.addFailed, true);
+
+  const { network, cni, clock, metrics } = setUp();
+  cni.during = before.cni.during;
+  network.restore(record!);
+  network.stop();
+  await clock.advance(31 * 60_000);
+  assert.deepEqual(network.entries, []);
+  assert.deepEqual(metrics.counted, ["forgotten never_attached"]);
+});
+
+Deno.test("check() of a pod whose namespace cannot be looked at resolves", async () => {
+  const { network, cni, namespaces } = setUp();
+  network.want(claim, one);
+  await network.ready(never);
+  await settle();
+  cni.finding = () => {
+    namespaces.classify = () => {
+      throw new Error("too many open files");
+    };
+    return { state: "lost", cause: "no such link" };
+  };
+  assert.deepEqual(await network.check(network.entries[0]!, never), {
+    state: "lost",
+    cause: "no such link",
+  });
+  await network.close();
+});

@@ -40,7 +40,9 @@ export class ClaimPlanner {
 
   /** Reads the claim from the API server and checks all that it asks for against this node. */
   read(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {
-    return this.#limiter.run(() => this.#read(ref, signal));
+    return this.#limiter.run(() => this.#read(ref, signal), { signal }).catch((error) => ({
+      error: errorMessage(error),
+    }));
   }
 
   async #read(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {

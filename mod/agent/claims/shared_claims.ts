@@ -227,7 +227,10 @@ export class SharedClaims {
   async #claimsOf(pod: PodRef, signal: AbortSignal): Promise<PodClaims> {
     const known = this.#podClaims.get(pod.uid);
     if (known) return known;
-    const read = await this.#limiter.run(() => this.#ports.cluster.getPodClaims(pod, signal));
+    const read = await this.#limiter.run(
+      () => this.#ports.cluster.getPodClaims(pod, signal),
+      { signal },
+    );
     this.#podClaims.set(pod.uid, read);
     const [oldest] = this.#podClaims.keys();
     if (this.#podClaims.size > MOST_LOOKS) this.#podClaims.delete(oldest!);

@@ -362,3 +362,39 @@ Deno.test("rounds go on when the node's clock is set", async (t) => {
     await stop(running);
   });
 });
+
+Deno.test("a CHECK that fails for what ADD has just made is said once, and takes nothing from the pod", async () => {
+  const { run, stop, cni, clock, events, entry, log, metrics, namespaces } = await setUp();
+  namespaces.foreign.set("/var/run/netns/s1", new Set(["lo", "net1"]));
+  cni.finding = () => ({ state: "lost", cause: "could not find bandwidth" });
+  const running = run({ repair: true });
+  await clock.advance(300_000);
+  assert.equal(entry().phase, "attached");
+  assert.deepEqual(cni.log.filter((call) => !call.startsWith("CHECK")), ["ADD net1"]);
+  assert.deepEqual(events.lines, []);
+  assert.equal(log.lines.filter((line) => line.startsWith("warn")).length, 1);
+  assert.ok(!metrics.counted.includes("checked lost"));
+  await stop(running);
+});
+
+Deno.test("a repair that CHECK does not find intact is not repeated", async () => {
+  const { run, stop, cni, clock, entry, namespaces } = await setUp();
+  const running = run({ repair: true });
+  await settle();
+  assert.equal(entry().attached?.checked, true);
+  namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
+  // Whoever makes it anew meets the name of the old one until that is deleted.
+  cni.during = ({ command }) => {
+    const names = command === "DEL" ? [] : ["net1"];
+    if (command !== "CHECK") namespaces.foreign.set("/var/run/netns/s1", new Set(names));
+  };
+  cni.finding = () => ({ state: "lost", cause: "an address is missing" });
+  await clock.advance(600_000);
+  assert.deepEqual(cni.log.filter((call) => !call.startsWith("CHECK")), [
+    "ADD net1",
+    "DEL net1",
+    "ADD net1",
+  ]);
+  assert.equal(entry().phase, "attached");
+  await stop(running);
+});

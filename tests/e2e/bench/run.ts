@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { furnishPrivateNode, inPrivateNode } from "../../../mod/simulator/private_node.ts";
 import { percentile } from "../../bench/statistics.ts";
 import { removeCgroup } from "../../support/runtime_daemon.ts";
+import { ProcessAgent } from "../agents/process_agent.ts";
 import { Cluster } from "../cluster.ts";
 import { endWithRunner, runInside } from "../inside.ts";
 import { KUBERNETES } from "../kubernetes_programs.ts";
@@ -77,6 +78,7 @@ interface Start {
 /** Starts pods; afterwards they are gone. */
 async function startPods(
   space: Space,
+  agent: ProcessAgent,
   { pods, networks, by }: Omit<Side, "name">,
 ): Promise<Start> {
   const { cluster } = space;
@@ -87,11 +89,11 @@ async function startPods(
     await space.apply(claim(name, networks));
   }
   const running = allRun(space, names);
-  const before = await processorTime(cluster.agent.pid);
+  const before = await processorTime(agent.pid);
   const began = performance.now();
   await Promise.all(names.map((name) => space.apply(pod(name, { claims: claims(name) }))));
   const ms = await running - began;
-  const processors = difference(await processorTime(cluster.agent.pid), before);
+  const processors = difference(await processorTime(agent.pid), before);
   if (by !== "claims_only") {
     for (const running of (await space.list("Pod")).slice(0, 3)) await space.networksOf(running);
   }
@@ -134,7 +136,7 @@ interface Pair {
   readonly plain: Start;
 }
 
-async function rounds(space: Space): Promise<Map<Side, Pair[]>> {
+async function rounds(space: Space, agent: ProcessAgent): Promise<Map<Side, Pair[]>> {
   const { cluster } = space;
   const before = `[ "$CNI_COMMAND" = ADD ] && sleep ${SLOW}`;
   await cluster.wrapPlugin("slow", { around: "macvlan", before });
@@ -145,13 +147,13 @@ async function rounds(space: Space): Promise<Map<Side, Pair[]>> {
     for (const by of rotate(["agent", "claims_only", "attach_in_hook"] as const, round)) {
       const sides = rotate(SIDES.filter((side) => side.by === by), round);
       if (sides.length === 0) continue;
-      await cluster.agent.end();
+      await agent.end();
       const main = by === "agent" ? undefined : new URL(`${by}.ts`, import.meta.url).pathname;
-      await cluster.startAgent({ logLevel: "info", ...(main && { main }) });
-      await startPods(space, { ...WARM_UP, by });
+      await agent.begin({ logLevel: "info", ...(main && { main }) });
+      await startPods(space, agent, { ...WARM_UP, by });
       for (const side of sides) {
-        const plain = await startPods(space, { ...side, networks: [] });
-        const own = await startPods(space, side);
+        const plain = await startPods(space, agent, { ...side, networks: [] });
+        const own = await startPods(space, agent, side);
         console.log(
           `round ${round}: ${side.name}: ${inSeconds(own.ms)}, without claims ` +
             `${inSeconds(plain.ms)}: ${(own.ms / plain.ms).toFixed(2)} x` +
@@ -219,9 +221,14 @@ async function main(): Promise<number> {
   if (inPrivateNode()) {
     void endWithRunner();
     await furnishPrivateNode();
-    const cluster = await Cluster.start({ ...RELEASES, cgroup: Deno.env.get(CGROUP)! });
+    let agent: ProcessAgent;
+    const cluster = await Cluster.start({
+      ...RELEASES,
+      cgroup: Deno.env.get(CGROUP)!,
+      startAgent: async (context) => agent = await ProcessAgent.start(context),
+    });
     try {
-      await Space.run(cluster, async (space) => report(await rounds(space)));
+      await Space.run(cluster, async (space) => report(await rounds(space, agent)));
     } finally {
       await cluster.stop();
     }

@@ -1,27 +1,52 @@
+import type { AgentKind } from "../agents/agent.ts";
 import { type KubernetesVersion, minorOf } from "../kubernetes_programs.ts";
 import { CLAIMS } from "./claims.ts";
+import { DAEMONSET } from "./daemonset.ts";
 import { DEVICES } from "./devices.ts";
 import { ENDS } from "./ends.ts";
 import { EXAMPLE_CASES } from "./examples.ts";
 import { MISTAKES } from "./mistakes.ts";
+import { NODE_ROOT } from "./node_root.ts";
 import { RESTARTS } from "./restarts.ts";
 import { RIGHTS } from "./rights.ts";
 import { SELECTORS } from "./selectors.ts";
+import { TWO_NODES } from "./two_nodes.ts";
 
 /** What is tested with every release of Kubernetes and every runtime. */
-const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS };
+const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS, ...DAEMONSET };
+/** With the release that is tested most. */
+const FURTHER = {
+  ...MISTAKES,
+  ...RIGHTS,
+  ...SELECTORS,
+  ...EXAMPLE_CASES,
+  ...NODE_ROOT,
+  ...TWO_NODES,
+};
+/** What a process has not. */
+const OF_DAEMONSET = { ...DAEMONSET, ...NODE_ROOT, ...TWO_NODES };
 
-export const CASES = { ...MAIN, ...MISTAKES, ...RIGHTS, ...SELECTORS, ...EXAMPLE_CASES };
+export const CASES = { ...MAIN, ...FURTHER };
 
 /** Cases of what Kubernetes has by default only from this minor version on. */
 const SINCE: Readonly<Record<string, number>> = {
   "the health of a pod's devices is in its status": 36,
 };
 
-/** The names of the cases that are tested with a release of Kubernetes, all or the main ones. */
+/** The names of the cases that are tested with a combination, all or the main ones, by number of nodes. */
 export function casesOf(
-  { kubernetes, main }: { readonly kubernetes: KubernetesVersion; readonly main: boolean },
-): string[] {
+  { kubernetes, agent, main }: {
+    readonly kubernetes: KubernetesVersion;
+    readonly agent: AgentKind;
+    readonly main: boolean;
+  },
+): { readonly one: string[]; readonly two: string[] } {
   const minor = minorOf(kubernetes);
-  return Object.keys(main ? MAIN : CASES).filter((name) => minor >= (SINCE[name] ?? 0));
+  const names = Object.keys(main ? MAIN : CASES).filter((name) =>
+    minor >= (SINCE[name] ?? 0) && (agent === "DaemonSet" || !(name in OF_DAEMONSET))
+  );
+  return {
+    one: names.filter((name) => !(name in TWO_NODES)),
+    two: names.filter((name) => name in TWO_NODES),
+  };
 }

@@ -96,8 +96,7 @@ export const ENDS: Readonly<Record<string, Case>> = {
     await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(30));
     for (const after of [5, 15]) {
       await through(space, after);
-      await cluster.agent.end();
-      await cluster.startAgent();
+      await cluster.agent.restart("SIGTERM");
     }
     await succeeds(space, 30);
     await cluster.assertNothingLeft();
@@ -113,8 +112,7 @@ export const ENDS: Readonly<Record<string, Case>> = {
       churn(30, { command, restarts: 30 }),
     );
     await through(space, 10);
-    await cluster.agent.end("SIGKILL");
-    await cluster.startAgent();
+    await cluster.agent.restart("SIGKILL");
     await succeeds(space, 30);
     for (const { metadata: { name }, status } of await space.list("Pod")) {
       const { state, lastState } = status.containerStatuses[0];
@@ -132,7 +130,7 @@ export const ENDS: Readonly<Record<string, Case>> = {
     await space.apply(claimTemplate("lan", [{ name: "lan", subnet: 1 }]), churn(60));
     for (const after of [5, 15, 25, 35]) {
       await through(space, after);
-      await cluster.rollAgent();
+      await cluster.agent.update();
     }
     await succeeds(space, 60);
     await cluster.assertNothingLeft();

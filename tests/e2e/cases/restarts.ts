@@ -33,10 +33,7 @@ function whileAttaching(restart: (cluster: Cluster) => Promise<void>): Case {
 }
 
 function restartAgent(signal: typeof SIGNALS[number]) {
-  return async (cluster: Cluster) => {
-    await cluster.agent.end(signal);
-    await cluster.startAgent();
-  };
+  return (cluster: Cluster) => cluster.agent.restart(signal);
 }
 
 async function restartRuntime({ runtime }: Cluster): Promise<void> {
@@ -49,9 +46,9 @@ function agentEndsAfterwards(signal: typeof SIGNALS[number]): Case {
     const { cluster } = space;
     await runOne(space, "before");
     const was = await space.assertNetwork(await space.running("before"), { subnet: 1 });
-    await cluster.agent.end(signal);
-    await space.linkIn(await space.running("before"), { subnet: 1 });
-    await cluster.startAgent();
+    await cluster.agent.away(signal, async () => {
+      await space.linkIn(await space.running("before"), { subnet: 1 });
+    });
     const is = await space.assertNetwork(await space.running("before"), { subnet: 1 });
     assert.equal(is.address, was.address);
     await runOne(space, "after");
@@ -77,10 +74,13 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
 
   "a pod that comes while the agent is away waits for it": async (space) => {
     const { cluster } = space;
-    await cluster.agent.end();
-    await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
-    await space.assertEvent("one", /FailedPrepareDynamicResources: .*\bdra\.networking/);
-    await cluster.startAgent();
+    await cluster.agent.away("SIGTERM", async () => {
+      await space.apply(
+        claim("lan", [{ name: "lan", subnet: 1 }]),
+        pod("one", { claims: ["lan"] }),
+      );
+      await space.assertEvent("one", /FailedPrepareDynamicResources: .*\bdra\.networking/);
+    });
     const running = await space.running("one", { limit: 120_000 });
     await space.assertNetwork(running, { subnet: 1 });
   },
@@ -88,13 +88,14 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
   "a pod that ends while the agent is away waits for it": async (space) => {
     const { cluster } = space;
     await runOne(space, "one");
-    await cluster.agent.end("SIGKILL");
-    await cluster.api.delete({ kind: "Pod", name: "one", namespace: space.namespace });
-    await until("the pod's containers end", async () => {
-      const status = (await space.get("Pod", "one"))?.status;
-      return status?.containerStatuses?.[0].state.terminated;
+    await cluster.agent.away("SIGKILL", async () => {
+      await cluster.api.delete({ kind: "Pod", name: "one", namespace: space.namespace });
+      await until("the pod's containers end", async () => {
+        const pod = await space.get("Pod", "one");
+        // An agent that is back already lets it go.
+        return !pod || pod.status.containerStatuses?.[0].state.terminated;
+      });
     });
-    await cluster.startAgent();
     await until("the pod is gone", async () => !await space.get("Pod", "one") || undefined, {
       limit: 120_000,
     });

@@ -6,10 +6,10 @@ import { claim, DRIVER, pod } from "../objects.ts";
 import type { Case, Space } from "../space.ts";
 
 const OTHER_NODE = "node-2";
-const RESOURCE = "/apis/resource.k8s.io/v1";
+export const RESOURCE = "/apis/resource.k8s.io/v1";
 
 /** Tries to write the status of a claim's first device. */
-async function writeStatus(api: Api, found: Json, more: Json = {}): Promise<void> {
+export async function writeStatus(api: Api, found: Json, more: Json = {}): Promise<void> {
   const { namespace, name } = found.metadata;
   const [{ driver, pool, device, shareID }] = found.status.allocation.devices.results;
   const entry = { driver, pool, device, shareID, data: { written: "by another" } };
@@ -30,7 +30,7 @@ async function applyStatus(
   }, "application/apply-patch+yaml");
 }
 
-function sliceWith(spec: unknown): Manifest {
+export function sliceWith(spec: unknown): Manifest {
   const metadata = { name: "another" };
   return { apiVersion: "resource.k8s.io/v1", kind: "ResourceSlice", metadata, spec };
 }
@@ -80,7 +80,7 @@ function event(space: Space, more: Json = {}): Json {
 }
 
 /** Each is answered with 403, or 422 where a field is what is forbidden, and the message where one is named. */
-async function refuses(
+export async function refuses(
   attempts: Readonly<Record<string, readonly [() => Promise<unknown>, RegExp?]>>,
 ): Promise<void> {
   const wrong: string[] = [];
@@ -107,6 +107,32 @@ export const RIGHTS: Readonly<Record<string, Case>> = {
         /changing status\.devices requires .*arbitrary-node:patch/,
       );
     });
+  },
+
+  "a status goes only to the version of a claim that it is applied for": async (space) => {
+    const lan = claim("lan", [{ name: "lan", subnet: 1 }]);
+    await space.apply(lan);
+    const { api } = space.cluster;
+    const { namespace } = space;
+    const path = `${RESOURCE}/namespaces/${namespace}/resourceclaims/lan/status`;
+    const applyFor = ({ name, uid, resourceVersion }: Json) =>
+      api.request("PATCH", `${path}?fieldManager=another&force=true`, {
+        apiVersion: "resource.k8s.io/v1",
+        kind: "ResourceClaim",
+        metadata: { namespace, name, uid, resourceVersion },
+        status: { devices: [] },
+      }, "application/apply-patch+yaml");
+    const { metadata: before } = await space.get("ResourceClaim", "lan");
+    const changed = { ...lan, metadata: { ...lan.metadata, labels: { changed: "true" } } };
+    await space.apply(changed);
+    const { metadata: after } = await space.get("ResourceClaim", "lan");
+    assert.notEqual(after.resourceVersion, before.resourceVersion);
+    // The agent relies on it where it removes its entries of a claim that may be another node's.
+    await assert.rejects(applyFor(before), (error) => {
+      assert.ok(error instanceof ApiError && error.status === 409, String(error));
+      return true;
+    });
+    await applyFor(after);
   },
 
   "a node's slices can be written by its own agent only": async (space) => {

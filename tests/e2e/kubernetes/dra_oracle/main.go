@@ -141,7 +141,7 @@ func podOf(each command) *v1.Pod {
 	return pod
 }
 
-// The function took no context before Kubernetes 1.36.
+// The function takes no context in Kubernetes 1.34.
 func getNode(name string) dra.GetNodeFunc {
 	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	function := reflect.TypeFor[dra.GetNodeFunc]()
@@ -151,7 +151,7 @@ func getNode(name string) dra.GetNodeFunc {
 	return reflect.MakeFunc(function, answer).Interface().(dra.GetNodeFunc)
 }
 
-// It took no context before Kubernetes 1.36.
+// It takes no context in Kubernetes 1.34.
 func run(ctx context.Context, plugins pluginmanager.PluginManager, ready config.SourcesReady) {
 	switch each := plugins.(type) {
 	case interface {
@@ -167,7 +167,7 @@ func run(ctx context.Context, plugins pluginmanager.PluginManager, ready config.
 	}
 }
 
-// It takes a logger since Kubernetes 1.37.
+// It takes a logger from Kubernetes 1.37 on.
 func updateStatus(manager *dra.Manager, pod *v1.Pod, status *v1.PodStatus) {
 	switch each := any(manager).(type) {
 	case interface {
