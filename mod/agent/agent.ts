@@ -476,7 +476,7 @@ export class Agent {
     const network = this.#sandboxes.get(id);
     const { netns } = network?.sandbox ?? {};
     if (!netns || network?.stopped || this.#ports.namespaces.classify(netns) !== "gone") return;
-    this.#ports.log.info(`sandbox ${id} is gone, and the container runtime said nothing of it`);
+    this.#ports.log.info(`sandbox ${id} is gone, but the container runtime did not report its end`);
     this.detach(id);
   }
 
@@ -484,11 +484,11 @@ export class Agent {
   #assertRoom({ id }: Sandbox): void {
     // Plugins would refuse it, at the DEL too, and the claim could not be unprepared.
     if (!IDENTITY.test(id)) {
-      throw new Error(`${JSON.stringify(id.slice(0, 80))} is no id of a sandbox`);
+      throw new Error(`${JSON.stringify(id.slice(0, 80))} is not a sandbox ID`);
     }
     if (!this.#sandboxes.get(id) && this.#sandboxes.size >= MOST_SANDBOXES) {
       throw new Error(
-        `${MOST_SANDBOXES} sandboxes have networks already: the container runtime does not say ` +
+        `${MOST_SANDBOXES} sandboxes already have networks: the container runtime has not reported ` +
           "which of them have stopped",
       );
     }
@@ -576,7 +576,7 @@ export class Agent {
       this.#claims.get(uid)
         ? `the claim ${uid} is not reserved for ${describePod(pod)}`
         : `the claim ${uid} of ${describePod(pod)} is not known on this node: ` +
-          "the agent's records of it are lost; create the pod anew",
+          "the agent's records of it are lost; recreate the pod",
     );
   }
 }

@@ -8,16 +8,16 @@ const MOST_BYTES = 15;
 export function parseInterfaceName(name: string, path: string): string {
   const bytes = new TextEncoder().encode(name).length;
   const problem = bytes < 1 || bytes > MOST_BYTES
-    ? `has ${bytes} bytes; allowed are 1 to ${MOST_BYTES}`
+    ? `has ${bytes} bytes; it must have 1 to ${MOST_BYTES}`
     : name === "." || name === ".."
-    ? "is not a name"
+    ? "is not allowed"
     // White space as plugins have it (Go's unicode.IsSpace), who refuse the name for DEL too.
     // deno-lint-ignore no-control-regex
     : /[/:\s\x00\x85]/.test(name)
-    ? 'holds "/", ":" or white space'
+    ? 'must not contain "/", ":" or white space'
     // The kernel makes net0 of net%d: plugins lose what they have made, and DEL does not find it.
     : name.includes("%")
-    ? 'holds "%"'
+    ? 'must not contain "%"'
     : undefined;
   if (problem) throw new FieldError(path, `the interface name ${show(name)} ${problem}`);
   return name;
@@ -52,7 +52,7 @@ export function assignInterfaceNames(
     const owner = taken.get(name);
     if (owner !== undefined) {
       throw new Error(
-        `the interface name ${show(name)} is asked for twice in the pod: by ${owner} and by ` +
+        `the interface name ${show(name)} is requested twice in the pod: by ${owner} and by ` +
           `${describe(own.claim, attachment)}; give one of them another name`,
       );
     }

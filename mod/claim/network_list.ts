@@ -91,7 +91,7 @@ export function parseNetworkList(value: unknown, path: string): NetworkList {
   if (list.length > MOST_PLUGINS) {
     throw new FieldError(
       join(path, "plugins"),
-      `names ${list.length} plugins; at most ${MOST_PLUGINS} are possible`,
+      `names ${list.length} plugins; at most ${MOST_PLUGINS} are allowed`,
     );
   }
   // Read for its type alone: plugins that stand in files are never loaded here.

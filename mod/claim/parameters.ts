@@ -92,11 +92,11 @@ function assertPlain(value: unknown, path: string): void {
     const { value, path, depth } = next;
     if (typeof value !== "object" || value === null) continue;
     if (depth > MOST_DEEP) {
-      throw new FieldError(path, `is nested too deeply: at most ${MOST_DEEP} levels are possible`);
+      throw new FieldError(path, `is nested too deeply: at most ${MOST_DEEP} levels are allowed`);
     }
     for (const key of Object.keys(value)) {
       if (FORBIDDEN_KEYS.includes(key)) {
-        throw new FieldError(join(path, key), "is not possible as a name");
+        throw new FieldError(join(path, key), "is not allowed as a name");
       }
       const at = Array.isArray(value) ? `${path}[${key}]` : join(path, key);
       left.push({ value: (value as Fields)[key], path: at, depth: depth + 1 });
@@ -131,7 +131,9 @@ export function pluginPaths(
 }
 
 function noNetwork(name: string): NamedNetwork {
-  throw new Error(`there is no network ${show(name)}: this node has none of the administrator's`);
+  throw new Error(
+    `there is no network ${show(name)}: the administrator has defined none on this node`,
+  );
 }
 
 /** A network of the administrator's, by its name. */
@@ -139,7 +141,10 @@ function named(fields: Fields, path: string, networkOf: NetworkOf): Parameters {
   const at = join(path, "networkName");
   const name = text(fields.networkName, at);
   if (fields.config !== undefined) {
-    throw new FieldError(join(path, "config"), "must be left out: networkName says which is meant");
+    throw new FieldError(
+      join(path, "config"),
+      "must be left out: networkName already names the network",
+    );
   }
   let found: NamedNetwork;
   try {
@@ -168,7 +173,7 @@ function interfaceName(fields: Fields, path: string, key: string): { readonly if
   const ifName = optional(text, fields[key], at);
   if (ifName === undefined) return {};
   if (PODS_OWN.includes(ifName)) {
-    throw new FieldError(at, `${show(ifName)} is an interface that the pod has already`);
+    throw new FieldError(at, `${show(ifName)} is an interface that the pod already has`);
   }
   return { ifName: parseInterfaceName(ifName, at) };
 }
@@ -179,7 +184,7 @@ const CAPABILITIES: Readonly<Record<string, (value: unknown, path: string) => un
   mac: (value, path) => {
     const mac = text(value, path).toLowerCase();
     if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
-    throw new FieldError(path, `${show(value)} is no MAC address such as 02:00:5e:10:00:01`);
+    throw new FieldError(path, `${show(value)} must be a MAC address such as 02:00:5e:10:00:01`);
   },
   bandwidth: (value, path) => {
     const keys = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];

@@ -140,7 +140,7 @@ function attachments(
     }
   }
   if (planned.length === 0) {
-    throw new Error(`its allocation holds no device of driver ${driver}`);
+    throw new Error(`its allocation contains no device of driver ${driver}`);
   }
   return planned;
 }
@@ -196,7 +196,7 @@ class Configs {
       if (second) {
         throw new FieldError(
           second.path,
-          `applies to the request like ${first.path}; name in "requests" which is for which`,
+          `applies to the same request as ${first.path}; use "requests" to say which request each is for`,
         );
       }
       let parameters = this.#read.get(first.path);

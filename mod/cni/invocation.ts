@@ -12,7 +12,7 @@ export function assertRuntimeConfig(
   { containerID, ifName }: Pick<RuntimeConfig, "containerID" | "ifName">,
 ): void {
   if (!CONTAINER_ID.test(containerID)) {
-    throw new Error(`the container id ${JSON.stringify(containerID)} is not valid`);
+    throw new Error(`invalid container ID ${JSON.stringify(containerID)}`);
   }
   parseInterfaceName(ifName, "CNI_IFNAME");
 }

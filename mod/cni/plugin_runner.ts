@@ -68,7 +68,7 @@ export function pluginRunner({ cniPath, netnsDir, run }: PluginRunnerOptions): R
 function assertVariables(env: Readonly<Record<string, string>>, folders: readonly string[]): void {
   const foreign = Object.keys(env).filter((name) => !VARIABLES.includes(name));
   if (foreign.length > 0) {
-    throw new Error(`plugins do not get ${foreign.join(", ")} from a request`);
+    throw new Error(`a request must not set ${foreign.join(", ")} for plugins`);
   }
   const { CNI_COMMAND = "", CNI_CONTAINERID = "", CNI_NETNS = "", CNI_IFNAME = "", CNI_ARGS = "" } =
     env;

@@ -15,7 +15,7 @@ export function parseResult(json: unknown, version: string): CniResult {
     : fields.cniVersion;
   if (typeof cniVersion !== "string" || !isKnown(cniVersion)) {
     throw new Error(
-      `the result has cniVersion ${JSON.stringify(cniVersion)}; known are ${
+      `the result has the unknown cniVersion ${JSON.stringify(cniVersion)}; known versions are ${
         CNI_VERSIONS.join(", ")
       }`,
     );
@@ -38,7 +38,7 @@ export function parseResult(json: unknown, version: string): CniResult {
  * fit is left out, and a result without any address cannot be converted.
  */
 export function convertResult(result: CniResult, version: string): CniResult {
-  if (!isKnown(version)) throw new Error(`no CNI version ${JSON.stringify(version)} is known`);
+  if (!isKnown(version)) throw new Error(`unknown CNI version ${JSON.stringify(version)}`);
   if (result.cniVersion === version) return result;
   const current = isOld(result.cniVersion) ? fromOld(result) : { ...result };
   if (isOld(version)) return toOld(current, version);

@@ -35,7 +35,7 @@ export class NriPlugin {
   /** @throws RangeError when name or index are not what runtimes accept */
   constructor(options: NriPluginOptions, handlers: NriHandlers) {
     if (!/^[A-Za-z0-9_.+-]+$/.test(options.name)) {
-      throw new RangeError(`the NRI plugin name ${JSON.stringify(options.name)} is not valid`);
+      throw new RangeError(`invalid NRI plugin name ${JSON.stringify(options.name)}`);
     }
     if (!/^[0-9]{2}$/.test(options.index)) {
       throw new RangeError(

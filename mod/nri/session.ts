@@ -177,7 +177,7 @@ class Session {
         call.signal.throwIfAborted();
         const ms = Math.round(performance.now() - began);
         if (call.timeout && ms >= call.timeout) {
-          throw new Error(`synchronized too late: in ${ms} ms`);
+          throw new Error(`synchronization took too long: ${ms} ms`);
         }
       } catch (error) {
         // NRI 0.6 keeps a plugin connected that did not synchronize, but tells it of no event.

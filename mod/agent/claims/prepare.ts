@@ -246,7 +246,7 @@ function allocatedAnew(claim: ClaimRef): Error {
   return new Error(
     `${
       describeClaim(claim)
-    } was allocated anew, and its networks of before are still attached: it ` +
+    } was allocated again, and its previous networks are still attached: it ` +
       "is prepared when the pods that use them have ended",
   );
 }

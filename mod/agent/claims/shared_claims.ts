@@ -312,7 +312,9 @@ export class SharedClaims {
     asked.throwIfAborted();
     if (!sameDevices(departed.attachments, allocationResults(current, driver))) {
       throw new Error(
-        `${describeClaim(claim)}: the kubelet has unprepared it and must prepare it anew, for it ` +
+        `${
+          describeClaim(claim)
+        }: the kubelet has unprepared it and must prepare it again, because it ` +
           "has other devices now: delete the pod if that does not happen",
       );
     }
@@ -329,7 +331,7 @@ export class SharedClaims {
     this.#departed.delete(claim.uid);
     if (asked.aborted) this.#options.maybeUnused(claim);
     this.#ports.log.warn(
-      `${describeClaim(claim)} was unprepared while a pod came to use it: taking it up again`,
+      `${describeClaim(claim)} was unprepared while a pod began to use it: preparing it again`,
     );
     return record;
   }

@@ -99,9 +99,12 @@ export class StaleClaims {
     try {
       await this.#options.release(record, why, signal);
     } catch (error) {
-      this.#ports.log.warn(`${describeClaim(record.claim)} ${why}, but cannot go here yet`, {
-        error: errorMessage(error),
-      });
+      this.#ports.log.warn(
+        `${describeClaim(record.claim)} ${why}, but cannot be released on this node yet`,
+        {
+          error: errorMessage(error),
+        },
+      );
     }
   }
 }

@@ -212,8 +212,8 @@ export class ClaimRelease {
     await claims.put({ ...record, unprepared: true });
     const pods = users.map(({ sandbox: { pod } }) => describePod(pod)).join(", ");
     const message = `the kubelet has unprepared ${describeClaim(claim)} while ${pods} uses it: ` +
-      "its networks stay until the pod ends (kubelets of before July 2026 do so when another pod " +
-      "that names the claim is deleted, and cannot create containers that name it from then on)";
+      "its networks stay until the pod ends (kubelets from before July 2026 do this when another " +
+      "pod that names the claim is deleted; they cannot create containers that name it after that)";
     this.#ports.log.warn(message);
     const about = [
       { kind: "ResourceClaim", ...claim } as const,
@@ -244,7 +244,7 @@ export class ClaimRelease {
     if (!claim) throw new Error(`no claim ${JSON.stringify(name)} is known on this node`);
     if (others.length === 0) return claim;
     const uids = [...found.keys()].join(", ");
-    throw new Error(`several claims had the name ${name} one after the other; say which: ${uids}`);
+    throw new Error(`several claims have had the name ${name}; name one by its UID: ${uids}`);
   }
 }
 

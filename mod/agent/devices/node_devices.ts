@@ -76,7 +76,7 @@ export class NodeDevices implements Devices {
     if (name === CNI_DEVICE) return { device };
     const found = this.#present?.get(name);
     if (!found) {
-      throw new Error(`the interface of device ${device} is not on this node, or not any more`);
+      throw new Error(`the interface of device ${device} is not, or no longer, on this node`);
     }
     const { interface: interfaceName, type } = found.attributes;
     return {

@@ -51,7 +51,7 @@ export class ActiveAgent {
 
   /** Calls that wait are refused, and those that come; an Unprepare that runs is broken off. */
   close(): void {
-    this.#closed.abort(new Error("the agent stops; the next one answers"));
+    this.#closed.abort(new Error("the agent is stopping; the next one will answer"));
   }
 
   async synchronize(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {

@@ -98,7 +98,7 @@ export class LeaderElection {
     try {
       return look();
     } catch (error) {
-      this.#ports.log.debug("cannot look at the locks now", { error: errorMessage(error) });
+      this.#ports.log.debug("cannot read the leader locks", { error: errorMessage(error) });
       return false;
     }
   }
@@ -114,7 +114,7 @@ export class LeaderElection {
       await clock.sleep(LAST_CALLS_MS, until).catch(() => {});
       if (until.aborted) return;
       if (nextStands()) return over.abort();
-      log.info("the agent that was ready to lead is gone; leading on");
+      log.info("the agent that was ready to lead is gone; continuing to lead");
     }
   }
 }

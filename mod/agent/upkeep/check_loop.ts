@@ -158,7 +158,7 @@ export class CheckLoop {
       case "unproven":
       case "uncheckable":
         if (finding.state === "unproven") {
-          this.#sayOnce({ network, entry }, `it fails for what ADD has made: ${cause}`);
+          this.#sayOnce({ network, entry }, `it fails although ADD has just succeeded: ${cause}`);
         }
         // What was made on an interface goes with it; what was moved into the pod (host-device) does not.
         if (entry.lost || vanished && mastersOf(entry).length > 0) {
@@ -184,8 +184,8 @@ export class CheckLoop {
     network.markLost(entry, { reason, message, repair: repair && !gone });
     if (before === reason) return;
     const next = repair
-      ? gone ? "it is attached anew when that is back" : "attaching it anew"
-      : "delete the pod to have it anew";
+      ? gone ? "it is attached again when the device is back" : "attaching it again"
+      : "recreate the pod to attach it again";
     const what = `${describeAttachment(entry)} is lost: ${message}: ${next}`;
     log.warn(`${describePod(network.sandbox.pod)}: ${what}`);
     events.warn({
@@ -200,7 +200,7 @@ export class CheckLoop {
     network.markIntact(entry);
     if (!entry.lost) return;
     const { pod } = network.sandbox;
-    this.#ports.log.info(`${describePod(pod)}: ${describeAttachment(entry)} is there again`);
+    this.#ports.log.info(`${describePod(pod)}: ${describeAttachment(entry)} is intact again`);
   }
 
   #sayOnce({ network, entry }: Subject, cause: string): void {

@@ -91,7 +91,7 @@ export class GcLoop {
       metrics.collected("error");
       const problem = errorMessage(error);
       log[this.#problems.get(name) === problem ? "debug" : "warn"](
-        `cannot collect what is left over of network ${JSON.stringify(name)}`,
+        `cannot collect what is left of network ${JSON.stringify(name)}`,
         { error: problem },
       );
       this.#problems.set(name, problem);
