@@ -4,7 +4,20 @@ import { FieldError, show } from "./field.ts";
 /** The kernel's limit (IFNAMSIZ less the final zero). */
 const MOST_BYTES = 15;
 
-/** An interface name as the kernel and libcni take it. @throws FieldError */
+/**
+ * Returns the name if the kernel and libcni accept it as the name of an interface.
+ *
+ * @param path the path of the name, for errors
+ * @throws FieldError
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseInterfaceName } from "./interface_names.ts";
+ *
+ * assert.equal(parseInterfaceName("net1", "ifName"), "net1");
+ * assert.throws(() => parseInterfaceName("net%d", "ifName"), /must not contain "%"/);
+ * ```
+ */
 export function parseInterfaceName(name: string, path: string): string {
   const bytes = new TextEncoder().encode(name).length;
   const problem = bytes < 1 || bytes > MOST_BYTES
@@ -30,11 +43,11 @@ export interface NamedClaim {
 }
 
 /**
- * Names a claim's interfaces so that they are unique in the pod: given names stand, the others
- * become the first of net1, net2, … that is free.
+ * Names a claim's interfaces so that they are unique in the pod: requested names are kept, and the
+ * others get the first of net1, net2, … that is free.
  *
- * @param others the other claims of the pod, whose names are taken
- * @throws Error that names both sides when two attachments were given one name
+ * @param others the other claims of the pod, whose names are in use
+ * @throws Error that names both attachments when two request the same name
  */
 export function assignInterfaceNames(
   own: NamedClaim,

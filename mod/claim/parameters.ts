@@ -4,7 +4,7 @@ import { parseInterfaceName } from "./interface_names.ts";
 import { type NetworkList, parseNetworkList } from "./network_list.ts";
 import { errorMessage } from "../async/error_message.ts";
 
-/** What a claim or class says about one network. */
+/** The opaque parameters of one network, from a claim or a device class. */
 export interface Parameters {
   /** The interface's name, where one was given. */
   readonly ifName?: string;
@@ -15,9 +15,14 @@ export interface Parameters {
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
 }
 
-/** The administrator's network of a name. Throws an Error that says what to do where there is none. */
+/**
+ * Returns the administrator's network of a name.
+ *
+ * @throws Error that says what to do when there is none
+ */
 export type NetworkOf = (name: string) => NamedNetwork;
 
+/** A network that the administrator has defined on the node. */
 export interface NamedNetwork {
   readonly network: NetworkList;
   /** The file that holds it, for errors. */
@@ -38,9 +43,19 @@ const KINDS = `${OWN_API} ${OWN_KIND}, ${CNI_API} CNIConfig (or CNI), or no apiV
  * - `cni.networking.x-k8s.io/v1alpha1` CNIConfig or CNI {ifName, config};
  * - without a kind {interface, config}.
  *
- * @param path where they stand, for errors
+ * @param path the path of the parameters, for errors
  * @param networkOf the administrator's networks on this node
- * @throws FieldError
+ * @throws FieldError with the path of the first field that is invalid
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseParameters } from "./parameters.ts";
+ *
+ * const config = { name: "lan", type: "macvlan" };
+ * const { ifName, network } = parseParameters({ interface: "eth1", config }, "parameters");
+ * assert.deepEqual([ifName, network.name], ["eth1", "lan"]);
+ * assert.throws(() => parseParameters({ mtu: 9000 }, "parameters"), /parameters\.mtu: is not known/);
+ * ```
  */
 export function parseParameters(
   value: unknown,
