@@ -58,9 +58,10 @@ const MOST_SANDBOXES = 4096;
 /** Plugins work for some 10 ms; one that takes this long waits for an answer, as from a DHCP server. */
 const WAITING_AFTER = 100;
 
-/** How often it is looked whether the namespaces of sandboxes are there still, in milliseconds. */
+/** How often the namespaces of sandboxes are checked for existence, in milliseconds. */
 const NAMESPACES_INTERVAL = 5_000;
 
+/** The ports of the agent (ports.ts): everything outside it. */
 export interface AgentPorts {
   readonly cni: Cni;
   readonly cluster: Cluster;
@@ -76,6 +77,7 @@ export interface AgentPorts {
   readonly events: Events;
 }
 
+/** The settings of the agent. */
 export interface AgentOptions {
   /** The driver's name in allocation results. */
   readonly driver: string;
@@ -85,7 +87,7 @@ export interface AgentOptions {
   readonly policy: Policy;
 }
 
-/** What the agent does of its own accord. */
+/** What the agent does on its own initiative. */
 export interface UpkeepOptions extends CheckLoopOptions {
   /** Names of networks that are this driver's alone: GC may free what is not in its books. */
   readonly gcNetworks: readonly string[];
@@ -330,7 +332,7 @@ export class Agent {
   }
 
   /**
-   * The runtime is not connected any more: until it has synchronized, no container that names a claim
+   * The runtime is disconnected: until it has synchronized, no container that names a claim
    * is created. Not in pods either of which all networks are there: they may get a new sandbox
    * meanwhile, of which nobody tells. Returns at once.
    */
@@ -367,7 +369,7 @@ export class Agent {
     return this.#release.forget(name, signal);
   }
 
-  /** The node has an interface no more that was a device. Returns at once. */
+  /** The interface of a device is gone from the node. Returns at once. */
   deviceGone(device: NodeDevice): void {
     this.#checkup.deviceGone(device);
   }

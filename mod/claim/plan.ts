@@ -32,6 +32,7 @@ export interface ClaimPlan {
   readonly attachments: readonly Attachment[];
 }
 
+/** What a claim is planned against. */
 export interface PlanOptions {
   readonly driver: string;
   /** What a device of this node stands for. Throws an Error for one that the node does not have. */

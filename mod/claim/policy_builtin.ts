@@ -156,6 +156,7 @@ export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
   },
 };
 
+/** IPAM plugins that claims may use, with all their fields. */
 export const IPAM: Readonly<Record<string, BuiltinPlugin>> = {
   "host-local": {
     fields: {

@@ -15,6 +15,7 @@ export interface NodeView {
   readonly addresses: readonly NodeAddress[];
 }
 
+/** An IP address of the node. */
 export interface NodeAddress {
   readonly interfaceName: string;
   readonly address: string;
@@ -47,6 +48,7 @@ export class Objection extends Error {
   }
 }
 
+/** Accepts any value. */
 export const anyValue: Check = () => {};
 
 /** A field that is known and let through with no value. */
@@ -56,6 +58,7 @@ export function closed(why: string): Check {
   };
 }
 
+/** Accepts one of the values. */
 export function oneOf(...values: readonly unknown[]): Check {
   return (value, path) => {
     if (values.includes(value)) return;
@@ -63,6 +66,7 @@ export function oneOf(...values: readonly unknown[]): Check {
   };
 }
 
+/** Accepts true and false. */
 export const flag = oneOf(true, false);
 
 /** A field that must not be turned on. */
@@ -83,6 +87,7 @@ export function mode(values: readonly string[], refused: Readonly<Record<string,
   };
 }
 
+/** Accepts a whole number, with both limits included. */
 export function number(least: number, most: number): Check {
   return (value, path) => {
     const fits = Number.isSafeInteger(value) && (value as number) >= least &&
@@ -163,6 +168,7 @@ const LOADS_MODULES = /[./]tcp_congestion_control$/;
 /** The plugin puts the interface's name there, which the claim chooses: `tcp_IFNAME_control`. */
 const PART_IFNAME = /[^./]IFNAME|IFNAME[^./]/;
 
+/** Accepts kernel settings that belong to the pod's own network namespace. */
 export const sysctls: Check = (value, path) => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Objection(path, `must be an object, not ${show(value)}`);

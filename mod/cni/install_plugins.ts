@@ -61,7 +61,7 @@ async function programsOf(folder: string): Promise<string[]> {
   return names.toSorted();
 }
 
-/** Undefined where nothing is there; what is no file has a digest that no file has. */
+/** Undefined where nothing exists; anything but a file has a digest that no file has. */
 async function digestAt(path: string): Promise<string | undefined> {
   try {
     const { isFile } = await Deno.lstat(path);

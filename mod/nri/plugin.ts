@@ -6,6 +6,7 @@ import type { NriEvent, NriHandlers } from "./events.ts";
 import { runSession } from "./session.ts";
 import { errorMessage } from "../async/error_message.ts";
 
+/** Where the plugin connects, and how it registers. */
 export interface NriPluginOptions {
   /** The runtime's NRI socket. */
   readonly socketPath: string;

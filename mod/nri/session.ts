@@ -42,6 +42,7 @@ const MESSAGE_LIMIT = 16 * 1024 * 1024;
 /** What one synchronization may come to, in bytes: a node has hundreds of pods, of some 10 KB each. */
 const SYNCHRONIZE_LIMIT = 64 * 1024 * 1024;
 
+/** How the plugin registers, and who is told what happens. */
 export interface SessionOptions {
   readonly name: string;
   readonly index: string;

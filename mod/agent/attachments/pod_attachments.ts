@@ -44,6 +44,7 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
  */
 const HOPELESS_AFTER_MS = 30 * 60_000;
 
+/** What the attachments of one sandbox need. */
 export interface PodAttachmentsPorts extends CniOperationsPorts {
   readonly journal: Pick<Journal, "putAttachment" | "removeAttachment">;
   readonly clock: Clock;

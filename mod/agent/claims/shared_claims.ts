@@ -26,6 +26,7 @@ const TURN_LIMIT_MS = 5_000;
 /** Sandboxes and pods that are remembered: a node has hundreds. */
 const MOST_LOOKS = 4096;
 
+/** What the search for shared claims needs outside mod/agent. */
 export interface SharedClaimsPorts {
   readonly cluster: Cluster;
   readonly clock: Clock;
@@ -33,12 +34,13 @@ export interface SharedClaimsPorts {
   readonly events: Events;
 }
 
+/** What the search for shared claims shares with the rest of the agent. */
 export interface SharedClaimsOptions {
   readonly driver: string;
   readonly claims: ClaimStore;
   /** Of claims, by UID. */
   readonly locks: KeyedLock;
-  /** A claim was taken up again for a pod that may have gone since. */
+  /** A claim was prepared again for a pod that may have gone since. */
   readonly maybeUnused: (claim: ClaimRef) => void;
 }
 

@@ -11,6 +11,7 @@ const LAST_CALLS_MS = 3_000;
 /** How often one that handed over looks: it leads again only if its successor ends. */
 const RESERVE_INTERVAL_MS = 1_000;
 
+/** What the election needs outside mod/agent. */
 export interface LeaderElectionPorts {
   readonly lock: LeadLock;
   readonly clock: Clock;

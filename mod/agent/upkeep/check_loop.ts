@@ -14,6 +14,7 @@ const SECOND_LOOK = 5_000;
 /** After each CHECK comes a rest of so many times its length: the rounds take a fifth of a core at most. */
 const REST = 4;
 
+/** What the check loop needs outside mod/agent. */
 export interface CheckLoopPorts {
   readonly clock: Clock;
   readonly log: Log;
@@ -22,10 +23,11 @@ export interface CheckLoopPorts {
   readonly devices: Devices;
 }
 
+/** How often the check loop runs, and what it does about a loss. */
 export interface CheckLoopOptions {
   /** Milliseconds from one round to the next; 0 for no rounds. */
   readonly interval: number;
-  /** Whether what is lost is attached anew. */
+  /** Whether lost networks are attached again. */
   readonly repair: boolean;
 }
 
@@ -52,7 +54,7 @@ export class CheckLoop {
     this.#sandboxes = sandboxes;
   }
 
-  /** The node has an interface no more: what stands on it is looked at next. Returns at once. */
+  /** An interface of the node is gone: the attachments on it are checked next. Returns at once. */
   deviceGone(device: NodeDevice): void {
     const { interface: name } = device.attributes;
     const interfaceName = name && "string" in name ? name.string : undefined;
