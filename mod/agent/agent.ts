@@ -2,20 +2,22 @@ import type { ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
 import { aborted } from "../async/aborted.ts";
-import { ContainerAdmission, type Mark } from "./admission/container_admission.ts";
+import { ClaimAccess } from "./admission/claim_access.ts";
+import { ContainerAdmission } from "./admission/container_admission.ts";
+import { Gate, type NewContainer } from "./admission/gate.ts";
 import { CheckLoop, type CheckLoopOptions } from "./upkeep/check_loop.ts";
 import { StatusWriter } from "./status/status_writer.ts";
 import { type DeviceHealth, deviceHealth } from "./status/device_health.ts";
 import { claimMetadata } from "./status/device_metadata.ts";
 import { deviceStatuses } from "./status/device_status.ts";
-import { attachmentKey, claimsOf, isUntried } from "./attachments/attachment_view.ts";
+import { claimsOf, isUntried } from "./attachments/attachment_view.ts";
+import { NamespaceWatch } from "./upkeep/namespace_watch.ts";
 import { GcLoop } from "./upkeep/gc_loop.ts";
 import { KeyedLock } from "../async/keyed_lock.ts";
 import { Limiter } from "../async/limiter.ts";
 import type {
   AgentCounts,
   AttachmentPhase,
-  AttachmentRecord,
   ClaimMetadata,
   ClaimRecord,
   DeviceStatus,
@@ -42,8 +44,10 @@ import { ClaimRelease } from "./claims/unprepare.ts";
 import { assertInterfaceFree } from "./attachments/exclusive_interface.ts";
 import { NetworkLocks } from "./attachments/network_locks.ts";
 import { recoverAttachment } from "./attachments/recovery.ts";
+import { ClaimChanges } from "./attachments/claim_changes.ts";
 import { PodAttachments } from "./attachments/pod_attachments.ts";
 import { Sandboxes } from "./attachments/sandboxes.ts";
+import { rebuildClaims } from "./claims/rebuild.ts";
 import { SharedClaims } from "./claims/shared_claims.ts";
 import { StaleClaims } from "./claims/stale_claims.ts";
 import { describeClaim, describePod } from "./describe.ts";
@@ -56,10 +60,7 @@ import { errorMessage } from "../async/error_message.ts";
 const MOST_SANDBOXES = 4096;
 
 /** Plugins work for some 10 ms; one that takes this long waits for an answer, as from a DHCP server. */
-const WAITING_AFTER = 100;
-
-/** How often the namespaces of sandboxes are checked for existence, in milliseconds. */
-const NAMESPACES_INTERVAL = 5_000;
+const WAITING_AFTER_MS = 100;
 
 /** The ports of the agent (ports.ts): everything outside it. */
 export interface AgentPorts {
@@ -111,25 +112,27 @@ export class Agent {
   readonly #claims: ClaimStore;
   readonly #shared: SharedClaims;
   readonly #statuses: StatusWriter;
-  readonly #marks: ContainerAdmission;
-  readonly #checkup: CheckLoop;
+  readonly #admission: ContainerAdmission;
+  readonly #access: ClaimAccess;
+  readonly #gate: Gate;
+  readonly #checkLoop: CheckLoop;
+  readonly #namespaceWatch: NamespaceWatch;
   readonly #preparation: ClaimPreparation;
   readonly #release: ClaimRelease;
   /** Resolves when the runtime has said for the first time which sandboxes live. */
   readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
+  /** Tells status and admission of what changed. */
+  readonly #changes = new ClaimChanges();
   /** UIDs of claims of which there may be attachments that the journal does not name. */
   readonly #unreadable = new Set<string>();
-  /** Whether sandboxes may come of which the runtime cannot tell the agent. */
-  #away = false;
-
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
     this.#options = options;
     this.#locks = new KeyedLock({ clock: ports.clock, rank: "claim" });
     const waiting = {
       clock: ports.clock,
-      after: WAITING_AFTER,
+      after: WAITING_AFTER_MS,
       most: 15 * options.concurrency,
     };
     this.#limiter = new Limiter(options.concurrency, waiting, "operation");
@@ -145,8 +148,28 @@ export class Agent {
       build: (uid) => this.#deviceStatuses(uid),
       changing: (uid) => this.#sandboxes.entriesOf(uid).some(isUntried),
     });
-    this.#marks = new ContainerAdmission({ files: ports.cdi, clock: ports.clock, log: ports.log });
-    this.#checkup = new CheckLoop(ports, this.#sandboxes);
+    this.#admission = new ContainerAdmission({ ...ports, files: ports.cdi });
+    this.#access = new ClaimAccess({
+      sandboxes,
+      admission: this.#admission,
+      prepared: () => claims.all(),
+      metadata: (claim) => this.#metadata(claim),
+    });
+    this.#gate = new Gate(ports, {
+      sandboxes,
+      admission: this.#admission,
+      attach: (sandbox) => this.attach(sandbox),
+      claimsKnown: (sandbox, signal) => this.#shared.known(sandbox, signal),
+      assertPrepared: (sandbox, device) => this.#assertPrepared(sandbox, device),
+    });
+    this.#checkLoop = new CheckLoop(ports, sandboxes);
+    const detach = (sandboxId: string) => this.detach(sandboxId);
+    this.#namespaceWatch = new NamespaceWatch(ports, { sandboxes, detach });
+    this.#changes.subscribe((claim) => this.#access.update(claim));
+    this.#changes.subscribe((claim) => {
+      const record = claims.get(claim.uid);
+      if (record) this.#statuses.changed(record.claim);
+    });
     const shared = this.#shared;
     this.#preparation = new ClaimPreparation(ports, {
       ...options,
@@ -160,9 +183,9 @@ export class Agent {
       locks,
       sandboxes,
       statuses: this.#statuses,
-      admission: this.#marks,
-      stopGone: (uid) => this.#stopGone(sandboxes.withClaim(uid)),
-      mark: (claim) => void this.#mark(claim),
+      admission: this.#admission,
+      changes: this.#changes,
+      stopGone: (uid) => this.#namespaceWatch.detachGone(sandboxes.withClaim(uid)),
       released: (record) => {
         this.#preparation.released(record.claim.uid);
         shared.departed(record);
@@ -184,43 +207,16 @@ export class Agent {
       network.restore(record);
       this.#sandboxes.update(network, record.claim.uid);
     }
-    await this.#rebuildClaims(attachments);
+    const sources = { claims: this.#claims, log: this.#ports.log };
+    for (const { claim } of await rebuildClaims(attachments, sources)) {
+      this.#statuses.restored(claim);
+    }
     // The CDI files stand since the agent was there last.
     this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
       attachments: attachments.length,
     });
-  }
-
-  /** A claim whose record cannot be read is what its attachments say: the kubelet prepares it once. */
-  async #rebuildClaims(attachments: readonly AttachmentRecord[]): Promise<void> {
-    const lost = attachments.filter(({ claim }) => !this.#claims.get(claim.uid));
-    for (const uid of new Set(lost.map(({ claim }) => claim.uid))) {
-      const own = lost.filter(({ claim }) => claim.uid === uid);
-      const [{ claim }] = own as [AttachmentRecord];
-      const pods = new Map(own.map(({ sandbox: { pod } }) => [pod.uid, pod]));
-      const wanted = new Map(own.map(({ attachment }) => [
-        attachmentKey(claim, attachment),
-        attachment,
-      ]));
-      const record: ClaimRecord = {
-        claim,
-        pods: [...pods.values()].map(({ name, uid }) => ({ name, uid })),
-        // Whether it is cannot be told; then it is asked for.
-        shareable: true,
-        attachments: [...wanted.values()],
-      };
-      this.#ports.log.warn(`rebuilt the record of ${describeClaim(claim)} from its attachments`);
-      await this.#claims.put(record).catch((error) => {
-        // The disk takes nothing at the moment; the attachments have it the next time too.
-        this.#ports.log.warn(`cannot write the record of ${describeClaim(claim)}`, {
-          error: errorMessage(error),
-        });
-        this.#claims.restore(record);
-      });
-      this.#statuses.restored(claim);
-    }
   }
 
   /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
@@ -243,7 +239,7 @@ export class Agent {
       this.#sandboxes.withClaim(claim.uid)
     );
     for (const { sandbox: { id, pod } } of networks) {
-      if (pod.uid === sandbox.pod.uid && id !== sandbox.id) this.#detachIfGone(id);
+      if (pod.uid === sandbox.pod.uid && id !== sandbox.id) this.#namespaceWatch.detachIfGone(id);
     }
     this.#begin(sandbox, { started: false });
   }
@@ -251,24 +247,9 @@ export class Agent {
   /**
    * CreateContainer: resolves when the pod's networks are there; rejects with the cause when they
    * are not by the time the signal is aborted, or cannot be.
-   *
-   * @param cdiDevices the CDI devices of the container: they name the claims it uses
    */
-  async gate(
-    sandbox: Sandbox,
-    options: { readonly cdiDevices: readonly string[]; readonly signal: AbortSignal },
-  ): Promise<void> {
-    const { clock, metrics } = this.#ports;
-    const began = clock.now().getTime();
-    const waited = () => (clock.now().getTime() - began) / 1000;
-    try {
-      await this.#passGate(sandbox, options);
-    } catch (error) {
-      metrics.gateWaited(options.signal.aborted ? "timeout" : "refused", waited());
-      throw error;
-    }
-    // Containers of other pods pass at once, and would hide those that wait.
-    if (this.#sandboxes.get(sandbox.id)) metrics.gateWaited("opened", waited());
+  gate(sandbox: Sandbox, container: NewContainer): Promise<void> {
+    return this.#gate.pass(sandbox, container);
   }
 
   /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
@@ -278,8 +259,20 @@ export class Agent {
     if (!network) return;
     const claims = claimsOf(network.entries);
     network.stop();
-    for (const claim of claims) void this.#mark(claim);
+    for (const claim of claims) this.#changes.publish(claim);
     this.#release.releaseUnused(claims);
+  }
+
+  /**
+   * A claim was prepared of whose pods sandboxes are there already: the records of it were lost while
+   * they ran. Returns at once.
+   */
+  takeUp(claimUid: string, sandboxes: readonly Sandbox[], started: ReadonlySet<string>): void {
+    const pods = new Set(this.#claims.get(claimUid)?.pods.map(({ uid }) => uid));
+    for (const sandbox of sandboxes) {
+      if (!pods.has(sandbox.pod.uid)) continue;
+      this.#takeUp(sandbox, { started: started.has(sandbox.id) });
+    }
   }
 
   /**
@@ -291,32 +284,15 @@ export class Agent {
   async reconcile(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
     // A runtime lists stopped sandboxes too; those have lost their namespace.
     const living = new Set<string>();
-    for (const reported of sandboxes) {
-      const known = this.#sandboxes.get(reported.id);
-      // Some runtimes leave the namespace out here that they named at the start of the sandbox.
-      const sandbox = reported.netns || !known ? reported : known.sandbox;
-      // In one that was never whole nothing runs, and it must not speak for the pod.
-      if (sandbox.incomplete) continue;
-      try {
-        if (sandbox.netns && this.#ports.namespaces.classify(sandbox.netns) === "gone") continue;
-        living.add(sandbox.id);
-        this.#begin(sandbox, { started: started.has(sandbox.id) });
-      } catch (error) {
-        // One pod that the runtime tells nonsense of must not keep the others from their networks.
-        living.add(sandbox.id);
-        this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
-          sandbox: sandbox.id,
-          error: errorMessage(error),
-        });
-      }
+    for (const sandbox of sandboxes) {
+      if (this.#takeUp(sandbox, { started: started.has(sandbox.id) })) living.add(sandbox.id);
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
     this.#shared.onlyLiving(living);
     // Not before: what ended meanwhile must not speak for what took its place.
-    this.#away = false;
-    this.#markAll();
+    this.#access.setRuntimeAway(false);
     const used = this.#claims.all().filter(({ claim }) => this.#sandboxes.inUse(claim.uid));
-    await this.#marks.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
+    await this.#admission.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
     this.#ports.log.info("synchronized with the container runtime", {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
@@ -337,8 +313,7 @@ export class Agent {
    * meanwhile, of which nobody tells. Returns at once.
    */
   disconnected(): void {
-    this.#away = true;
-    this.#markAll();
+    this.#access.setRuntimeAway(true);
   }
 
   /**
@@ -357,8 +332,8 @@ export class Agent {
         this.#release.releaseStale(record, why, until),
     };
     await Promise.all([
-      this.#checkup.run(options, signal),
-      this.#watchNamespaces(signal),
+      this.#checkLoop.run(options, signal),
+      this.#namespaceWatch.run(signal),
       new StaleClaims(this.#ports, sources).run(signal),
       new GcLoop(this.#ports, sources).run(options.gcNetworks, signal),
     ]);
@@ -371,7 +346,7 @@ export class Agent {
 
   /** The interface of a device is gone from the node. Returns at once. */
   deviceGone(device: NodeDevice): void {
-    this.#checkup.deviceGone(device);
+    this.#checkLoop.deviceGone(device);
   }
 
   /** How many there are of what the agent keeps. */
@@ -410,24 +385,8 @@ export class Agent {
     this.#shared.close();
     await this.#release.close();
     await this.#statuses.close();
-    const networks = this.#sandboxes.all();
-    await Promise.all(networks.map((network) => network.close()));
-    // Until the agent is back, no container may be created whose network is not there.
-    for (const entry of networks.flatMap(({ entries }) => entries)) {
-      if (entry.ready) continue;
-      void this.#mark(entry.claim, { away: true });
-    }
-    await this.#marks.close();
-  }
-
-  #markAll(): void {
-    const entries = this.#sandboxes.all().flatMap((network) => network.entries);
-    for (const claim of claimsOf([...this.#claims.all(), ...entries])) void this.#mark(claim);
-  }
-
-  /** To be called when something changed of which containers that name the claim may be in need. */
-  #mark(claim: ClaimRef, { away = this.#away } = {}): Promise<void> {
-    return this.#marks.set(this.#metadata(claim), this.#markOf(claim.uid, away));
+    await Promise.all(this.#sandboxes.all().map((network) => network.close()));
+    await this.#access.close();
   }
 
   #metadata(claim: ClaimRef): ClaimMetadata {
@@ -435,51 +394,6 @@ export class Agent {
     if (!record) return { claim, devices: [] };
     const entries = this.#sandboxes.entriesOf(claim.uid);
     return claimMetadata(record, { entries, devices: this.#ports.devices });
-  }
-
-  /**
-   * Containers start as soon as one of the sandboxes that use the claim has all its networks: a
-   * runtime knows claims here, and no sandboxes. What is lost or written anew afterwards keeps none
-   * waiting.
-   */
-  #markOf(claimUid: string, away: boolean): Mark {
-    const living = this.#sandboxes.withClaim(claimUid).filter(({ stopped }) => !stopped);
-    const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
-      .filter(({ length }) => length > 0);
-    const passes = wanted.some((entries) => entries.every(({ ready }) => ready));
-    if (passes) return away ? "noNewContainers" : "pass";
-    return away || wanted.length === 0 ? "none" : "wait";
-  }
-
-  /**
-   * After a restart containerd tells nothing of the end of sandboxes that were there before
-   * (containerd#8426); their namespaces tell.
-   */
-  async #watchNamespaces(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#ports.clock.sleep(NAMESPACES_INTERVAL, signal).catch(() => {});
-      if (signal.aborted) return;
-      this.#stopGone(this.#sandboxes.all());
-    }
-  }
-
-  #stopGone(networks: readonly PodAttachments[]): void {
-    for (const { sandbox } of networks) {
-      try {
-        this.#detachIfGone(sandbox.id);
-      } catch (error) {
-        const about = { sandbox: sandbox.id, error: errorMessage(error) };
-        this.#ports.log.debug(`cannot tell whether ${describePod(sandbox.pod)} is gone`, about);
-      }
-    }
-  }
-
-  #detachIfGone(id: string): void {
-    const network = this.#sandboxes.get(id);
-    const { netns } = network?.sandbox ?? {};
-    if (!netns || network?.stopped || this.#ports.namespaces.classify(netns) !== "gone") return;
-    this.#ports.log.info(`sandbox ${id} is gone, but the container runtime did not report its end`);
-    this.detach(id);
   }
 
   /** Refuses sandboxes that no runtime can mean. */
@@ -496,6 +410,27 @@ export class Agent {
     }
   }
 
+  /** @returns whether the sandbox that the runtime tells of lives */
+  #takeUp(reported: Sandbox, { started }: { readonly started: boolean }): boolean {
+    const known = this.#sandboxes.get(reported.id);
+    // Some runtimes leave the namespace out here that they named at the start of the sandbox.
+    const sandbox = reported.netns || !known ? reported : known.sandbox;
+    // In one that was never whole nothing runs, and it must not speak for the pod.
+    if (sandbox.incomplete) return false;
+    try {
+      const { netns } = sandbox;
+      if (netns && this.#ports.namespaces.classify(netns) === "gone") return false;
+      this.#begin(sandbox, { started });
+    } catch (error) {
+      // One pod that the runtime tells nonsense of must not keep the others from their networks.
+      this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
+        sandbox: sandbox.id,
+        error: errorMessage(error),
+      });
+    }
+    return true;
+  }
+
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
     if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
     const unreadable = new Set(this.#unreadable);
@@ -507,28 +442,10 @@ export class Agent {
       if (started) network.containersStarted();
       network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
       this.#sandboxes.update(network, claim.uid);
-      void this.#mark(claim);
+      this.#changes.publish(claim);
     };
     for (const record of this.#claims.ofPod(sandbox.pod.uid)) want(record);
     this.#shared.look(sandbox, want);
-  }
-
-  async #passGate(
-    sandbox: Sandbox,
-    { cdiDevices, signal }: {
-      readonly cdiDevices: readonly string[];
-      readonly signal: AbortSignal;
-    },
-  ): Promise<void> {
-    if (!this.#sandboxes.get(sandbox.id)) this.attach(sandbox);
-    await this.#shared.known(sandbox, signal);
-    for (const id of cdiDevices) this.#assertPrepared(sandbox, id);
-    const network = this.#sandboxes.get(sandbox.id);
-    if (!network) return;
-    await network.ready(signal);
-    // Not by what the container names: not every runtime says that here.
-    const wanted = network.entries.filter(({ wanted }) => wanted);
-    for (const claim of claimsOf(wanted)) await this.#marks.passes(claim, signal);
   }
 
   #network(sandbox: Sandbox): PodAttachments {
@@ -552,9 +469,7 @@ export class Agent {
         }),
     }, (claim) => {
       this.#sandboxes.update(network, claim.uid);
-      void this.#mark(claim);
-      const record = this.#claims.get(claim.uid);
-      if (record) this.#statuses.changed(record.claim);
+      this.#changes.publish(claim);
     });
     this.#sandboxes.add(network);
     return network;

@@ -750,3 +750,20 @@ Deno.test("of a known sandbox that is listed without its namespaces all stays", 
   assert.deepEqual(cni.log, ["ADD net1"]);
   await stop();
 });
+
+Deno.test("a claim that is prepared anew after the state was lost: the sandbox that runs is taken up", async () => {
+  const { agent, cni, journal, namespaces, prepare, stop } = setUp();
+  const running = aSandbox("s1", "p");
+  namespaces.foreign.set(running.netns!, new Set(["lo", "eth0"]));
+  await agent.reconcile([running], new Set(["s1"]));
+  assert.deepEqual(cni.log, []);
+  await prepare(aClaim("a"));
+  agent.takeUp("uid-a", [running, aSandbox("s2", "another")], new Set(["s1"]));
+  await settle();
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  assert.equal(journal.attachments.size, 1);
+  agent.detach("s1");
+  await settle();
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+  await stop();
+});

@@ -1,4 +1,4 @@
-import { array, identity, join, object, optional, text } from "./field.ts";
+import { array, type Fields, identity, join, object, optional, text } from "./field.ts";
 
 /** One device in a claim's status, by the keys of `status.devices`. */
 export interface StatusDevice {
@@ -10,6 +10,8 @@ export interface StatusDevice {
 
 /** A device of which something is written, with its Ready condition. */
 export interface WrittenDevice extends StatusDevice {
+  /** The entry as it is. */
+  readonly entry: Fields;
   readonly ready?: {
     readonly status: string;
     /** RFC 3339. */
@@ -45,6 +47,7 @@ export function claimStatus(claim: unknown): ClaimStatus {
     allocated: each(devices.results, `${path}.results`, statusDevice),
     written: each(status.devices, "status.devices", (item, at) => ({
       ...statusDevice(item, at),
+      entry: object(item, at),
       ...readyCondition(object(item, at).conditions, join(at, "conditions")),
     })),
   };

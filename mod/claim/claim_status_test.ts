@@ -15,13 +15,14 @@ Deno.test("claimStatus() reads what is allocated and what is written of it", () 
       devices: [{ ...lan, data: {}, conditions: [other, condition] }, { ...lan, shareID: "s" }],
     },
   };
+  const [first, second] = claim.status.devices;
   assert.deepEqual(claimStatus(claim), {
     ...metadata,
     allocated: [lan, { ...lan, shareID: "s" }],
-    written: [{ ...lan, ready: { status: "True", lastTransitionTime: at } }, {
-      ...lan,
-      shareID: "s",
-    }],
+    written: [
+      { ...lan, entry: first, ready: { status: "True", lastTransitionTime: at } },
+      { ...lan, shareID: "s", entry: second },
+    ],
   });
 });
 

@@ -19,9 +19,10 @@ const ANSWER_LIMIT_MS = 5_000;
 const LONGEST_PATH = 1024;
 
 /**
- * A program of some 350 bytes that lives as long as its input: it reads the path of a network
- * namespace, ended by a null byte, enters that, and writes what /proc/self/net/dev says there, four
- * null bytes, and the error number of the call that failed, negative (32 bits), or 0.
+ * A program of some 500 bytes that lives as long as its input: it reads the path of a network
+ * namespace, ended by a null byte, enters that, writes what /proc/self/net/dev says there, returns to
+ * its own namespace (or it would keep that of a pod that has ended), and writes four null bytes and
+ * the error number of the call that failed, negative (32 bits), or 0.
  *
  * Deno can enter no namespace, and to start a program for each sandbox would cost a burst of pods a
  * tenth of its time; to ask one that runs costs nothing to speak of.
@@ -32,16 +33,21 @@ export function interfaceLister(
   arch: string = Deno.build.arch,
 ): Uint8Array<ArrayBuffer> | undefined {
   const code = CODE[arch];
-  return code && staticProgram(arch, [...code, ...TABLE]);
+  return code && staticProgram(arch, [...code, ...PATHS]);
 }
 
-const TABLE = new TextEncoder().encode("/proc/self/net/dev\0");
+const PATHS = new TextEncoder().encode("/proc/self/ns/net\0/proc/self/net/dev\0");
 
-/** What the program does, by Deno.build.arch; the name of the table follows it. */
+/** What the program does, by Deno.build.arch; the paths of its own namespace and of the table follow it. */
 const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
   // deno-fmt-ignore
   x86_64: [
     0x48, 0x81, 0xec, 0, 0, 1, 0,   // sub  rsp, 65536       the buffer
+    0x48, 0x8d, 0x3d, 227, 0, 0, 0, // lea  rdi, [rip+own]
+    0xbe, 0, 0, 8, 0,               // mov  esi, O_CLOEXEC
+    0xb8, 2, 0, 0, 0,               // mov  eax, 2           open
+    0x0f, 0x05,                     // syscall
+    0x41, 0x89, 0xc6,               // mov  r14d, eax
     // next:
     0x31, 0xff,                     // xor  edi, edi         standard input
     0x48, 0x89, 0xe6,               // mov  rsi, rsp
@@ -49,7 +55,7 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0x31, 0xc0,                     // xor  eax, eax         read
     0x0f, 0x05,                     // syscall
     0x85, 0xc0,                     // test eax, eax
-    0x0f, 0x8e, 158, 0, 0, 0,       // jle  over
+    0x0f, 0x8e, 181, 0, 0, 0,       // jle  over
     0x48, 0x89, 0xe7,               // mov  rdi, rsp
     0xbe, 0, 0, 8, 0,               // mov  esi, O_CLOEXEC
     0xb8, 2, 0, 0, 0,               // mov  eax, 2           open
@@ -68,7 +74,7 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0x89, 0xe8,                     // mov  eax, ebp
     0x85, 0xc0,                     // test eax, eax
     0x78, 73,                       // js   fail
-    0x48, 0x8d, 0x3d, 108, 0, 0, 0, // lea  rdi, [rip+table]
+    0x48, 0x8d, 0x3d, 149, 0, 0, 0, // lea  rdi, [rip+table]
     0xbe, 0, 0, 8, 0,               // mov  esi, O_CLOEXEC
     0xb8, 2, 0, 0, 0,               // mov  eax, 2           open
     0x0f, 0x05,                     // syscall
@@ -95,6 +101,14 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0x0f, 0x05,                     // syscall
     0x31, 0xc0,                     // xor  eax, eax
     // fail: what the call gave is the error number, negative
+    0x89, 0xc5,                     // mov  ebp, eax
+    0x44, 0x89, 0xf7,               // mov  edi, r14d
+    0xbe, 0, 0, 0, 0x40,            // mov  esi, CLONE_NEWNET
+    0xb8, 0x34, 1, 0, 0,            // mov  eax, 308         setns
+    0x0f, 0x05,                     // syscall
+    0x85, 0xc0,                     // test eax, eax
+    0x78, 35,                       // js   over
+    0x89, 0xe8,                     // mov  eax, ebp
     0x48, 0xc1, 0xe0, 32,           // shl  rax, 32
     0x48, 0x89, 0x04, 0x24,         // mov  [rsp], rax
     0xbf, 1, 0, 0, 0,               // mov  edi, 1
@@ -102,7 +116,7 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0xba, 8, 0, 0, 0,               // mov  edx, 8
     0xb8, 1, 0, 0, 0,               // mov  eax, 1           write
     0x0f, 0x05,                     // syscall
-    0xe9, 0x4c, 0xff, 0xff, 0xff,   // jmp  next
+    0xe9, 0x35, 0xff, 0xff, 0xff,   // jmp  next
     // over:
     0x31, 0xff,                     // xor  edi, edi
     0xb8, 231, 0, 0, 0,             // mov  eax, 231         exit_group
@@ -110,6 +124,13 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
   ],
   aarch64: wordsToBytes([
     0xd14043ff, // sub  sp, sp, #65536      the buffer
+    0x92800c60, // mov  x0, #-100           AT_FDCWD
+    0x10000901, // adr  x1, own
+    0xd2a00102, // mov  x2, O_CLOEXEC
+    0xd2800003, // mov  x3, #0
+    0xd2800708, // mov  x8, #56             openat
+    0xd4000001, // svc  #0
+    0xaa0003f5, // mov  x21, x0
     // next:
     0xd2800000, // mov  x0, #0              standard input
     0x910003e1, // mov  x1, sp
@@ -117,7 +138,7 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0xd28007e8, // mov  x8, #63             read
     0xd4000001, // svc  #0
     0xf100001f, // cmp  x0, #0
-    0x5400066d, // b.le over
+    0x5400072d, // b.le over
     0x92800c60, // mov  x0, #-100           AT_FDCWD
     0x910003e1, // mov  x1, sp
     0xd2a00102, // mov  x2, O_CLOEXEC
@@ -136,7 +157,7 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0xaa1403e0, // mov  x0, x20
     0xb7f80340, // tbnz x0, #63, fail
     0x92800c60, // mov  x0, #-100
-    0x10000461, // adr  x1, table
+    0x500005a1, // adr  x1, table
     0xd2a00102, // mov  x2, O_CLOEXEC
     0xd2800003, // mov  x3, #0
     0xd2800708, // mov  x8, #56             openat
@@ -163,14 +184,20 @@ const CODE: Readonly<Record<string, readonly number[] | undefined>> = {
     0xd4000001, // svc  #0
     0xd2800000, // mov  x0, #0
     // fail: what the call gave is the error number, negative
-    0xd3607c00, // lsl  x0, x0, #32
+    0xaa0003f4, // mov  x20, x0
+    0xaa1503e0, // mov  x0, x21
+    0xd2a80001, // mov  x1, CLONE_NEWNET
+    0xd2802188, // mov  x8, #268            setns
+    0xd4000001, // svc  #0
+    0xb7f80120, // tbnz x0, #63, over
+    0xd3607e80, // lsl  x0, x20, #32
     0xf90003e0, // str  x0, [sp]
     0xd2800020, // mov  x0, #1
     0x910003e1, // mov  x1, sp
     0xd2800102, // mov  x2, #8
     0xd2800808, // mov  x8, #64             write
     0xd4000001, // svc  #0
-    0x17ffffc8, // b    next
+    0x17ffffc2, // b    next
     // over:
     0xd2800000, // mov  x0, #0
     0xd2800bc8, // mov  x8, #94             exit_group
@@ -249,8 +276,6 @@ class Child {
       stdout: "piped",
       stderr: "null",
     }).spawn();
-    // It must not keep an agent alive that ends.
-    this.#process.unref();
     this.#writer = this.#process.stdin.getWriter();
     this.#reader = this.#process.stdout.getReader();
   }

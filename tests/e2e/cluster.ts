@@ -35,6 +35,7 @@ export class Cluster {
   /** Ends all but the agent. */
   readonly #parts: AsyncDisposableStack;
   readonly #plane: ControlPlane;
+  readonly #expected: RegExp[] = [];
   readonly nodes: readonly ClusterNode[];
   readonly agent: Agent;
   /** Of Kubernetes' version. */
@@ -211,10 +212,17 @@ export class Cluster {
     }, { limit: 15_000, explain: () => Promise.resolve(left.join("\n")) });
   }
 
+  /** The agent is to log this error; any other fails the run. */
+  expectError(message: RegExp): void {
+    this.#expected.push(message);
+  }
+
   async stop(): Promise<void> {
     await using _parts = this.#parts;
     await this.agent.stop();
-    const errors = this.agent.lines.filter(({ level }) => level === "error" || level === "raw");
+    const errors = this.agent.lines.filter(({ level, msg }) =>
+      (level === "error" || level === "raw") && !this.#expected.some((each) => each.test(msg))
+    );
     assert.deepEqual(errors, []);
   }
 }

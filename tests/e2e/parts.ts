@@ -21,8 +21,8 @@ export interface Releases {
  */
 export async function fetchParts(
   { kubernetes, runtime }: Releases,
+  { progress = console.log }: { readonly progress?: (line: string) => void } = {},
 ): Promise<string | undefined> {
-  const progress = (line: string) => console.log(line);
   const obstacle = await privateNodeObstacle();
   if (obstacle) return obstacle;
   const programs = await fetchKubernetes(kubernetes, { progress });

@@ -33,7 +33,7 @@ const COMMANDS = [
   "kubectl --namespace kube-system get pods --output wide",
   "kubectl --namespace kube-system logs daemonset/network-dra | tail -n 2",
   "kubectl get resourceslices",
-  "kubectl apply --server-side -f examples/demo-a/demo-a.yaml --force-conflicts",
+  "kubectl apply --server-side -f examples/demo-a/demo-a.yaml",
   "kubectl wait --for=condition=Ready pod/demo-a --timeout=60s",
   "kubectl exec demo-a -- ip -4 addr show net1",
   "kubectl get resourceclaim macvlan-eth0-attachment -o yaml | sed -n '/- conditions/,/^    shareID/p'",
@@ -44,7 +44,7 @@ const COMMANDS = [
   "kubectl get pod demo-a",
   "kubectl delete pod/demo-a resourceclaim/macvlan-eth0-attachment",
   "helm uninstall network-dra --namespace kube-system",
-  "kubectl --namespace kube-system get pods,resourceslices",
+  "kubectl --namespace kube-system wait pods --all --for=delete --timeout=60s",
 ];
 
 /** Runs each and prints it with what it printed; gives whether all did well. */
@@ -98,7 +98,8 @@ async function main(): Promise<number> {
     }
   }
   const helm = await fetchHelm({ progress: console.error });
-  const obstacle = await fetchParts(RELEASES) ?? ("missing" in helm ? helm.missing : undefined);
+  const obstacle = await fetchParts(RELEASES, { progress: console.error }) ??
+    ("missing" in helm ? helm.missing : undefined);
   if (obstacle) {
     console.error(`there is no transcript: ${obstacle}`);
     return 1;

@@ -18,19 +18,20 @@ const { pod, agent } = agentPod(
   await Deno.readTextFile(join(ROOT, "deploy/manifests/network-dra.yaml")),
 );
 
-async function bundle(output: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform=deno", "--minify", "--output", output, PROBE],
+async function run(program: string, args: readonly string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, {
+    args: [...args],
     cwd: ROOT,
     stdin: "null",
   }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
 }
 
-/** The folders of the node that the pod mounts, made below another folder. */
+/** A root folder of a node, with what the pod mounts of it, in which plugins run. */
 async function makeNode(folder: string): Promise<void> {
-  for (const { hostPath } of pod.volumes) {
-    if (hostPath) await Deno.mkdir(join(folder, hostPath.path), { recursive: true });
+  const mounted = pod.volumes.flatMap(({ hostPath }) => hostPath ? [hostPath.path] : []);
+  for (const path of [...mounted, "/proc", "/sys", "/opt/cni/bin", "/var/lib/cni"]) {
+    await Deno.mkdir(join(folder, path), { recursive: true });
   }
   const kubeconfig = {
     "current-context": "c",
@@ -42,11 +43,23 @@ async function makeNode(folder: string): Promise<void> {
   await Deno.copyFile(join(busybox, "bin/busybox"), join(folder, "opt/cni/bin/cat"));
 }
 
+async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
+  let text = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (text.includes("\n")) return text;
+  }
+  return undefined;
+}
+
 Deno.test("a compiled program is confined as the agent is, in the image's root", async (t) => {
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const at = (...names: string[]) => join(folder, ...names);
+  await using mounts = new AsyncDisposableStack();
   try {
-    await bundle(at("probe.js"));
+    await run(Deno.execPath(), [
+      ...["bundle", "--quiet", "--platform=deno", "--minify", "--output", at("probe.js"), PROBE],
+    ]);
     const { layers: [base], ...rest } = readImage(await Deno.readFile(IMAGE_FILE));
     await layOutRoot(at("root"), { ...rest, layers: [base!] });
     await Deno.remove(at("root/tmp"));
@@ -56,36 +69,38 @@ Deno.test("a compiled program is confined as the agent is, in the image's root",
       folder: at("deno"),
     });
     await makeNode(at("node"));
+    await run("mount", ["--bind", "/proc", at("node/proc")]);
+    mounts.defer(() => run("umount", [at("node/proc")]));
     await Deno.mkdir(at("config"));
     await Deno.writeTextFile(at("config/config.yaml"), "{}\n");
     const container = new Container({
       root: at("root"),
       pod,
       agent,
-      node: (path) => path === "/sys" ? path : at("node", path),
+      node: (path) => at("node", path),
       config: at("config"),
       env: {
         NODE_NAME: "node-1",
         SECRET: "1",
         KUBECONFIG: "/var/run/nri/kubeconfig",
         // The one place where a cache of compiled code could be written.
-        TMPDIR: "/var/lib/cni",
+        TMPDIR: "/host/var/lib/cni",
       },
     });
     const { program, args } = container.command("/network-dra", agent.args);
     for (const [signal, code] of [["SIGTERM", 5], ["SIGINT", 6]] as const) {
       await t.step(`what it may do, until ${signal}`, async () => {
-        const child = new Deno.Command(program, { args, stdin: "null", stdout: "piped" }).spawn();
-        const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-        let line = "";
-        for (let done = false; !done && !line.includes("\n");) {
-          const read = await reader.read();
-          line += read.value ?? "";
-          done = read.done;
-        }
+        const child = new Deno.Command(program, {
+          args,
+          stdin: "null",
+          stdout: "piped",
+          stderr: "piped",
+        }).spawn();
+        const said = new Response(child.stderr).text();
+        const line = await firstLine(child.stdout);
+        if (line === undefined) throw new Error(await said);
         child.kill(signal);
-        await reader.cancel();
-        assert.equal((await child.status).code, code);
+        assert.equal((await child.status).code, code, await said);
         assert.deepEqual(JSON.parse(line), {
           "its records": "allowed",
           "its variable": "allowed",
@@ -100,7 +115,7 @@ Deno.test("a compiled program is confined as the agent is, in the image's root",
           "code from elsewhere": "Module not found: http://198.51.100.1/x.js",
           "more permissions": "denied",
           "a plugin, by the warden": "0 said to the plugin",
-          "another program, by the warden": "/network-dra is no plugin of /opt/cni/bin",
+          "another program, by the warden": "/network-dra is not a plugin of /opt/cni/bin",
         });
         await Deno.remove(at("node/var/lib/network-dra/claims"));
       });
@@ -109,6 +124,7 @@ Deno.test("a compiled program is confined as the agent is, in the image's root",
       assert.deepEqual(await Array.fromAsync(Deno.readDir(at("node/var/lib/cni"))), []);
     });
   } finally {
+    await mounts.disposeAsync();
     await Deno.remove(folder, { recursive: true });
   }
 });

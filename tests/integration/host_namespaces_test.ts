@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { HostNamespaces, linkOwnNamespace } from "../../mod/netns/host_namespaces.ts";
+import { installInterfaceLister, InterfaceLister } from "../../mod/netns/interface_lister.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 
 const NAME = "host-namespaces-test";
@@ -75,3 +76,30 @@ Deno.test("hold() keeps a namespace that lost its path, until it is released", (
     held.release();
     assert.throws(() => Deno.readLinkSync(held.path), Deno.errors.NotFound);
   }));
+
+Deno.test("InterfaceLister lists a pod's interfaces, and keeps no namespace that it looked into", () =>
+  withNamespaces(async (_, folder) => {
+    const lister = new InterfaceLister((await installInterfaceLister(folder))!);
+    try {
+      await ip(["netns", "add", NAME]);
+      const [outside, inside] = ["lister-a", "lister-b"];
+      await ip(["link", "add", outside, "type", "veth", "peer", "name", inside, "netns", NAME]);
+      const never = new AbortController().signal;
+      assert.deepEqual([...(await lister.list(PATH, never))!].toSorted(), [inside, "lo"]);
+      await ip(["-n", NAME, "link", "set", inside, "name", "net1"]);
+      assert.deepEqual([...(await lister.list(PATH, never))!].toSorted(), ["lo", "net1"]);
+      // The pair goes with its namespace, unless something is still in there.
+      await ip(["netns", "delete", NAME]);
+      const until = performance.now() + 5_000;
+      while (await exists(outside) && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assert.equal(await exists(outside), false, "the namespace is still held");
+    } finally {
+      await lister.close();
+    }
+  }));
+
+async function exists(link: string): Promise<boolean> {
+  return await ip(["link", "show", link]).then(() => true, () => false);
+}

@@ -3,12 +3,17 @@
  * privileged, for plugins run in the node's root folder.
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { IMAGE_FILE, IMAGE_NAME } from "../../deploy/image/build.ts";
+import { installSessionLauncher, NOT_IN_ROOT } from "../../mod/cni/session_launcher.ts";
+import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { parseManifests } from "../../mod/simulator/manifests.ts";
 import type { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
-import { DRIVER, entrypointWith, withContainer } from "../support/agent_container.ts";
+import { DRIVER, entrypointWith, runIn, withContainer } from "../support/agent_container.ts";
 import { AgentProcess } from "../support/agent_process.ts";
+import { Containerd } from "../support/containerd.ts";
+import { agentPod } from "../support/deployment.ts";
 import { installNft, packetFilter } from "../support/nft.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
@@ -49,6 +54,9 @@ const list = (...plugins: readonly Record<string, unknown>[]) => ({
   plugins,
 });
 
+const MACVLAN = { type: "macvlan", master: "eth0" };
+const WITH_IPV6 = { ipam: { type: "static", addresses: [{ address: "fd00::2/64" }] } };
+
 const BRIDGE = {
   type: "bridge",
   bridge: "br-net",
@@ -77,11 +85,7 @@ interface Case {
 const CASES: Readonly<Record<string, Case>> = {
   "ipv6": {
     parameters: {
-      config: list({
-        type: "macvlan",
-        master: "eth0",
-        ipam: { type: "static", addresses: [{ address: "fd00::2/64" }] },
-      }),
+      config: list({ ...MACVLAN, ...WITH_IPV6 }),
     },
     look: async (netns) => {
       assert.match(await ip(["-n", netns, "-6", "address", "show", "net1"]), /inet6 fd00::2\/64/);
@@ -133,8 +137,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "sysctl": {
     parameters: {
       config: list({
-        type: "macvlan",
-        master: "eth0",
+        ...MACVLAN,
         ipam: { type: "static", addresses: [{ address: "10.22.0.2/24" }] },
       }, {
         type: "tuning",
@@ -205,6 +208,91 @@ async function published(node: SimulatedNode): Promise<void> {
   for (let tries = 0; tries < 400 && node.api.slices.devices().length === 0; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+/** What containerd gives a container by itself, and Kubernetes takes away by `drop: [ALL]`. */
+const DEFAULT_CAPABILITIES = [
+  ...["CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "SETGID", "SETUID", "SETFCAP"],
+  ...["SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE", "NET_RAW"],
+];
+
+Deno.test("containerd's default seccomp profile lets plugins enter the node's root and pods' namespaces", async (t) => {
+  const { capabilities } = agentPod(MANIFESTS).agent.securityContext;
+  const folder = await Deno.makeTempDir({ dir: "/run" });
+  const launcher = await installSessionLauncher(folder);
+  const [plugins] = await fetchCniPlugins();
+  for (const config of [{ ...MACVLAN, ...WITH_IPV6 }, { type: "tap", ipam: {} }]) {
+    const text = JSON.stringify({ cniVersion: "1.0.0", name: "net", ...config });
+    await Deno.writeTextFile(join(folder, config.type), text);
+  }
+  // As systemd leaves it; a runtime refuses to propagate mounts of another.
+  await ok("mount", ["--make-rshared", "/"]);
+  const containerd = await Containerd.start({ version: "2.1", folder: join(folder, "containerd") });
+  const ctr = (args: readonly string[]) =>
+    runIn({
+      program: "env",
+      args: [
+        ...[`PATH=${dirname(containerd.runc)}:${Deno.env.get("PATH")}`, containerd.ctr],
+        ...["-a", containerd.paths.socket, "-n", "k8s.io", ...args],
+      ],
+    });
+  const mount = (source: string, target: string, ...options: string[]) =>
+    `--mount=type=bind,src=${source},dst=${target},options=${["rbind", ...options].join(":")}`;
+  /** Runs a plugin as the agent's container has it run. */
+  const plugin = (type: string, { id = type, ifName = type, add = capabilities!.add! } = {}) =>
+    ctr([
+      ...["run", "--rm", "--read-only", "--net-host", "--with-ns=pid:/proc/1/ns/pid", "--seccomp"],
+      ...["--cgroup", `${containerd.cgroup}/${id}`, "--runc-binary", containerd.runc],
+      ...DEFAULT_CAPABILITIES.filter((name) => !add.includes(name)).flatMap((name) => [
+        "--cap-drop",
+        `CAP_${name}`,
+      ]),
+      ...add.flatMap((name) => ["--cap-add", `CAP_${name}`]),
+      ...[mount("/", "/host", "rslave", "rw"), mount(folder, "/state", "ro")],
+      ...Object.entries({
+        CNI_COMMAND: "ADD",
+        CNI_CONTAINERID: "x",
+        CNI_NETNS: "/var/run/netns/seccomp",
+        CNI_IFNAME: ifName,
+        CNI_PATH: plugins!,
+        PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
+      }).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+      ...[IMAGE_NAME, id, "/state/launcher", "/host"],
+      // ctr keeps the input open.
+      ...["/bin/sh", "sh", "-c", `exec ${plugins}/${type} < ${folder}/${type}`],
+    ]);
+  try {
+    assert.equal(launcher, join(folder, "launcher"));
+    const imported = await ctr(["images", "import", IMAGE_FILE]);
+    assert.equal(imported.code, 0, imported.err);
+    await ip(["netns", "add", "seccomp"]);
+    await t.step("with the capabilities of the DaemonSet", async () => {
+      const { code, out, err } = await plugin("macvlan");
+      assert.equal(code, 0, out + err);
+      assert.match(await ip(["-n", "seccomp", "address", "show", "macvlan"]), /inet6 fd00::2\/64/);
+    });
+    await t.step("and opens /dev/net/tun there", async () => {
+      const { code, out, err } = await plugin("tap");
+      assert.equal(code, 0, out + err);
+      assert.match(await ip(["-n", "seccomp", "-d", "link", "show", "tap"]), /tun type tap/);
+    });
+    await t.step("and not without SYS_CHROOT", async () => {
+      const add = capabilities!.add!.filter((name) => name !== "SYS_CHROOT");
+      assert.equal((await plugin("macvlan", { id: "without", add })).code, NOT_IN_ROOT);
+    });
+  } finally {
+    await ip(["netns", "delete", "seccomp"]).catch(() => {});
+    await containerd.stop();
+    await ok("mount", ["--make-rprivate", "/"]);
+    // As ip made it, for who looks at namespaces in it later.
+    await ok("mount", ["--make-shared", "/run/netns"]);
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+async function ok(program: string, args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
 }
 
 async function linkNames(): Promise<string[]> {

@@ -67,8 +67,9 @@ function serve(
   const warden = new WardenClient((request) => self.postMessage(request));
   const signal = new AbortController().signal;
   const plugin = async (path: string) => {
+    const env = { CNI_COMMAND: "VERSION" };
     const stdin = new TextEncoder().encode("said to the plugin");
-    const { code, stdout } = await warden.run(path, { env: {}, stdin, timeout: 5000, signal });
+    const { code, stdout } = await warden.run(path, { env, stdin, timeout: 5000, signal });
     return `${code} ${new TextDecoder().decode(stdout)}`;
   };
   self.onmessage = async ({ data }) => {

@@ -177,6 +177,7 @@ export class Crio implements Runtime {
       await Deno.writeTextFile(join(folder, name), content);
     }
     await Deno.writeTextFile(join(folder, "pinns"), PINNS, { mode: 0o755 });
+    await Deno.writeTextFile(join(folder, "runc"), runcOf(this.#programs), { mode: 0o755 });
   }
 
   async #addImages(): Promise<void> {
@@ -222,6 +223,23 @@ done
 `;
 
 /**
+ * Without CAP_SYS_RESOURCE no process may lower its oom_score_adj, as those of pods with the priority
+ * system-node-critical do: it is left as it is, for which containerd has restrict_oom_score_adj.
+ */
+function runcOf({ runc }: Programs): string {
+  return `#!/bin/sh
+own=$(cat /proc/self/oom_score_adj) last=
+for each; do
+  case $last in
+    -b | --bundle) sed -i "s/\\"oomScoreAdj\\":-[0-9]*/\\"oomScoreAdj\\":$own/" "$each/config.json" ;;
+  esac
+  last=$each
+done
+exec ${runc} "$@"
+`;
+}
+
+/**
  * With cgroup v1, CRI-O uses each controller that the kernel has (CgroupHasHugetlb), and runc fails
  * where it is not mounted: of those it is told nothing, until the private node ends.
  */
@@ -253,7 +271,7 @@ insecure = true
 }
 
 function configOf(
-  { folder, conmon, runc, cniPath, nri, cdi }: Programs & {
+  { folder, conmon, cniPath, nri, cdi }: Programs & {
     readonly folder: string;
     readonly nri: string;
     readonly cdi: string;
@@ -282,8 +300,8 @@ cdi_spec_dirs = ["${cdi}"]
 container_exits_dir = "${folder}/exits"
 container_attach_socket_dir = "${folder}/attach"
 [crio.runtime.runtimes.runc]
-runtime_path = "${runc}"
-runtime_root = "${folder}/runc"
+runtime_path = "${folder}/runc"
+runtime_root = "${folder}/containers"
 monitor_path = "${conmon}"
 monitor_cgroup = "pod"
 [crio.image]

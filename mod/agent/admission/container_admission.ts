@@ -50,7 +50,7 @@ export class ContainerAdmission {
       return before.done;
     }
     const wish: Wish = { metadata, mark, done: Promise.resolve(), reached: false };
-    wish.done = (before?.done ?? Promise.resolve()).then(() => this.#bring(wish, before));
+    wish.done = (before?.done ?? Promise.resolve()).then(() => this.#carryOut(wish, before));
     this.#wishes.set(uid, wish);
     this.#changes.notify();
     return wish.done;
@@ -116,7 +116,7 @@ export class ContainerAdmission {
     await Promise.all([...this.#wishes.values()].map(({ done }) => done));
   }
 
-  async #bring(wish: Wish, before: Wish | undefined): Promise<void> {
+  async #carryOut(wish: Wish, before: Wish | undefined): Promise<void> {
     const { clock, log } = this.#ports;
     const { metadata: { claim }, mark } = wish;
     for (let failures = 1;; failures++) {

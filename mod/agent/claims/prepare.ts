@@ -159,7 +159,9 @@ export class ClaimPreparation {
     const now = this.#ports.clock.now().getTime();
     const confirmed = this.#confirmed.get(claim.uid);
     const isFresh = confirmed !== undefined && now - confirmed < CONFIRMED_MS;
-    if (isFresh && !this.#unjudged.has(claim.uid)) return { kind: "on record", record };
+    // The kubelet that had unprepared it prepares what may have been allocated anew since.
+    const isKnown = isFresh && !record.unprepared && !this.#unjudged.has(claim.uid);
+    if (isKnown) return { kind: "on record", record };
     // Nothing hangs on it: it is what the API server and the policy say now.
     if (this.#options.sandboxes.withClaim(claim.uid).length === 0) {
       const draft = await this.#plan(claim, signal);

@@ -6,6 +6,7 @@ import type { KeyedLock } from "../../async/keyed_lock.ts";
 import { timeLimit } from "../../async/time_limit.ts";
 import type { ContainerAdmission } from "../admission/container_admission.ts";
 import type { PodAttachments } from "../attachments/pod_attachments.ts";
+import type { ClaimChanges } from "../attachments/claim_changes.ts";
 import type { Sandboxes } from "../attachments/sandboxes.ts";
 import { describeAttachment, describeClaim, describePod } from "../describe.ts";
 import type { ClaimRecord } from "../model.ts";
@@ -39,7 +40,7 @@ export interface ClaimReleaseOptions {
   /** Takes sandboxes of the claim for stopped whose end the runtime did not tell. */
   readonly stopGone: (claimUid: string) => void;
   /** Brings a claim's CDI files in line. Returns at once. */
-  readonly mark: (claim: ClaimRef) => void;
+  readonly changes: ClaimChanges;
   /** The record of a claim was removed. */
   readonly released: (record: ClaimRecord) => void;
 }
@@ -178,13 +179,13 @@ export class ClaimRelease {
   }
 
   async #release(ref: ClaimRef, until: AbortSignal): Promise<void> {
-    const { claims, sandboxes, statuses, admission, mark, stopGone } = this.#options;
+    const { claims, sandboxes, statuses, admission, changes, stopGone } = this.#options;
     stopGone(ref.uid);
     // Of a claim that was made for one pod, the kubelet says by its call that this has ended.
     const kept = claims.get(ref.uid)?.shareable === false ? [] : this.#users(ref.uid);
     const leaving = sandboxes.withClaim(ref.uid).filter((network) => !kept.includes(network));
     for (const network of leaving) network.release(ref.uid);
-    mark(ref);
+    changes.publish(ref);
     try {
       await Promise.all(leaving.map((network) => network.released(ref.uid, until)));
     } catch (error) {
@@ -194,7 +195,7 @@ export class ClaimRelease {
     const record = claims.get(ref.uid);
     if (record && await this.#keep(record)) return;
     statuses.finish(ref.uid);
-    mark(ref);
+    changes.publish(ref);
     await admission.settled(ref, until);
     if (record && await this.#keep(record)) return;
     await claims.remove(ref.uid);

@@ -87,7 +87,12 @@ export class ActiveAgent {
   }
 
   prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
-    return this.#call(signal, ({ agent }) => agent.prepare(refs, signal));
+    return this.#call(signal, async ({ agent }) => {
+      const answers = await agent.prepare(refs, signal);
+      const { sandboxes, started } = this.#knownSandboxes;
+      for (const uid of answers.keys()) agent.takeUp(uid, sandboxes, started);
+      return answers;
+    });
   }
 
   /**

@@ -45,6 +45,9 @@ class AskedAgent {
     await this.#ask("prepare");
     return new Map();
   }
+  takeUp(uid: string, sandboxes: readonly Sandbox[]) {
+    this.asked.push(`take up ${uid} among ${sandboxes.map(({ id }) => id)}`);
+  }
   async unprepare(_: unknown, signal: AbortSignal) {
     await this.#ask("unprepare", signal);
     return new Map();

@@ -1,4 +1,7 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ClaimRef } from "../../claim/attachment.ts";
+import { claimStatus, type WrittenDevice } from "../../claim/claim_status.ts";
+import { FieldError } from "../../claim/field.ts";
 import type { Backoff } from "../../async/backoff.ts";
 import { Limiter } from "../../async/limiter.ts";
 import { retry } from "../../async/retry.ts";
@@ -167,12 +170,17 @@ export class StatusWriter {
     if (!built) return;
     const content = JSON.stringify(built);
     if (content === writer.settled) return;
-    const before = writer.written ?? await this.#readWritten(claim, built);
     const now = clock.now().toISOString();
+    const found = writer.written ? [] : await this.#readWritten(claim, built);
+    const before = writer.written ?? readyInClaim(found);
+    const entries = keepTransitionTimes(built, { before, now });
+    if (found.length > 0 && isDeepStrictEqual(found.map(({ entry }) => entry), entries)) {
+      writer.settled = content;
+      writer.written = writtenReady(entries);
+      return;
+    }
     let refused: unknown;
-    for (
-      const { without, devices } of reducedStatuses(keepTransitionTimes(built, { before, now }))
-    ) {
+    for (const { without, devices } of reducedStatuses(entries)) {
       try {
         const outcome = await cluster.applyDeviceStatus(claim, devices, this.#stop.signal);
         metrics.statusWritten(outcome, attempt);
@@ -190,12 +198,22 @@ export class StatusWriter {
     this.#report(writer, refused, "it is written when the claim changes");
   }
 
-  /** What an earlier run wrote last. */
-  async #readWritten(claim: ClaimRef, built: readonly DeviceStatus[]): Promise<WrittenReady> {
-    if (built.length === 0) return new Map();
-    const { namespace, name } = claim;
+  /** The driver's entries that an earlier run wrote; none where that makes no difference. */
+  async #readWritten(
+    { namespace, name }: ClaimRef,
+    [first]: readonly DeviceStatus[],
+  ): Promise<readonly WrittenDevice[]> {
+    if (!first) return [];
     const found = await this.#ports.cluster.getClaim({ namespace, name }, this.#stop.signal);
-    return found ? readyInClaim(found) : new Map();
+    try {
+      return found
+        ? claimStatus(found).written.filter(({ driver }) => driver === first.driver)
+        : [];
+    } catch (error) {
+      // What the API server cannot have given tells nothing.
+      if (error instanceof FieldError) return [];
+      throw error;
+    }
   }
 
   /** Says once what the API server refused, until it takes a status as it is. */

@@ -292,6 +292,25 @@ Deno.test("lastTransitionTime of a restored claim is what the API server has", a
   assert.equal(timeWritten(cluster), "2025-12-31T23:00:00Z");
 });
 
+Deno.test("a restored claim is not written when the API server has its entries already", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  const written = since("True", "2025-12-31T23:00:00Z");
+  const metadata = { uid: "uid-a", resourceVersion: "1" };
+  const other = { ...written, driver: "gpu.example" };
+  cluster.claims.set("default/a", { metadata, status: { devices: [other, written] } });
+  // The API server keeps no fractions of a second.
+  const [condition] = written.conditions;
+  const lastTransitionTime = "2025-12-31T23:00:00.500Z";
+  state.devices = [{ ...written, conditions: [{ ...condition!, lastTransitionTime }] }];
+  statuses.restored(claim);
+  await clock.advance(1_000);
+  assert.equal(cluster.applies, 0);
+  state.devices = [since("False", "2026-01-01T00:00:00Z")];
+  statuses.changed(claim);
+  await clock.advance(1_000);
+  assert.deepEqual(cluster.applied.get("uid-a"), state.devices);
+});
+
 Deno.test("a claim that is gone is no error", async () => {
   const { cluster, clock, log, state, statuses } = setUp();
   cluster.claims.clear();

@@ -1,6 +1,5 @@
-import { claimStatus, type StatusDevice } from "../../claim/claim_status.ts";
-import { FieldError } from "../../claim/field.ts";
-import type { DeviceStatus, ResourceClaim } from "../model.ts";
+import type { StatusDevice, WrittenDevice } from "../../claim/claim_status.ts";
+import type { DeviceStatus } from "../model.ts";
 
 /** Whether a device is Ready, and since when (RFC 3339). */
 export interface ReadySince {
@@ -16,17 +15,11 @@ export function writtenReady(devices: readonly DeviceStatus[]): WrittenReady {
   return new Map(devices.map((entry) => [deviceKey(entry), entry.conditions[0]!]));
 }
 
-/** Those of a claim as the API server has it; none of one that cannot be read. */
-export function readyInClaim(claim: ResourceClaim): WrittenReady {
-  try {
-    const { written } = claimStatus(claim);
-    return new Map(
-      written.flatMap((entry) => entry.ready ? [[deviceKey(entry), entry.ready]] : []),
-    );
-  } catch (error) {
-    if (error instanceof FieldError) return new Map();
-    throw error;
-  }
+/** Those of a claim as the API server has it. */
+export function readyInClaim(written: readonly WrittenDevice[]): WrittenReady {
+  return new Map(
+    written.flatMap((device) => device.ready ? [[deviceKey(device), device.ready]] : []),
+  );
 }
 
 /**

@@ -65,6 +65,7 @@ export const DAEMONSET: Readonly<Record<string, Case>> = {
     await assert.rejects(forget(), /pod/);
     await cluster.api.delete({ kind: "Pod", name: "one", namespace });
     await space.assertEvent("one", /^NetworkDetachFailed: .*gone for good/);
+    cluster.expectError(/^gave up detaching network "lan" .*: gone for good$/);
     assert.match(await forget(), /lan/);
     await until("the pod is gone", async () => !await space.get("Pod", "one") || undefined, {
       limit: 120_000,

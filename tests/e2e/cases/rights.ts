@@ -109,6 +109,32 @@ export const RIGHTS: Readonly<Record<string, Case>> = {
     });
   },
 
+  "a status goes only to the version of a claim that it is applied for": async (space) => {
+    const lan = claim("lan", [{ name: "lan", subnet: 1 }]);
+    await space.apply(lan);
+    const { api } = space.cluster;
+    const { namespace } = space;
+    const path = `${RESOURCE}/namespaces/${namespace}/resourceclaims/lan/status`;
+    const applyFor = ({ name, uid, resourceVersion }: Json) =>
+      api.request("PATCH", `${path}?fieldManager=another&force=true`, {
+        apiVersion: "resource.k8s.io/v1",
+        kind: "ResourceClaim",
+        metadata: { namespace, name, uid, resourceVersion },
+        status: { devices: [] },
+      }, "application/apply-patch+yaml");
+    const { metadata: before } = await space.get("ResourceClaim", "lan");
+    const changed = { ...lan, metadata: { ...lan.metadata, labels: { changed: "true" } } };
+    await space.apply(changed);
+    const { metadata: after } = await space.get("ResourceClaim", "lan");
+    assert.notEqual(after.resourceVersion, before.resourceVersion);
+    // The agent relies on it where it removes its entries of a claim that may be another node's.
+    await assert.rejects(applyFor(before), (error) => {
+      assert.ok(error instanceof ApiError && error.status === 409, String(error));
+      return true;
+    });
+    await applyFor(after);
+  },
+
   "a node's slices can be written by its own agent only": async (space) => {
     const [slice] = await space.cluster.slices();
     await asOtherNode(space, async (other) => {
