@@ -1,6 +1,6 @@
 /**
- * The test runner (`deno task test [PATH…]`): unit tests first, side by side; then the integration
- * tests, one file after the other, inside a private node whose end unmakes whatever they made. Ends
+ * The test runner (`deno task test [PATH…]`): unit tests first, side by side; then the examples of
+ * docstrings; then the integration tests, one file after the other, inside a private node whose end unmakes whatever they made. Ends
  * with one line that counts everything.
  */
 import { join } from "node:path";
@@ -12,11 +12,19 @@ import {
 } from "../mod/simulator/private_node.ts";
 import { fetchParts } from "./support/fetch.ts";
 import { type Count, count, countTests, denoTest, shown, sum } from "./support/test_runs.ts";
+import { sources } from "./support/sources.ts";
 import { traces } from "./support/traces.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const INTEGRATION = join(ROOT, "tests/integration");
-const UNIT = ["mod", "deploy", "tests/architecture_test.ts", "tests/faults", "tests/fuzz"]
+const UNIT = [
+  "mod",
+  "deploy",
+  "tests/architecture_test.ts",
+  "tests/docstrings_test.ts",
+  "tests/faults",
+  "tests/fuzz",
+]
   .map((path) => join(ROOT, path));
 /** Has a private node of its own: the agents that it breaks on purpose leave theirs in disorder. */
 const ALONE = join(INTEGRATION, "faults_test.ts");
@@ -34,6 +42,14 @@ async function integrationFiles(paths: readonly string[]): Promise<string[]> {
     if (name.endsWith("_test.ts")) files.push(join(INTEGRATION, name));
   }
   return files.sort();
+}
+
+/** Runs the `@example`s of docstrings. */
+async function examples(report: string): Promise<Count> {
+  const files = await sources(join(ROOT, "mod"));
+  const shown = files.filter(({ text }) => text.includes("@example")).map(({ path }) => path);
+  console.log("\nexamples of docstrings:");
+  return await denoTest(shown, { report, flags: ["--doc"] });
 }
 
 async function integration(files: readonly string[], folder: string): Promise<Count> {
@@ -71,6 +87,7 @@ export async function runTests(paths: readonly string[] = []): Promise<Count> {
       const flags = ["--parallel"];
       counts.push(await denoTest(units, { report: join(folder, "unit.xml"), flags }));
     }
+    if (paths.length === 0) counts.push(await examples(join(folder, "examples.xml")));
     counts.push(await integration(integrations.filter((path) => path !== ALONE), folder));
     counts.push(await integration(integrations.filter((path) => path === ALONE), folder));
     return sum(counts);

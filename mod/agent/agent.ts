@@ -62,6 +62,7 @@ const MOST_SANDBOXES = 4096;
 /** Plugins work for some 10 ms; one that takes this long waits for an answer, as from a DHCP server. */
 const WAITING_AFTER_MS = 100;
 
+/** The ports of the agent (ports.ts): everything outside it. */
 export interface AgentPorts {
   readonly cni: Cni;
   readonly cluster: Cluster;
@@ -77,6 +78,7 @@ export interface AgentPorts {
   readonly events: Events;
 }
 
+/** The settings of the agent. */
 export interface AgentOptions {
   /** The driver's name in allocation results. */
   readonly driver: string;
@@ -86,7 +88,7 @@ export interface AgentOptions {
   readonly policy: Policy;
 }
 
-/** What the agent does of its own accord. */
+/** What the agent does on its own initiative. */
 export interface UpkeepOptions extends CheckLoopOptions {
   /** Names of networks that are this driver's alone: GC may free what is not in its books. */
   readonly gcNetworks: readonly string[];
@@ -306,7 +308,7 @@ export class Agent {
   }
 
   /**
-   * The runtime is not connected any more: until it has synchronized, no container that names a claim
+   * The runtime is disconnected: until it has synchronized, no container that names a claim
    * is created. Not in pods either of which all networks are there: they may get a new sandbox
    * meanwhile, of which nobody tells. Returns at once.
    */
@@ -342,7 +344,7 @@ export class Agent {
     return this.#release.forget(name, signal);
   }
 
-  /** The node has an interface no more that was a device. Returns at once. */
+  /** The interface of a device is gone from the node. Returns at once. */
   deviceGone(device: NodeDevice): void {
     this.#checkLoop.deviceGone(device);
   }
@@ -398,11 +400,11 @@ export class Agent {
   #assertRoom({ id }: Sandbox): void {
     // Plugins would refuse it, at the DEL too, and the claim could not be unprepared.
     if (!IDENTITY.test(id)) {
-      throw new Error(`${JSON.stringify(id.slice(0, 80))} is no id of a sandbox`);
+      throw new Error(`${JSON.stringify(id.slice(0, 80))} is not a sandbox ID`);
     }
     if (!this.#sandboxes.get(id) && this.#sandboxes.size >= MOST_SANDBOXES) {
       throw new Error(
-        `${MOST_SANDBOXES} sandboxes have networks already: the container runtime does not say ` +
+        `${MOST_SANDBOXES} sandboxes already have networks: the container runtime has not reported ` +
           "which of them have stopped",
       );
     }
@@ -491,7 +493,7 @@ export class Agent {
       this.#claims.get(uid)
         ? `the claim ${uid} is not reserved for ${describePod(pod)}`
         : `the claim ${uid} of ${describePod(pod)} is not known on this node: ` +
-          "the agent's records of it are lost; create the pod anew",
+          "the agent's records of it are lost; recreate the pod",
     );
   }
 }

@@ -546,7 +546,10 @@ Deno.test("forget() of a name that several claims had asks which is meant", asyn
   const { agent, prepare, journal, stop } = setUp();
   await prepare(aClaim("a", { uid: "uid-1" }));
   await prepare(aClaim("a", { uid: "uid-2", pod: "q", network: { name: "other" } }));
-  await assert.rejects(agent.forget("default/a", never), /several .* say which: uid-1, uid-2$/);
+  await assert.rejects(
+    agent.forget("default/a", never),
+    /several claims .* name one by its UID: uid-1, uid-2$/,
+  );
   await agent.forget("uid-1", never);
   assert.deepEqual([...journal.claims.keys()], ["uid-2"]);
   await stop();

@@ -186,7 +186,7 @@ Deno.test("prepare() gives nobody an interface that others are on", async () => 
   assert.equal(
     await errorOf("b", onHost),
     "claim default/b: request net: host-device would take eth7 from claim default/a, which uses " +
-      "it: it must be the only one on its interface",
+      "it: it must be the only claim on its interface",
   );
   devices.interfaces.set("device-net", "eth8");
   const named = { plugins: [{ type: "host-device", device: "eth8" }] };
@@ -286,7 +286,7 @@ Deno.test("prepare() refuses a name that another claim of the pod has, and prepa
   );
   const errors = [...answers.values()].map(({ error }) => error ?? "");
   const refused = errors.find((error) => error !== "")!;
-  assert.match(refused, /the interface name "eth1" is asked for twice in the pod/);
+  assert.match(refused, /the interface name "eth1" is requested twice in the pod/);
   assert.match(refused, /claim default\/a request x/);
   assert.match(refused, /claim default\/b request y/);
   assert.equal(journal.claims.size <= 1, true);
@@ -720,7 +720,7 @@ Deno.test("prepare() names interfaces with regard to claims that the pod shares,
     const answers = await prepare(aClaim("b", { pods: ["q"], requests: { x: "net1" } }));
     assert.match(
       answers.get("uid-b")!.error!,
-      /"net1" is asked for twice in the pod: by claim default\/a request net and by claim default\/b/,
+      /"net1" is requested twice in the pod: by claim default\/a request net and by claim default\/b/,
     );
   });
   await t.step("which cannot be told", async () => {
@@ -941,7 +941,7 @@ Deno.test("a sandbox whose id no plugin would take gets nothing, and nothing is 
   const { agent, prepare, journal } = setUp();
   await prepare(aClaim("a"));
   for (const id of ["", "../x", "a b", "a;b", "\0", "x".repeat(300)]) {
-    assert.throws(() => agent.attach(aSandbox(id, "p")), /is no id of a sandbox/);
+    assert.throws(() => agent.attach(aSandbox(id, "p")), /is not a sandbox ID/);
   }
   await settle();
   assert.equal(journal.attachments.size, 0);
@@ -977,7 +977,7 @@ Deno.test("a runtime that tells of sandboxes without end is stopped at 4096", as
   for (let i = 0; i < 4096; i++) agent.attach(aSandbox(`s${i}`, "p"));
   assert.throws(
     () => agent.attach(aSandbox("one-more", "p")),
-    /4096 sandboxes have networks already/,
+    /4096 sandboxes already have networks/,
   );
   agent.attach(aSandbox("s0", "p"));
   assert.equal(agent.counts().attachments.attaching, 4096);

@@ -12,6 +12,7 @@ export interface Sandbox {
   readonly incomplete?: true;
 }
 
+/** Which pod; the UID tells a pod from an earlier one of the same name. */
 export interface PodRef {
   readonly namespace: string;
   readonly name: string;
@@ -93,6 +94,7 @@ export interface DeviceStatus {
   readonly networkData?: NetworkData;
 }
 
+/** The Ready condition of a device in `status.devices` (KEP-4817). */
 export interface Condition {
   readonly type: "Ready";
   readonly status: "True" | "False";
@@ -164,6 +166,7 @@ export interface ClaimMetadata {
   readonly devices: readonly DeviceMetadata[];
 }
 
+/** One device of a claim, with its attributes and its network (KEP-5304). */
 export interface DeviceMetadata {
   /** As the allocation names it: `request` or `request/subrequest`. */
   readonly request: string;
@@ -174,14 +177,16 @@ export interface DeviceMetadata {
   readonly networkData?: NetworkData;
 }
 
+/** The outcome of an operation, as a label of metrics. */
 export type Result = "ok" | "error";
 /** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
 export type GateOutcome = "opened" | "refused" | "timeout";
 /** "refused": the API server finds the status invalid; it is written with less in it. */
 export type StatusResult = "applied" | "gone" | "failed" | "refused";
+/** What CHECK found, as a label of metrics. */
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
- * "claim_gone": the API server does not have the claim any more, or has it allocated otherwise; "plugin_missing": the plugin that would detach
+ * "claim_gone": the API server no longer has the claim, or has it allocated otherwise; "plugin_missing": the plugin that would detach
  * is gone from the node; "never_attached": its ADD has failed, and so does its DEL; "asked": an
  * administrator said so.
  */
@@ -194,6 +199,7 @@ export interface AgentCounts {
   readonly records: { readonly claim: number; readonly attachment: number };
 }
 
+/** The state of an attachment in one word, for metrics and users. */
 export type AttachmentPhase =
   | "attaching"
   | "attached"
@@ -202,6 +208,7 @@ export type AttachmentPhase =
   | "detaching"
   | "detach_failed";
 
+/** An Event of type Warning about a pod or a claim. */
 export interface WarningEvent {
   readonly reason:
     | "NetworkAttachFailed"
@@ -244,6 +251,7 @@ export interface OfferedDevice extends NodeDevice {
   readonly allocated: readonly string[];
 }
 
+/** The networks that the administrator has defined on the node. */
 export interface NodeNetworks {
   readonly names: readonly string[];
   readonly networkOf: NetworkOf;

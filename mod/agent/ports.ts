@@ -32,7 +32,7 @@ import type {
 
 /** Runs the operations of CNI plugins. Each rejects with an error whose message a user can act on. */
 export interface Cni {
-  /** Checks that the network can be served on this node: every plugin is there, speaks cniVersion, and reports STATUS OK. */
+  /** Checks that the network works on this node: every plugin exists, supports cniVersion and reports STATUS OK. */
   verify(network: NetworkList, signal: AbortSignal): Promise<void>;
   add(network: NetworkList, runtime: RuntimeConfig, signal: AbortSignal): Promise<AttachResult>;
   del(
@@ -68,7 +68,7 @@ export interface Cluster {
     signal: AbortSignal,
   ): Promise<ResourceClaim | undefined>;
   /**
-   * The claims that a pod uses, and its group; none when there is no such pod (UID) any more. Rejects
+   * The claims that a pod uses, and its group; none when the pod with this UID is gone. Rejects
    * when the API server gives no answer.
    */
   getPodClaims(pod: PodRef, signal: AbortSignal): Promise<PodClaims>;
@@ -105,7 +105,7 @@ export interface LeadLock {
   /** Takes the lead if nobody has it, and says whether this agent has it now. */
   take(): boolean;
   release(): void;
-  /** Stands as the one to lead next if nobody does, and says whether this agent stands there now. */
+  /** Registers this agent as the next leader unless another one is, and returns whether it is registered. */
   standNext(): boolean;
   standDown(): void;
   /** Whether another agent stands to lead next. Nobody can take this look for a claim. */
@@ -125,6 +125,7 @@ export interface Namespaces {
   hold(path: string): HeldNamespace | undefined;
 }
 
+/** A pod's network namespace that stays open until it is released. */
 export interface HeldNamespace {
   /** A path that works as CNI_NETNS for as long as the hold. */
   readonly path: string;
@@ -202,7 +203,7 @@ export interface DevicePool {
 export interface Devices {
   /** Resolves when they are known; the function throws for a name that is none of this node's. */
   known(signal: AbortSignal): Promise<(device: string) => DeviceInterface>;
-  /** Whether the node has the device's interface no more; false while that is not known. */
+  /** Whether the device's interface is gone from the node; false while that is not known. */
   isGone(device: string): boolean;
   /** As they were when the device was seen last; none while that is not known. */
   attributesOf(device: string): Readonly<Record<string, DeviceAttribute>>;

@@ -2,6 +2,7 @@ import { unlessAborted } from "./aborted.ts";
 import type { KeyedLock, TurnOptions } from "./keyed_lock.ts";
 import type { Limiter } from "./limiter.ts";
 
+/** What bounds the reads. */
 export interface FreshReadsOptions {
   /** Bounds how many read at once. */
   readonly limiter: Limiter;

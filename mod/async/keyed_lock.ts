@@ -1,26 +1,41 @@
 import type { Clock } from "./clock.ts";
 import { assertLockOrder, holding, type LockRank } from "./lock_order.ts";
 
+/** What a KeyedLock is made from. */
 export interface KeyedLockOptions {
   readonly clock: Clock;
-  /** Where it stands in the order of locks. */
+  /** Its place in the lock order (lock_order.ts). */
   readonly rank?: LockRank;
 }
 
-/** How long a task waits for its turn: until the signal is aborted, and so many milliseconds at most. */
+/** How long a task waits for its turn: until the signal is aborted, at most `limitMs` milliseconds. */
 export interface TurnOptions {
   readonly signal: AbortSignal;
   readonly limitMs: number;
 }
 
-/** A task did not get its turn in time: another one with the same key is still under way. */
+/** A task did not get its turn in time: another task with the same key is still running. */
 export class NoTurnError extends Error {
   override readonly name = "NoTurnError";
 }
 
 /**
- * One task at a time for each key, in the order in which they came; tasks of different keys run side
- * by side. A task that gives up leaves the line at once and never runs.
+ * Runs one task at a time for each key, in the order of the calls; tasks with different keys run
+ * side by side. A task whose wait ends leaves the queue at once and never runs.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { systemClock } from "./clock.ts";
+ * import { KeyedLock } from "./keyed_lock.ts";
+ *
+ * const lock = new KeyedLock({ clock: systemClock });
+ * const wait = { signal: new AbortController().signal, limitMs: 1000 };
+ * const order: number[] = [];
+ * const task = (number: number) => () => Promise.resolve(order.push(number));
+ * await Promise.all([lock.run(["a"], task(1), wait), lock.run(["a"], task(2), wait)]);
+ * assert.deepEqual(order, [1, 2]);
+ * ```
  */
 export class KeyedLock {
   readonly #options: KeyedLockOptions;
@@ -32,10 +47,11 @@ export class KeyedLock {
   }
 
   /**
-   * Runs the task when its turn has come; at once where nobody has one of its keys.
+   * Runs the task when no earlier task has one of its keys.
    *
+   * @returns what the task returns
    * @throws NoTurnError when its turn did not come in time
-   * @throws what the signal was aborted with, when that came first
+   * @throws the signal's reason when it is aborted first
    */
   async run<T>(
     keys: readonly string[],

@@ -21,6 +21,7 @@ export type Turn = () => number;
 /** Before everyone else. */
 export const FIRST = 0;
 
+/** How a task waits for a place. */
 export interface RunOptions {
   /** By default behind those that came before. */
   readonly turn?: Turn;
@@ -28,7 +29,21 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Lets at most `width` tasks run at once; the others wait for their turn. */
+/**
+ * Lets at most `width` tasks run at once; the others wait for their turn.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { Limiter } from "./limiter.ts";
+ *
+ * const limiter = new Limiter(1);
+ * const order: number[] = [];
+ * const task = (number: number) => () => Promise.resolve(order.push(number));
+ * await Promise.all([limiter.run(task(1)), limiter.run(task(2))]);
+ * assert.deepEqual(order, [1, 2]);
+ * ```
+ */
 export class Limiter {
   readonly #width: number;
   readonly #waiting: Waiting | undefined;

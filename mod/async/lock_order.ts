@@ -10,6 +10,7 @@
  */
 export const LOCK_ORDER = ["claim", "read", "network", "operation"] as const;
 
+/** A place in the lock order. */
 export type LockRank = (typeof LOCK_ORDER)[number];
 
 /** Carries what a task holds through all that it awaits: `AsyncLocalStorage` of node:async_hooks. */

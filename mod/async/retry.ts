@@ -1,6 +1,7 @@
 import { type Backoff, pauseAfter } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 
+/** How often and until when a task is tried. */
 export interface RetryOptions {
   readonly clock: Clock;
   /** The pauses between tries. */

@@ -14,7 +14,7 @@ export function timeLimit(clock: Clock, ms: number, signal?: AbortSignal): TimeL
   const over = new AbortController();
   const timer = new AbortController();
   clock.sleep(ms, timer.signal).then(
-    () => over.abort(new Error(`it takes longer than ${ms / 1000} s`)),
+    () => over.abort(new Error(`it took longer than ${ms / 1000} s`)),
     () => {},
   );
   return {
@@ -24,4 +24,4 @@ export function timeLimit(clock: Clock, ms: number, signal?: AbortSignal): TimeL
 }
 
 /** With a reason of its own each abort would make an error with a stack. */
-const ENDED = new Error("the time limit is not needed any more");
+const ENDED = new Error("the time limit is no longer needed");

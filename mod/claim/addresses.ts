@@ -8,8 +8,17 @@ export interface AddressRange {
 }
 
 /**
- * An address in the usual notation, as a range of one; undefined for anything else. An IPv4 address
- * in the notation of IPv6 is one of IPv4, as plugins take it.
+ * Reads an IP address as a range of one; undefined for anything else. An IPv4-mapped IPv6 address
+ * counts as IPv4, as it does for plugins.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseAddress } from "./addresses.ts";
+ *
+ * assert.deepEqual(parseAddress("0.0.1.2"), { family: 4, first: 258n, last: 258n });
+ * assert.equal(parseAddress("0.0.1"), undefined);
+ * ```
  */
 export function parseAddress(text: string): AddressRange | undefined {
   const ip = parseIp(text);
@@ -20,7 +29,18 @@ export function parseAddress(text: string): AddressRange | undefined {
   return { family: bytes.length === 4 ? 4 : 6, first: number, last: number };
 }
 
-/** The network of a prefix such as 10.0.0.0/8; host bits may be set. Undefined for anything else. */
+/**
+ * Reads a CIDR such as 10.0.0.0/8 as a range; host bits may be set. Undefined for anything else.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { overlap, parseAddress, parseNetwork } from "./addresses.ts";
+ *
+ * assert.ok(overlap(parseNetwork("10.0.0.0/8")!, parseAddress("10.1.2.3")!));
+ * assert.equal(parseNetwork("10.0.0.0/33"), undefined);
+ * ```
+ */
 export function parseNetwork(text: string): AddressRange | undefined {
   const [, ip = "", digits = ""] = text.match(/^([^/]+)\/([0-9]{1,3})$/) ?? [];
   const address = parseAddress(ip);
@@ -32,6 +52,7 @@ export function parseNetwork(text: string): AddressRange | undefined {
   return { family: address.family, first: address.first & ~host, last: address.first | host };
 }
 
+/** Whether two ranges have an address in common. */
 export function overlap(a: AddressRange, b: AddressRange): boolean {
   return a.family === b.family && a.first <= b.last && b.first <= a.last;
 }
@@ -43,7 +64,7 @@ export function within(addresses: AddressRange, networks: readonly AddressRange[
   );
 }
 
-/** The networks of prefixes that are known to be right. */
+/** Reads CIDRs that are known to be valid. */
 export function networks(...prefixes: readonly string[]): AddressRange[] {
   return prefixes.map((prefix) => parseNetwork(prefix)!);
 }

@@ -71,7 +71,7 @@ function refuseOtherWays(
   if (way === undefined) return;
   throw new FieldError(
     join(path, way),
-    `must be left out: the allocated device ${allocated.device} says which interface is meant, ` +
+    `must be left out: the allocated device ${allocated.device} already determines the interface, ` +
       show(allocated.interfaceName),
   );
 }

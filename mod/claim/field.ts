@@ -15,7 +15,12 @@ export class FieldError extends Error {
 /** A JSON object whose keys are not known yet. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** The value as an object; with `only`, one that has no other keys. */
+/**
+ * Returns the value as an object; with `only`, one that has no other keys.
+ *
+ * @param path the path of the value, for errors
+ * @throws FieldError
+ */
 export function object(value: unknown, path: string, only?: readonly string[]): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new FieldError(path, `must be an object, not ${show(value)}`);
@@ -35,12 +40,13 @@ export function object(value: unknown, path: string, only?: readonly string[]): 
   return fields;
 }
 
+/** Returns the value as a list. @throws FieldError */
 export function array(value: unknown, path: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
   throw new FieldError(path, `must be a list, not ${show(value)}`);
 }
 
-/** A string that is not empty. */
+/** Returns the value as a string that is not empty. @throws FieldError */
 export function text(value: unknown, path: string): string {
   if (typeof value === "string" && value !== "") return value;
   const hint = typeof value === "boolean"
@@ -78,7 +84,7 @@ export function optional<T>(
   return value === undefined || value === null ? undefined : read(value, path);
 }
 
-/** `path.key`, or `path["key"]` where the key is no plain word. */
+/** `path.key`, or `path["key"]` where the key is not a plain word. */
 export function join(path: string, key: string): string {
   const step = /^[A-Za-z0-9_-]{1,64}$/.test(key) ? key : `[${show(key)}]`;
   if (path === "" || step !== key) return path + step;

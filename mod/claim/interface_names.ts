@@ -4,20 +4,33 @@ import { FieldError, show } from "./field.ts";
 /** The kernel's limit (IFNAMSIZ less the final zero). */
 const MOST_BYTES = 15;
 
-/** An interface name as the kernel and libcni take it. @throws FieldError */
+/**
+ * Returns the name if the kernel and libcni accept it as the name of an interface.
+ *
+ * @param path the path of the name, for errors
+ * @throws FieldError
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseInterfaceName } from "./interface_names.ts";
+ *
+ * assert.equal(parseInterfaceName("net1", "ifName"), "net1");
+ * assert.throws(() => parseInterfaceName("net%d", "ifName"), /must not contain "%"/);
+ * ```
+ */
 export function parseInterfaceName(name: string, path: string): string {
   const bytes = new TextEncoder().encode(name).length;
   const problem = bytes < 1 || bytes > MOST_BYTES
-    ? `has ${bytes} bytes; allowed are 1 to ${MOST_BYTES}`
+    ? `has ${bytes} bytes; it must have 1 to ${MOST_BYTES}`
     : name === "." || name === ".."
-    ? "is not a name"
+    ? "is not allowed"
     // White space as plugins have it (Go's unicode.IsSpace), who refuse the name for DEL too.
     // deno-lint-ignore no-control-regex
     : /[/:\s\x00\x85]/.test(name)
-    ? 'holds "/", ":" or white space'
+    ? 'must not contain "/", ":" or white space'
     // The kernel makes net0 of net%d: plugins lose what they have made, and DEL does not find it.
     : name.includes("%")
-    ? 'holds "%"'
+    ? 'must not contain "%"'
     : undefined;
   if (problem) throw new FieldError(path, `the interface name ${show(name)} ${problem}`);
   return name;
@@ -30,11 +43,11 @@ export interface NamedClaim {
 }
 
 /**
- * Names a claim's interfaces so that they are unique in the pod: given names stand, the others
- * become the first of net1, net2, … that is free.
+ * Names a claim's interfaces so that they are unique in the pod: requested names are kept, and the
+ * others get the first of net1, net2, … that is free.
  *
- * @param others the other claims of the pod, whose names are taken
- * @throws Error that names both sides when two attachments were given one name
+ * @param others the other claims of the pod, whose names are in use
+ * @throws Error that names both attachments when two request the same name
  */
 export function assignInterfaceNames(
   own: NamedClaim,
@@ -52,7 +65,7 @@ export function assignInterfaceNames(
     const owner = taken.get(name);
     if (owner !== undefined) {
       throw new Error(
-        `the interface name ${show(name)} is asked for twice in the pod: by ${owner} and by ` +
+        `the interface name ${show(name)} is requested twice in the pod: by ${owner} and by ` +
           `${describe(own.claim, attachment)}; give one of them another name`,
       );
     }

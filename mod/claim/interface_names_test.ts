@@ -31,7 +31,7 @@ Deno.test("assignInterfaceNames() gives each attachment a name of its own", () =
 
 Deno.test("assignInterfaceNames() names both sides when one name was given twice", () => {
   const says =
-    /"eth1" is asked for twice in the pod: by claim default\/b request eth1 and by claim default\/a request eth1/;
+    /"eth1" is requested twice in the pod: by claim default\/b request eth1 and by claim default\/a request eth1/;
   assert.throws(() => assignInterfaceNames(named("a", "eth1"), [named("b", "eth1")]), says);
   assert.throws(() => assignInterfaceNames(named("a", "eth1", "eth1"), []), /claim default\/a/);
 });
@@ -45,7 +45,7 @@ Deno.test("parseInterfaceName() refuses what plugins take for white space", () =
 });
 
 Deno.test("parseInterfaceName() refuses patterns, of which the kernel makes another name", () => {
-  assert.throws(() => parseInterfaceName("net%d", "name"), /"net%d" holds "%"/);
+  assert.throws(() => parseInterfaceName("net%d", "name"), /"net%d" must not contain "%"/);
 });
 
 Deno.test("no name that parseInterfaceName() takes leads out of a folder or into a second argument", () => {

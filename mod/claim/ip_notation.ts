@@ -1,9 +1,18 @@
 import ipaddr from "ipaddr.js";
 
 /**
- * An IP address in the usual notation, as Go and therefore plugins and the API server read it;
- * undefined for anything else. An address with a zone makes sense on one machine alone and is not
- * one; IPv4 in the notation of IPv6 (`::ffff:1.2.3.4`) stays an IPv6 address.
+ * Reads an IP address as Go, and therefore plugins and the API server, read it; undefined for
+ * anything else. An address with a zone is refused, because it is valid on one machine only. An
+ * IPv4-mapped address (`::ffff:1.2.3.4`) stays an IPv6 address.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseIp } from "./ip_notation.ts";
+ *
+ * assert.equal(parseIp("::ffff:1.2.3.4")?.kind(), "ipv6");
+ * assert.equal(parseIp("010.0.0.1"), undefined);
+ * ```
  */
 export function parseIp(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);

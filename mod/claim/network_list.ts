@@ -21,7 +21,7 @@ export interface PluginConfig {
   readonly [key: string]: unknown;
 }
 
-/** The versions of the CNI SPEC that are spoken, oldest first. */
+/** The supported versions of the CNI SPEC, oldest first. */
 export const CNI_VERSIONS = [
   "0.1.0",
   "0.2.0",
@@ -54,8 +54,17 @@ const LONGEST_TYPE = 255;
 /**
  * Reads a network configuration list; the configuration of a single plugin counts as a list of one.
  *
- * @param path where the value stands, for errors
- * @throws FieldError
+ * @param path the path of the value, for errors
+ * @throws FieldError with the path of the first field that is invalid
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseNetworkList } from "./network_list.ts";
+ *
+ * const network = parseNetworkList({ name: "lan", type: "macvlan" }, "config");
+ * assert.deepEqual(network.plugins, [{ name: "lan", type: "macvlan" }]);
+ * assert.throws(() => parseNetworkList({}, "config"), /^FieldError: config\.name: must be/);
+ * ```
  */
 export function parseNetworkList(value: unknown, path: string): NetworkList {
   if (typeof value === "string") {
@@ -91,7 +100,7 @@ export function parseNetworkList(value: unknown, path: string): NetworkList {
   if (list.length > MOST_PLUGINS) {
     throw new FieldError(
       join(path, "plugins"),
-      `names ${list.length} plugins; at most ${MOST_PLUGINS} are possible`,
+      `names ${list.length} plugins; at most ${MOST_PLUGINS} are allowed`,
     );
   }
   // Read for its type alone: plugins that stand in files are never loaded here.

@@ -4,7 +4,7 @@ import { parseInterfaceName } from "./interface_names.ts";
 import { type NetworkList, parseNetworkList } from "./network_list.ts";
 import { errorMessage } from "../async/error_message.ts";
 
-/** What a claim or class says about one network. */
+/** The opaque parameters of one network, from a claim or a device class. */
 export interface Parameters {
   /** The interface's name, where one was given. */
   readonly ifName?: string;
@@ -15,9 +15,14 @@ export interface Parameters {
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
 }
 
-/** The administrator's network of a name. Throws an Error that says what to do where there is none. */
+/**
+ * Returns the administrator's network of a name.
+ *
+ * @throws Error that says what to do when there is none
+ */
 export type NetworkOf = (name: string) => NamedNetwork;
 
+/** A network that the administrator has defined on the node. */
 export interface NamedNetwork {
   readonly network: NetworkList;
   /** The file that holds it, for errors. */
@@ -38,9 +43,19 @@ const KINDS = `${OWN_API} ${OWN_KIND}, ${CNI_API} CNIConfig (or CNI), or no apiV
  * - `cni.networking.x-k8s.io/v1alpha1` CNIConfig or CNI {ifName, config};
  * - without a kind {interface, config}.
  *
- * @param path where they stand, for errors
+ * @param path the path of the parameters, for errors
  * @param networkOf the administrator's networks on this node
- * @throws FieldError
+ * @throws FieldError with the path of the first field that is invalid
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseParameters } from "./parameters.ts";
+ *
+ * const config = { name: "lan", type: "macvlan" };
+ * const { ifName, network } = parseParameters({ interface: "eth1", config }, "parameters");
+ * assert.deepEqual([ifName, network.name], ["eth1", "lan"]);
+ * assert.throws(() => parseParameters({ mtu: 9000 }, "parameters"), /parameters\.mtu: is not known/);
+ * ```
  */
 export function parseParameters(
   value: unknown,
@@ -92,11 +107,11 @@ function assertPlain(value: unknown, path: string): void {
     const { value, path, depth } = next;
     if (typeof value !== "object" || value === null) continue;
     if (depth > MOST_DEEP) {
-      throw new FieldError(path, `is nested too deeply: at most ${MOST_DEEP} levels are possible`);
+      throw new FieldError(path, `is nested too deeply: at most ${MOST_DEEP} levels are allowed`);
     }
     for (const key of Object.keys(value)) {
       if (FORBIDDEN_KEYS.includes(key)) {
-        throw new FieldError(join(path, key), "is not possible as a name");
+        throw new FieldError(join(path, key), "is not allowed as a name");
       }
       const at = Array.isArray(value) ? `${path}[${key}]` : join(path, key);
       left.push({ value: (value as Fields)[key], path: at, depth: depth + 1 });
@@ -131,7 +146,9 @@ export function pluginPaths(
 }
 
 function noNetwork(name: string): NamedNetwork {
-  throw new Error(`there is no network ${show(name)}: this node has none of the administrator's`);
+  throw new Error(
+    `there is no network ${show(name)}: the administrator has defined none on this node`,
+  );
 }
 
 /** A network of the administrator's, by its name. */
@@ -139,7 +156,10 @@ function named(fields: Fields, path: string, networkOf: NetworkOf): Parameters {
   const at = join(path, "networkName");
   const name = text(fields.networkName, at);
   if (fields.config !== undefined) {
-    throw new FieldError(join(path, "config"), "must be left out: networkName says which is meant");
+    throw new FieldError(
+      join(path, "config"),
+      "must be left out: networkName already names the network",
+    );
   }
   let found: NamedNetwork;
   try {
@@ -168,7 +188,7 @@ function interfaceName(fields: Fields, path: string, key: string): { readonly if
   const ifName = optional(text, fields[key], at);
   if (ifName === undefined) return {};
   if (PODS_OWN.includes(ifName)) {
-    throw new FieldError(at, `${show(ifName)} is an interface that the pod has already`);
+    throw new FieldError(at, `${show(ifName)} is an interface that the pod already has`);
   }
   return { ifName: parseInterfaceName(ifName, at) };
 }
@@ -179,7 +199,7 @@ const CAPABILITIES: Readonly<Record<string, (value: unknown, path: string) => un
   mac: (value, path) => {
     const mac = text(value, path).toLowerCase();
     if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac)) return mac;
-    throw new FieldError(path, `${show(value)} is no MAC address such as 02:00:5e:10:00:01`);
+    throw new FieldError(path, `${show(value)} must be a MAC address such as 02:00:5e:10:00:01`);
   },
   bandwidth: (value, path) => {
     const keys = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];

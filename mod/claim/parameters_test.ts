@@ -75,7 +75,7 @@ Deno.test("parseParameters() takes the administrator's network that is named", (
   assert.throws(() => read({ networkName: "lan", config }), /parameters\.config: must be left out/);
   assert.throws(
     () => parseParameters({ ...own, networkName: "lan" }, "parameters"),
-    /parameters\.networkName: there is no network "lan": this node has none/,
+    /parameters\.networkName: there is no network "lan": the administrator has defined none/,
   );
 });
 
@@ -117,17 +117,17 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
     "the name of the cluster network's interface": {
       given: { interface: "eth0", config },
       path: "parameters.interface",
-      says: /"eth0" is an interface that the pod has already/,
+      says: /"eth0" is an interface that the pod already has/,
     },
     "the name of every pod's interface": {
       given: { ...own, interfaceName: "lo", config },
       path: "parameters.interfaceName",
-      says: /"lo" is an interface that the pod has already/,
+      says: /"lo" is an interface that the pod already has/,
     },
     "a name of 16 bytes": {
       given: { interface: "abcdefghijklmnop", config },
       path: "parameters.interface",
-      says: /has 16 bytes; allowed are 1 to 15/,
+      says: /has 16 bytes; it must have 1 to 15/,
     },
     "a name of 16 bytes in 8 characters": {
       given: { interface: "éééééééé", config },
@@ -147,7 +147,7 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
     "a name of two dots": {
       given: { interface: "..", config },
       path: "parameters.interface",
-      says: /no name|not a name/,
+      says: /is not allowed/,
     },
     "an empty name": {
       given: { interface: "", config },
@@ -172,7 +172,7 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
     "a MAC address that is none": {
       given: { ...network, capabilities: { mac: "02:00" } },
       path: "parameters.capabilities.mac",
-      says: /is no MAC address/,
+      says: /must be a MAC address/,
     },
     "a rate below 0": {
       given: { ...network, capabilities: { bandwidth: { ingressRate: -1 } } },
@@ -213,15 +213,15 @@ Deno.test("parseParameters() refuses what the journal could not give back as it 
   const cases: Record<string, { given: unknown; says: RegExp }> = {
     "__proto__ in a plugin": {
       given: JSON.parse('{"config":{"name":"n","type":"x","__proto__":{"type":"y"}}}'),
-      says: /^p\.config\.__proto__: is not possible as a name$/,
+      says: /^p\.config\.__proto__: is not allowed as a name$/,
     },
     "constructor in a list": {
       given: { config: { ...config, plugins: [{ type: "x", a: [{ constructor: 1 }] }] } },
-      says: /^p\.config\.plugins\[0\]\.a\[0\]\.constructor: is not possible as a name$/,
+      says: /^p\.config\.plugins\[0\]\.a\[0\]\.constructor: is not allowed as a name$/,
     },
     "lists in lists": {
       given: { config: { ...config, plugins: [{ type: "x", a: nested(5000) }] } },
-      says: /is nested too deeply: at most 32 levels are possible$/,
+      says: /is nested too deeply: at most 32 levels are allowed$/,
     },
   };
   for (const [name, { given, says }] of Object.entries(cases)) {

@@ -32,6 +32,7 @@ export interface ClaimPlan {
   readonly attachments: readonly Attachment[];
 }
 
+/** What a claim is planned against. */
 export interface PlanOptions {
   readonly driver: string;
   /** What a device of this node stands for. Throws an Error for one that the node does not have. */
@@ -140,7 +141,7 @@ function attachments(
     }
   }
   if (planned.length === 0) {
-    throw new Error(`its allocation holds no device of driver ${driver}`);
+    throw new Error(`its allocation contains no device of driver ${driver}`);
   }
   return planned;
 }
@@ -196,7 +197,7 @@ class Configs {
       if (second) {
         throw new FieldError(
           second.path,
-          `applies to the request like ${first.path}; name in "requests" which is for which`,
+          `applies to the same request as ${first.path}; use "requests" to say which request each is for`,
         );
       }
       let parameters = this.#read.get(first.path);

@@ -143,7 +143,7 @@ Deno.test("planClaim() says which claim and request cannot be served, and why", 
     },
     "no result of this driver": {
       claim: aClaim([result("r", { driver: "gpu.example" })], good),
-      says: /^claim default\/a: its allocation holds no device of driver dra\.networking$/,
+      says: /^claim default\/a: its allocation contains no device of driver dra\.networking$/,
     },
     "no configuration": {
       claim: aClaim([result("r")], []),
@@ -159,7 +159,7 @@ Deno.test("planClaim() says which claim and request cannot be served, and why", 
         config("FromClaim", ["r"], parameters("m")),
       ]),
       says:
-        /request r: .*config\[1\]\.opaque\.parameters: applies to the request like .*config\[0\]/,
+        /request r: .*config\[1\]\.opaque\.parameters: applies to the same request as .*config\[0\]/,
     },
     "bad parameters": {
       claim: aClaim([result("r")], [config("FromClaim", [], { config: { name: "n", type: "" } })]),

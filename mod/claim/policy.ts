@@ -29,7 +29,7 @@ export interface PolicySettings {
   readonly networks?: readonly string[];
   /** Patterns of names that no network of a claim's own may have, besides the administrator's. */
   readonly reservedNetworks?: readonly string[];
-  /** Networks whose addresses no pod may get through a claim, besides those that are no pod's anywhere. */
+  /** Networks whose addresses no pod may get through a claim, besides those that never belong to a pod. */
   readonly refusedAddresses?: readonly string[];
   readonly capabilities?: Readonly<Record<string, FieldRule>>;
   /** By type; `*` stands for all that are not named. */

@@ -25,10 +25,10 @@ export interface BuiltinPlugin {
 
 const PATH = "it is a path on the node, which the plugin opens as root";
 const NODE_FILTER = "it changes the node's packet filter";
-const MODE_OF_ALL = "the mode is that of all pods on the interface";
-const GATEWAY = "the node would take the gateway's address, and forward";
+const MODE_OF_ALL = "the mode applies to all pods on the interface";
+const GATEWAY = "the node would take the gateway's address and forward packets";
 const BRIDGE_OF_ALL = "it changes the bridge for all that use it";
-const FORGED = "it is the runtime's to say, not a claim's";
+const FORGED = "only the runtime may set it, not a claim";
 
 /** What every plugin has (CNI SPEC, section 1). */
 export const COMMON: Readonly<Record<string, Check>> = {
@@ -53,7 +53,7 @@ export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
       ...COMMON,
       master,
       mode: mode(["", "bridge", "private", "vepa"], {
-        passthru: "it takes all that the interface receives, the node's own traffic too",
+        passthru: "it takes all that the interface receives, including the node's own traffic",
       }),
       mtu,
       mac,
@@ -88,8 +88,8 @@ export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
       mtu,
       hairpinMode: flag,
       promiscMode: off(BRIDGE_OF_ALL),
-      vlan: closed("it leads into whatever network has that number on the bridge"),
-      vlanTrunk: closed("it leads into whatever networks have those numbers on the bridge"),
+      vlan: closed("it joins whatever network has that VLAN on the bridge"),
+      vlanTrunk: closed("it joins whatever networks have those VLANs on the bridge"),
       preserveDefaultVlan: anyValue,
       macspoofchk: off(NODE_FILTER),
       enabledad: flag,
@@ -123,10 +123,10 @@ export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
     fields: {
       ...COMMON,
       device: wholeInterface,
-      hwaddr: closed("the allocated device says which interface is meant"),
+      hwaddr: closed("the allocated device already determines the interface"),
       kernelpath: closed(PATH),
-      pciBusID: closed("the allocated device says which interface is meant"),
-      DPDKMode: closed("the plugin finds it out itself"),
+      pciBusID: closed("the allocated device already determines the interface"),
+      DPDKMode: closed("the plugin detects it itself"),
     },
     needed: ["device"],
   },
@@ -156,6 +156,7 @@ export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
   },
 };
 
+/** IPAM plugins that claims may use, with all their fields. */
 export const IPAM: Readonly<Record<string, BuiltinPlugin>> = {
   "host-local": {
     fields: {
@@ -169,7 +170,7 @@ export const IPAM: Readonly<Record<string, BuiltinPlugin>> = {
       routes: anyValue,
       dataDir: closed(PATH),
       resolvConf: closed(PATH),
-      name: closed("it is the network's"),
+      name: closed("it is always the network's name"),
     },
   },
   static: { fields: { addresses, routes: anyValue, dns: anyValue } },
@@ -177,7 +178,9 @@ export const IPAM: Readonly<Record<string, BuiltinPlugin>> = {
     fields: {
       request: anyValue,
       priority: anyValue,
-      provide: closed("who names another's client identifier gets the other's address"),
+      provide: closed(
+        "a claim that names the client identifier of another machine would get its address",
+      ),
       daemonSocketPath: closed(PATH),
     },
   },
@@ -190,7 +193,7 @@ export const CLOSED_PLUGINS: Readonly<Record<string, string>> = {
   multus: "its configuration names files, folders and plugins of the node",
   sriov: "it takes any virtual function of the node, and sets VLAN, trust and spoof check",
   ovs: "it takes any port and VLAN of the node's Open vSwitch",
-  whereabouts: "its configuration names files of the node, a log and a kubeconfig among them",
+  whereabouts: "its configuration names files of the node, such as a log and a kubeconfig",
 };
 
 /** Arguments that claims hand to plugins which ask for them. */

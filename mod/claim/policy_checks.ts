@@ -15,6 +15,7 @@ export interface NodeView {
   readonly addresses: readonly NodeAddress[];
 }
 
+/** An IP address of the node. */
 export interface NodeAddress {
   readonly interfaceName: string;
   readonly address: string;
@@ -47,6 +48,7 @@ export class Objection extends Error {
   }
 }
 
+/** Accepts any value. */
 export const anyValue: Check = () => {};
 
 /** A field that is known and let through with no value. */
@@ -56,13 +58,15 @@ export function closed(why: string): Check {
   };
 }
 
+/** Accepts one of the values. */
 export function oneOf(...values: readonly unknown[]): Check {
   return (value, path) => {
     if (values.includes(value)) return;
-    throw new Objection(path, `${show(value)} is not ${values.map(show).join(" or ")}`);
+    throw new Objection(path, `${show(value)} must be ${values.map(show).join(" or ")}`);
   };
 }
 
+/** Accepts true and false. */
 export const flag = oneOf(true, false);
 
 /** A field that must not be turned on. */
@@ -83,12 +87,13 @@ export function mode(values: readonly string[], refused: Readonly<Record<string,
   };
 }
 
+/** Accepts a whole number, with both limits included. */
 export function number(least: number, most: number): Check {
   return (value, path) => {
     const fits = Number.isSafeInteger(value) && (value as number) >= least &&
       (value as number) <= most;
     if (fits) return;
-    throw new Objection(path, `${show(value)} is no whole number from ${least} to ${most}`);
+    throw new Objection(path, `${show(value)} must be a whole number from ${least} to ${most}`);
   };
 }
 
@@ -105,8 +110,8 @@ export const mac: Check = (value, path) => {
   }
   throw new Objection(
     path,
-    `${show(value)} is no locally administered MAC address such as 02:00:5e:10:00:01; others ` +
-      "are those of machines and routers",
+    `${show(value)} must be a locally administered MAC address such as 02:00:5e:10:00:01; other ` +
+      "addresses belong to machines and routers",
   );
 };
 
@@ -134,8 +139,10 @@ export const bridge: Check = (value, path, around) => {
   if (node.offers(value) || !node.taken(value)) return;
   throw new Objection(
     path,
-    `${show(value)} is another's: an interface that is not for claims, or a name that cluster ` +
-      "networks and container engines use",
+    `${
+      show(value)
+    } is already in use: it is an interface that claims may not use, or a name that ` +
+      "cluster networks and container engines use",
   );
 };
 
@@ -161,9 +168,10 @@ const LOADS_MODULES = /[./]tcp_congestion_control$/;
 /** The plugin puts the interface's name there, which the claim chooses: `tcp_IFNAME_control`. */
 const PART_IFNAME = /[^./]IFNAME|IFNAME[^./]/;
 
+/** Accepts kernel settings that belong to the pod's own network namespace. */
 export const sysctls: Check = (value, path) => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Objection(path, `${show(value)} is no object`);
+    throw new Objection(path, `must be an object, not ${show(value)}`);
   }
   for (const [name, text] of Object.entries(value)) {
     const at = `${path}[${JSON.stringify(name)}]`;
@@ -174,10 +182,13 @@ export const sysctls: Check = (value, path) => {
       );
     }
     if (PART_IFNAME.test(name)) {
-      throw new Objection(at, "IFNAME must stand alone, or it makes another name of the rest");
+      throw new Objection(
+        at,
+        "IFNAME must be a whole part of the name: the plugin replaces it with the interface's name",
+      );
     }
     if (LOADS_MODULES.test(name)) throw new Objection(at, "the node would load a kernel module");
-    if (typeof text !== "string") throw new Objection(at, `${show(text)} is no text`);
+    if (typeof text !== "string") throw new Objection(at, `must be a string, not ${show(text)}`);
   }
 };
 
@@ -186,5 +197,5 @@ export const capabilities: Check = (value, path) => {
   const names = Object.keys(value ?? {});
   const other = names.find((name) => !["ips", "mac", "bandwidth", "portMappings"].includes(name));
   if (other === undefined) return;
-  throw new Objection(`${path}[${JSON.stringify(other)}]`, "claims have no such argument");
+  throw new Objection(`${path}[${JSON.stringify(other)}]`, "claims cannot pass this argument");
 };

@@ -27,6 +27,7 @@ import {
 } from "./policy_builtin.ts";
 import { type Check, type NodeView, Objection, type Surroundings } from "./policy_checks.ts";
 
+/** What a claim is judged by. */
 export interface JudgeOptions {
   readonly policy: Policy;
   /** The claim's. */

@@ -34,7 +34,7 @@ export function reservationOf(claim: unknown): Reservation {
           `${path}: it is reserved for ${show(consumer.resource)} of the API group ` +
             `${
               show(consumer.apiGroup)
-            }, and this driver knows only pods and PodGroups: it cannot ` +
+            }, but this driver supports only pods and PodGroups: it cannot ` +
             "tell which pods use the claim",
         );
     }

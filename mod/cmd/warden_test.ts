@@ -72,7 +72,7 @@ Deno.test("the warden runs nothing but plugins, with nothing but their variables
         requests.forEach((request, id) => self.postMessage({ kind: "run", id, ...request }));
         self.postMessage({ kind: "read", id: 99, paths: ["/etc/shadow"] });
         self.postMessage({ kind: "read", id: 98, paths: ["/sys/devices/../../etc/shadow"] });
-      } else if (/is not a plugin of|do not get (LD_PRELOAD|CNI_PATH|PATH)|is no device's file/.test(data.error)) {
+      } else if (/is not a plugin of|must not set (LD_PRELOAD|CNI_PATH|PATH)|is no device's file/.test(data.error)) {
         if (++refused === requests.length + 2) self.postMessage({ kind: "exit", code: 0 });
       } else {
         self.postMessage({ kind: "exit", code: 1 });

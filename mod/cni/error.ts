@@ -1,6 +1,7 @@
 /** The commands of the CNI SPEC. */
 export type Command = "ADD" | "DEL" | "CHECK" | "GC" | "STATUS" | "VERSION";
 
+/** Which operation of which plugin failed, and with which code. */
 export interface CniErrorDetails {
   /** The plugin's error code (CNI SPEC, section 5); undefined when it gave none. */
   readonly code?: number;

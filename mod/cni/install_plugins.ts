@@ -28,7 +28,7 @@ export async function installPlugins(
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<Installed> {
   const programs = await programsOf(from);
-  if (programs.length === 0) throw new Error(`${from} holds no programs`);
+  if (programs.length === 0) throw new Error(`${from} contains no programs`);
   const before = await readRecord(to);
   const record: Digests = { ...before };
   const installed = { added: [] as string[], updated: [] as string[], kept: [] as string[] };
@@ -61,7 +61,7 @@ async function programsOf(folder: string): Promise<string[]> {
   return names.toSorted();
 }
 
-/** Undefined where nothing is there; what is no file has a digest that no file has. */
+/** Undefined where nothing exists; anything but a file has a digest that no file has. */
 async function digestAt(path: string): Promise<string | undefined> {
   try {
     const { isFile } = await Deno.lstat(path);

@@ -79,6 +79,6 @@ Deno.test("installPlugins() that has lost its record overwrites nothing", () =>
 Deno.test("installPlugins() of a folder without programs says which", () =>
   withFolders(async ({ from, to }) => {
     await Deno.writeTextFile(join(from, "LICENSE"), "text", { mode: 0o644 });
-    await assert.rejects(installPlugins({ from, to }), /\/from holds no programs$/);
+    await assert.rejects(installPlugins({ from, to }), /\/from contains no programs$/);
     await assert.rejects(installPlugins({ from: `${from}/gone`, to }), Deno.errors.NotFound);
   }));

@@ -7,24 +7,37 @@ import type { Command } from "./error.ts";
 /** A container id as libcni takes it. */
 const CONTAINER_ID = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
-/** @throws Error when libcni would refuse the arguments before it runs anything */
+/**
+ * Checks the arguments that libcni checks before it runs a plugin.
+ *
+ * @throws Error for an invalid container ID or interface name
+ */
 export function assertRuntimeConfig(
   { containerID, ifName }: Pick<RuntimeConfig, "containerID" | "ifName">,
 ): void {
   if (!CONTAINER_ID.test(containerID)) {
-    throw new Error(`the container id ${JSON.stringify(containerID)} is not valid`);
+    throw new Error(`invalid container ID ${JSON.stringify(containerID)}`);
   }
   parseInterfaceName(ifName, "CNI_IFNAME");
 }
 
+/** What the environment of a plugin is made from. */
 export interface InvocationOptions {
   readonly command: Command;
   readonly runtime?: RuntimeConfig;
 }
 
 /**
- * The CNI variables of an operation; GC and STATUS concern no container. CNI_PATH is not the
- * operation's (see pluginRunner).
+ * Returns the CNI variables of an operation (CNI SPEC, section 2). Those of the container are empty
+ * for GC and STATUS. CNI_PATH is not among them: pluginRunner() adds it.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { environment } from "./invocation.ts";
+ *
+ * assert.equal(environment({ command: "STATUS" }).CNI_COMMAND, "STATUS");
+ * ```
  */
 export function environment({ command, runtime }: InvocationOptions): Record<string, string> {
   return {
@@ -36,6 +49,7 @@ export function environment({ command, runtime }: InvocationOptions): Record<str
   };
 }
 
+/** What is added to a plugin's configuration. */
 export interface StdinOptions {
   readonly runtime?: RuntimeConfig;
   readonly prevResult?: CniResult;
@@ -43,7 +57,22 @@ export interface StdinOptions {
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
-/** What a plugin reads: its own object, with what the list and the runtime add to it. */
+/**
+ * Returns what a plugin reads on stdin, as an object: its own configuration, with what the list and
+ * the runtime add to it (CNI SPEC, section 4, "Deriving execution configuration from plugin
+ * configuration").
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { stdin } from "./invocation.ts";
+ *
+ * const plugin = { type: "macvlan" };
+ * const network = { cniVersion: "1.0.0", name: "lan", plugins: [plugin] };
+ * const input = { type: "macvlan", name: "lan", cniVersion: "1.0.0" };
+ * assert.deepEqual(stdin(network, plugin), input);
+ * ```
+ */
 export function stdin(
   network: NetworkList,
   plugin: PluginConfig,

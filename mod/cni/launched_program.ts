@@ -64,7 +64,7 @@ export async function assertRoot(
   const fail = (why: string): never => {
     throw new Error(`--chroot-dir ${root}: ${why}`);
   };
-  if (launcher === undefined) return fail("the launcher of plugins is not in the state folder");
+  if (launcher === undefined) return fail("the plugin launcher is not in the state folder");
   assertSameProcesses(root, fail);
   const child = spawn(launcher, [root, "/", "/"], {});
   if (!child) return fail(`${launcher} cannot be executed; is its folder mounted noexec?`);

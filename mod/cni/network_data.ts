@@ -20,10 +20,27 @@ interface Ip {
 }
 
 /**
- * What a result says of the pod's interface, as `status.devices[].networkData` has it.
+ * Reads the pod's interface from a result, for `status.devices[].networkData` (KEP-4817).
  *
- * The interface is the one that was asked for, or else the only one in the sandbox, or else the last
- * there. Its addresses are those that point to it and those that point nowhere.
+ * The interface is the requested one, or else the last one in the sandbox. Its addresses, 16 at
+ * most, are those that point to it and those that point to no interface.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { networkData } from "./network_data.ts";
+ *
+ * const result = {
+ *   cniVersion: "1.0.0",
+ *   interfaces: [{ name: "net1", mac: "02:00:5E:10:00:01", sandbox: "/run/netns/a" }],
+ *   ips: [{ address: "10.0.0.2/24", interface: 0 }],
+ * };
+ * assert.deepEqual(networkData(result, { ifName: "net1" }), {
+ *   interfaceName: "net1",
+ *   hardwareAddress: "02:00:5e:10:00:01",
+ *   ips: ["10.0.0.2/24"],
+ * });
+ * ```
  */
 export function networkData(
   result: CniResult,

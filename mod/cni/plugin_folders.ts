@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { makeOwnLink } from "../files/own_link.ts";
 import { pathInRoot } from "../files/path_in_root.ts";
 
+/** Where plugins are found. */
 export interface PluginFoldersOptions {
   /** Folders in which plugins are looked for, in this order, as plugins know them. */
   readonly cniPath: readonly string[];

@@ -37,6 +37,7 @@ export function namespaceFolders(netnsDir: string): readonly string[] {
   return USUAL_NAMESPACES.includes(netnsDir) ? USUAL_NAMESPACES : [netnsDir];
 }
 
+/** What bounds the plugins that a request may run. */
 export interface PluginRunnerOptions {
   /** Folders of the plugins: no other program is run. */
   readonly cniPath: readonly string[];
@@ -46,7 +47,7 @@ export interface PluginRunnerOptions {
 }
 
 /**
- * Runs plugins for who may not be trusted with it. The environment given says which operation it is;
+ * Runs plugins for a caller that is not trusted. The environment given says which operation it is;
  * which program is run, and where that finds others, is decided by the settings.
  *
  * @returns rejects without running anything where the path is not a plugin's, or a variable is
@@ -68,7 +69,7 @@ export function pluginRunner({ cniPath, netnsDir, run }: PluginRunnerOptions): R
 function assertVariables(env: Readonly<Record<string, string>>, folders: readonly string[]): void {
   const foreign = Object.keys(env).filter((name) => !VARIABLES.includes(name));
   if (foreign.length > 0) {
-    throw new Error(`plugins do not get ${foreign.join(", ")} from a request`);
+    throw new Error(`a request must not set ${foreign.join(", ")} for plugins`);
   }
   const { CNI_COMMAND = "", CNI_CONTAINERID = "", CNI_NETNS = "", CNI_IFNAME = "", CNI_ARGS = "" } =
     env;

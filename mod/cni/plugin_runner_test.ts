@@ -87,7 +87,7 @@ Deno.test("pluginRunner() refuses what would run or open something else", async 
     for (const value of values) {
       await assert.rejects(
         run({ ...ADD, [variable]: value }),
-        /not get|invalid|not valid|interface name/,
+        /must not set|invalid|interface name/,
         `${variable}=${value}`,
       );
     }

@@ -3,6 +3,7 @@ import type { PluginFolders } from "./plugin_folders.ts";
 import type { ProgramOutcome, RunProgram } from "./program.ts";
 import { errorMessage } from "../async/error_message.ts";
 
+/** How plugins are run. */
 export interface PluginsOptions {
   readonly folders: PluginFolders;
   /** Milliseconds for one operation of one plugin. */
@@ -13,6 +14,7 @@ export interface PluginsOptions {
   readonly onRun?: (operation: PluginRun) => void;
 }
 
+/** One run of a plugin, for metrics. */
 export interface PluginRun {
   readonly plugin: string;
   readonly command: Command;
@@ -20,6 +22,7 @@ export interface PluginRun {
   readonly seconds: number;
 }
 
+/** One operation of one plugin (CNI SPEC, section 2). */
 export interface PluginCall {
   readonly command: Command;
   readonly type: string;

@@ -1,6 +1,7 @@
 /** Runs one program to its end: the port behind which plugins run. */
 export type RunProgram = (path: string, options: ProgramOptions) => Promise<ProgramOutcome>;
 
+/** The input of a program, and its limits. */
 export interface ProgramOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: Uint8Array;
@@ -10,6 +11,7 @@ export interface ProgramOptions {
   readonly signal: AbortSignal;
 }
 
+/** What a program printed, and how it ended. */
 export interface ProgramOutcome {
   readonly code: number;
   /** The signal that ended it, where one did. */

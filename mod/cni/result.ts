@@ -4,9 +4,18 @@ import { CNI_VERSIONS } from "../claim/network_list.ts";
 type Fields = Record<string, unknown>;
 
 /**
- * Reads a plugin's result. A version that it does not name is the configuration's.
+ * Reads a plugin's result (CNI SPEC, section 5).
  *
- * @throws Error when it is not an object of a version that is known
+ * @param version the configuration's cniVersion, for a result that names none
+ * @throws Error when the result is malformed or its version is unknown
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseResult } from "./result.ts";
+ *
+ * assert.deepEqual(parseResult({ ips: [] }, "1.0.0"), { cniVersion: "1.0.0", ips: [] });
+ * assert.throws(() => parseResult([], "1.0.0"), /the result is not an object/);
+ * ```
  */
 export function parseResult(json: unknown, version: string): CniResult {
   const fields = asObject(json, "the result");
@@ -15,7 +24,7 @@ export function parseResult(json: unknown, version: string): CniResult {
     : fields.cniVersion;
   if (typeof cniVersion !== "string" || !isKnown(cniVersion)) {
     throw new Error(
-      `the result has cniVersion ${JSON.stringify(cniVersion)}; known are ${
+      `the result has the unknown cniVersion ${JSON.stringify(cniVersion)}; known versions are ${
         CNI_VERSIONS.join(", ")
       }`,
     );
@@ -34,11 +43,21 @@ export function parseResult(json: unknown, version: string): CniResult {
 /**
  * Converts a result to another version of the SPEC (CNI SPEC, section 5; libcni's rules).
  *
- * Up to 0.2.0 a result holds one address of each family and nothing of interfaces: what does not
- * fit is left out, and a result without any address cannot be converted.
+ * Up to 0.2.0 a result has one address of each family and no interfaces: the rest is left out.
+ *
+ * @throws Error for an unknown version, and for 0.1.0 and 0.2.0 when the result has no address
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { convertResult } from "./result.ts";
+ *
+ * const result = { cniVersion: "1.0.0", ips: [{ address: "10.0.0.2/24" }] };
+ * const old = { cniVersion: "0.2.0", ip4: { ip: "10.0.0.2/24" } };
+ * assert.deepEqual(convertResult(result, "0.2.0"), old);
+ * ```
  */
 export function convertResult(result: CniResult, version: string): CniResult {
-  if (!isKnown(version)) throw new Error(`no CNI version ${JSON.stringify(version)} is known`);
+  if (!isKnown(version)) throw new Error(`unknown CNI version ${JSON.stringify(version)}`);
   if (result.cniVersion === version) return result;
   const current = isOld(result.cniVersion) ? fromOld(result) : { ...result };
   if (isOld(version)) return toOld(current, version);
@@ -58,12 +77,12 @@ export function convertResult(result: CniResult, version: string): CniResult {
   };
 }
 
-/** The form that 1.x gave results, whatever version they came in. */
+/** Converts a result of any version to the form of 1.x. @throws Error like convertResult() */
 export function toCurrent(result: CniResult): CniResult {
   return isOne(result.cniVersion) ? result : convertResult(result, "1.0.0");
 }
 
-/** Whether `version` is at least `other`; both are known ones. */
+/** Whether `version` is `other` or later. Both must be in CNI_VERSIONS. */
 export function atLeast(version: string, other: (typeof CNI_VERSIONS)[number]): boolean {
   return CNI_VERSIONS.findIndex((known) => known === version) >= CNI_VERSIONS.indexOf(other);
 }

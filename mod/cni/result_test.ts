@@ -81,7 +81,7 @@ Deno.test("convertResult() follows libcni's rules", async (t) => {
 
 Deno.test("convertResult() refuses what cannot be converted", () => {
   assert.throws(() => convertResult({ cniVersion: "1.0.0" }, "0.1.0"), /without an address/);
-  assert.throws(() => convertResult(current, "2.0.0"), /no CNI version "2.0.0" is known/);
+  assert.throws(() => convertResult(current, "2.0.0"), /unknown CNI version "2.0.0"/);
 });
 
 Deno.test("convertResult() there and back again changes nothing", () => {
@@ -120,7 +120,10 @@ Deno.test("parseResult() refuses what is no result", () => {
   for (const given of [null, 1, "x", [], undefined]) {
     assert.throws(() => parseResult(given, "1.0.0"), /is not an object/);
   }
-  assert.throws(() => parseResult({ cniVersion: "7" }, "1.0.0"), /cniVersion "7"; known are/);
+  assert.throws(
+    () => parseResult({ cniVersion: "7" }, "1.0.0"),
+    /cniVersion "7"; known versions are/,
+  );
   assert.throws(() => parseResult({ ips: {} }, "1.0.0"), /ips is not a list/);
   assert.throws(() => parseResult({ ips: [1] }, "1.0.0"), /ips\[0\] is not an object/);
 });

@@ -54,7 +54,7 @@ export class CniRunner implements Cni {
       const versions = await this.#plugins.versions(type, { network: network.name, signal });
       if (!versions.includes(network.cniVersion)) {
         throw new CniError(
-          `it does not speak cniVersion ${network.cniVersion}, only ${versions.join(", ")}`,
+          `it does not support cniVersion ${network.cniVersion}, only ${versions.join(", ")}`,
           { plugin: type, network: network.name, command: "VERSION" },
         );
       }
@@ -127,7 +127,7 @@ export class CniRunner implements Cni {
     if (!atLeast(network.cniVersion, "0.4.0")) {
       throw new Error(
         `network ${JSON.stringify(network.name)} has cniVersion ${network.cniVersion}; ` +
-          "CHECK came with 0.4.0",
+          "CHECK needs 0.4.0 or later",
       );
     }
     if (network.disableCheck) return;

@@ -197,7 +197,7 @@ Deno.test("what a plugin says when it fails is what the error says", async (t) =
     "a result of an unknown version": {
       outcome: { stdout: bytes('{"cniVersion": "9.0.0"}') },
       says:
-        'the result has cniVersion "9.0.0"; known are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0',
+        'the result has the unknown cniVersion "9.0.0"; known versions are 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0',
     },
   };
   for (const [name, { outcome, says }] of Object.entries(cases)) {
@@ -306,7 +306,7 @@ Deno.test("check() runs from 0.4.0 on, unless the network turns it off", () =>
     const result = { cniVersion: "1.0.0" };
     await assert.rejects(
       runner.runCheck({ ...chain, cniVersion: "0.3.1" }, runtime, result, never),
-      /CHECK came with 0\.4\.0/,
+      /CHECK needs 0\.4\.0 or later/,
     );
     await runner.runCheck({ ...chain, disableCheck: true }, runtime, result, never);
     assert.equal(calls.length, 0);
@@ -383,7 +383,7 @@ Deno.test("verify() asks each plugin once which versions it speaks, IPAM plugins
       assert.deepEqual(calls[0]!.stdin, { cniVersion: "1.1.0" });
       await assert.rejects(
         runner.verify({ ...network, cniVersion: "0.3.1" }, never),
-        /type="first".*it does not speak cniVersion 0\.3\.1, only 0\.4\.0, 1\.0\.0/,
+        /type="first".*it does not support cniVersion 0\.3\.1, only 0\.4\.0, 1\.0\.0/,
       );
     },
   );
@@ -406,7 +406,7 @@ Deno.test("verify() knows how plugins answer that are older than VERSION's prese
         await runner.verify({ ...chain, cniVersion: "0.1.0" }, never);
         await assert.rejects(runner.verify(chain, never), {
           message: `plugin type="first" name="n" failed (version): ` +
-            `it does not speak cniVersion 1.0.0, only ${speaks}`,
+            `it does not support cniVersion 1.0.0, only ${speaks}`,
         });
       }));
   }

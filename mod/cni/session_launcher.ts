@@ -4,6 +4,7 @@ import { installProgram } from "../files/install_program.ts";
 
 /** The launcher's exit codes when it failed; no plugin is known to use them. */
 export const NOT_LAUNCHED = 121;
+/** The launcher's exit code when chroot failed. */
 export const NOT_IN_ROOT = 122;
 
 /**

@@ -27,6 +27,7 @@ export const SUBSCRIPTION = [
   Event.CREATE_CONTAINER,
 ].reduce((mask, event) => mask | 1 << (event - 1), 0);
 
+/** The events of NRI that the agent handles. */
 export type NriEvent =
   | "Synchronize"
   | "RunPodSandbox"

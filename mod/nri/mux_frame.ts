@@ -15,12 +15,24 @@ const FIRST_FRAME_LIMIT = 4096;
 /** The runtime writes a message of up to 4 MiB as at most two frames; no frame is much longer. */
 const FRAME_LIMIT = 16 * 1024 * 1024;
 
+/** One frame of a logical connection. */
 export interface MuxFrame {
+  /** The number of the logical connection, 32 bits. */
   readonly connection: number;
   readonly payload: Uint8Array;
 }
 
-/** One message as one frame, or as two where it is longer than the first may be. */
+/**
+ * Encodes one message as one frame, or as two where it has more than 4096 bytes.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { encodeMessage } from "./mux_frame.ts";
+ *
+ * assert.deepEqual([...encodeMessage(1, new Uint8Array([7]))], [0, 0, 0, 1, 0, 0, 0, 1, 7]);
+ * ```
+ */
 export function encodeMessage(connection: number, message: Uint8Array): Uint8Array {
   const parts = message.length <= FIRST_FRAME_LIMIT
     ? [message]
@@ -37,13 +49,30 @@ export function encodeMessage(connection: number, message: Uint8Array): Uint8Arr
   return bytes;
 }
 
-/** Takes bytes as they come, in pieces of any size, and gives the frames that are whole. */
+/**
+ * Decodes a stream of frames that arrives in pieces of any size.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { MuxDecoder } from "./mux_frame.ts";
+ *
+ * const decoder = new MuxDecoder();
+ * assert.deepEqual(decoder.push(new Uint8Array([0, 0, 0, 2, 0, 0])), []);
+ * const payload = new Uint8Array([7]);
+ * assert.deepEqual(decoder.push(new Uint8Array([0, 1, 7])), [{ connection: 2, payload }]);
+ * ```
+ */
 export class MuxDecoder {
   readonly #header = new Uint8Array(HEADER_LENGTH);
   #headerFilled = 0;
   #payload: GrowingBuffer | undefined;
 
-  /** @throws RangeError when a frame's length is beyond anything that is sent */
+  /**
+   * Adds bytes, and returns the frames that they complete, in order.
+   *
+   * @throws RangeError for a frame longer than 16 MiB
+   */
   push(bytes: Uint8Array): MuxFrame[] {
     const frames: MuxFrame[] = [];
     let rest = bytes;
@@ -67,7 +96,7 @@ export class MuxDecoder {
     return frames;
   }
 
-  /** Whether bytes of an unfinished frame have come: an end now is an end in the middle. */
+  /** Whether a frame is incomplete: a stream that ends now ends in the middle of a frame. */
   get midFrame(): boolean {
     return this.#headerFilled > 0;
   }

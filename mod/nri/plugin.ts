@@ -6,6 +6,7 @@ import type { NriEvent, NriHandlers } from "./events.ts";
 import { runSession } from "./session.ts";
 import { errorMessage } from "../async/error_message.ts";
 
+/** Where the plugin connects, and how it registers. */
 export interface NriPluginOptions {
   /** The runtime's NRI socket. */
   readonly socketPath: string;
@@ -35,7 +36,7 @@ export class NriPlugin {
   /** @throws RangeError when name or index are not what runtimes accept */
   constructor(options: NriPluginOptions, handlers: NriHandlers) {
     if (!/^[A-Za-z0-9_.+-]+$/.test(options.name)) {
-      throw new RangeError(`the NRI plugin name ${JSON.stringify(options.name)} is not valid`);
+      throw new RangeError(`invalid NRI plugin name ${JSON.stringify(options.name)}`);
     }
     if (!/^[0-9]{2}$/.test(options.index)) {
       throw new RangeError(

@@ -42,6 +42,7 @@ const MESSAGE_LIMIT = 16 * 1024 * 1024;
 /** What one synchronization may come to, in bytes: a node has hundreds of pods, of some 10 KB each. */
 const SYNCHRONIZE_LIMIT = 64 * 1024 * 1024;
 
+/** How the plugin registers, and who is told what happens. */
 export interface SessionOptions {
   readonly name: string;
   readonly index: string;
@@ -177,7 +178,7 @@ class Session {
         call.signal.throwIfAborted();
         const ms = Math.round(performance.now() - began);
         if (call.timeout && ms >= call.timeout) {
-          throw new Error(`synchronized too late: in ${ms} ms`);
+          throw new Error(`synchronization took too long: ${ms} ms`);
         }
       } catch (error) {
         // NRI 0.6 keeps a plugin connected that did not synchronize, but tells it of no event.

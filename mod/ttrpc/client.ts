@@ -5,6 +5,7 @@ import { Code, TtrpcError } from "./error.ts";
 import { encodeFrame, type Frame, FrameDecoder, FrameType } from "./frame.ts";
 import { errorMessage } from "../async/error_message.ts";
 
+/** The limit of one call. */
 export interface CallOptions {
   /** Milliseconds; sent to the peer and kept here. */
   readonly timeout: number;

@@ -4,26 +4,44 @@
  */
 import { GrowingBuffer } from "./growing_buffer.ts";
 
+/** Bytes before the data of each frame. */
 export const HEADER_LENGTH = 10;
 /** The most data a frame may carry, in bytes. */
 export const DATA_LIMIT = 4 * 1024 * 1024;
 
-/** Beyond this a length is no message but a stream that lost its step. */
+/** A longer length is not a message: the stream is out of step. In bytes. */
 const NONSENSE = 256 * 1024 * 1024;
 
+/** The message types of PROTOCOL.md. */
 export const FrameType = { Request: 1, Response: 2, Data: 3 } as const;
 
+/** One frame: a request, a response, or a piece of a stream. */
 export interface Frame {
+  /** Unsigned, 32 bits; clients use odd ones. */
   readonly streamId: number;
-  /** One of FrameType; others are legal and to be ignored. */
+  /** One of FrameType, 8 bits; receivers ignore other types. */
   readonly type: number;
+  /** 8 bits. */
   readonly flags: number;
   readonly data: Uint8Array;
-  /** Set when the data exceeded the limit and was thrown away. */
+  /** Set when the data exceeded the limit and was discarded. */
   readonly oversized?: true;
 }
 
-/** @throws RangeError when the data exceeds the limit */
+/**
+ * Encodes one frame.
+ *
+ * @throws RangeError when the data exceeds DATA_LIMIT
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { encodeFrame, FrameType } from "./frame.ts";
+ *
+ * const data = new Uint8Array([0xab]);
+ * const bytes = encodeFrame({ streamId: 1, type: FrameType.Request, flags: 0, data });
+ * assert.deepEqual([...bytes], [0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0xab]);
+ * ```
+ */
 export function encodeFrame(frame: Omit<Frame, "oversized">): Uint8Array {
   const { length } = frame.data;
   if (length > DATA_LIMIT) {
@@ -40,10 +58,21 @@ export function encodeFrame(frame: Omit<Frame, "oversized">): Uint8Array {
 }
 
 /**
- * Takes bytes as they come, in pieces of any size, and gives the frames that are whole.
+ * Decodes a stream of frames that arrives in pieces of any size.
  *
- * Data over the limit is skipped as it comes, not kept: its frame has no data and is marked. A
- * length that no peer can mean throws a RangeError: the connection is of no use any more.
+ * Data over the limit is discarded as it arrives: its frame has no data and is marked `oversized`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { encodeFrame, FrameDecoder } from "./frame.ts";
+ *
+ * const frame = { streamId: 1, type: 1, flags: 0, data: new Uint8Array([7]) };
+ * const bytes = encodeFrame(frame);
+ * const decoder = new FrameDecoder();
+ * assert.deepEqual(decoder.push(bytes.subarray(0, 4)), []);
+ * assert.deepEqual(decoder.push(bytes.subarray(4)), [frame]);
+ * ```
  */
 export class FrameDecoder {
   readonly #limit: number;
@@ -55,11 +84,16 @@ export class FrameDecoder {
   #toSkip = 0;
   #oversized = false;
 
-  /** @param limit the most data that is taken in a frame, in bytes */
+  /** @param limit the most data that a frame may carry, in bytes */
   constructor({ limit = DATA_LIMIT }: { readonly limit?: number } = {}) {
     this.#limit = limit;
   }
 
+  /**
+   * Adds bytes, and returns the frames that they complete, in order.
+   *
+   * @throws RangeError for a length above 256 MiB: the connection cannot be used any further
+   */
   push(bytes: Uint8Array): Frame[] {
     const frames: Frame[] = [];
     let rest = bytes;
@@ -72,7 +106,7 @@ export class FrameDecoder {
     return frames;
   }
 
-  /** Whether bytes of an unfinished frame have come: an end now is an end in the middle. */
+  /** Whether a frame is incomplete: a stream that ends now ends in the middle of a frame. */
   get midFrame(): boolean {
     return this.#headerFilled > 0;
   }

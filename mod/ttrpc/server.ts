@@ -24,6 +24,7 @@ const LONGEST_TIMEOUT = 3_600_000;
 /** Methods by `<service>/<method>`. */
 export type Methods = ReadonlyMap<string, Method>;
 
+/** The limits of a connection. */
 export interface ServeOptions {
   /** The most that a request may be, in bytes. */
   readonly limit?: number;

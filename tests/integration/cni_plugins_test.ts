@@ -415,7 +415,7 @@ Deno.test("a version that a plugin does not speak is found by verify()", () =>
     );
     await assert.rejects(
       pod.runner.verify(network({ type }), never),
-      /does not speak cniVersion 1\.0\.0, only 0\.3\.1, 0\.4\.0/,
+      /does not support cniVersion 1\.0\.0, only 0\.3\.1, 0\.4\.0/,
     );
   }));
 

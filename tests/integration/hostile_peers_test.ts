@@ -235,7 +235,7 @@ async function misbehavingRuntime(t: Deno.TestContext) {
           await Promise.all(Array.from({ length: 50 }, (_, j) => {
             return connection.sandboxEvent("RunPodSandbox", pod(`v${i + j}`, "victim"))
               .catch((error) => {
-                assert.match(error.message, /4096 sandboxes have networks already/);
+                assert.match(error.message, /4096 sandboxes already have networks/);
                 refused++;
               });
           }));

@@ -51,7 +51,7 @@ Deno.test("an interface that is lost shows within a round of CHECK, and as repai
   assert.match(node.condition(pod)!.message, /type="macvlan".* failed \(check\): .*net1/);
   assert.match(
     await node.event("NetworkLost", pod),
-    /^network "lan-pod\d+" \(interface net1, .*\) is lost: .*: delete the pod to have it anew$/,
+    /^network "lan-pod\d+" \(interface net1, .*\) is lost: .*: recreate the pod to attach it again$/,
   );
   const health = node.kubelet.watchHealth(DRIVER, AbortSignal.timeout(5_000));
   const { value } = await health[Symbol.asyncIterator]().next();

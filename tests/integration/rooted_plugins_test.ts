@@ -127,7 +127,7 @@ Deno.test("assertRoot() takes a root with this process's /proc, and says what an
     await assertRoot(place);
     await assert.rejects(
       assertRoot({ ...place, launcher: undefined }),
-      /launcher of plugins is not in the state folder/,
+      /plugin launcher is not in the state folder/,
     );
     await Deno.chmod(place.launcher, 0o600);
     await assert.rejects(assertRoot(place), /cannot be executed; is its folder mounted noexec/);

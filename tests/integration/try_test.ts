@@ -209,7 +209,7 @@ Deno.test("bad parameters: Prepare fails with claim, request, path and what is a
     },
     "one name twice": {
       claims: [`{interface: lan, config: ${good}}`, `{interface: lan, config: ${macvlan("m", 2)}}`],
-      says: /the interface name "lan" is asked for twice in the pod/,
+      says: /the interface name "lan" is requested twice in the pod/,
     },
     "an unknown version": {
       claims: ["{config: {cniVersion: 3.0.0, name: lan, type: macvlan}}"],

@@ -4,6 +4,7 @@ import type { Sandboxes } from "../attachments/sandboxes.ts";
 import type { ClaimMetadata } from "../model.ts";
 import type { ContainerAdmission, Mark } from "./container_admission.ts";
 
+/** What tells whether the containers of a claim may start. */
 export interface ClaimAccessSources {
   readonly sandboxes: Sandboxes;
   readonly admission: ContainerAdmission;

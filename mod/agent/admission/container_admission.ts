@@ -70,7 +70,7 @@ export class ContainerAdmission {
         const failure = this.#wishes.get(claim.uid)?.failure;
         throw new Error(
           `containers that name ${describeClaim(claim)} cannot start yet: ` +
-            (failure ?? "the agent has not come to allow it"),
+            (failure ?? "the agent has not allowed it yet"),
         );
       }
     }

@@ -5,11 +5,13 @@ import type { Sandbox } from "../model.ts";
 import type { Metrics } from "../ports.ts";
 import type { ContainerAdmission } from "./container_admission.ts";
 
+/** What the gate needs outside mod/agent. */
 export interface GatePorts {
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "gateWaited">;
 }
 
+/** What the gate asks about a sandbox and its claims. */
 export interface GateSources {
   readonly sandboxes: Sandboxes;
   readonly admission: ContainerAdmission;

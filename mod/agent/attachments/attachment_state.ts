@@ -12,6 +12,7 @@ export interface AttachmentState {
   readonly failure?: Failure;
 }
 
+/** What is asked of an attachment. */
 export type Desired =
   /** It must be in the pod. */
   | { readonly kind: "present" }
@@ -20,6 +21,7 @@ export type Desired =
   /** It must go even if its DEL fails. */
   | { readonly kind: "given_up"; readonly why: ForgetCause };
 
+/** What is known of an attachment in the pod, and of its record on disk. */
 export type Situation =
   /** No ADD has begun, or DEL has undone it; no record. */
   | { readonly kind: "nothing" }
@@ -44,7 +46,7 @@ export type Situation =
   }
   /** What an earlier run left is not whole: DEL is owed. */
   | { readonly kind: "leftover" }
-  /** DEL has succeeded; the record is there still. */
+  /** DEL has succeeded; the record still exists. */
   | { readonly kind: "undone"; readonly purpose: Purpose }
   /** Attached as ADD left it. */
   | { readonly kind: "there"; readonly record: ResultRecord; readonly attached: Attached }
@@ -69,6 +71,7 @@ export type Purpose = "attach" | "repair";
 /** Whether the record has the result of ADD: as it is now, an older telling of it, or not at all. */
 export type ResultRecord = "none" | "begun" | "older" | "result";
 
+/** Tries have failed since `since`; the last one with `error`. */
 export interface Failure {
   readonly error: Error;
   /** RFC 3339. */
@@ -152,9 +155,20 @@ export function unknown(record: "none" | "unreadable"): AttachmentState {
 }
 
 /**
- * The next state. Pure.
+ * Returns the state after an event. Pure.
  *
- * @throws Error for an event that cannot come in this state: a mistake of the caller
+ * @throws Error for an event that is impossible in this state: a mistake of the caller
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { isGone, NEW, nextEffect, transition } from "./attachment_state.ts";
+ *
+ * const recorded = transition(NEW, { kind: "intent_recorded" });
+ * assert.deepEqual(nextEffect(recorded, { started: false }), { kind: "add" });
+ * const unwanted = transition(recorded, { kind: "unwanted" });
+ * assert.deepEqual(nextEffect(unwanted, { started: false }), { kind: "remove_record" });
+ * assert.ok(isGone(transition(unwanted, { kind: "record_removed" })));
+ * ```
  */
 export function transition(state: AttachmentState, event: AttachmentEvent): AttachmentState {
   switch (event.kind) {
@@ -398,6 +412,7 @@ export function phaseOf({ desired, situation, failure }: AttachmentState): Attac
   return failure ? "attach_failed" : "attaching";
 }
 
+/** Whether ADD has succeeded and its result is known; narrows the type. */
 export function hasResult(
   situation: Situation,
 ): situation is Situation & { readonly kind: "there" | "lost" | "repairing" } {

@@ -6,6 +6,7 @@ import type { AttachResult, CniResult, Finding, RuntimeConfig, Sandbox } from ".
 import type { Cni, HeldNamespace, Log, Namespaces } from "../ports.ts";
 import type { NetworkLocks } from "./network_locks.ts";
 
+/** What the CNI operations of one sandbox need. */
 export interface CniOperationsPorts {
   readonly cni: Cni;
   readonly namespaces: Namespaces;

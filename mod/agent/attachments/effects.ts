@@ -113,8 +113,8 @@ export class Effects {
     const rival = this.#rivalOf(tracked);
     if (rival) {
       throw new Error(
-        `its interface's name is that of ${describeAttachment(rival)} in the same pod: ` +
-          "give one of them another",
+        `it has the same interface name as ${describeAttachment(rival)} in the same pod: ` +
+          "give one of them another name",
       );
     }
     this.#ports.assertInterfaceFree(tracked.view);

@@ -34,6 +34,7 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
  */
 const HOPELESS_AFTER_MS = 30 * 60_000;
 
+/** What the attachments of one sandbox need. */
 export interface PodAttachmentsPorts extends CniOperationsPorts, EffectPorts {
   readonly cni: Cni;
   readonly events: Events;

@@ -471,7 +471,7 @@ Deno.test("an interface name that another claim has in the sandbox is refused, a
   await clock.advance(10_000);
   await assert.rejects(
     network.ready(deadline(clock, 1_000)),
-    /\(interface net1, claim default\/b\) is not ready: its interface's name is that of network "network-net1" \(interface net1, claim default\/a\) in the same pod: give one of them another/,
+    /\(interface net1, claim default\/b\) is not ready: it has the same interface name as network "network-net1" \(interface net1, claim default\/a\) in the same pod: give one of them another/,
   );
   assert.deepEqual(cni.log, ["ADD net1", "ADD net2"]);
   assert.equal(journal.attachments.size, 2);

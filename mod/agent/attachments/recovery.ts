@@ -16,6 +16,7 @@ import { errorMessage } from "../../async/error_message.ts";
 /** What CHECK does not find is looked for again after this. */
 const SECOND_LOOK = 1_000;
 
+/** What recall() asks, and for which sandbox. */
 export interface RecoveryOptions {
   readonly cluster: Cluster;
   readonly cni: Cni;

@@ -35,7 +35,7 @@ export function assertDevicesFree(plan: ClaimPlan, holders: Holders): void {
     throw new Error(
       `${describeClaim(plan.claim)}: request ${attachment.request}: host-device would take ` +
         `${interfaceName} from ${describeClaim(holder.claim)}, which uses it: it must be the ` +
-        "only one on its interface",
+        "only claim on its interface",
     );
   }
   for (const { claim, attachments } of holders.exclusiveHolders()) {
@@ -46,7 +46,9 @@ export function assertDevicesFree(plan: ClaimPlan, holders: Holders): void {
       if (!user) continue;
       throw new Error(
         `${describeClaim(plan.claim)}: request ${user.request}: it would use ${interfaceName}, ` +
-          `which host-device takes for ${describeClaim(claim)}: that must be the only one on its ` +
+          `which host-device takes for ${
+            describeClaim(claim)
+          }: that must be the only claim on its ` +
           "interface",
       );
     }

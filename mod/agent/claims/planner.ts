@@ -13,6 +13,7 @@ import { errorMessage } from "../../async/error_message.ts";
 /** Claims that are read and checked at once: each asks the API server, and plugins on the node. */
 const WIDTH = 16;
 
+/** Where claims, networks and devices are read, and where refusals are reported. */
 export interface ClaimPlannerPorts {
   readonly cluster: Cluster;
   readonly cni: Cni;
@@ -22,6 +23,7 @@ export interface ClaimPlannerPorts {
   readonly events: Events;
 }
 
+/** The settings that decide which claims are accepted. */
 export interface ClaimPlannerOptions {
   readonly driver: string;
   readonly policy: Policy;

@@ -41,6 +41,7 @@ export type Prepared =
   | { readonly devices: PreparedDevice[]; readonly error?: undefined }
   | { readonly error: string };
 
+/** What the preparation of claims needs outside mod/agent. */
 export interface ClaimPreparationPorts extends ClaimPlannerPorts {
   readonly cdi: Pick<CdiFiles, "deviceId">;
   readonly metrics: Pick<Metrics, "prepared">;
@@ -48,6 +49,7 @@ export interface ClaimPreparationPorts extends ClaimPlannerPorts {
   readonly log: Log;
 }
 
+/** What the preparation of claims shares with the rest of the agent. */
 export interface ClaimPreparationOptions extends ClaimPlannerOptions {
   readonly claims: ClaimStore;
   readonly shared: SharedClaims;
@@ -149,7 +151,7 @@ export class ClaimPreparation {
   }
 
   /**
-   * A record may be of an allocation that is no more: the kubelet lost its own records and did not
+   * A record may be of an earlier allocation: the kubelet lost its own records and did not
    * unprepare the claim, which was then allocated anew.
    */
   async #compare(record: ClaimRecord, signal: AbortSignal): Promise<Draft> {
@@ -248,7 +250,7 @@ function allocatedAnew(claim: ClaimRef): Error {
   return new Error(
     `${
       describeClaim(claim)
-    } was allocated anew, and its networks of before are still attached: it ` +
+    } was allocated again, and its previous networks are still attached: it ` +
       "is prepared when the pods that use them have ended",
   );
 }

@@ -46,7 +46,7 @@ Deno.test("prepare() of a claim that was allocated anew waits for the pods that 
   const anew = { pods: ["q"], device: "eth2" };
   assert.match(
     (await prepare("a", anew)).error ?? "",
-    /^claim default\/a was allocated anew, and its networks of before are still attached/,
+    /^claim default\/a was allocated again, and its previous networks are still attached/,
   );
   assert.deepEqual([...ports.cni.attached], ["p/net1"]);
   agent.detach("p");
@@ -181,7 +181,7 @@ Deno.test("prepare() refuses a claim that is reserved for what it cannot tell th
   assert.equal(
     error,
     'claim default/a: status.reservedFor[1]: it is reserved for "jobs" of the API group "batch", ' +
-      "and this driver knows only pods and PodGroups: it cannot tell which pods use the claim",
+      "but this driver supports only pods and PodGroups: it cannot tell which pods use the claim",
   );
   assert.equal(ports.journal.claims.size, 0);
 });

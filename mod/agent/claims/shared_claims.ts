@@ -26,6 +26,7 @@ const TURN_LIMIT_MS = 5_000;
 /** Sandboxes and pods that are remembered: a node has hundreds. */
 const MOST_LOOKS = 4096;
 
+/** What the search for shared claims needs outside mod/agent. */
 export interface SharedClaimsPorts {
   readonly cluster: Cluster;
   readonly clock: Clock;
@@ -33,12 +34,13 @@ export interface SharedClaimsPorts {
   readonly events: Events;
 }
 
+/** What the search for shared claims shares with the rest of the agent. */
 export interface SharedClaimsOptions {
   readonly driver: string;
   readonly claims: ClaimStore;
   /** Of claims, by UID. */
   readonly locks: KeyedLock;
-  /** A claim was taken up again for a pod that may have gone since. */
+  /** A claim was prepared again for a pod that may have gone since. */
   readonly maybeUnused: (claim: ClaimRef) => void;
 }
 
@@ -312,7 +314,9 @@ export class SharedClaims {
     asked.throwIfAborted();
     if (!sameDevices(departed.attachments, allocationResults(current, driver))) {
       throw new Error(
-        `${describeClaim(claim)}: the kubelet has unprepared it and must prepare it anew, for it ` +
+        `${
+          describeClaim(claim)
+        }: the kubelet has unprepared it and must prepare it again, because it ` +
           "has other devices now: delete the pod if that does not happen",
       );
     }
@@ -329,7 +333,7 @@ export class SharedClaims {
     this.#departed.delete(claim.uid);
     if (asked.aborted) this.#options.maybeUnused(claim);
     this.#ports.log.warn(
-      `${describeClaim(claim)} was unprepared while a pod came to use it: taking it up again`,
+      `${describeClaim(claim)} was unprepared while a pod began to use it: preparing it again`,
     );
     return record;
   }

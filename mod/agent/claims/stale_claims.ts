@@ -13,12 +13,14 @@ const INTERVAL_MS = 5 * 60_000;
 /** A claim that seems stale is looked at again after this. */
 const SECOND_LOOK_MS = 5_000;
 
+/** What the search for stale claims needs outside mod/agent. */
 export interface StaleClaimsPorts {
   readonly cluster: Cluster;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** What the search for stale claims shares with the rest of the agent. */
 export interface StaleClaimsOptions {
   readonly driver: string;
   readonly sandboxes: Sandboxes;
@@ -99,9 +101,12 @@ export class StaleClaims {
     try {
       await this.#options.release(record, why, signal);
     } catch (error) {
-      this.#ports.log.warn(`${describeClaim(record.claim)} ${why}, but cannot go here yet`, {
-        error: errorMessage(error),
-      });
+      this.#ports.log.warn(
+        `${describeClaim(record.claim)} ${why}, but cannot be released on this node yet`,
+        {
+          error: errorMessage(error),
+        },
+      );
     }
   }
 }

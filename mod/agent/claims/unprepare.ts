@@ -18,9 +18,10 @@ import type { ClaimStore } from "./store.ts";
 /** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
 const UNPREPARE_LIMIT_MS = 40_000;
 
-/** What cannot be released of the agent's own accord is tried again. */
+/** The pauses between tries to release a claim without a call of the kubelet. */
 const RETRY: Backoff = { first: 1_000, most: 60_000 };
 
+/** What the release of claims needs outside mod/agent. */
 export interface ClaimReleasePorts {
   readonly clock: Clock;
   readonly log: Log;
@@ -28,6 +29,7 @@ export interface ClaimReleasePorts {
   readonly metrics: Pick<Metrics, "unprepared" | "forgotten">;
 }
 
+/** What the release of claims shares with the rest of the agent. */
 export interface ClaimReleaseOptions {
   readonly claims: ClaimStore;
   readonly sandboxes: Sandboxes;
@@ -39,7 +41,7 @@ export interface ClaimReleaseOptions {
   readonly stopGone: (claimUid: string) => void;
   /** Brings a claim's CDI files in line. Returns at once. */
   readonly changes: ClaimChanges;
-  /** A claim is not on record any more. */
+  /** The record of a claim was removed. */
   readonly released: (record: ClaimRecord) => void;
 }
 
@@ -48,7 +50,7 @@ export class ClaimRelease {
   readonly #ports: ClaimReleasePorts;
   readonly #options: ClaimReleaseOptions;
   readonly #stop = new AbortController();
-  /** The claims that are released of the agent's own accord, by UID. */
+  /** The claims that are released without a call of the kubelet, by UID. */
   readonly #leaving = new Map<string, Promise<void>>();
 
   constructor(ports: ClaimReleasePorts, options: ClaimReleaseOptions) {
@@ -103,7 +105,7 @@ export class ClaimRelease {
   }
 
   /**
-   * The API server says that the claim is not for this node any more, if it is there at all.
+   * The API server no longer has the claim, or has it allocated to another node.
    *
    * @param why in words, as in `claim default/a is gone from the API server`
    */
@@ -136,7 +138,7 @@ export class ClaimRelease {
     }
   }
 
-  /** Ends what is done of the agent's own accord. */
+  /** Stops the releases that the kubelet did not ask for. */
   async close(): Promise<void> {
     this.#stop.abort(new Error("the agent stops"));
     await Promise.all(this.#leaving.values());
@@ -213,8 +215,8 @@ export class ClaimRelease {
     await claims.put({ ...record, unprepared: true });
     const pods = users.map(({ sandbox: { pod } }) => describePod(pod)).join(", ");
     const message = `the kubelet has unprepared ${describeClaim(claim)} while ${pods} uses it: ` +
-      "its networks stay until the pod ends (kubelets of before July 2026 do so when another pod " +
-      "that names the claim is deleted, and cannot create containers that name it from then on)";
+      "its networks stay until the pod ends (kubelets from before July 2026 do this when another " +
+      "pod that names the claim is deleted; they cannot create containers that name it after that)";
     this.#ports.log.warn(message);
     const about = [
       { kind: "ResourceClaim", ...claim } as const,
@@ -245,7 +247,7 @@ export class ClaimRelease {
     if (!claim) throw new Error(`no claim ${JSON.stringify(name)} is known on this node`);
     if (others.length === 0) return claim;
     const uids = [...found.keys()].join(", ");
-    throw new Error(`several claims had the name ${name} one after the other; say which: ${uids}`);
+    throw new Error(`several claims have had the name ${name}; name one by its UID: ${uids}`);
   }
 }
 

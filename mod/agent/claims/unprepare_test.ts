@@ -278,7 +278,7 @@ Deno.test("a pod that comes right after a claim was unprepared has its network, 
     const container = gate("q", [], over.signal);
     await ports.clock.advance(20 * 60_000);
     over.abort();
-    await assert.rejects(container, /claim default\/a: the kubelet .* must prepare it anew/);
+    await assert.rejects(container, /claim default\/a: the kubelet .* must prepare it again/);
     assert.ok(
       ports.events.lines.some((line) => /^NetworkWaiting Pod\/q: .*delete the pod/.test(line)),
     );

@@ -14,13 +14,14 @@ const INTERVAL = 2_000;
 const PAUSE = 1_000;
 const RETRY: Backoff = { first: 500, most: 30_000 };
 
+/** Where devices are found and published. */
 export interface NodeDevicesPorts {
   readonly inventory: Inventory;
   readonly pool: DevicePool;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "devicesPublished">;
-  /** The node has no more what it had. */
+  /** A device is gone from the node. */
   readonly onGone?: (device: NodeDevice) => void;
 }
 
@@ -76,7 +77,7 @@ export class NodeDevices implements Devices {
     if (name === CNI_DEVICE) return { device };
     const found = this.#present?.get(name);
     if (!found) {
-      throw new Error(`the interface of device ${device} is not on this node, or not any more`);
+      throw new Error(`the interface of device ${device} is not, or no longer, on this node`);
     }
     const { interface: interfaceName, type } = found.attributes;
     return {

@@ -10,6 +10,7 @@ import { describePod } from "../describe.ts";
 /** How often the records are read for a container that waits. */
 const LOOK_INTERVAL_MS = 50;
 
+/** What ActiveAgent reads while another agent leads. */
 export type ActiveAgentPorts = RecordedAdmissionPorts;
 
 /**
@@ -41,7 +42,7 @@ export class ActiveAgent {
     if (synchronized) await agent.reconcile(sandboxes, started);
   }
 
-  /** The agent leads no more. Resolves when no call to it is under way. */
+  /** The agent no longer leads. Resolves when no call to it is under way. */
   async leave(): Promise<void> {
     const term = this.#term;
     this.#term = undefined;
@@ -51,7 +52,7 @@ export class ActiveAgent {
 
   /** Calls that wait are refused, and those that come; an Unprepare that runs is broken off. */
   close(): void {
-    this.#closed.abort(new Error("the agent stops; the next one answers"));
+    this.#closed.abort(new Error("the agent is stopping; the next one will answer"));
   }
 
   async synchronize(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
@@ -59,7 +60,7 @@ export class ActiveAgent {
     await this.#term?.agent.reconcile(sandboxes, started);
   }
 
-  /** The runtime is not connected any more: what there is, it tells when it synchronizes anew. */
+  /** The runtime is disconnected: it reports its sandboxes when it synchronizes again. */
   disconnected(): void {
     this.#knownSandboxes.synchronized = false;
     this.#term?.agent.disconnected();
@@ -95,7 +96,7 @@ export class ActiveAgent {
   }
 
   /**
-   * What takes long is broken off when the agent stops or leads no more: the kubelet asks again, and
+   * What takes long is broken off when the agent stops or no longer leads: the kubelet asks again, and
    * the next agent answers.
    */
   unprepare(

@@ -335,9 +335,9 @@ Deno.test("close() breaks off an Unprepare that waits for its DELs", async () =>
 
 Deno.test("close() refuses calls that wait and those that come", async () => {
   const { activeAgent } = setUp();
-  const waiting = assert.rejects(activeAgent.unprepare([claim], never), /the agent stops/);
+  const waiting = assert.rejects(activeAgent.unprepare([claim], never), /the agent is stopping/);
   await settle();
   activeAgent.close();
   await waiting;
-  await assert.rejects(activeAgent.prepare([claim], never), /the agent stops/);
+  await assert.rejects(activeAgent.prepare([claim], never), /the agent is stopping/);
 });

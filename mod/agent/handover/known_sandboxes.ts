@@ -30,7 +30,7 @@ export class KnownSandboxes {
   runs(sandbox: Sandbox): void {
     if (this.#sandboxes.size >= MOST_SANDBOXES && !this.#sandboxes.has(sandbox.id)) {
       throw new Error(
-        `the container runtime has told of ${MOST_SANDBOXES} sandboxes that have not stopped`,
+        `the container runtime has reported ${MOST_SANDBOXES} sandboxes that have not stopped`,
       );
     }
     this.#sandboxes.set(sandbox.id, sandbox);

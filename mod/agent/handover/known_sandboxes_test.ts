@@ -5,7 +5,7 @@ import { KnownSandboxes } from "./known_sandboxes.ts";
 Deno.test("KnownSandboxes refuses sandboxes without end, and forgets none that it has", () => {
   const knownSandboxes = new KnownSandboxes();
   for (let i = 0; i < 16_384; i++) knownSandboxes.runs(aSandbox(`s${i}`));
-  assert.throws(() => knownSandboxes.runs(aSandbox("one-more")), /told of 16384 sandboxes/);
+  assert.throws(() => knownSandboxes.runs(aSandbox("one-more")), /has reported 16384 sandboxes/);
   knownSandboxes.runs(aSandbox("s0"));
   assert.equal(knownSandboxes.sandboxes.length, 16_384);
   knownSandboxes.stopped("s0");

@@ -11,6 +11,7 @@ const LAST_CALLS_MS = 3_000;
 /** How often one that handed over looks: it leads again only if its successor ends. */
 const RESERVE_INTERVAL_MS = 1_000;
 
+/** What the election needs outside mod/agent. */
 export interface LeaderElectionPorts {
   readonly lock: LeadLock;
   readonly clock: Clock;
@@ -98,7 +99,7 @@ export class LeaderElection {
     try {
       return look();
     } catch (error) {
-      this.#ports.log.debug("cannot look at the locks now", { error: errorMessage(error) });
+      this.#ports.log.debug("cannot read the leader locks", { error: errorMessage(error) });
       return false;
     }
   }
@@ -114,7 +115,7 @@ export class LeaderElection {
       await clock.sleep(LAST_CALLS_MS, until).catch(() => {});
       if (until.aborted) return;
       if (nextStands()) return over.abort();
-      log.info("the agent that was ready to lead is gone; leading on");
+      log.info("the agent that was ready to lead is gone; continuing to lead");
     }
   }
 }

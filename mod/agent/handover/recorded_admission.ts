@@ -9,6 +9,7 @@ import type { CdiFiles, Cluster, Journal } from "../ports.ts";
 /** Between requests for a pod's claims, while the API server does not answer. */
 const RETRY: Backoff = { first: 200, most: 10_000 };
 
+/** Where the records of the leading agent are read. */
 export interface RecordedAdmissionPorts {
   readonly journal: Pick<Journal, "look">;
   readonly cdi: Pick<CdiFiles, "claimUid" | "startAllowed">;

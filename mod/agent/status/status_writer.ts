@@ -29,6 +29,7 @@ const WIDTH = 8;
 /** A claim that was unprepared is mostly gone at once; its last write is not tried for ever. */
 const FINAL_WRITE_ATTEMPTS = 5;
 
+/** Where statuses are written and reported. */
 export interface StatusWriterPorts {
   readonly cluster: Pick<Cluster, "getClaim" | "applyDeviceStatus">;
   readonly clock: Clock;

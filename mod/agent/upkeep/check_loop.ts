@@ -14,6 +14,7 @@ const SECOND_LOOK = 5_000;
 /** After each CHECK comes a rest of so many times its length: the rounds take a fifth of a core at most. */
 const REST = 4;
 
+/** What the check loop needs outside mod/agent. */
 export interface CheckLoopPorts {
   readonly clock: Clock;
   readonly log: Log;
@@ -22,10 +23,11 @@ export interface CheckLoopPorts {
   readonly devices: Devices;
 }
 
+/** How often the check loop runs, and what it does about a loss. */
 export interface CheckLoopOptions {
   /** Milliseconds from one round to the next; 0 for no rounds. */
   readonly interval: number;
-  /** Whether what is lost is attached anew. */
+  /** Whether lost networks are attached again. */
   readonly repair: boolean;
 }
 
@@ -52,7 +54,7 @@ export class CheckLoop {
     this.#sandboxes = sandboxes;
   }
 
-  /** The node has an interface no more: what stands on it is looked at next. Returns at once. */
+  /** An interface of the node is gone: the attachments on it are checked next. Returns at once. */
   deviceGone(device: NodeDevice): void {
     const { interface: name } = device.attributes;
     const interfaceName = name && "string" in name ? name.string : undefined;
@@ -158,7 +160,7 @@ export class CheckLoop {
       case "unproven":
       case "uncheckable":
         if (finding.state === "unproven") {
-          this.#sayOnce({ network, entry }, `it fails for what ADD has made: ${cause}`);
+          this.#sayOnce({ network, entry }, `it fails although ADD has just succeeded: ${cause}`);
         }
         // What was made on an interface goes with it; what was moved into the pod (host-device) does not.
         if (entry.lost || vanished && mastersOf(entry).length > 0) {
@@ -184,8 +186,8 @@ export class CheckLoop {
     network.markLost(entry, { reason, message, repair: repair && !gone });
     if (before === reason) return;
     const next = repair
-      ? gone ? "it is attached anew when that is back" : "attaching it anew"
-      : "delete the pod to have it anew";
+      ? gone ? "it is attached again when the device is back" : "attaching it again"
+      : "recreate the pod to attach it again";
     const what = `${describeAttachment(entry)} is lost: ${message}: ${next}`;
     log.warn(`${describePod(network.sandbox.pod)}: ${what}`);
     events.warn({
@@ -200,7 +202,7 @@ export class CheckLoop {
     network.markIntact(entry);
     if (!entry.lost) return;
     const { pod } = network.sandbox;
-    this.#ports.log.info(`${describePod(pod)}: ${describeAttachment(entry)} is there again`);
+    this.#ports.log.info(`${describePod(pod)}: ${describeAttachment(entry)} is intact again`);
   }
 
   #sayOnce({ network, entry }: Subject, cause: string): void {

@@ -113,7 +113,7 @@ Deno.test("what two looks do not find is lost, told once, and on disk", async ()
   await clock.advance(300_000);
   assert.deepEqual(events.lines, [
     'NetworkLost Pod/s1: network "network-net1" (interface net1, claim default/a) is lost: ' +
-    "no such link: delete the pod to have it anew",
+    "no such link: recreate the pod to attach it again",
   ]);
   assert.equal(entry().phase, "lost");
   assert.ok(metrics.counted.every((line) => line === "checked lost"));
@@ -172,7 +172,7 @@ Deno.test("repair: a lost one is detached and attached anew, and ready since the
   assert.ok(cni.calls.find(({ command }) => command === "DEL")!.prevResult);
   assert.equal(entry().phase, "attached");
   assert.equal(entry().attached!.at, "2026-01-01T00:00:05.000Z");
-  assert.match(events.lines.join(), /is lost: net1 is not there: attaching it anew$/);
+  assert.match(events.lines.join(), /is lost: net1 is not there: attaching it again$/);
   assert.ok(metrics.counted.includes("repaired ok"));
   await clock.advance(120_000);
   assert.equal(cni.log.filter((call) => call === "ADD net1").length, 2);
@@ -231,7 +231,7 @@ Deno.test("what stands on an interface that has gone is looked at at once", asyn
   assert.deepEqual(events.lines, [
     'NetworkDeviceRemoved Pod/s1: network "network-net1" (interface net1, claim default/a) is ' +
     "lost: the interface of device eth1-3 is gone from the node: no such link: " +
-    "delete the pod to have it anew",
+    "recreate the pod to attach it again",
   ]);
   // It comes back as something else: ready only when CHECK says so.
   devices.gone.clear();

@@ -14,6 +14,7 @@ const AGAIN = 5_000;
 /** ADDs of the network wait meanwhile. */
 const LIMIT = 10_000;
 
+/** What the GC loop needs outside mod/agent. */
 export interface GcLoopPorts {
   readonly cni: Cni;
   readonly clock: Clock;
@@ -21,6 +22,7 @@ export interface GcLoopPorts {
   readonly metrics: Pick<Metrics, "collected">;
 }
 
+/** What tells which attachments are in use, and what keeps GC apart from ADD and DEL. */
 export interface GarbageSources {
   readonly sandboxes: Sandboxes;
   readonly claims: ClaimStore;
@@ -91,7 +93,7 @@ export class GcLoop {
       metrics.collected("error");
       const problem = errorMessage(error);
       log[this.#problems.get(name) === problem ? "debug" : "warn"](
-        `cannot collect what is left over of network ${JSON.stringify(name)}`,
+        `cannot collect what is left of network ${JSON.stringify(name)}`,
         { error: problem },
       );
       this.#problems.set(name, problem);

@@ -7,6 +7,7 @@ import type { Log, Namespaces } from "../ports.ts";
 
 const INTERVAL_MS = 5_000;
 
+/** What the watch of namespaces needs outside mod/agent. */
 export interface NamespaceWatchPorts {
   readonly namespaces: Pick<Namespaces, "classify">;
   readonly clock: Clock;
@@ -62,7 +63,7 @@ export class NamespaceWatch {
     const network = this.#sandboxes.get(id);
     const { netns } = network?.sandbox ?? {};
     if (!netns || network?.stopped || this.#ports.namespaces.classify(netns) !== "gone") return;
-    this.#ports.log.info(`sandbox ${id} is gone, and the container runtime said nothing of it`);
+    this.#ports.log.info(`sandbox ${id} is gone, but the container runtime did not report its end`);
     this.#detach(id);
   }
 }
