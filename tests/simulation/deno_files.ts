@@ -1,0 +1,180 @@
+import type { Disk, OpenFile } from "./disk.ts";
+import type { SimulatedProcess } from "./process.ts";
+
+/** Where a process finds its disks: `<ROOT>/<world>/<process>/<disk>/…`. */
+const ROOT = "/simulated";
+
+/** A disk as one process uses it. */
+export interface Mounted {
+  readonly process: SimulatedProcess;
+  readonly disk: Disk;
+  /** Lets the time pass that an access takes. */
+  readonly wait: (access: "read" | "change" | "sync") => Promise<void>;
+}
+
+interface Place extends Mounted {
+  readonly inner: string;
+  readonly path: string;
+}
+
+/** Finds what is mounted at `<process>/<disk>`. */
+export type Mounts = (process: string, disk: string) => Mounted;
+
+let mounts: Mounts | undefined;
+let worlds = 0;
+
+/**
+ * From now on paths below {@link ROOT} lead there. One world at a time, and each has paths of its own:
+ * what the agent's code keeps of paths must not come from one world into another.
+ */
+export function mount(found: Mounts | undefined): void {
+  mounts = found;
+  worlds++;
+}
+
+/** Where a process of the present world finds a disk. */
+export function folderOf(process: string, disk: string): string {
+  return `${ROOT}/${worlds}/${process}/${disk}`;
+}
+
+/** A text in which no path tells which world it is. */
+export function withoutRoot(text: string): string {
+  return text.includes(ROOT) ? text.replaceAll(`${ROOT}/${worlds}/`, "") : text;
+}
+
+/**
+ * Lets Deno's functions for files lead to simulated disks where their paths do: so the agent's own
+ * code for files runs as it is, in every step of which the process may die.
+ */
+export function installFiles(): void {
+  replace(
+    "openSync",
+    (place, options: Deno.OpenOptions = { read: true }) =>
+      place.process.now(`open ${place.inner}`, () => {
+        return file(place, place.disk.open(place.inner, options));
+      }),
+  );
+  replace(
+    "readTextFileSync",
+    (place) => place.process.now(`read ${place.inner}`, () => text(place)),
+  );
+  replace("readTextFile", (place) => later(place, "read", () => text(place)));
+  replace("lstatSync", (place) => place.process.now(`look at ${place.inner}`, () => info(place)));
+  replace("statSync", (place) => place.process.now(`look at ${place.inner}`, () => info(place)));
+  replace("lstat", (place) => later(place, "read", () => info(place)));
+  replace("stat", (place) => later(place, "read", () => info(place)));
+  replace(
+    "removeSync",
+    (place, options?: Deno.RemoveOptions) =>
+      place.process.now(`remove ${place.inner}`, () => place.disk.remove(place.inner, options)),
+  );
+  replace(
+    "remove",
+    (place, options?: Deno.RemoveOptions) =>
+      later(place, "change", () => place.disk.remove(place.inner, options)),
+  );
+  replace(
+    "renameSync",
+    (place, to: string) =>
+      place.process.now(`rename ${place.inner}`, () => place.disk.rename(place.inner, inside(to))),
+  );
+  replace(
+    "rename",
+    (place, to: string) => later(place, "change", () => place.disk.rename(place.inner, inside(to))),
+  );
+  replace(
+    "mkdirSync",
+    (place, options?: Deno.MkdirOptions) =>
+      place.process.now(`make ${place.inner}`, () => makeFolder(place, options)),
+  );
+  replace(
+    "mkdir",
+    (place, options?: Deno.MkdirOptions) =>
+      later(place, "change", () => makeFolder(place, options)),
+  );
+  replace("chmod", (place) => later(place, "change", () => {}));
+  replace("readDir", (place) => entries(place));
+  replace(
+    "readDirSync",
+    (place) =>
+      place.process.now(`list ${place.inner}`, () => place.disk.names(place.inner).map(entry)),
+  );
+}
+
+// deno-lint-ignore no-explicit-any
+function replace(name: keyof typeof Deno, simulated: (place: Place, argument?: any) => unknown) {
+  // deno-lint-ignore no-explicit-any
+  const deno = Deno as any;
+  const real = deno[name];
+  deno[name] = (path: unknown, ...rest: unknown[]) =>
+    typeof path === "string" && path.startsWith(`${ROOT}/`)
+      ? simulated(placeOf(path), rest[0])
+      : real(path, ...rest);
+}
+
+function placeOf(path: string): Place {
+  const [, , world, process = "", disk = ""] = path.split("/");
+  // Who asks from a world that is over gets no answer.
+  if (world !== `${worlds}`) throw new Error(`${path} is no more`);
+  if (!mounts) throw new Error(`nothing is simulated at the moment, but ${path} is asked for`);
+  return { ...mounts(process, disk), inner: inside(path), path };
+}
+
+/** The path on its disk. */
+function inside(path: string): string {
+  return `/${path.split("/").slice(5).join("/")}`;
+}
+
+function later<T>(place: Place, access: "read" | "change", effect: () => T): Promise<T> {
+  return place.process.later(`${access} ${place.inner}`, async () => {
+    await place.wait(access);
+    return effect();
+  });
+}
+
+async function* entries(place: Place): AsyncGenerator<Deno.DirEntry> {
+  const names = await later(place, "read", () => place.disk.names(place.inner));
+  for (const each of names) yield entry(each);
+}
+
+function entry({ name, isFile }: { readonly name: string; readonly isFile: boolean }) {
+  return { name, isFile, isDirectory: !isFile, isSymlink: false };
+}
+
+function text({ disk, inner }: Place): string {
+  return new TextDecoder().decode(disk.read(inner));
+}
+
+function info({ disk, inner }: Place): Partial<Deno.FileInfo> {
+  const kind = disk.kind(inner);
+  if (!kind) throw new Deno.errors.NotFound(inner);
+  return {
+    isFile: kind === "file",
+    isDirectory: kind === "folder",
+    isSymlink: false,
+    size: kind === "file" ? disk.read(inner).length : 0,
+    mode: kind === "file" ? 0o600 : 0o700,
+  };
+}
+
+function makeFolder({ disk, inner }: Place, options?: Deno.MkdirOptions): void {
+  if (!options?.recursive && disk.kind(inner)) throw new Deno.errors.AlreadyExists(inner);
+  disk.makeFolder(inner);
+}
+
+/** An open file as far as the agent uses one. The end of a process closes its files. */
+function file({ process, inner, wait }: Place, open: OpenFile): Partial<Deno.FsFile> {
+  process.onDeath(() => open.close());
+  return {
+    writeSync: (bytes: Uint8Array) => process.now(`write ${inner}`, () => open.write(bytes)),
+    truncateSync: (length = 0) => process.now(`truncate ${inner}`, () => open.truncate(length)),
+    tryLockSync: () => process.now(`lock ${inner}`, () => open.lock()),
+    unlockSync: () => process.now(`unlock ${inner}`, () => open.close()),
+    sync: () =>
+      process.later(`sync ${inner}`, async () => {
+        await wait("sync");
+        open.sync();
+      }),
+    close: () => open.close(),
+  };
+}

@@ -1,0 +1,100 @@
+/** An interface in a namespace. */
+export interface Link {
+  readonly name: string;
+  /** Whose it is: the attachment that a plugin made it for, or someone who is not the agent. */
+  readonly owner: string;
+  readonly mac: string;
+  /** The node's interface that was moved here. */
+  readonly device?: string;
+}
+
+export interface NetNamespace {
+  readonly path: string;
+  readonly links: Map<string, Link>;
+  /** Whether its path leads to it. */
+  mounted: boolean;
+  /** Descriptors that are open. */
+  holds: number;
+}
+
+/** What plugins leave for an attachment, by this name. */
+export function attachmentName(network: string, containerID: string, ifName: string): string {
+  return `${network}/${containerID}/${ifName}`;
+}
+
+/** The network namespaces, leases and interfaces of one node, as the kernel and host-local have them. */
+export class NodeNetwork {
+  readonly #byPath = new Map<string, NetNamespace>();
+  readonly #all = new Set<NetNamespace>();
+  /** By attachment. */
+  readonly leases = new Map<string, string>();
+  /** The node's interfaces that are on it now. */
+  readonly devices = new Set(["eth0", "eth1", "eth2"]);
+  #macs = 0;
+  #addresses = 0;
+
+  create(path: string): NetNamespace {
+    const namespace = { path, links: new Map<string, Link>(), mounted: true, holds: 0 };
+    this.#byPath.set(path, namespace);
+    this.#all.add(namespace);
+    return namespace;
+  }
+
+  at(path: string): NetNamespace | undefined {
+    return this.#byPath.get(path);
+  }
+
+  get namespaces(): NetNamespace[] {
+    return [...this.#all];
+  }
+
+  unmount(namespace: NetNamespace): void {
+    namespace.mounted = false;
+    if (this.#byPath.get(namespace.path) === namespace) this.#byPath.delete(namespace.path);
+    this.#collect(namespace);
+  }
+
+  hold(namespace: NetNamespace): () => void {
+    namespace.holds++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      namespace.holds--;
+      this.#collect(namespace);
+    };
+  }
+
+  addLink(namespace: NetNamespace, link: Omit<Link, "mac">): Link {
+    const made = { ...link, mac: macOf(++this.#macs) };
+    if (link.device) this.devices.delete(link.device);
+    namespace.links.set(link.name, made);
+    return made;
+  }
+
+  removeLink(namespace: NetNamespace, name: string): void {
+    const { device } = namespace.links.get(name) ?? {};
+    if (device) this.devices.add(device);
+    namespace.links.delete(name);
+  }
+
+  lease(attachment: string): string {
+    const address = `10.${++this.#addresses >> 16}.${(this.#addresses >> 8) & 255}.${
+      this.#addresses & 255
+    }/8`;
+    this.leases.set(attachment, address);
+    return address;
+  }
+
+  /** The kernel unmakes what nobody has any more, and gives the node back what is its own. */
+  #collect(namespace: NetNamespace): void {
+    if (namespace.mounted || namespace.holds > 0) return;
+    for (const name of [...namespace.links.keys()]) this.removeLink(namespace, name);
+    this.#all.delete(namespace);
+  }
+}
+
+function macOf(number: number): string {
+  const hex = number.toString(16).padStart(8, "0");
+  return `02:00:${hex.match(/../g)!.join(":")}`;
+}

@@ -1,0 +1,120 @@
+import { createHash } from "node:crypto";
+import type { Plan } from "./plan.ts";
+import type { Outcome } from "./play.ts";
+import type { Answer, Task } from "./worker.ts";
+
+/** Runs that a thread plays before it says what came of them. */
+const SLICE = 10;
+/** So many failures are made short and shown. */
+const SHOWN = 3;
+
+export interface SimulateOptions {
+  readonly seed: number;
+  /** Operations at least. */
+  readonly ops: number;
+  /** Threads. */
+  readonly workers: number;
+  readonly write: (line: string) => void;
+  /** Whether the first failure is enough, and needs not be made short. */
+  readonly stopsAtFirst?: boolean;
+}
+
+export interface Summary {
+  readonly runs: number;
+  readonly operations: number;
+  readonly steps: number;
+  /** Of all runs, in their order. */
+  readonly digest: string;
+  readonly failures: readonly Outcome[];
+}
+
+/** Plays runs until there were as many operations; what comes of it depends on the seed alone. */
+export async function simulate(options: SimulateOptions): Promise<Summary> {
+  const { seed, ops, write, stopsAtFirst = false } = options;
+  const threads = Array.from({ length: options.workers }, () => new Thread());
+  try {
+    const played: Outcome[] = [];
+    const waiting = new Map<number, readonly Outcome[]>();
+    let [next, operations, isOver] = [0, 0, false];
+    const take = () => {
+      for (let outcomes; !isOver && (outcomes = waiting.get(played.length));) {
+        for (const outcome of outcomes) {
+          played.push(outcome);
+          operations += outcome.operations;
+          isOver = operations >= ops || stopsAtFirst && outcome.violations.length > 0;
+          if (outcome.violations.length > 0) write(described(outcome));
+          if (isOver) return;
+        }
+      }
+    };
+    await Promise.all(threads.map(async (thread) => {
+      while (!isOver) {
+        const first = next;
+        next += SLICE;
+        const answer = await thread.ask({ kind: "play", seed, first, count: SLICE });
+        if (answer.kind === "played") waiting.set(first, answer.outcomes);
+        take();
+      }
+    }));
+    const failures = played.filter(({ violations }) => violations.length > 0);
+    if (!stopsAtFirst) await show(failures, { thread: threads[0]!, write });
+    const hash = createHash("sha256");
+    for (const { digest } of played) hash.update(digest);
+    return {
+      runs: played.length,
+      operations,
+      steps: played.reduce((sum, { steps }) => sum + steps, 0),
+      digest: hash.digest("hex"),
+      failures,
+    };
+  } finally {
+    for (const thread of threads) thread.end();
+  }
+}
+
+/** One failure of each invariant, with the shortest schedule that still fails. */
+async function show(
+  failures: readonly Outcome[],
+  { thread, write }: { readonly thread: Thread; readonly write: (line: string) => void },
+): Promise<void> {
+  const kinds = new Map(
+    failures.toReversed().map((each) => [each.violations[0]!.invariant, each]),
+  );
+  for (const { seed } of [...kinds.values()].slice(0, SHOWN)) {
+    const answer = await thread.ask({ kind: "shrink", runSeed: seed });
+    if (answer.kind !== "shrunk") continue;
+    write(`\nthe shortest schedule found of run ${seed}:`);
+    write(shownPlan(answer.plan));
+    write(answer.trace);
+  }
+}
+
+function described({ seed, violations }: Outcome): string {
+  const lines = violations.map(({ invariant, what, at }) => `${invariant}: ${what} at ${at} s`);
+  return `run ${seed}: ${lines.slice(0, 3).join("\n  ")}`;
+}
+
+export function shownPlan({ stimuli, claims, ...more }: Plan): string {
+  return [more, ...claims, ...stimuli].map((each) => `  ${JSON.stringify(each)}`).join("\n");
+}
+
+class Thread {
+  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+
+  /** @throws Error when the simulation itself fails */
+  ask(task: Task): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#worker.onmessage = ({ data }: MessageEvent<Answer>) =>
+        data.kind === "failed" ? reject(new Error(data.error)) : resolve(data);
+      this.#worker.onerror = (event) => {
+        event.preventDefault();
+        reject(new Error(event.message));
+      };
+      this.#worker.postMessage(task);
+    });
+  }
+
+  end(): void {
+    this.#worker.terminate();
+  }
+}

@@ -1,0 +1,66 @@
+/** Plays runs in a thread of its own. */
+import { Chance } from "./chance.ts";
+import { type Plan, planRun } from "./plan.ts";
+import { type Outcome, play } from "./play.ts";
+import { shrink } from "./shrink.ts";
+
+/** What a thread is asked for: the runs from `first` on; or one that failed, as short as it can be. */
+export type Task =
+  | { readonly kind: "play"; readonly seed: number; readonly first: number; readonly count: number }
+  | { readonly kind: "shrink"; readonly runSeed: number };
+
+export type Answer =
+  | { readonly kind: "played"; readonly first: number; readonly outcomes: readonly Outcome[] }
+  | {
+    readonly kind: "shrunk";
+    readonly plan: Plan;
+    readonly outcome: Outcome;
+    readonly trace: string;
+  }
+  | { readonly kind: "failed"; readonly error: string };
+
+/** The seed of a run. */
+export function seedOf(seed: number, run: number): number {
+  return new Chance(seed).fork(`run ${run}`);
+}
+
+function answer(task: Task): Answer {
+  if (task.kind === "shrink") {
+    const plan = shrink(planRun(task.runSeed));
+    const lines: string[] = [];
+    const outcome = play(plan, (line) => lines.push(line));
+    return { kind: "shrunk", plan, outcome, trace: lines.join("") };
+  }
+  const { seed, first, count } = task;
+  const outcomes = Array.from(
+    { length: count },
+    (_, i) => play(planRun(seedOf(seed, first + i))),
+  );
+  return { kind: "played", first, outcomes };
+}
+
+// deno-lint-ignore no-explicit-any
+const scope = self as any;
+if (typeof scope.WorkerGlobalScope === "function") {
+  const rejected: string[] = [];
+  scope.addEventListener("unhandledrejection", (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    rejected.push(`nobody handles the rejection ${event.reason?.stack ?? event.reason}`);
+  });
+  scope.onmessage = ({ data }: MessageEvent<Task>) => {
+    // Time is driven from outside of any microtask.
+    setTimeout(() => {
+      let found: Answer;
+      try {
+        found = answer(data);
+      } catch (error) {
+        found = { kind: "failed", error: (error as Error).stack ?? String(error) };
+      }
+      // What was rejected is known in the next turn.
+      setTimeout(() => {
+        const [error] = rejected;
+        scope.postMessage(error === undefined ? found : { kind: "failed", error });
+      }, 0);
+    }, 0);
+  };
+}
