@@ -163,6 +163,44 @@ const EVENTS = {
   clockSetBack: 1,
 } as const;
 
+/** A pod without any peculiarity. */
+export const PLAIN: Partial<PlannedPod> = {
+  containers: 1,
+  replacedAt: [],
+  end: "usual",
+  foreign: [],
+  isForced: false,
+  unpreparesShared: false,
+  unprepareTwice: false,
+  prepareTwice: false,
+};
+
+/**
+ * The plan without what is named: kinds of stimuli, faults, networks or nodes, peculiarities of pods. So
+ * one fault that is known does not hide others.
+ */
+export function leaveOut(plan: Plan, names: readonly string[]): Plan {
+  if (names.length === 0) return plan;
+  const plain = Object.entries(PLAIN).filter(([name]) => names.includes(name));
+  const isKept = (stimulus: Stimulus) =>
+    !names.includes(stimulus.kind) &&
+    !(stimulus.kind === "fault" && names.includes(stimulus.fault));
+  return {
+    ...plan,
+    repair: plan.repair && !names.includes("repair"),
+    joinsUnprepared: plan.joinsUnprepared && !names.includes("joinsUnprepared"),
+    claims: plan.claims.map((claim) => ({
+      ...claim,
+      networks: claim.networks.map((network) =>
+        names.includes(network.kind) ? { ...network, kind: "plain" } : network
+      ),
+    })),
+    stimuli: plan.stimuli.filter(isKept).map((stimulus) =>
+      stimulus.kind === "pod" ? { ...stimulus, ...Object.fromEntries(plain) } : stimulus
+    ),
+  };
+}
+
 /** A run's plan. */
 export function planRun(seed: number): Plan {
   const random = new Random(seed);

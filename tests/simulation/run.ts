@@ -1,10 +1,10 @@
 /**
  * `deno task simulate --ops N --seed S [--workers N]`: the agent under a virtual clock, with all that
  * is around it simulated. `--run SEED` plays one run again and tells all of it; with `--shrink` the
- * shortest one that still fails.
+ * shortest one that still fails. `--without foreign,handover,…` leaves out what a known fault needs.
  */
 import { parseArgs } from "node:util";
-import { planRun } from "./plan.ts";
+import { leaveOut, planRun } from "./plan.ts";
 import { play } from "./play.ts";
 import { shrink } from "./shrink.ts";
 import { shownPlan, simulate } from "./simulate.ts";
@@ -16,15 +16,18 @@ const { values } = parseArgs({
     workers: { type: "string", default: "2" },
     run: { type: "string" },
     shrink: { type: "boolean", default: false },
+    without: { type: "string", default: "" },
   },
 });
+
+const without = values.without.split(",").filter(Boolean);
 
 function write(line: string): void {
   console.log(line);
 }
 
 function playOne(runSeed: number): boolean {
-  const planned = planRun(runSeed);
+  const planned = leaveOut(planRun(runSeed), without);
   const plan = values.shrink ? shrink(planned) : planned;
   write(shownPlan(plan));
   const { digest, violations } = play(plan, (line) => write(line.trimEnd()));
@@ -43,6 +46,7 @@ async function playMany(): Promise<boolean> {
     seed,
     ops,
     workers,
+    without,
     write,
   });
   const seconds = (performance.now() - began) / 1000;

@@ -1,4 +1,4 @@
-import type { Plan, PlannedPod, Stimulus } from "./plan.ts";
+import { PLAIN, type Plan, type PlannedPod, type Stimulus } from "./plan.ts";
 import { play } from "./play.ts";
 
 /** So many plays at the most. */
@@ -36,17 +36,6 @@ function withoutParts(
   }
   return found;
 }
-
-const PLAIN: Partial<PlannedPod> = {
-  containers: 1,
-  replacedAt: [],
-  end: "usual",
-  foreign: [],
-  isForced: false,
-  unpreparesShared: false,
-  unprepareTwice: false,
-  prepareTwice: false,
-};
 
 function simplify(
   stimuli: readonly Stimulus[],

@@ -15,6 +15,8 @@ export interface SimulateOptions {
   /** Threads. */
   readonly workers: number;
   readonly write: (line: string) => void;
+  /** What is left out of the plans. */
+  readonly without?: readonly string[];
   /** Whether the first failure is enough, and needs not be made short. */
   readonly stopsAtFirst?: boolean;
 }
@@ -30,7 +32,7 @@ export interface Summary {
 
 /** Plays runs until there were as many operations; what comes of it depends on the seed alone. */
 export async function simulate(options: SimulateOptions): Promise<Summary> {
-  const { seed, ops, write, stopsAtFirst = false } = options;
+  const { seed, ops, write, stopsAtFirst = false, without = [] } = options;
   const threads = Array.from({ length: options.workers }, () => new Thread());
   try {
     const played: Outcome[] = [];
@@ -51,13 +53,13 @@ export async function simulate(options: SimulateOptions): Promise<Summary> {
       while (!isOver) {
         const first = next;
         next += SLICE;
-        const answer = await thread.ask({ kind: "play", seed, first, count: SLICE });
+        const answer = await thread.ask({ kind: "play", seed, first, count: SLICE, without });
         if (answer.kind === "played") waiting.set(first, answer.outcomes);
         take();
       }
     }));
     const failures = played.filter(({ violations }) => violations.length > 0);
-    if (!stopsAtFirst) await show(failures, { thread: threads[0]!, write });
+    if (!stopsAtFirst) await show(failures, { thread: threads[0]!, write, without });
     const hash = createHash("sha256");
     for (const { digest } of played) hash.update(digest);
     return {
@@ -75,13 +77,17 @@ export async function simulate(options: SimulateOptions): Promise<Summary> {
 /** One failure of each invariant, with the shortest schedule that still fails. */
 async function show(
   failures: readonly Outcome[],
-  { thread, write }: { readonly thread: Thread; readonly write: (line: string) => void },
+  { thread, write, without }: {
+    readonly thread: Thread;
+    readonly write: (line: string) => void;
+    readonly without: readonly string[];
+  },
 ): Promise<void> {
   const kinds = new Map(
     failures.toReversed().map((each) => [each.violations[0]!.invariant, each]),
   );
   for (const { seed } of [...kinds.values()].slice(0, SHOWN)) {
-    const answer = await thread.ask({ kind: "shrink", runSeed: seed });
+    const answer = await thread.ask({ kind: "shrink", runSeed: seed, without });
     if (answer.kind !== "shrunk") continue;
     write(`\nthe shortest schedule found of run ${seed}:`);
     write(shownPlan(answer.plan));

@@ -1,13 +1,19 @@
 /** Plays runs in a thread of its own. */
 import { Chance } from "./chance.ts";
-import { type Plan, planRun } from "./plan.ts";
+import { leaveOut, type Plan, planRun } from "./plan.ts";
 import { type Outcome, play } from "./play.ts";
 import { shrink } from "./shrink.ts";
 
 /** What a thread is asked for: the runs from `first` on; or one that failed, as short as it can be. */
 export type Task =
-  | { readonly kind: "play"; readonly seed: number; readonly first: number; readonly count: number }
-  | { readonly kind: "shrink"; readonly runSeed: number };
+  | {
+    readonly kind: "play";
+    readonly seed: number;
+    readonly first: number;
+    readonly count: number;
+    readonly without: readonly string[];
+  }
+  | { readonly kind: "shrink"; readonly runSeed: number; readonly without: readonly string[] };
 
 export type Answer =
   | { readonly kind: "played"; readonly first: number; readonly outcomes: readonly Outcome[] }
@@ -26,15 +32,15 @@ export function seedOf(seed: number, run: number): number {
 
 function answer(task: Task): Answer {
   if (task.kind === "shrink") {
-    const plan = shrink(planRun(task.runSeed));
+    const plan = shrink(leaveOut(planRun(task.runSeed), task.without));
     const lines: string[] = [];
     const outcome = play(plan, (line) => lines.push(line));
     return { kind: "shrunk", plan, outcome, trace: lines.join("") };
   }
-  const { seed, first, count } = task;
+  const { seed, first, count, without } = task;
   const outcomes = Array.from(
     { length: count },
-    (_, i) => play(planRun(seedOf(seed, first + i))),
+    (_, i) => play(leaveOut(planRun(seedOf(seed, first + i)), without)),
   );
   return { kind: "played", first, outcomes };
 }
