@@ -1,3 +1,4 @@
+import type { AttachmentRecord } from "../../mod/agent/model.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { AgentProcess } from "./agent_process.ts";
 import { DRIVER } from "./api_server.ts";
@@ -6,11 +7,15 @@ import { Disk } from "./disk.ts";
 import { Faults } from "./faults.ts";
 import { Kubelet } from "./kubelet.ts";
 import { type NetNamespace, NodeNetwork } from "./network.ts";
+import { nameOf } from "./networks.ts";
 import type { Handover } from "./plan.ts";
 import { linkOf, type Sandbox } from "./pods.ts";
 import type { SimulatedProcess } from "./process.ts";
 import { SimulatedRuntime } from "./runtime.ts";
 import type { World } from "./world.ts";
+
+/** What is left of a record that is damaged. */
+const DAMAGED = '{"version": 1, "cla';
 
 /** One node: its disks, its network, its runtime, its kubelet, and the agents that run on it. */
 export class SimulatedNode {
@@ -26,6 +31,8 @@ export class SimulatedNode {
   readonly agents: AgentProcess[] = [];
   /** UIDs of claims of which a record was damaged. */
   readonly damaged = new Set<string>();
+  /** Leases that only a damaged record told of. */
+  readonly orphaned = new Set<string>();
   /** Interfaces that someone removed, as `<sandbox>/<network>`. */
   readonly lost = new Set<string>();
   readonly #held = new Map<string, NetNamespace>();
@@ -190,12 +197,28 @@ export class SimulatedNode {
   damageRecord(choice: number): void {
     const folder = "/attachments";
     if (!this.state.kind(folder)) return;
-    const names = this.state.names(folder).filter(({ name }) => name.endsWith(".json"));
+    const text = (name: string) => new TextDecoder().decode(this.state.read(`${folder}/${name}`));
+    const names = this.state.names(folder).filter(({ name }) =>
+      name.endsWith(".json") && text(name) !== DAMAGED
+    );
     const found = names[Math.floor(choice * names.length)];
     if (!found) return;
     this.#world.operation(`the record ${found.name} is damaged`);
-    this.state.damage(`${folder}/${found.name}`, new TextEncoder().encode('{"version": 1, "cla'));
-    this.damaged.add(found.name.split(".")[0]!);
+    const path = `${folder}/${found.name}`;
+    const record = JSON.parse(text(found.name)) as AttachmentRecord;
+    this.state.damage(path, new TextEncoder().encode(DAMAGED));
+    this.damaged.add(record.claim.uid);
+    const { sandbox: { id: containerID }, attachment: { ifName, network } } = record;
+    this.orphaned.add(nameOf(network, { containerID, ifName }));
+    // What the claim's status does not tell of this sandbox, nothing tells any more.
+    const sandbox = this.runtime.sandboxes.get(containerID);
+    const mac = sandbox?.vouched.get(ifName)?.mac;
+    const entries = this.#world.api.claims.get(`default/${record.claim.name}`)?.status.devices;
+    const isTold = entries?.some(({ networkData }) => networkData?.hardwareAddress === mac);
+    const isShared = sandbox?.pod.claims.some(({ plan, ref }) =>
+      ref.uid === record.claim.uid && !plan.isTemplate
+    );
+    if (!isTold || isShared) sandbox?.vouched.delete(ifName);
   }
 
   /** Starts a process of the agent. */

@@ -277,9 +277,10 @@ function drawForeign(random: Random): ForeignLink {
 }
 
 function drawClaim(random: Random, name: string): PlannedClaim {
+  const isTemplate = random.chance(0.45);
   return {
     name,
-    isTemplate: random.chance(0.45),
+    isTemplate,
     networks: Array.from({ length: random.pick([1, 1, 2, 3]) }, (_, i) => {
       const kind = random.weighted(
         { plain: 8, bridged: 5, old: 3, tap: 2, unchecked: 1, exclusive: 2 },
@@ -288,7 +289,9 @@ function drawClaim(random: Random, name: string): PlannedClaim {
         request: `r${i}`,
         network: `${kind}-${name}-${i}`,
         kind,
-        ...(random.chance(0.4) && { ifName: `i${name.replaceAll("-", "")}${i}` }),
+        // Two shared claims that come together need names that differ.
+        ...(random.chance(isTemplate ? 0.4 : 0.8) &&
+          { ifName: `i${name.replaceAll("-", "")}${i}` }),
       };
     }),
     withOther: random.chance(0.2),

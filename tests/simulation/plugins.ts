@@ -112,7 +112,7 @@ export class SimulatedCni implements Cni {
       const lies = node.faults.has("checkLies") && world.chance.hits(`${name} CHECK lies`, 0.6);
       node.looked(runtime, lies);
       return lies ? { state: "lost", cause: "a plugin errs" } : { state: "intact" };
-    });
+    }, signal);
     const ended = abortable(work, signal);
     return ended.catch((error) => ({ state: "unknown", cause: String(error) }));
   }
@@ -167,12 +167,15 @@ export class SimulatedCni implements Cni {
     network: NetworkList,
     runtime: RuntimeConfig,
     work: (fail: (step: Step) => Promise<void>) => Promise<T>,
+    /** The plugin is killed when it is aborted. */
+    signal?: AbortSignal,
   ): Promise<T> {
     const { node, process, world } = this.#agent;
     const { faults } = node;
     const what = `${command} ${nameOf(network, runtime)}`;
     return process.later(what, async () => {
       const end = node.beginOperation(process, runtime.containerID, what);
+      signal?.addEventListener("abort", end, { once: true });
       try {
         world.trace.note(`${process.name} ${what}`);
         const slow = faults.has("pluginSlow") && this.#hits("slow", 0.5);

@@ -30,8 +30,16 @@ function isBlocked(sandbox: Sandbox, { network, kind, claim }: PlannedNetwork & 
   const taken = [...sandbox.namespace.links.values()].some(({ owner }) =>
     owner === "another plugin"
   );
-  if (taken) return true;
+  if (taken || mayCollide(sandbox.pod)) return true;
   return kind === "exclusive" && claim.users.size > 1 && !linkOf(sandbox, network);
+}
+
+/** Shared claims that were named each for itself come together. */
+function mayCollide({ claims }: Pod): boolean {
+  const unnamed = claims.filter(({ plan }) =>
+    !plan.isTemplate && plan.networks.some(({ ifName }) => ifName === undefined)
+  );
+  return unnamed.length > 1;
 }
 
 function attachments(world: World, node: SimulatedNode): Problem[] {
@@ -79,6 +87,7 @@ function leftovers(node: SimulatedNode): Problem[] {
     const [network = "", id = ""] = lease.split("/");
     const sandbox = living.get(id);
     if (sandbox && networksOf(sandbox.pod).some((each) => each.network === network)) continue;
+    if (node.orphaned.has(lease)) continue;
     problems.push({ invariant: "leftovers", what: `the lease of ${lease}` });
   }
   for (const { path, links, mounted } of node.network.namespaces) {

@@ -89,7 +89,8 @@ export class Scheduler {
     const go = () => {
       if (left-- > 0) return void Promise.resolve().then(go);
       this.now = Math.max(this.now, event.at);
-      event.run!();
+      // What ran meanwhile may have cancelled it.
+      event.run?.();
     };
     go();
   }
