@@ -7,6 +7,8 @@ import { aborted } from "../../mod/async/aborted.ts";
 import type { Clock } from "../../mod/async/clock.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { CdiSpecFiles } from "../../mod/cdi/spec_files.ts";
+import { Plugins } from "../../mod/cni/plugins.ts";
+import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
 import { LeadLocks } from "../../mod/lead/lead_locks.ts";
@@ -14,7 +16,7 @@ import { DRIVER } from "./api_server.ts";
 import { folderOf } from "./deno_files.ts";
 import { DEVICES } from "./networks.ts";
 import type { SimulatedNode } from "./node.ts";
-import { SimulatedCni } from "./plugins.ts";
+import { PATH, PluginPrograms } from "./plugins.ts";
 import { SimulatedProcess } from "./process.ts";
 import type { World } from "./world.ts";
 
@@ -27,6 +29,8 @@ export interface AgentOptions {
 
 /** How often CHECK looks, in milliseconds. */
 const CHECK_INTERVAL = 10_000;
+/** A plugin that does not end is killed after this, in milliseconds. */
+const CNI_TIMEOUT = 30_000;
 
 /**
  * One process of the agent: what mod/cmd makes of it, without sockets. Its end is that of its
@@ -41,6 +45,8 @@ export class AgentProcess {
   readonly #options: AgentOptions;
   readonly #stop = new AbortController();
   readonly #stateFolder: string;
+  /** The folder of the plugins, as this process sees it. */
+  readonly cniPath: string;
   readonly #clock: Clock;
   readonly #log: Log;
   /** Whether it has the lead by its own account. */
@@ -52,10 +58,18 @@ export class AgentProcess {
     this.#options = options;
     this.process = new SimulatedProcess(world, name);
     this.#stateFolder = folderOf(name, "state");
+    this.cniPath = folderOf(name, "plugins");
     this.#clock = this.#makeClock();
     this.#log = this.#makeLog();
     this.#ports = {
-      cni: new SimulatedCni(this),
+      cni: new CniRunner(
+        new Plugins({
+          cniPath: [this.cniPath],
+          timeout: CNI_TIMEOUT,
+          env: { PATH },
+          run: new PluginPrograms(this).run,
+        }),
+      ),
       cluster: new KubeCluster(world.api.connectionOf(this), { fieldManager: DRIVER }),
       journal: new FileJournal(this.#stateFolder, { log: this.#log }),
       namespaces: this.#makeNamespaces(),

@@ -32,7 +32,8 @@ export interface StoredDevice {
   readonly device: string;
   readonly shareID?: string;
   readonly conditions?: readonly { readonly status: string; readonly message: string }[];
-  readonly networkData?: { readonly hardwareAddress?: string };
+  readonly networkData?: { readonly hardwareAddress?: string; readonly ips?: readonly string[] };
+  readonly data?: unknown;
   readonly request?: string;
 }
 
@@ -118,6 +119,9 @@ export class SimulatedApi {
         result.device === entry.device && result.shareID === entry.shareID
       );
       if (!known) throw failed(request, 422, `device ${entry.device} is not allocated`);
+      // As JSON of Go has it.
+      const data = JSON.stringify(entry.data ?? {}).replace(/[<>&]/g, "\\u003c");
+      if (data.length > DATA_LIMIT) throw failed(request, 422, "status.devices[].data: too long");
     }
     const others = (claim.status.devices ?? []).filter(({ driver }) => driver !== DRIVER);
     claim.status.devices = [...others, ...structuredClone(status.devices)];
@@ -128,6 +132,9 @@ export class SimulatedApi {
     this.#world.trace.note(`status of ${claim.metadata.name}: ${entries.join(", ") || "none"}`);
   }
 }
+
+/** What `data` may have, in bytes. */
+const DATA_LIMIT = 10 * 1024;
 
 export const DRIVER = "dra.networking";
 

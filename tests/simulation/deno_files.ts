@@ -10,6 +10,8 @@ export interface Mounted {
   readonly disk: Disk;
   /** Lets the time pass that an access takes. */
   readonly wait: (access: "read" | "change" | "sync") => Promise<void>;
+  /** A process may be held up between the step before and the one that lets a lock go. */
+  readonly unlock: (close: () => void) => void;
 }
 
 interface Place extends Mounted {
@@ -37,9 +39,12 @@ export function folderOf(process: string, disk: string): string {
   return `${ROOT}/${worlds}/${process}/${disk}`;
 }
 
-/** A text in which no path tells which world it is. */
+const OWN = `/proc/${Deno.pid}/`;
+
+/** A text in which no path tells which world it is, or which process plays it. */
 export function withoutRoot(text: string): string {
-  return text.includes(ROOT) ? text.replaceAll(`${ROOT}/${worlds}/`, "") : text;
+  const inWorld = text.includes(ROOT) ? text.replaceAll(`${ROOT}/${worlds}/`, "") : text;
+  return inWorld.includes(OWN) ? inWorld.replaceAll(OWN, "/proc/1/") : inWorld;
 }
 
 /**
@@ -163,18 +168,18 @@ function makeFolder({ disk, inner }: Place, options?: Deno.MkdirOptions): void {
 }
 
 /** An open file as far as the agent uses one. The end of a process closes its files. */
-function file({ process, inner, wait }: Place, open: OpenFile): Partial<Deno.FsFile> {
+function file({ process, inner, wait, unlock }: Place, open: OpenFile): Partial<Deno.FsFile> {
   process.onDeath(() => open.close());
   return {
     writeSync: (bytes: Uint8Array) => process.now(`write ${inner}`, () => open.write(bytes)),
     truncateSync: (length = 0) => process.now(`truncate ${inner}`, () => open.truncate(length)),
-    tryLockSync: () => process.now(`lock ${inner}`, () => open.lock()),
+    tryLockSync: (exclusive = false) => process.now(`lock ${inner}`, () => open.lock(exclusive)),
     unlockSync: () => process.now(`unlock ${inner}`, () => open.close()),
     sync: () =>
       process.later(`sync ${inner}`, async () => {
         await wait("sync");
         open.sync();
       }),
-    close: () => open.close(),
+    close: () => open.isLocked ? unlock(() => open.close()) : open.close(),
   };
 }

@@ -22,7 +22,7 @@ export class Disk {
   /** The names as a power cut would leave them. */
   readonly #named = new Map<string, Inode>();
   readonly #folders = new Set<string>(["/"]);
-  readonly #locks = new Map<string, OpenFile>();
+  readonly #locks = new Map<string, { readonly exclusive: boolean; readonly by: Set<OpenFile> }>();
   state: DiskState = "ok";
 
   open(path: string, options: Deno.OpenOptions): OpenFile {
@@ -129,15 +129,21 @@ export class Disk {
     inode.durable = content;
   }
 
-  lock(file: OpenFile): boolean {
-    const holder = this.#locks.get(file.path);
-    if (holder && holder !== file) return false;
-    this.#locks.set(file.path, file);
+  lock(file: OpenFile, exclusive: boolean): boolean {
+    const held = this.#locks.get(file.path);
+    const others = [...held?.by ?? []].filter((other) => other !== file);
+    if (others.length > 0 && (exclusive || held!.exclusive)) return false;
+    this.#locks.set(file.path, { exclusive, by: new Set([...others, file]) });
     return true;
   }
 
+  isLocked(file: OpenFile): boolean {
+    return this.#locks.get(file.path)?.by.has(file) ?? false;
+  }
+
   unlock(file: OpenFile): void {
-    if (this.#locks.get(file.path) === file) this.#locks.delete(file.path);
+    const held = this.#locks.get(file.path);
+    if (held?.by.delete(file) && held.by.size === 0) this.#locks.delete(file.path);
   }
 
   assertTakes(): void {
@@ -190,8 +196,12 @@ export class OpenFile {
     this.#inode.durable = this.#inode.content;
   }
 
-  lock(): boolean {
-    return this.#disk.lock(this);
+  lock(exclusive: boolean): boolean {
+    return this.#disk.lock(this, exclusive);
+  }
+
+  get isLocked(): boolean {
+    return this.#disk.isLocked(this);
   }
 
   close(): void {

@@ -8,6 +8,12 @@ export interface Link {
   readonly device?: string;
 }
 
+/** An address, as an IPAM plugin prints it and as the API server wants it. */
+export interface Lease {
+  readonly printed: string;
+  readonly canonical: string;
+}
+
 export interface NetNamespace {
   readonly path: string;
   readonly links: Map<string, Link>;
@@ -27,7 +33,7 @@ export class NodeNetwork {
   readonly #byPath = new Map<string, NetNamespace>();
   readonly #all = new Set<NetNamespace>();
   /** By attachment. */
-  readonly leases = new Map<string, string>();
+  readonly leases = new Map<string, Lease>();
   /** The node's interfaces that are on it now. */
   readonly devices = new Set(["eth0", "eth1", "eth2"]);
   #macs = 0;
@@ -78,12 +84,15 @@ export class NodeNetwork {
     namespace.links.delete(name);
   }
 
-  lease(attachment: string): string {
-    const address = `10.${++this.#addresses >> 16}.${(this.#addresses >> 8) & 255}.${
-      this.#addresses & 255
-    }/8`;
-    this.leases.set(attachment, address);
-    return address;
+  lease(attachment: string, isMapped: boolean): Lease {
+    const number = ++this.#addresses;
+    const [high, low] = [number >> 8, number & 255];
+    const hex = ((high << 8) | low).toString(16);
+    const lease = isMapped
+      ? { printed: `::10.1.${high}.${low}/96`, canonical: `::a01:${hex}/96` }
+      : { printed: `10.0.${high}.${low}/8`, canonical: `10.0.${high}.${low}/8` };
+    this.leases.set(attachment, lease);
+    return lease;
   }
 
   /** The kernel unmakes what nobody has any more, and gives the node back what is its own. */

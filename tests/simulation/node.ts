@@ -6,14 +6,16 @@ import type { Mounted } from "./deno_files.ts";
 import { Disk } from "./disk.ts";
 import { Faults } from "./faults.ts";
 import { Kubelet } from "./kubelet.ts";
-import { type NetNamespace, NodeNetwork } from "./network.ts";
-import { nameOf } from "./networks.ts";
+import { attachmentName, type NetNamespace, NodeNetwork } from "./network.ts";
+import { PROGRAMS } from "./plugins.ts";
 import type { Handover } from "./plan.ts";
 import { linkOf, type Sandbox } from "./pods.ts";
 import type { SimulatedProcess } from "./process.ts";
 import { SimulatedRuntime } from "./runtime.ts";
 import type { World } from "./world.ts";
 
+/** An operation that takes so long, in milliseconds, waits for something and is not counted. */
+const WAITS_AFTER = 100;
 /** What is left of a record that is damaged. */
 const DAMAGED = '{"version": 1, "cla';
 
@@ -26,6 +28,9 @@ export class SimulatedNode {
   readonly state = new Disk();
   /** In memory: CDI files. */
   run = new Disk();
+  /** The programs of CNI plugins, and none. */
+  readonly #plugins = new Disk();
+  readonly #noPlugins = new Disk();
   readonly runtime: SimulatedRuntime;
   readonly kubelet: Kubelet;
   readonly agents: AgentProcess[] = [];
@@ -40,6 +45,11 @@ export class SimulatedNode {
     string,
     { readonly process: SimulatedProcess; readonly what: string }
   >();
+  /** When operations of a container began and ended last. */
+  readonly #since = new Map<
+    string,
+    { readonly process: SimulatedProcess; readonly from: number; until: number }
+  >();
   #starts = 0;
   /** Milliseconds by which the clock was set. */
   clockSetBy = 0;
@@ -49,13 +59,24 @@ export class SimulatedNode {
     this.name = name;
     this.runtime = new SimulatedRuntime(world, this, world.plan.runtime);
     this.kubelet = new Kubelet(world, this);
+    for (const name of PROGRAMS) this.#plugins.open(`/${name}`, { write: true, create: true });
   }
 
   mounted(agent: AgentProcess, disk: string): Mounted {
+    const disks: Readonly<Record<string, Disk>> = {
+      cdi: this.run,
+      state: this.state,
+      plugins: this.faults.has("pluginMissing") ? this.#noPlugins : this.#plugins,
+    };
     return {
       process: agent.process,
-      disk: disk === "cdi" ? this.run : this.state,
+      disk: disks[disk]!,
       wait: (access) => this.#waitForDisk(access),
+      unlock: (close) => {
+        if (this.#world.chance.hits("held up", 0.02)) {
+          void this.#world.pause("held up", 1, 300).then(close);
+        } else close();
+      },
     };
   }
 
@@ -85,7 +106,7 @@ export class SimulatedNode {
   }
 
   hold(namespace: NetNamespace): { readonly path: string; readonly release: () => void } {
-    const path = `/proc/1/fd/${++this.#starts}`;
+    const path = `/proc/${Deno.pid}/fd/${++this.#starts}`;
     const release = this.network.hold(namespace);
     this.#held.set(path, namespace);
     return {
@@ -109,16 +130,33 @@ export class SimulatedNode {
     }
     const operation = { process, what };
     this.#operations.set(containerID, operation);
+    if (!what.startsWith("CHECK")) this.#assertWidth(process, containerID);
     return () => {
-      if (this.#operations.get(containerID) === operation) this.#operations.delete(containerID);
+      if (this.#operations.get(containerID) !== operation) return;
+      this.#operations.delete(containerID);
+      const since = this.#since.get(containerID);
+      if (since) since.until = this.#world.scheduler.now;
     };
   }
 
+  /** No more at once than told, but for those that seem to wait for something. */
+  #assertWidth(process: SimulatedProcess, containerID: string): void {
+    const { scheduler, plan, trace } = this.#world;
+    const { now } = scheduler;
+    const before = this.#since.get(containerID);
+    // The programs of one operation follow one another at once.
+    const from = before?.process === process && before.until === now ? before.from : now;
+    this.#since.set(containerID, { process, from, until: Infinity });
+    const young = [...this.#since.values()].filter((each) =>
+      each.process === process && each.until === Infinity && now - each.from < WAITS_AFTER
+    );
+    if (young.length <= plan.concurrency) return;
+    trace.violation("limit", `${young.length} operations at once where ${plan.concurrency} may be`);
+  }
+
   /** What a sandbox's containers started with stays while they run. */
-  assertMayGo(
-    { containerID, ifName }: { readonly containerID: string; readonly ifName: string },
-    what: string,
-  ): void {
+  assertMayGo(attachment: string, what: string): void {
+    const [, containerID = "", ifName = ""] = attachment.split("/");
     const sandbox = this.runtime.sandboxes.get(containerID);
     if (!sandbox || sandbox.ending || sandbox.state !== "running") return;
     const link = sandbox.vouched.get(ifName);
@@ -128,10 +166,8 @@ export class SimulatedNode {
   }
 
   /** A CHECK looked. What is found damaged twice may be made anew, rightly or not. */
-  looked(
-    { containerID, ifName }: { readonly containerID: string; readonly ifName: string },
-    lies: boolean,
-  ): void {
+  looked(attachment: string, lies: boolean): void {
+    const [, containerID = "", ifName = ""] = attachment.split("/");
     const sandbox = this.runtime.sandboxes.get(containerID);
     if (!sandbox) return;
     const lied = lies ? (sandbox.lies.get(ifName) ?? 0) + 1 : 0;
@@ -209,7 +245,7 @@ export class SimulatedNode {
     this.state.damage(path, new TextEncoder().encode(DAMAGED));
     this.damaged.add(record.claim.uid);
     const { sandbox: { id: containerID }, attachment: { ifName, network } } = record;
-    this.orphaned.add(nameOf(network, { containerID, ifName }));
+    this.orphaned.add(attachmentName(network.name, containerID, ifName));
     // What the claim's status does not tell of this sandbox, nothing tells any more.
     const sandbox = this.runtime.sandboxes.get(containerID);
     const mac = sandbox?.vouched.get(ifName)?.mac;

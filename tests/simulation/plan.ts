@@ -148,6 +148,12 @@ export interface Plan {
 /** How long new things come, in milliseconds. */
 export const ACTIVE = 30_000;
 
+/** When nothing goes wrong any more, in milliseconds. */
+export function quietAfter({ stimuli }: Plan): number {
+  const ends = stimuli.map((each) => each.at + (each.kind === "fault" ? each.lasts : 0));
+  return Math.max(ACTIVE, ...ends) + 10_000;
+}
+
 const EVENTS = {
   fault: 30,
   crash: 16,
@@ -155,7 +161,7 @@ const EVENTS = {
   handover: 6,
   runtimeRestart: 4,
   disconnect: 4,
-  kubeletRestart: 3,
+  kubeletRestart: 6,
   reboot: 1,
   linkLost: 3,
   strangeUnprepare: 3,
@@ -283,7 +289,17 @@ function drawClaim(random: Random, name: string): PlannedClaim {
     isTemplate,
     networks: Array.from({ length: random.pick([1, 1, 2, 3]) }, (_, i) => {
       const kind = random.weighted(
-        { plain: 8, bridged: 5, old: 3, tap: 2, unchecked: 1, exclusive: 2 },
+        {
+          plain: 20,
+          bridged: 13,
+          old: 8,
+          tap: 5,
+          unchecked: 3,
+          exclusive: 5,
+          verbose: 2,
+          mapped: 1,
+          broken: 1,
+        },
       );
       return {
         request: `r${i}`,
@@ -304,7 +320,7 @@ function drawEvent(random: Random, nodes: number): Stimulus {
   const away = random.pick([10, 300, 1_500, 6_000]);
   switch (kind) {
     case "fault": {
-      const lasts = random.pick([300, 2_000, 8_000]);
+      const lasts = random.pick([300, 2_000, 8_000, 8_000, 60_000]);
       return { ...base, kind, fault: random.weighted(FAULTS), lasts };
     }
     case "crash":
@@ -317,7 +333,7 @@ function drawEvent(random: Random, nodes: number): Stimulus {
       return { ...base, kind, course: random.weighted(HANDOVERS), lasts };
     }
     case "kubeletRestart":
-      return { ...base, kind, forgets: random.chance(0.2) };
+      return { ...base, kind, forgets: random.chance(0.5) };
     case "disconnect":
     case "reboot":
       return { ...base, kind };

@@ -1,6 +1,6 @@
 import { installFiles, mount } from "./deno_files.ts";
-import { ACTIVE, type Plan } from "./plan.ts";
-import { type Problem, problemsOf } from "./quiet.ts";
+import { type Plan, quietAfter } from "./plan.ts";
+import { isHopeless, type Phase, type Problem, problemsOf } from "./quiet.ts";
 import type { Violation } from "./trace.ts";
 import { World } from "./world.ts";
 
@@ -8,6 +8,8 @@ import { World } from "./world.ts";
 const SETTLE_LIMIT = 150_000;
 /** So long it may take until what the kubelet has forgotten is released. */
 const FORGOTTEN_LIMIT = 15 * 60_000;
+/** So long it may take until what cannot be detached is given up. */
+const HOPELESS_LIMIT = 45 * 60_000;
 /** How often it is looked. */
 const LOOK = 3_000;
 
@@ -53,22 +55,27 @@ function playWorld(world: World): void {
   const { scheduler, trace } = world;
   const isWrong = () => trace.violations.length > 0;
   world.begin();
-  scheduler.runUntil(isWrong, ACTIVE + 10_000);
+  scheduler.runUntil(isWrong, quietAfter(world.plan));
   for (const node of world.nodes) node.ensureAgent();
   settle(world, "quiet", SETTLE_LIMIT);
   if (isWrong()) return;
   for (const pod of world.pods.values()) world.remove(pod);
-  settle(world, "empty", world.forgotten.size > 0 ? FORGOTTEN_LIMIT : SETTLE_LIMIT);
+  settle(world, "empty", emptyLimit(world));
+}
+
+function emptyLimit({ plan, forgotten }: World): number {
+  if (plan.claims.some(isHopeless)) return HOPELESS_LIMIT;
+  return forgotten.size > 0 ? FORGOTTEN_LIMIT : SETTLE_LIMIT;
 }
 
 /** Until all is as it must be; what is not in time is a violation. */
-function settle(world: World, phase: "quiet" | "empty", limit: number): void {
+function settle(world: World, phase: Phase, limit: number): void {
   const { scheduler, trace } = world;
   let problems: Problem[] = [];
   for (let waited = 0; waited < limit; waited += LOOK) {
     scheduler.runUntil(() => trace.violations.length > 0, LOOK);
     if (trace.violations.length > 0) return;
-    problems = problemsOf(world);
+    problems = problemsOf(world, phase);
     if (phase === "empty") {
       for (const pod of world.pods.values()) {
         if (!pod.gone) problems.push({ invariant: "progress", what: `${pod.name} does not end` });

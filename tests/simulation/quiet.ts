@@ -1,10 +1,14 @@
 /** What must be so when nothing goes wrong any more. */
 import { DRIVER } from "./api_server.ts";
+import type { Link } from "./network.ts";
 import type { SimulatedNode } from "./node.ts";
-import type { PlannedNetwork } from "./plan.ts";
+import type { PlannedClaim, PlannedNetwork } from "./plan.ts";
 import { type Claim, linkOf, networksOf, type Pod, type Sandbox } from "./pods.ts";
 import type { Invariant } from "./trace.ts";
 import { OTHERS_ENTRY, type World } from "./world.ts";
+
+/** Quiet: nothing goes wrong any more. Empty: besides, all pods have ended. */
+export type Phase = "quiet" | "empty";
 
 export interface Problem {
   readonly invariant: Invariant;
@@ -12,16 +16,21 @@ export interface Problem {
 }
 
 /** All that is not as it must be now. */
-export function problemsOf(world: World): Problem[] {
+export function problemsOf(world: World, phase: Phase): Problem[] {
   return [
     ...world.nodes.flatMap((node) => [
       ...attachments(world, node),
       ...leftovers(node),
-      ...records(world, node),
-      ...cdiFiles(world, node),
+      ...records(world, { node, phase }),
+      ...cdiFiles(node),
     ]),
     ...statuses(world),
   ];
+}
+
+/** Whether one of its networks can never be attached. */
+export function isHopeless({ networks }: PlannedClaim): boolean {
+  return networks.some(({ kind }) => kind === "broken");
 }
 
 /** What keeps a network from being attached that is nobody's fault: its name is taken, or its interface. */
@@ -31,6 +40,7 @@ function isBlocked(sandbox: Sandbox, { network, kind, claim }: PlannedNetwork & 
     owner === "another plugin"
   );
   if (taken || mayCollide(sandbox.pod)) return true;
+  if (isHopeless(claim.plan)) return true;
   return kind === "exclusive" && claim.users.size > 1 && !linkOf(sandbox, network);
 }
 
@@ -106,7 +116,16 @@ function leftovers(node: SimulatedNode): Problem[] {
   return problems;
 }
 
-function records(world: World, node: SimulatedNode): Problem[] {
+/** What the kubelet has forgotten, or cannot be detached, goes after a longer time. */
+function goesLater({ claims, forgotten }: World, uid: string, phase: Phase): boolean {
+  const claim = [...claims.values()].find(({ ref }) => ref.uid === uid);
+  return phase === "quiet" && (forgotten.has(uid) || claim !== undefined && isHopeless(claim.plan));
+}
+
+function records(
+  world: World,
+  { node, phase }: { readonly node: SimulatedNode; readonly phase: Phase },
+): Problem[] {
   const problems: Problem[] = [];
   const names = (folder: string) =>
     node.state.kind(folder)
@@ -119,7 +138,7 @@ function records(world: World, node: SimulatedNode): Problem[] {
   );
   for (const name of names("/claims")) {
     const uid = name.replace(/\.json$/, "");
-    if (used.has(uid) || node.kubelet.isPrepared(uid)) continue;
+    if (used.has(uid) || node.kubelet.isPrepared(uid) || goesLater(world, uid, phase)) continue;
     problems.push({ invariant: "leftovers", what: `the record of the claim ${name}` });
   }
   const expected = new Map<string, number>();
@@ -135,15 +154,14 @@ function records(world: World, node: SimulatedNode): Problem[] {
   }
   for (const [uid, count] of found) {
     const most = expected.get(uid) ?? 0;
-    if (count <= most) continue;
+    if (count <= most || goesLater(world, uid, phase)) continue;
     const what = `${count} records of attachments of ${uid} where ${most} live`;
     problems.push({ invariant: "leftovers", what });
   }
-  void world;
   return problems;
 }
 
-function cdiFiles(world: World, node: SimulatedNode): Problem[] {
+function cdiFiles(node: SimulatedNode): Problem[] {
   const problems: Problem[] = [];
   const used = new Map<string, Sandbox[]>();
   for (const sandbox of node.runtime.running) {
@@ -164,7 +182,6 @@ function cdiFiles(world: World, node: SimulatedNode): Problem[] {
     const what = `containers that name ${uid} may start, but none of its pods is attached`;
     problems.push({ invariant: "gate", what });
   }
-  void world;
   return problems;
 }
 
@@ -195,7 +212,7 @@ function statuses(world: World): Problem[] {
       );
       if (isUnclear) continue;
       const said = entry?.conditions?.[0]?.status === "True"
-        ? entry.networkData?.hardwareAddress
+        ? [entry.networkData?.hardwareAddress, ...entry.networkData?.ips ?? []].join(" ")
         : entry
         ? `not ready: ${entry.conditions?.[0]?.message}`
         : undefined;
@@ -203,9 +220,9 @@ function statuses(world: World): Problem[] {
         ? said === undefined
         : links.includes(undefined)
         ? said === undefined || said.startsWith("not ready")
-        : links.some((link) => link?.mac === said);
+        : links.some((link) => shownLink(node, link) === said);
       if (isTrue) continue;
-      const truth = links.map((link) => link?.mac ?? "none").join(", ");
+      const truth = links.map((link) => shownLink(node, link)).join(", ");
       const what = `${claim.plan.name}: ${request}: it says ${said}; the truth is ${
         truth || "none"
       }`;
@@ -213,4 +230,11 @@ function statuses(world: World): Problem[] {
     }
   }
   return problems;
+}
+
+/** As the status says it. */
+function shownLink(node: SimulatedNode, link: Link | undefined): string {
+  if (!link) return "none";
+  const lease = node.network.leases.get(link.owner);
+  return lease ? `${link.mac} ${lease.canonical}` : link.mac;
 }
