@@ -11,7 +11,7 @@ export interface Mounted {
   /** Lets the time pass that an access takes. */
   readonly wait: (access: "read" | "change" | "sync") => Promise<void>;
   /** A process may be held up between the step before and the one that lets a lock go. */
-  readonly unlock: (close: () => void) => void;
+  readonly holdUp: (close: () => void) => void;
 }
 
 interface Place extends Mounted {
@@ -167,19 +167,34 @@ function makeFolder({ disk, inner }: Place, options?: Deno.MkdirOptions): void {
   disk.makeFolder(inner);
 }
 
+/** Locked files that a process is about to close, and that others find locked yet. */
+const heldUp = new WeakMap<SimulatedProcess, Set<OpenFile>>();
+
 /** An open file as far as the agent uses one. The end of a process closes its files. */
-function file({ process, inner, wait, unlock }: Place, open: OpenFile): Partial<Deno.FsFile> {
+function file({ process, inner, wait, holdUp }: Place, open: OpenFile): Partial<Deno.FsFile> {
   process.onDeath(() => open.close());
+  const close = () => {
+    if (!open.isLocked) return open.close();
+    const closes = heldUp.get(process) ?? new Set();
+    heldUp.set(process, closes.add(open));
+    holdUp(() => open.close());
+  };
   return {
     writeSync: (bytes: Uint8Array) => process.now(`write ${inner}`, () => open.write(bytes)),
     truncateSync: (length = 0) => process.now(`truncate ${inner}`, () => open.truncate(length)),
-    tryLockSync: (exclusive = false) => process.now(`lock ${inner}`, () => open.lock(exclusive)),
+    tryLockSync: (exclusive = false) =>
+      process.now(`lock ${inner}`, () => {
+        // It goes on, so it is held up no more.
+        for (const earlier of heldUp.get(process) ?? []) earlier.close();
+        heldUp.delete(process);
+        return open.lock(exclusive);
+      }),
     unlockSync: () => process.now(`unlock ${inner}`, () => open.close()),
     sync: () =>
       process.later(`sync ${inner}`, async () => {
         await wait("sync");
         open.sync();
       }),
-    close: () => open.isLocked ? unlock(() => open.close()) : open.close(),
+    close,
   };
 }

@@ -72,10 +72,9 @@ export class SimulatedNode {
       process: agent.process,
       disk: disks[disk]!,
       wait: (access) => this.#waitForDisk(access),
-      unlock: (close) => {
-        if (this.#world.chance.hits("held up", 0.02)) {
-          void this.#world.pause("held up", 1, 300).then(close);
-        } else close();
+      holdUp: (close) => {
+        if (!this.#world.chance.hits("held up", 0.02)) return close();
+        void this.#world.pause("held up", 1, 300).then(close);
       },
     };
   }

@@ -66,8 +66,10 @@ function attachments(world: World, node: SimulatedNode): Problem[] {
     }
     const networks = networksOf(pod);
     if (networks.some((network) => isBlocked(sandbox, network))) continue;
-    for (const { network } of networks) {
-      const isLost = node.isExcusedLost(sandbox, network) && !world.plan.repair;
+    for (const { network, kind } of networks) {
+      // Of an old version nothing tells that it was lost.
+      const isRepaired = world.plan.repair && kind !== "old";
+      const isLost = node.isExcusedLost(sandbox, network) && !isRepaired;
       if (linkOf(sandbox, network) || isLost) continue;
       problems.push({ invariant: "progress", what: `${network} of ${sandbox.id} is not attached` });
     }
