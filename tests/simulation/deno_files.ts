@@ -7,6 +7,7 @@ const ROOT = "/simulated";
 /** A disk as one process uses it. */
 export interface Mounted {
   readonly process: SimulatedProcess;
+  /** What is there now. */
   readonly disk: Disk;
   /** Lets the time pass that an access takes. */
   readonly wait: (access: "read" | "change" | "sync") => Promise<void>;
@@ -14,9 +15,31 @@ export interface Mounted {
   readonly holdUp: (close: () => void) => void;
 }
 
-interface Place extends Mounted {
+class Place {
+  readonly #mounted: Mounted;
+  /** The path on its disk. */
   readonly inner: string;
-  readonly path: string;
+
+  constructor(mounted: Mounted, inner: string) {
+    this.#mounted = mounted;
+    this.inner = inner;
+  }
+
+  get process(): SimulatedProcess {
+    return this.#mounted.process;
+  }
+
+  get disk(): Disk {
+    return this.#mounted.disk;
+  }
+
+  get wait(): Mounted["wait"] {
+    return this.#mounted.wait;
+  }
+
+  get holdUp(): Mounted["holdUp"] {
+    return this.#mounted.holdUp;
+  }
 }
 
 /** Finds what is mounted at `<process>/<disk>`. */
@@ -32,6 +55,7 @@ let worlds = 0;
 export function mount(found: Mounts | undefined): void {
   mounts = found;
   worlds++;
+  places.clear();
 }
 
 /** Where a process of the present world finds a disk. */
@@ -117,12 +141,19 @@ function replace(name: keyof typeof Deno, simulated: (place: Place, argument?: a
       : real(path, ...rest);
 }
 
+/** Those of the present world that were asked for, by path. */
+const places = new Map<string, Place>();
+
 function placeOf(path: string): Place {
+  const known = places.get(path);
+  if (known) return known;
   const [, , world, process = "", disk = ""] = path.split("/");
   // Who asks from a world that is over gets no answer.
   if (world !== `${worlds}`) throw new Error(`${path} is no more`);
   if (!mounts) throw new Error(`nothing is simulated at the moment, but ${path} is asked for`);
-  return { ...mounts(process, disk), inner: inside(path), path };
+  const place = new Place(mounts(process, disk), inside(path));
+  places.set(path, place);
+  return place;
 }
 
 /** The path on its disk. */

@@ -63,14 +63,17 @@ export class SimulatedNode {
   }
 
   mounted(agent: AgentProcess, disk: string): Mounted {
-    const disks: Readonly<Record<string, Disk>> = {
-      cdi: this.run,
-      state: this.state,
-      plugins: this.faults.has("pluginMissing") ? this.#noPlugins : this.#plugins,
+    const disks: Readonly<Record<string, () => Disk>> = {
+      cdi: () => this.run,
+      state: () => this.state,
+      plugins: () => this.faults.has("pluginMissing") ? this.#noPlugins : this.#plugins,
     };
+    const current = disks[disk]!;
     return {
       process: agent.process,
-      disk: disks[disk]!,
+      get disk() {
+        return current();
+      },
       wait: (access) => this.#waitForDisk(access),
       holdUp: (close) => {
         if (!this.#world.chance.hits("held up", 0.02)) return close();

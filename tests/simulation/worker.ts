@@ -48,6 +48,8 @@ function answer(task: Task): Answer {
 // deno-lint-ignore no-explicit-any
 const scope = self as any;
 if (typeof scope.WorkerGlobalScope === "function") {
+  // Errors are made and caught by the thousand, and nobody reads where.
+  Error.stackTraceLimit = 0;
   const rejected: string[] = [];
   scope.addEventListener("unhandledrejection", (event: PromiseRejectionEvent) => {
     event.preventDefault();
