@@ -6,7 +6,10 @@ import type { Devices, Log, Metrics, Namespaces } from "../../mod/agent/ports.ts
 import { aborted } from "../../mod/async/aborted.ts";
 import type { Clock } from "../../mod/async/clock.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
+import type { RunProgram } from "../../mod/cni/program.ts";
 import { CdiSpecFiles } from "../../mod/cdi/spec_files.ts";
+import { PluginFolders } from "../../mod/cni/plugin_folders.ts";
+import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
@@ -16,7 +19,7 @@ import { DRIVER } from "./api_server.ts";
 import { folderOf } from "./deno_files.ts";
 import { DEVICES } from "./networks.ts";
 import type { SimulatedNode } from "./node.ts";
-import { PATH, PluginPrograms } from "./plugins.ts";
+import { PluginPrograms } from "./plugins.ts";
 import { SimulatedProcess } from "./process.ts";
 import type { World } from "./world.ts";
 
@@ -47,6 +50,8 @@ export class AgentProcess {
   readonly #stateFolder: string;
   /** The folder of the plugins, as this process sees it. */
   readonly cniPath: string;
+  /** What the warden does for the confined agent. */
+  readonly runPlugin: RunProgram;
   readonly #clock: Clock;
   readonly #log: Log;
   /** Whether it has the lead by its own account. */
@@ -59,15 +64,19 @@ export class AgentProcess {
     this.process = new SimulatedProcess(world, name);
     this.#stateFolder = folderOf(name, "state");
     this.cniPath = folderOf(name, "plugins");
+    this.runPlugin = pluginRunner({
+      cniPath: [this.cniPath],
+      netnsDir: "/run/netns",
+      run: new PluginPrograms(this).run,
+    });
     this.#clock = this.#makeClock();
     this.#log = this.#makeLog();
     this.#ports = {
       cni: new CniRunner(
         new Plugins({
-          cniPath: [this.cniPath],
+          folders: new PluginFolders({ cniPath: [this.cniPath] }),
           timeout: CNI_TIMEOUT,
-          env: { PATH },
-          run: new PluginPrograms(this).run,
+          run: this.runPlugin,
         }),
       ),
       cluster: new KubeCluster(world.api.connectionOf(this), { fieldManager: DRIVER }),
@@ -229,6 +238,16 @@ export class AgentProcess {
           }
           return node.namespaceAt(path) ? "pod" : "gone";
         }),
+      interfaces: (path, signal) => {
+        const work = process.later(`interfaces in ${path}`, async () => {
+          await world.pause(`${node.name} interfaces`, 0, 5);
+          const namespace = node.namespaceAt(path);
+          if (!namespace) throw new Error(`cannot enter ${path}`);
+          namespace.lookedAt = world.scheduler.now;
+          return new Set(["lo", ...namespace.links.keys()]);
+        });
+        return abortable(work, signal);
+      },
       hold: (path) =>
         process.now(`hold ${path}`, () => {
           if (node.faults.has("noDescriptors")) throw new Error("EMFILE");

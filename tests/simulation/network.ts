@@ -4,6 +4,8 @@ export interface Link {
   /** Whose it is: the attachment that a plugin made it for, or someone who is not the agent. */
   readonly owner: string;
   readonly mac: string;
+  /** When it came (virtual milliseconds). */
+  readonly since: number;
   /** The node's interface that was moved here. */
   readonly device?: string;
 }
@@ -21,6 +23,8 @@ export interface NetNamespace {
   mounted: boolean;
   /** Descriptors that are open. */
   holds: number;
+  /** When the agent looked last which interfaces there are. */
+  lookedAt: number;
 }
 
 /** What plugins leave for an attachment, by this name. */
@@ -36,11 +40,23 @@ export class NodeNetwork {
   readonly leases = new Map<string, Lease>();
   /** The node's interfaces that are on it now. */
   readonly devices = new Set(["eth0", "eth1", "eth2"]);
+  readonly #time: () => number;
   #macs = 0;
   #addresses = 0;
 
+  /** @param time virtual milliseconds */
+  constructor(time: () => number) {
+    this.#time = time;
+  }
+
   create(path: string): NetNamespace {
-    const namespace = { path, links: new Map<string, Link>(), mounted: true, holds: 0 };
+    const namespace = {
+      path,
+      links: new Map<string, Link>(),
+      mounted: true,
+      holds: 0,
+      lookedAt: 0,
+    };
     this.#byPath.set(path, namespace);
     this.#all.add(namespace);
     return namespace;
@@ -71,8 +87,8 @@ export class NodeNetwork {
     };
   }
 
-  addLink(namespace: NetNamespace, link: Omit<Link, "mac">): Link {
-    const made = { ...link, mac: macOf(++this.#macs) };
+  addLink(namespace: NetNamespace, link: Omit<Link, "mac" | "since">): Link {
+    const made = { ...link, mac: macOf(++this.#macs), since: this.#time() };
     if (link.device) this.devices.delete(link.device);
     namespace.links.set(link.name, made);
     return made;

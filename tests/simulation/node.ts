@@ -23,7 +23,7 @@ const DAMAGED = '{"version": 1, "cla';
 export class SimulatedNode {
   readonly #world: World;
   readonly name: string;
-  readonly network = new NodeNetwork();
+  readonly network: NodeNetwork;
   readonly faults = new Faults();
   readonly state = new Disk();
   /** In memory: CDI files. */
@@ -57,6 +57,7 @@ export class SimulatedNode {
   constructor(world: World, name: string) {
     this.#world = world;
     this.name = name;
+    this.network = new NodeNetwork(() => world.scheduler.now);
     this.runtime = new SimulatedRuntime(world, this, world.plan.runtime);
     this.kubelet = new Kubelet(world, this);
     for (const name of PROGRAMS) this.#plugins.open(`/${name}`, { write: true, create: true });

@@ -137,8 +137,7 @@ export class PluginPrograms {
   /** A confined agent that was taken over must not have them run others' programs. */
   #assertSurroundings(what: string, env: Readonly<Record<string, string>>): void {
     const { process, world, cniPath } = this.#agent;
-    const isDummy = env.CNI_PATH === "dummy";
-    if (env.PATH === PATH && (isDummy || env.CNI_PATH === cniPath)) return;
+    if (env.PATH === PATH && env.CNI_PATH === cniPath) return;
     world.trace.violation("foreign", `${process.name}: ${what} gets PATH or CNI_PATH of another`);
   }
 
@@ -266,7 +265,8 @@ export class PluginPrograms {
     const present = namespace.links.get(ifName);
     if (present && type !== "tap") throw new PluginError(`interface ${ifName} already exists`);
     if (present) {
-      if (present.owner !== owner) {
+      // What comes after the agent has looked nobody can see in time.
+      if (present.owner !== owner && present.since <= namespace.lookedAt) {
         const what = `ADD of ${owner} changes the interface of ${present.owner}`;
         world.trace.violation("foreign", what);
       }
