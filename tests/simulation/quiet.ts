@@ -10,6 +10,11 @@ import { OTHERS_ENTRY, type World } from "./world.ts";
 /** Quiet: nothing goes wrong any more. Empty: besides, all pods have ended. */
 export type Phase = "quiet" | "empty";
 
+interface Place {
+  readonly node: SimulatedNode;
+  readonly phase: Phase;
+}
+
 export interface Problem {
   readonly invariant: Invariant;
   readonly what: string;
@@ -20,7 +25,7 @@ export function problemsOf(world: World, phase: Phase): Problem[] {
   return [
     ...world.nodes.flatMap((node) => [
       ...attachments(world, node),
-      ...leftovers(node),
+      ...leftovers(world, { node, phase }),
       ...records(world, { node, phase }),
       ...cdiFiles(node),
     ]),
@@ -92,7 +97,7 @@ function isCollided(pod: Pod): boolean {
   return new Set(names).size < names.length || pod.unprepared;
 }
 
-function leftovers(node: SimulatedNode): Problem[] {
+function leftovers(world: World, { node, phase }: Place): Problem[] {
   const problems: Problem[] = [];
   const living = new Map(node.runtime.running.map((sandbox) => [sandbox.id, sandbox]));
   for (const lease of node.network.leases.keys()) {
@@ -104,6 +109,7 @@ function leftovers(node: SimulatedNode): Problem[] {
   }
   for (const { path, links, mounted } of node.network.namespaces) {
     if (!mounted) {
+      if (isHeldForLater(world, { path, phase })) continue;
       problems.push({ invariant: "leftovers", what: `the namespace ${path} is held` });
       continue;
     }
@@ -124,10 +130,18 @@ function goesLater({ claims, forgotten }: World, uid: string, phase: Phase): boo
   return phase === "quiet" && (forgotten.has(uid) || claim !== undefined && isHopeless(claim.plan));
 }
 
-function records(
-  world: World,
-  { node, phase }: { readonly node: SimulatedNode; readonly phase: Phase },
-): Problem[] {
+/** Of a sandbox with a network that cannot be detached. */
+function isHeldForLater(
+  { pods }: World,
+  { path, phase }: { readonly path: string; readonly phase: Phase },
+): boolean {
+  return phase === "quiet" &&
+    [...pods.values()].some(({ name, claims }) =>
+      path.startsWith(`/run/netns/${name}s`) && claims.some(({ plan }) => isHopeless(plan))
+    );
+}
+
+function records(world: World, { node, phase }: Place): Problem[] {
   const problems: Problem[] = [];
   const names = (folder: string) =>
     node.state.kind(folder)
