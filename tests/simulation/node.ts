@@ -17,7 +17,7 @@ import type { World } from "./world.ts";
 /** An operation that takes so long, in milliseconds, waits for something and is not counted. */
 const WAITS_AFTER = 100;
 /** What is left of a record that is damaged. */
-const DAMAGED = '{"version": 1, "cla';
+export const DAMAGED = '{"version": 1, "cla';
 
 /** One node: its disks, its network, its runtime, its kubelet, and the agents that run on it. */
 export class SimulatedNode {

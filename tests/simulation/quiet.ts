@@ -1,7 +1,7 @@
 /** What must be so when nothing goes wrong any more. */
 import { DRIVER } from "./api_server.ts";
 import type { Link } from "./network.ts";
-import type { SimulatedNode } from "./node.ts";
+import { DAMAGED, type SimulatedNode } from "./node.ts";
 import type { PlannedClaim, PlannedNetwork } from "./plan.ts";
 import { type Claim, linkOf, networksOf, type Pod, type Sandbox } from "./pods.ts";
 import type { Invariant } from "./trace.ts";
@@ -130,6 +130,10 @@ function goesLater({ claims, forgotten }: World, uid: string, phase: Phase): boo
   return phase === "quiet" && (forgotten.has(uid) || claim !== undefined && isHopeless(claim.plan));
 }
 
+function isDamaged({ state }: SimulatedNode, path: string): boolean {
+  return new TextDecoder().decode(state.read(path)) === DAMAGED;
+}
+
 /** Of a sandbox with a network that cannot be detached. */
 function isHeldForLater(
   { pods }: World,
@@ -146,7 +150,8 @@ function records(world: World, { node, phase }: Place): Problem[] {
   const names = (folder: string) =>
     node.state.kind(folder)
       ? node.state.names(folder).map(({ name }) => name).filter((name) =>
-        !name.endsWith(".corrupt")
+        // What cannot be read is put aside, where the disk takes that.
+        !name.endsWith(".corrupt") && !isDamaged(node, `${folder}/${name}`)
       )
       : [];
   const used = new Set(
