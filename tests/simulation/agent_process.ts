@@ -79,7 +79,10 @@ export class AgentProcess {
           run: this.runPlugin,
         }),
       ),
-      cluster: new KubeCluster(world.api.connectionOf(this), { fieldManager: DRIVER }),
+      cluster: new KubeCluster(world.api.connectionOf(this), {
+        driver: DRIVER,
+        nodeName: node.name,
+      }),
       journal: new FileJournal(this.#stateFolder, { log: this.#log }),
       namespaces: this.#makeNamespaces(),
       cdi: new CdiSpecFiles(folderOf(name, "cdi"), { driver: DRIVER }),
@@ -115,22 +118,22 @@ export class AgentProcess {
   /** Resolves at its end; never when it dies. */
   async run(): Promise<void> {
     const { signal } = this.#stop;
-    const { lead, registered, synchronized } = this.#wire();
     const ended = aborted(signal);
     const leadEnd = new AbortController();
     const nriEnd = new AbortController();
-    const ready = Promise.all([synchronized.promise, registered.promise]);
+    const synchronized = Promise.withResolvers<void>();
+    let isReady = false;
     const leadership = new LeaderElection({
       lock: new LeadLocks(this.#stateFolder),
       clock: this.#clock,
       log: this.#log,
-    }).run(lead, { ready, signal: leadEnd.signal });
+    }).run((over) => this.#lead(over), { ready: () => isReady, signal: leadEnd.signal });
     const nri = this.#connect(synchronized.resolve, nriEnd.signal);
     try {
       await Promise.race([synchronized.promise, ended, leadership, nri]);
       if (!signal.aborted) {
         await Promise.race([this.node.kubelet.register(this), ended, leadership]);
-        registered.resolve();
+        isReady = true;
       }
       await Promise.race([leadership, ended, nri]);
     } finally {
@@ -148,34 +151,25 @@ export class AgentProcess {
     this.#stop.abort(new Error("told to stop"));
   }
 
-  #wire() {
-    const lead = async (over: AbortSignal) => {
-      const { concurrency, repair, gcNetworks } = this.#options;
-      this.node.leads(this);
-      try {
-        const agent = new Agent(this.#ports, {
-          driver: DRIVER,
-          concurrency,
-          policy: { trustClaims: true },
-        });
-        await agent.load();
-        await this.activeAgent.take(agent);
-        const upkeep = agent.upkeep({ interval: CHECK_INTERVAL, repair, gcNetworks }, over);
-        try {
-          await Promise.all([upkeep, aborted(over)]);
-        } finally {
-          await this.activeAgent.leave();
-          await agent.close();
-        }
-      } finally {
-        this.leads = false;
-      }
-    };
-    return {
-      lead,
-      registered: Promise.withResolvers<void>(),
-      synchronized: Promise.withResolvers<void>(),
-    };
+  /** As runTerm() of mod/cmd, without the node's devices and an administrator's requests. */
+  async #lead(over: AbortSignal): Promise<void> {
+    const { concurrency, repair, gcNetworks } = this.#options;
+    this.node.leads(this);
+    const agent = new Agent(this.#ports, {
+      driver: DRIVER,
+      concurrency,
+      policy: { trustClaims: true },
+    });
+    try {
+      await agent.load();
+      await this.activeAgent.take(agent);
+      const upkeep = agent.upkeep({ interval: CHECK_INTERVAL, repair, gcNetworks }, over);
+      await Promise.all([upkeep, aborted(over)]);
+    } finally {
+      await this.activeAgent.leave();
+      await agent.close();
+      this.leads = false;
+    }
   }
 
   /** Connects to the runtime again and again. */

@@ -40,6 +40,7 @@ export interface StoredDevice {
 export interface StoredPod {
   readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string };
   readonly spec: { readonly resourceClaims: readonly unknown[] };
+  readonly status: { readonly resourceClaimStatuses: readonly unknown[] };
 }
 
 /** The API server as far as the agent uses it: claims with their status, and pods. */

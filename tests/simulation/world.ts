@@ -137,6 +137,11 @@ export class World {
           }
         ),
       },
+      status: {
+        resourceClaimStatuses: claims.flatMap(({ plan: { name, isTemplate } }) =>
+          isTemplate ? [{ name: "t", resourceClaimName: name }] : []
+        ),
+      },
     });
     this.scheduler.after(plan.lives, () => this.remove(pod));
     for (let tries = 0; !this.#allocate(pod, node.name); tries++) {
