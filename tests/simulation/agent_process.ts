@@ -146,6 +146,17 @@ export class AgentProcess {
     }
   }
 
+  /** What someone asks the warden for who has taken over the confined agent. */
+  askForForeignProgram(): void {
+    const asked = this.runPlugin(`${this.cniPath}/macvlan`, {
+      env: { CNI_COMMAND: "VERSION", PATH: "/tmp/evil", CNI_PATH: "/tmp/evil" },
+      stdin: new TextEncoder().encode(JSON.stringify({ cniVersion: "1.1.0" })),
+      timeout: 1_000,
+      signal: new AbortController().signal,
+    });
+    asked.catch(() => {});
+  }
+
   /** SIGTERM. */
   stop(): void {
     this.#stop.abort(new Error("told to stop"));

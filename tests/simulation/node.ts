@@ -25,7 +25,7 @@ export class SimulatedNode {
   readonly name: string;
   readonly network: NodeNetwork;
   readonly faults = new Faults();
-  readonly state = new Disk();
+  state = new Disk();
   /** In memory: CDI files. */
   run = new Disk();
   /** The programs of CNI plugins, and none. */
@@ -51,6 +51,7 @@ export class SimulatedNode {
     { readonly process: SimulatedProcess; readonly from: number; until: number }
   >();
   #starts = 0;
+  #lastDeath = -Infinity;
   /** Milliseconds by which the clock was set. */
   clockSetBy = 0;
 
@@ -194,6 +195,14 @@ export class SimulatedNode {
       this.#world.trace.violation("leader", what);
     }
     agent.leads = true;
+    const { scheduler, trace } = this.#world;
+    const isReady = this.kubelet.isRegistered(agent);
+    const serving = this.agents.find((each) => each !== agent && this.kubelet.isRegistered(each));
+    // One that stood next may have died meanwhile.
+    const isQuiet = scheduler.now - this.#lastDeath > 10_000;
+    if (isReady || !serving || !isQuiet) return;
+    const what = `${agent.process.name} is not ready, and leads instead of ${serving.process.name}`;
+    trace.violation("leader", what);
   }
 
   /** What another plugin does later in a sandbox. */
@@ -234,28 +243,49 @@ export class SimulatedNode {
 
   /** A record of an attachment becomes unreadable. */
   damageRecord(choice: number): void {
-    const folder = "/attachments";
-    if (!this.state.kind(folder)) return;
-    const text = (name: string) => new TextDecoder().decode(this.state.read(`${folder}/${name}`));
-    const names = this.state.names(folder).filter(({ name }) =>
-      name.endsWith(".json") && text(name) !== DAMAGED
-    );
-    const found = names[Math.floor(choice * names.length)];
+    const records = this.#attachmentRecords();
+    const found = records[Math.floor(choice * records.length)];
     if (!found) return;
-    this.#world.operation(`the record ${found.name} is damaged`);
-    const path = `${folder}/${found.name}`;
-    const record = JSON.parse(text(found.name)) as AttachmentRecord;
-    this.state.damage(path, new TextEncoder().encode(DAMAGED));
-    this.damaged.add(record.claim.uid);
-    const { sandbox: { id: containerID }, attachment: { ifName, network } } = record;
+    this.#world.operation(`the record ${found.path} is damaged`);
+    this.state.damage(found.path, new TextEncoder().encode(DAMAGED));
+    this.#noteUntold(found.record);
+  }
+
+  /** All records go with the agent that kept them, and the kubelet prepares its claims anew. */
+  loseState(): void {
+    this.#world.operation(`${this.name} loses the agent's state`);
+    for (const { record } of this.#attachmentRecords()) this.#noteUntold(record);
+    for (const { process } of [...this.agents]) process.kill("its state is lost");
+    this.state = new Disk();
+    this.applyDiskFaults();
+    for (const lease of this.network.leases.keys()) this.orphaned.add(lease);
+    this.#startAgain(500);
+    this.#world.scheduler.after(600, () => this.kubelet.restart(false));
+  }
+
+  #attachmentRecords(): { readonly path: string; readonly record: AttachmentRecord }[] {
+    const folder = "/attachments";
+    if (!this.state.kind(folder)) return [];
+    return this.state.names(folder).filter(({ name }) => name.endsWith(".json")).flatMap(
+      ({ name }) => {
+        const path = `${folder}/${name}`;
+        const text = new TextDecoder().decode(this.state.read(path));
+        return text === DAMAGED ? [] : [{ path, record: JSON.parse(text) as AttachmentRecord }];
+      },
+    );
+  }
+
+  /** A record is lost: of its attachment nothing tells but the claim's status, if that does. */
+  #noteUntold({ claim, sandbox: { id: containerID }, attachment }: AttachmentRecord): void {
+    const { ifName, network } = attachment;
+    this.damaged.add(claim.uid);
     this.orphaned.add(attachmentName(network.name, containerID, ifName));
-    // What the claim's status does not tell of this sandbox, nothing tells any more.
     const sandbox = this.runtime.sandboxes.get(containerID);
     const mac = sandbox?.vouched.get(ifName)?.mac;
-    const entries = this.#world.api.claims.get(`default/${record.claim.name}`)?.status.devices;
+    const entries = this.#world.api.claims.get(`default/${claim.name}`)?.status.devices;
     const isTold = entries?.some(({ networkData }) => networkData?.hardwareAddress === mac);
     const isShared = sandbox?.pod.claims.some(({ plan, ref }) =>
-      ref.uid === record.claim.uid && !plan.isTemplate
+      ref.uid === claim.uid && !plan.isTemplate
     );
     if (!isTold || isShared) sandbox?.vouched.delete(ifName);
   }
@@ -273,6 +303,7 @@ export class SimulatedNode {
     this.agents.push(agent);
     this.#world.operation(`${agent.process.name} starts`);
     const end = (why: string) => {
+      this.#lastDeath = scheduler.now;
       this.agents.splice(this.agents.indexOf(agent), 1);
       this.kubelet.lost(agent);
       agent.leads = false;

@@ -120,6 +120,10 @@ export type Stimulus =
     readonly node: number;
     readonly choice: number;
   }
+  /** The agent's state folder is lost, and the kubelet starts anew. */
+  | { readonly kind: "stateLost"; readonly at: number; readonly node: number }
+  /** The confined agent, which someone has taken over, has a plugin run. */
+  | { readonly kind: "hostileRequest"; readonly at: number; readonly node: number }
   | {
     readonly kind: "clockSetBack";
     readonly at: number;
@@ -167,6 +171,8 @@ const EVENTS = {
   strangeUnprepare: 3,
   recordDamaged: 2,
   clockSetBack: 1,
+  stateLost: 1,
+  hostileRequest: 1,
 } as const;
 
 /** A pod without any peculiarity. */
@@ -336,6 +342,8 @@ function drawEvent(random: Random, nodes: number): Stimulus {
       return { ...base, kind, forgets: random.chance(0.5) };
     case "disconnect":
     case "reboot":
+    case "stateLost":
+    case "hostileRequest":
       return { ...base, kind };
     case "linkLost":
     case "strangeUnprepare":

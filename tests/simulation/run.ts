@@ -1,9 +1,11 @@
 /**
  * `deno task simulate --ops N --seed S [--workers N]`: the agent under a virtual clock, with all that
  * is around it simulated. `--run SEED` plays one run again and tells all of it; with `--shrink` the
- * shortest one that still fails. `--without foreign,handover,…` leaves out what a known fault needs.
+ * shortest one that still fails. `--broken` plays agents that are broken on purpose (`--filter TEXT`:
+ * some of them). `--without foreign,handover,…` leaves out what a known fault needs.
  */
 import { parseArgs } from "node:util";
+import { findBroken } from "./broken.ts";
 import { leaveOut, planRun } from "./plan.ts";
 import { play } from "./play.ts";
 import { shrink } from "./shrink.ts";
@@ -17,6 +19,8 @@ const { values } = parseArgs({
     run: { type: "string" },
     shrink: { type: "boolean", default: false },
     without: { type: "string", default: "" },
+    broken: { type: "boolean", default: false },
+    filter: { type: "string", default: "" },
   },
 });
 
@@ -60,7 +64,10 @@ async function playMany(): Promise<boolean> {
 }
 
 const one = values.run;
+const [seed, workers] = [Number(values.seed), Number(values.workers)];
 if (one !== undefined) {
   // From outside of any microtask.
   setTimeout(() => Deno.exit(playOne(Number(one)) ? 0 : 1), 0);
+} else if (values.broken) {
+  Deno.exit(await findBroken({ seed, workers, filter: values.filter, write }) ? 0 : 1);
 } else Deno.exit(await playMany() ? 0 : 1);

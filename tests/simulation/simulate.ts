@@ -6,7 +6,7 @@ import type { Answer, Task } from "./worker.ts";
 /** Runs that a thread plays before it says what came of them. */
 const SLICE = 10;
 /** So many failures are made short and shown. */
-const SHOWN = 3;
+const SHOWS = 3;
 
 export interface SimulateOptions {
   readonly seed: number;
@@ -19,6 +19,12 @@ export interface SimulateOptions {
   readonly without?: readonly string[];
   /** Whether the first failure is enough, and needs not be made short. */
   readonly stopsAtFirst?: boolean;
+  /** So many failures are made short and shown; 3 unless told. */
+  readonly shows?: number;
+  /** Seeds of runs whose failures do not count. */
+  readonly known?: ReadonlySet<number>;
+  /** The simulation's folder, where it is another: with the agent beside it that it plays with. */
+  readonly folder?: URL;
 }
 
 export interface Summary {
@@ -32,8 +38,9 @@ export interface Summary {
 
 /** Plays runs until there were as many operations; what comes of it depends on the seed alone. */
 export async function simulate(options: SimulateOptions): Promise<Summary> {
-  const { seed, ops, write, stopsAtFirst = false, without = [] } = options;
-  const threads = Array.from({ length: options.workers }, () => new Thread());
+  const { seed, ops, write, stopsAtFirst = false, without = [], known = new Set() } = options;
+  const code = new URL("./worker.ts", options.folder ?? import.meta.url);
+  const threads = Array.from({ length: options.workers }, () => new Thread(code));
   try {
     const played: Outcome[] = [];
     const waiting = new Map<number, readonly Outcome[]>();
@@ -43,8 +50,9 @@ export async function simulate(options: SimulateOptions): Promise<Summary> {
         for (const outcome of outcomes) {
           played.push(outcome);
           operations += outcome.operations;
-          isOver = operations >= ops || stopsAtFirst && outcome.violations.length > 0;
-          if (outcome.violations.length > 0) write(described(outcome));
+          const fails = outcome.violations.length > 0 && !known.has(outcome.seed);
+          isOver = operations >= ops || stopsAtFirst && fails;
+          if (fails) write(described(outcome));
           if (isOver) return;
         }
       }
@@ -58,8 +66,12 @@ export async function simulate(options: SimulateOptions): Promise<Summary> {
         take();
       }
     }));
-    const failures = played.filter(({ violations }) => violations.length > 0);
-    if (!stopsAtFirst) await show(failures, { thread: threads[0]!, write, without });
+    const failures = played.filter(({ violations, seed }) =>
+      violations.length > 0 && !known.has(seed)
+    );
+    if (!stopsAtFirst) {
+      await show(failures, { thread: threads[0]!, write, without, most: options.shows ?? SHOWS });
+    }
     const hash = createHash("sha256");
     for (const { digest } of played) hash.update(digest);
     return {
@@ -77,7 +89,8 @@ export async function simulate(options: SimulateOptions): Promise<Summary> {
 /** One failure of each invariant, with the shortest schedule that still fails. */
 async function show(
   failures: readonly Outcome[],
-  { thread, write, without }: {
+  { thread, write, without, most }: {
+    readonly most: number;
     readonly thread: Thread;
     readonly write: (line: string) => void;
     readonly without: readonly string[];
@@ -86,7 +99,7 @@ async function show(
   const kinds = new Map(
     failures.toReversed().map((each) => [each.violations[0]!.invariant, each]),
   );
-  for (const { seed } of [...kinds.values()].slice(0, SHOWN)) {
+  for (const { seed } of [...kinds.values()].slice(0, most)) {
     const answer = await thread.ask({ kind: "shrink", runSeed: seed, without });
     if (answer.kind !== "shrunk") continue;
     write(`\nthe shortest schedule found of run ${seed}:`);
@@ -105,7 +118,11 @@ export function shownPlan({ stimuli, claims, ...more }: Plan): string {
 }
 
 class Thread {
-  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  readonly #worker: Worker;
+
+  constructor(code: URL) {
+    this.#worker = new Worker(code, { type: "module" });
+  }
 
   /** @throws Error when the simulation itself fails */
   ask(task: Task): Promise<Answer> {

@@ -1,4 +1,5 @@
 import type { ClaimRef } from "../../mod/claim/attachment.ts";
+import { driverName } from "../../mod/cmd/settings.ts";
 import { DRIVER, SimulatedApi, type StoredClaim } from "./api_server.ts";
 import { Chance } from "./chance.ts";
 import type { Mounted } from "./deno_files.ts";
@@ -8,6 +9,10 @@ import type { Plan, PlannedClaim, PlannedPod, Stimulus } from "./plan.ts";
 import type { Claim, Pod } from "./pods.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Trace } from "./trace.ts";
+
+const DRIVER_NAMES = ["dra.networking", "net", "a-1.example", "1net.example", "9"];
+/** A vendor as the CDI specification has it. */
+const CDI_VENDOR = /^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]$/;
 
 /** The entry of another driver in a claim's status. */
 export const OTHERS_ENTRY = { driver: "other.example", pool: "other", device: "o1" };
@@ -62,10 +67,23 @@ export class World {
   readonly #dead = new Map<string, SimulatedNode["agents"][number]>();
 
   begin(): void {
+    this.#nameDriver();
     for (const node of this.nodes) node.startAgent();
     for (const stimulus of this.plan.stimuli) {
       this.scheduler.after(stimulus.at, () => this.#meet(stimulus));
     }
+  }
+
+  /** A driver's name that the agent takes must be one that the runtime takes in CDI files. */
+  #nameDriver(): void {
+    const name = DRIVER_NAMES[this.chance.between("driver name", 0, DRIVER_NAMES.length - 1)]!;
+    try {
+      driverName(name);
+    } catch {
+      return;
+    }
+    if (CDI_VENDOR.test(name)) return;
+    this.trace.violation("progress", `the runtime takes no CDI files of the driver ${name}`);
   }
 
   #meet(stimulus: Stimulus): void {
@@ -103,6 +121,10 @@ export class World {
         return node.kubelet.strangeUnprepare(stimulus.choice);
       case "recordDamaged":
         return node.damageRecord(stimulus.choice);
+      case "stateLost":
+        return node.loseState();
+      case "hostileRequest":
+        return node.agents.at(-1)?.askForForeignProgram();
       case "clockSetBack":
         node.clockSetBy -= stimulus.by;
     }
