@@ -23,7 +23,7 @@ export interface NetNamespace {
   mounted: boolean;
   /** Descriptors that are open. */
   holds: number;
-  /** When the agent looked last which interfaces there are. */
+  /** When the agent looked last which interfaces there are; or ran its first ADD, if it never looked. */
   lookedAt: number;
 }
 

@@ -211,7 +211,7 @@ export class PluginPrograms {
         throw new PluginError(`failed to find "${ifName}" in containerNS: Link not found`);
       }
       if (link.owner === attachment) node.assertMayGo(attachment, "the interface");
-      else {
+      else if (link.since <= namespace.lookedAt) {
         const what = `DEL of ${attachment} takes the interface of ${link.owner}`;
         world.trace.violation("foreign", what);
       }
@@ -262,6 +262,7 @@ export class PluginPrograms {
     },
   ): Link {
     const { node, world } = this.#agent;
+    namespace.lookedAt ||= world.scheduler.now;
     const present = namespace.links.get(ifName);
     if (present && type !== "tap") throw new PluginError(`interface ${ifName} already exists`);
     if (present) {
