@@ -16,7 +16,14 @@ import { traces } from "./support/traces.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const INTEGRATION = join(ROOT, "tests/integration");
-const UNIT = ["mod", "deploy", "tests/architecture_test.ts", "tests/faults", "tests/fuzz"]
+const UNIT = [
+  "mod",
+  "deploy",
+  "tests/architecture_test.ts",
+  "tests/faults",
+  "tests/fuzz",
+  "tests/simulation",
+]
   .map((path) => join(ROOT, path));
 /** Has a private node of its own: the agents that it breaks on purpose leave theirs in disorder. */
 const ALONE = join(INTEGRATION, "faults_test.ts");

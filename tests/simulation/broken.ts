@@ -28,7 +28,7 @@ export async function findBroken(
   { seed, workers, filter, write }: BrokenOptions,
 ): Promise<boolean> {
   const agents = BROKEN_AGENTS.filter(({ name }) => name.includes(filter));
-  for (const { changes } of agents) for (const change of changes) await changed(ROOT, change);
+  await assertPatchesFit();
   const sound = await simulate({
     seed,
     ops: OPERATIONS,
@@ -52,6 +52,13 @@ export async function findBroken(
   }));
   write(`${found} of ${agents.length} broken agents noticed within ${OPERATIONS} operations`);
   return found === agents.length;
+}
+
+/** @throws Error where a change cannot be made any more: the code is another now */
+export async function assertPatchesFit(): Promise<void> {
+  for (const { changes } of BROKEN_AGENTS) {
+    for (const change of changes) await changed(ROOT, change);
+  }
 }
 
 interface Notice {

@@ -27,6 +27,7 @@ const ELECTION = "agent/handover/leader_election.ts";
 const ACTIVE = "agent/handover/active_agent.ts";
 const STATUS = "agent/status/device_status.ts";
 const WRITER = "agent/status/status_writer.ts";
+const UNPREPARE = "agent/claims/unprepare.ts";
 const DURABLE = "files/durable.ts";
 const JOURNAL = "journal/journal.ts";
 const CLUSTER = "kube/cluster.ts";
@@ -188,6 +189,48 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     JOURNAL,
     "await this.#remove(ATTACHMENTS, attachmentFile(record));",
     "await Promise.resolve(record);",
+  ]),
+  // Claims.
+  broken("forgets a claim before its networks are detached", [
+    UNPREPARE,
+    "await Promise.all(leaving.map((network) => network.released(ref.uid, until)));",
+    "",
+  ]),
+  broken("takes the networks of running pods when the kubelet unprepares their claim", [
+    UNPREPARE,
+    "const kept = claims.get(ref.uid)?.shareable === false ? [] : this.#users(ref.uid);",
+    "const kept: PodAttachments[] = [];",
+  ]),
+  broken("keeps for ever what it has kept for running pods", [
+    UNPREPARE,
+    "if (!this.#isUnused(uid) || this.#leaving.has(uid)",
+    'if (!this.#isUnused(uid) || uid !== ""',
+  ]),
+  broken("leaves the records of claims", [UNPREPARE, "await claims.remove(ref.uid);", ""]),
+  broken("waits without a limit at Unprepare", [
+    UNPREPARE,
+    "using limit = timeLimit(this.#ports.clock, UNPREPARE_LIMIT_MS, signal);",
+    "using limit = timeLimit(this.#ports.clock, 1e9, signal);",
+  ]),
+  broken("puts no prepared claim on disk", [
+    "agent/claims/store.ts",
+    "await this.#journal.putClaim(record);",
+    "await Promise.resolve();",
+  ]),
+  broken("answers Prepare from its record, whatever is allocated now", [
+    "agent/claims/prepare.ts",
+    "if (record) return await this.#compare(record, signal);",
+    'if (record) return { kind: "on record", record };',
+  ]),
+  broken("keeps claims that are not allocated any more", [
+    "agent/claims/stale_claims.ts",
+    'return devices.length === 0 ? "is not allocated any more" : "has other devices now";',
+    "return undefined;",
+  ]),
+  broken("gives interfaces of one pod the same name", [
+    "agent/claims/planner.ts",
+    "assignInterfaceNames(draft, [...others.values()])",
+    "assignInterfaceNames(draft, [])",
   ]),
   // Handover.
   broken("lets in, as a stand-by, pods that may share a claim that is not on record for them", [
