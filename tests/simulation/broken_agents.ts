@@ -222,6 +222,15 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "if (record) return await this.#compare(record, signal);",
     'if (record) return { kind: "on record", record };',
   ]),
+  broken("writes a claim's record while Unprepare removes it", [
+    "agent/claims/shared_claims.ts",
+    "import { type KeyedLock, NoTurnError }",
+    "import { KeyedLock, NoTurnError }",
+  ], [
+    "agent/claims/shared_claims.ts",
+    "      locks: options.locks,\n",
+    "      locks: new KeyedLock(),\n",
+  ]),
   broken("keeps claims that are not allocated any more", [
     "agent/claims/stale_claims.ts",
     'return devices.length === 0 ? "is not allocated any more" : "has other devices now";',
