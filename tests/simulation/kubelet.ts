@@ -14,6 +14,8 @@ interface ClaimInfo {
   readonly claim: Claim;
   readonly pods: Set<Pod>;
   isPrepared: boolean;
+  /** A call that a kubelet makes anew for pods that live; their ends come after it. */
+  preparing: Promise<void>;
 }
 
 type Verb = "prepare" | "unprepare";
@@ -105,7 +107,10 @@ export class Kubelet {
   #infoOf(claim: Claim): ClaimInfo {
     const { uid } = claim.ref;
     let info = this.#infos.get(uid);
-    if (!info) this.#infos.set(uid, info = { claim, pods: new Set(), isPrepared: false });
+    if (!info) {
+      const preparing = Promise.resolve();
+      this.#infos.set(uid, info = { claim, pods: new Set(), isPrepared: false, preparing });
+    }
     return info;
   }
 
@@ -165,6 +170,7 @@ export class Kubelet {
         else ending.push(info);
       }
       if (ending.length === 0) return;
+      await Promise.all(ending.map(({ preparing }) => preparing));
       if (!this.#world.plan.joinsUnprepared) { for (const info of ending) info.isPrepared = false; }
       const done = await this.#call("unprepare", ending);
       if (epoch !== this.#epoch) continue;
@@ -210,7 +216,7 @@ export class Kubelet {
     for (const info of living) {
       if (![...info.pods].some((pod) => !pod.deleting)) continue;
       info.isPrepared = false;
-      void this.#prepareAnew(info);
+      info.preparing = this.#prepareAnew(info);
     }
   }
 

@@ -257,6 +257,10 @@ export class SimulatedNode {
     for (const { record } of this.#attachmentRecords()) this.#noteUntold(record);
     for (const { process } of [...this.agents]) process.kill("its state is lost");
     this.state = new Disk();
+    // The locks are files of the folder, and stay where it is mounted anew.
+    for (const name of ["lead.lock", "next.lock"]) {
+      this.state.open(`/${name}`, { write: true, create: true });
+    }
     this.applyDiskFaults();
     for (const lease of this.network.leases.keys()) this.orphaned.add(lease);
     this.#startAgain(500);

@@ -230,8 +230,10 @@ function statuses(world: World): Problem[] {
       const links = node.linksOf(network, sandboxes);
       const isUnclear = sandboxes.some((sandbox) =>
         isBlocked(sandbox, { ...planned, claim }) || node.isExcusedLost(sandbox, network)
-      );
-      if (isUnclear) continue;
+      ) || node.damaged.has(claim.ref.uid);
+      if (isUnclear) {
+        continue;
+      }
       const said = entry?.conditions?.[0]?.status === "True"
         ? [entry.networkData?.hardwareAddress, ...entry.networkData?.ips ?? []].join(" ")
         : entry
@@ -241,7 +243,9 @@ function statuses(world: World): Problem[] {
         ? said === undefined
         : links.includes(undefined)
         ? said === undefined || said.startsWith("not ready")
-        : links.some((link) => shownLink(node, link) === said);
+        : links.some((link) =>
+          shownLink(node, link) === said
+        );
       if (isTrue) continue;
       const truth = links.map((link) => shownLink(node, link)).join(", ");
       const what = `${claim.plan.name}: ${request}: it says ${said}; the truth is ${
