@@ -56,6 +56,8 @@ export class AgentProcess {
   readonly #log: Log;
   /** Whether it has the lead by its own account. */
   leads = false;
+  /** Whether it has come that far. */
+  hasLed = false;
 
   constructor(world: World, node: SimulatedNode, name: string, options: AgentOptions) {
     this.world = world;

@@ -228,6 +228,9 @@ export function planRun(seed: number): Plan {
   for (let i = isCalm ? 0 : draw.between(2, 14); i > 0; i--) {
     stimuli.push(drawEvent(draw.fork(), nodes));
   }
+  // What cannot be detached is given up by the time of day.
+  const isHopeless = claims.some(({ networks }) => networks.some(({ kind }) => kind === "broken"));
+  const isFitting = ({ kind }: Stimulus) => !(isHopeless && kind === "clockSetBack");
   return {
     seed,
     nodes,
@@ -236,7 +239,7 @@ export function planRun(seed: number): Plan {
     concurrency: random.pick([1, 2, 4]),
     repair: random.chance(0.5),
     claims,
-    stimuli: stimuli.sort((a, b) => a.at - b.at),
+    stimuli: stimuli.filter(isFitting).sort((a, b) => a.at - b.at),
   };
 }
 

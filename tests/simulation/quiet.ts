@@ -65,7 +65,7 @@ function attachments(world: World, node: SimulatedNode): Problem[] {
     if (waits) continue;
     const { sandbox } = pod;
     if (!sandbox || sandbox.state !== "running") {
-      if (isCollided(pod)) continue;
+      if (isCollided(pod) || pod.claims.some(({ plan }) => isHopeless(plan))) continue;
       problems.push({ invariant: "progress", what: `${pod.name} has no sandbox` });
       continue;
     }

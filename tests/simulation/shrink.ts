@@ -2,7 +2,7 @@ import { PLAIN, type Plan, type PlannedPod, type Stimulus } from "./plan.ts";
 import { play } from "./play.ts";
 
 /** So many plays at the most. */
-const PLAYS = 400;
+const PLAYS = 150;
 
 /**
  * The shortest list of stimuli, and the simplest pods, found with which the run still breaks the same
