@@ -20,6 +20,7 @@ function broken(name: string, ...changes: readonly (readonly [string, string, st
 const WORKER = "agent/attachments/pod_attachments.ts";
 const STATE = "agent/attachments/attachment_state.ts";
 const AGENT = "agent/agent.ts";
+const GATE = "agent/admission/gate.ts";
 const ADMISSION = "agent/admission/container_admission.ts";
 const CHECKS = "agent/upkeep/check_loop.ts";
 const RECORDED = "agent/handover/recorded_admission.ts";
@@ -144,17 +145,17 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   // Admission.
   broken("lets containers in before their networks are there", [
-    AGENT,
+    GATE,
     "await network.ready(signal);",
     "",
   ]),
   broken("does not wait until it is known which claims a pod shares", [
     AGENT,
-    "await this.#shared.known(sandbox, signal);",
-    "",
+    "claimsKnown: (sandbox, signal) => this.#shared.known(sandbox, signal),",
+    "claimsKnown: () => Promise.resolve(),",
   ]),
   broken("allows containers to start as soon as their sandbox runs", [
-    AGENT,
+    "agent/admission/claim_access.ts",
     'return away || wanted.length === 0 ? "none" : "wait";',
     'return away || wanted.length === 0 ? "none" : "pass";',
   ]),
