@@ -184,7 +184,7 @@ export class Kubelet {
         const { uid } = info.claim.ref;
         if (this.#infos.get(uid) !== info) continue;
         // Who came meanwhile took it as prepared.
-        if (info.isPrepared) {
+        if (this.#world.plan.joinsUnprepared && info.isPrepared) {
           for (const other of info.pods) other.unprepared = true;
           this.#infos.delete(uid);
         } else if (info.pods.size === 0) this.#infos.delete(uid);

@@ -309,6 +309,8 @@ export class SimulatedNode {
     this.#world.operation(`${agent.process.name} starts`);
     const end = (why: string) => {
       this.#lastDeath = scheduler.now;
+      // Later than whoever brings it back on purpose.
+      this.#startAgain(8_000);
       this.agents.splice(this.agents.indexOf(agent), 1);
       this.kubelet.lost(agent);
       agent.leads = false;
