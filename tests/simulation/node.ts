@@ -148,8 +148,8 @@ export class SimulatedNode {
     const { scheduler, plan, trace } = this.#world;
     const { now } = scheduler;
     const before = this.#since.get(containerID);
-    // The programs of one operation follow one another at once.
-    const from = before?.process === process && before.until === now ? before.from : now;
+    // The programs of one operation follow one another at once, or nearly.
+    const from = before?.process === process && before.until >= now - 2 ? before.from : now;
     this.#since.set(containerID, { process, from, until: Infinity });
     const young = [...this.#since.values()].filter((each) =>
       each.process === process && each.until === Infinity && now - each.from < WAITS_AFTER
