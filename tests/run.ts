@@ -24,6 +24,7 @@ const UNIT = [
   "tests/docstrings_test.ts",
   "tests/faults",
   "tests/fuzz",
+  "tests/simulation",
 ]
   .map((path) => join(ROOT, path));
 /** Has a private node of its own: the agents that it breaks on purpose leave theirs in disorder. */

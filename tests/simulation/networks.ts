@@ -1,0 +1,41 @@
+/** The networks that claims ask for, by name. */
+const LOCAL = { type: "host-local" };
+export const NETWORKS = {
+  plain: { cniVersion: "1.0.0", plugins: [{ type: "macvlan", master: "eth0", ipam: LOCAL }] },
+  bridged: {
+    cniVersion: "1.1.0",
+    plugins: [{ type: "bridge", bridge: "br0", ipam: LOCAL }, { type: "tuning" }],
+  },
+  old: {
+    cniVersion: "0.3.1",
+    plugins: [{ type: "macvlan", master: "eth0", ipam: { type: "dhcp" } }],
+  },
+  tap: { cniVersion: "1.0.0", plugins: [{ type: "tap", ipam: LOCAL }] },
+  /** The allocated interface itself. */
+  exclusive: { cniVersion: "1.0.0", plugins: [{ type: "host-device", ipam: LOCAL }] },
+  /** Its CHECK fails for what its ADD has made. */
+  unchecked: {
+    cniVersion: "1.0.0",
+    plugins: [{ type: "macvlan", master: "eth0" }, { type: "vrf" }],
+  },
+  /** An IPv6 address that ends as an IPv4 one is written. */
+  mapped: {
+    cniVersion: "1.0.0",
+    plugins: [{ type: "macvlan", master: "eth0", ipam: { ...LOCAL, mapped: true } }],
+  },
+  /** Its result is more than the API server takes. */
+  verbose: {
+    cniVersion: "1.0.0",
+    plugins: [{ type: "macvlan", master: "eth0", ipam: LOCAL, verbose: 2_000 }],
+  },
+  /** Neither its ADD nor its DEL ever succeeds. */
+  broken: { cniVersion: "1.0.0", plugins: [{ type: "broken" }] },
+} as const;
+export type NetworkName = keyof typeof NETWORKS;
+
+/** Which interface of the node a device stands for. */
+export const DEVICES: Readonly<Record<string, string | undefined>> = {
+  cni: undefined,
+  eth1: "eth1",
+  eth2: "eth2",
+};

@@ -1,0 +1,326 @@
+import { basename } from "node:path";
+import type { ProgramOptions, ProgramOutcome, RunProgram } from "../../mod/cni/program.ts";
+import type { AgentProcess } from "./agent_process.ts";
+import { attachmentName, type Lease, type Link, type NetNamespace } from "./network.ts";
+
+/** What plugins get besides what CNI says of the operation. */
+export const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The programs that there are. */
+export const PROGRAMS = [
+  "macvlan",
+  "bridge",
+  "tap",
+  "host-device",
+  "tuning",
+  "vrf",
+  "broken",
+  "host-local",
+  "dhcp",
+];
+
+/** At which step an operation fails, if it does. */
+const STEPS = ["before", "middle", "after"] as const;
+type Step = typeof STEPS[number];
+
+/** Error codes of plugins: one that says what CHECK found, and one that says that it could not look. */
+const FAULT = 110;
+const LATER = 11;
+
+/** What a plugin reads. */
+interface Config {
+  readonly type: string;
+  readonly name: string;
+  readonly cniVersion: string;
+  /** Mapped: its addresses are IPv6 ones that end as IPv4 ones are written. */
+  readonly ipam?: { readonly type: string; readonly mapped?: boolean };
+  /** The node's interface that is moved. */
+  readonly device?: string;
+  /** How many "<" its result holds, each of which JSON of Go writes as six bytes. */
+  readonly verbose?: number;
+  readonly prevResult?: { readonly interfaces?: readonly { readonly mac?: string }[] };
+  readonly "cni.dev/valid-attachments"?: readonly {
+    readonly containerID: string;
+    readonly ifname: string;
+  }[];
+}
+
+interface Call {
+  readonly type: string;
+  readonly command: string;
+  readonly containerID: string;
+  readonly netns: string;
+  readonly ifName: string;
+  readonly config: Config;
+  /** As plugins know the attachment. */
+  readonly attachment: string;
+  /** Fails there, where it shall. */
+  readonly step: (step: Step) => Promise<void>;
+}
+
+class PluginError extends Error {
+  readonly code: number;
+
+  constructor(message: string, code = 999) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** That of a program that is killed. */
+class Killed extends Error {}
+
+/**
+ * CNI plugins as real ones behave: an ADD that fails leaves what it made so far; one whose interface's
+ * name is taken fails; DEL with a namespace removes whatever has the interface's name; a plugin ends
+ * with the process that runs it.
+ */
+export class PluginPrograms {
+  readonly #agent: AgentProcess;
+
+  constructor(agent: AgentProcess) {
+    this.#agent = agent;
+  }
+
+  readonly run: RunProgram = (path, options) => {
+    const { process } = this.#agent;
+    const call = this.#callOf(basename(path), options);
+    const what = `${call.command} ${call.type} ${call.attachment}`;
+    return process.later(what, async () => await this.#runToEnd(what, call, options));
+  };
+
+  #callOf(type: string, { env, stdin }: ProgramOptions): Omit<Call, "step"> {
+    const { CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME } = env;
+    const [command = "", containerID = "", netns = "", ifName = ""] = [
+      CNI_COMMAND,
+      CNI_CONTAINERID,
+      CNI_NETNS,
+      CNI_IFNAME,
+    ];
+    const config = JSON.parse(new TextDecoder().decode(stdin)) as Config;
+    const attachment = attachmentName(config.name, containerID, ifName);
+    return { type, command, containerID, netns, ifName, config, attachment };
+  }
+
+  async #runToEnd(
+    what: string,
+    call: Omit<Call, "step">,
+    { signal, timeout, env }: ProgramOptions,
+  ): Promise<ProgramOutcome> {
+    const { node, process, world } = this.#agent;
+    this.#assertSurroundings(what, env);
+    const isOfContainer = ["ADD", "DEL", "CHECK"].includes(call.command);
+    const end = isOfContainer ? node.beginOperation(process, call.containerID, what) : () => {};
+    // Whoever kills it has its end.
+    const killed = new Promise<never>((_, reject) => {
+      const kill = () => {
+        end();
+        reject(new Killed("it was cut off"));
+      };
+      if (signal.aborted) kill();
+      else signal.addEventListener("abort", kill, { once: true });
+    });
+    if (isOfContainer) world.trace.note(`${process.name} ${what}`);
+    try {
+      const answer = await Promise.race([this.#work(what, call, timeout), killed]);
+      return outcome(0, answer === undefined ? "" : JSON.stringify(answer));
+    } catch (error) {
+      if (error instanceof Killed) return { ...outcome(1, ""), killed: error.message };
+      if (!(error instanceof PluginError)) throw error;
+      const said = JSON.stringify({ code: error.code, msg: error.message });
+      return outcome(1, said);
+    } finally {
+      end();
+    }
+  }
+
+  /** A confined agent that was taken over must not have them run others' programs. */
+  #assertSurroundings(what: string, env: Readonly<Record<string, string>>): void {
+    const { process, world, cniPath } = this.#agent;
+    if (env.PATH === PATH && env.CNI_PATH === cniPath) return;
+    world.trace.violation("foreign", `${process.name}: ${what} gets PATH or CNI_PATH of another`);
+  }
+
+  async #work(what: string, call: Omit<Call, "step">, timeout: number): Promise<unknown> {
+    const { node, process, world } = this.#agent;
+    const { faults } = node;
+    const { command } = call;
+    const slow = faults.has("pluginSlow") && this.#hits("slow", 0.5);
+    await this.#pause(command, 1, slow ? 4_000 : 30);
+    const fails = faults.has("pluginFails") && this.#hits(`${command} fails`, 0.4);
+    const hangs = faults.has("pluginHangs") && this.#hits(`${command} hangs`, 0.3);
+    const at = fails || hangs ? STEPS[world.chance.between("step", 0, 2)] : undefined;
+    const step = async (step: Step) => {
+      if (process.dead) await NEVER;
+      if (step !== at) return;
+      if (hangs) await world.scheduler.sleep(timeout);
+      if (process.dead) await NEVER;
+      if (hangs) throw new Killed(`it did not end within ${timeout} ms`);
+      throw new PluginError(`${what} failed (${step})`, LATER);
+    };
+    const full = { ...call, step };
+    switch (command) {
+      case "ADD":
+        return await this.#add(full);
+      case "DEL":
+        return await this.#del(full);
+      case "CHECK":
+        return await this.#check(full);
+      case "GC":
+        return await this.#gc(full);
+      case "VERSION":
+        return { cniVersion: "1.1.0", supportedVersions: ["0.3.1", "0.4.0", "1.0.0", "1.1.0"] };
+      default:
+        return await step("before");
+    }
+  }
+
+  async #add({ type, netns, ifName, config, attachment, step }: Call): Promise<unknown> {
+    await step("before");
+    const { node } = this.#agent;
+    if (type === "tuning" || type === "vrf") return config.prevResult;
+    if (type === "broken") throw new PluginError("its configuration is nonsense");
+    const namespace = node.namespaceAt(netns);
+    if (!namespace) throw new PluginError(`failed to open netns "${netns}"`);
+    const link = this.#makeLink(namespace, { type, ifName, config, owner: attachment });
+    await this.#pause("ADD link", 0, 8);
+    await step("middle");
+    const lease = config.ipam && node.network.lease(attachment, config.ipam.mapped ?? false);
+    await step("after");
+    return result({ type, ifName, netns, config, link, lease });
+  }
+
+  async #del({ type, netns, ifName, config, attachment, step }: Call): Promise<void> {
+    await step("before");
+    const { node, world } = this.#agent;
+    if (type === "broken") throw new PluginError("its configuration is nonsense");
+    const namespace = node.namespaceAt(netns);
+    const makesLinks = ["macvlan", "bridge", "tap", "host-device"].includes(type);
+    if (type === "host-device") {
+      if (netns === "") return;
+      if (!namespace) throw new PluginError(`failed to open netns "${netns}"`);
+    }
+    const frees = makesLinks ? config.ipam !== undefined : ["host-local", "dhcp"].includes(type);
+    if (frees && node.network.leases.delete(attachment)) {
+      node.assertMayGo(attachment, "the lease");
+    }
+    await step("middle");
+    const link = namespace?.links.get(ifName);
+    if (makesLinks && namespace && link) {
+      if (type === "host-device" && !link.device) {
+        throw new PluginError(`failed to find "${ifName}" in containerNS: Link not found`);
+      }
+      if (link.owner === attachment) node.assertMayGo(attachment, "the interface");
+      else if (link.since <= namespace.lookedAt) {
+        const what = `DEL of ${attachment} takes the interface of ${link.owner}`;
+        world.trace.violation("foreign", what);
+      }
+      node.network.removeLink(namespace, ifName);
+    }
+    await step("after");
+  }
+
+  async #check({ type, netns, ifName, config, attachment, step }: Call): Promise<void> {
+    await step("middle");
+    const { node, world } = this.#agent;
+    if (type === "vrf") throw new PluginError("it never is as CHECK wants it", FAULT);
+    if (type === "tuning") return;
+    const link = node.namespaceAt(netns)?.links.get(ifName);
+    const macs = (config.prevResult?.interfaces ?? []).map(({ mac }) => mac);
+    if (link?.owner !== attachment || !macs.includes(link.mac)) {
+      throw new PluginError(`${ifName} is not as it was`, FAULT);
+    }
+    const lies = node.faults.has("checkLies") &&
+      world.chance.hits(`${attachment} CHECK lies`, 0.6);
+    node.looked(attachment, lies);
+    if (lies) throw new PluginError("it errs", FAULT);
+  }
+
+  async #gc({ config, type, step }: Call): Promise<void> {
+    await step("before");
+    if (!config.ipam || type === "tuning") return;
+    const { node } = this.#agent;
+    const valid = new Set(
+      (config["cni.dev/valid-attachments"] ?? []).map(({ containerID, ifname }) =>
+        attachmentName(config.name, containerID, ifname)
+      ),
+    );
+    for (const lease of [...node.network.leases.keys()]) {
+      if (lease.split("/")[0] !== config.name || valid.has(lease)) continue;
+      node.network.leases.delete(lease);
+      node.assertMayGo(lease, "the lease (by GC)");
+    }
+  }
+
+  #makeLink(
+    namespace: NetNamespace,
+    { type, ifName, config, owner }: {
+      readonly type: string;
+      readonly ifName: string;
+      readonly config: Config;
+      readonly owner: string;
+    },
+  ): Link {
+    const { node, world } = this.#agent;
+    namespace.lookedAt ||= world.scheduler.now;
+    const present = namespace.links.get(ifName);
+    if (present && type !== "tap") throw new PluginError(`interface ${ifName} already exists`);
+    if (present) {
+      // What comes after the agent has looked nobody can see in time.
+      if (present.owner !== owner && present.since <= namespace.lookedAt) {
+        const what = `ADD of ${owner} changes the interface of ${present.owner}`;
+        world.trace.violation("foreign", what);
+      }
+      return present;
+    }
+    const device = type === "host-device" ? config.device : undefined;
+    if (device && !node.network.devices.has(device)) {
+      throw new PluginError(`Link ${device} not found`);
+    }
+    return node.network.addLink(namespace, { name: ifName, owner, ...(device && { device }) });
+  }
+
+  #pause(what: string, least: number, most: number): Promise<void> {
+    return this.#agent.world.pause(`${this.#agent.node.name} ${what}`, least, most);
+  }
+
+  #hits(what: string, probability: number): boolean {
+    return this.#agent.world.chance.hits(`${this.#agent.node.name} ${what}`, probability);
+  }
+}
+
+function result(
+  { type, ifName, netns, config, link, lease }: {
+    readonly type: string;
+    readonly ifName: string;
+    readonly netns: string;
+    readonly config: Config;
+    readonly link: Link;
+    readonly lease: Lease | undefined;
+  },
+) {
+  const { cniVersion, verbose } = config;
+  const own = { name: ifName, mac: link.mac, sandbox: netns };
+  const interfaces = type === "bridge"
+    ? [{ name: "br0", mac: "02:ff:00:00:00:01" }, { name: "veth0", mac: "02:ff:00:00:00:02" }, own]
+    : [own];
+  const version = lease?.printed.includes(":") ? "6" : "4";
+  return {
+    cniVersion,
+    interfaces,
+    ...(lease && {
+      ips: [{
+        ...(cniVersion === "0.3.1" && { version }),
+        address: lease.printed,
+        interface: interfaces.length - 1,
+      }],
+    }),
+    ...(verbose && { dns: { search: ["<".repeat(verbose)] } }),
+  };
+}
+
+function outcome(code: number, stdout: string): ProgramOutcome {
+  return { code, stdout: new TextEncoder().encode(stdout), stderr: "" };
+}
+
+const NEVER = new Promise<never>(() => {});

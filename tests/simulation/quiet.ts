@@ -1,0 +1,265 @@
+/** What must be so when nothing goes wrong any more. */
+import { DRIVER } from "./api_server.ts";
+import type { Link } from "./network.ts";
+import { DAMAGED, type SimulatedNode } from "./node.ts";
+import type { PlannedClaim, PlannedNetwork } from "./plan.ts";
+import { type Claim, linkOf, networksOf, type Pod, type Sandbox } from "./pods.ts";
+import type { Invariant } from "./trace.ts";
+import { OTHERS_ENTRY, type World } from "./world.ts";
+
+/** Quiet: nothing goes wrong any more. Empty: besides, all pods have ended. */
+export type Phase = "quiet" | "empty";
+
+interface Place {
+  readonly node: SimulatedNode;
+  readonly phase: Phase;
+}
+
+export interface Problem {
+  readonly invariant: Invariant;
+  readonly what: string;
+}
+
+/** All that is not as it must be now. */
+export function problemsOf(world: World, phase: Phase): Problem[] {
+  return [
+    ...world.nodes.flatMap((node) => [
+      ...attachments(world, node),
+      ...leftovers(world, { node, phase }),
+      ...records(world, { node, phase }),
+      ...cdiFiles(node),
+    ]),
+    ...statuses(world),
+  ];
+}
+
+/** Whether one of its networks can never be attached. */
+export function isHopeless({ networks }: PlannedClaim): boolean {
+  return networks.some(({ kind }) => kind === "broken");
+}
+
+/** What keeps a network from being attached that is nobody's fault: its name is taken, or its interface. */
+function isBlocked(sandbox: Sandbox, { network, kind, claim }: PlannedNetwork & { claim: Claim }) {
+  if (sandbox.pod.unprepared || sandbox.pod.plan.unpreparesShared) return true;
+  const taken = [...sandbox.namespace.links.values()].some(({ owner }) =>
+    owner === "another plugin"
+  );
+  if (taken || mayCollide(sandbox.pod)) return true;
+  if (isHopeless(claim.plan)) return true;
+  return kind === "exclusive" && claim.users.size > 1 && !linkOf(sandbox, network);
+}
+
+/** Shared claims that were named each for itself come together. */
+function mayCollide({ claims }: Pod): boolean {
+  const unnamed = claims.filter(({ plan }) =>
+    !plan.isTemplate && plan.networks.some(({ ifName }) => ifName === undefined)
+  );
+  return unnamed.length > 1;
+}
+
+function attachments(world: World, node: SimulatedNode): Problem[] {
+  const problems: Problem[] = [];
+  for (const pod of world.pods.values()) {
+    if (world.nodes[pod.plan.node] !== node || pod.gone || pod.deleting) continue;
+    const waits = pod.claims.some((claim) => !claim.users.has(pod));
+    if (waits) continue;
+    const { sandbox } = pod;
+    if (!sandbox || sandbox.state !== "running") {
+      if (isCollided(pod) || pod.claims.some(({ plan }) => isHopeless(plan))) continue;
+      problems.push({ invariant: "progress", what: `${pod.name} has no sandbox` });
+      continue;
+    }
+    const networks = networksOf(pod);
+    if (networks.some((network) => isBlocked(sandbox, network))) continue;
+    for (const { network, kind } of networks) {
+      // Of an old version nothing tells that it was lost.
+      const isRepaired = world.plan.repair && kind !== "old";
+      const isLost = node.isExcusedLost(sandbox, network) && !isRepaired;
+      if (linkOf(sandbox, network) || isLost) continue;
+      problems.push({ invariant: "progress", what: `${network} of ${sandbox.id} is not attached` });
+    }
+    if (
+      sandbox.containers.filter(({ state }) => state === "running").length < pod.plan.containers
+    ) {
+      problems.push({ invariant: "progress", what: `containers of ${sandbox.id} do not start` });
+    }
+    for (const [name, link] of sandbox.vouched) {
+      if (sandbox.namespace.links.get(name) === link) continue;
+      problems.push({ invariant: "living", what: `${link.owner} is not what it was` });
+    }
+  }
+  return problems;
+}
+
+/** Whether two of the pod's claims have one interface name: the second cannot be prepared. */
+function isCollided(pod: Pod): boolean {
+  const names = networksOf(pod).flatMap(({ ifName }) => ifName ?? []);
+  return new Set(names).size < names.length || pod.unprepared;
+}
+
+function leftovers(world: World, { node, phase }: Place): Problem[] {
+  const problems: Problem[] = [];
+  const living = new Map(node.runtime.running.map((sandbox) => [sandbox.id, sandbox]));
+  for (const lease of node.network.leases.keys()) {
+    const [network = "", id = ""] = lease.split("/");
+    const sandbox = living.get(id);
+    if (sandbox && networksOf(sandbox.pod).some((each) => each.network === network)) continue;
+    if (node.orphaned.has(lease)) continue;
+    problems.push({ invariant: "leftovers", what: `the lease of ${lease}` });
+  }
+  for (const { path, links, mounted } of node.network.namespaces) {
+    if (!mounted) {
+      if (isHeldForLater(world, { path, phase })) continue;
+      problems.push({ invariant: "leftovers", what: `the namespace ${path} is held` });
+      continue;
+    }
+    for (const { owner } of links.values()) {
+      const [network = "", id = ""] = owner.split("/");
+      if (id === "") continue;
+      const sandbox = living.get(id);
+      if (sandbox && networksOf(sandbox.pod).some((each) => each.network === network)) continue;
+      problems.push({ invariant: "leftovers", what: `the interface of ${owner}` });
+    }
+  }
+  return problems;
+}
+
+/** What the kubelet has forgotten, or cannot be detached, goes after a longer time. */
+function goesLater({ claims, forgotten }: World, uid: string, phase: Phase): boolean {
+  const claim = [...claims.values()].find(({ ref }) => ref.uid === uid);
+  return phase === "quiet" && (forgotten.has(uid) || claim !== undefined && isHopeless(claim.plan));
+}
+
+function isDamaged({ state }: SimulatedNode, path: string): boolean {
+  return new TextDecoder().decode(state.read(path)) === DAMAGED;
+}
+
+/** Of a sandbox with a network that cannot be detached. */
+function isHeldForLater(
+  { pods }: World,
+  { path, phase }: { readonly path: string; readonly phase: Phase },
+): boolean {
+  return phase === "quiet" &&
+    [...pods.values()].some(({ name, claims }) =>
+      path.startsWith(`/run/netns/${name}s`) && claims.some(({ plan }) => isHopeless(plan))
+    );
+}
+
+function records(world: World, { node, phase }: Place): Problem[] {
+  const problems: Problem[] = [];
+  const names = (folder: string) =>
+    node.state.kind(folder)
+      ? node.state.names(folder).map(({ name }) => name).filter((name) =>
+        // What cannot be read is put aside, where the disk takes that.
+        !name.endsWith(".corrupt") && !isDamaged(node, `${folder}/${name}`)
+      )
+      : [];
+  const used = new Set(
+    node.runtime.running.flatMap(({ pod }) => pod.claims.map(({ ref }) => ref.uid)),
+  );
+  for (const name of names("/claims")) {
+    const uid = name.replace(/\.json$/, "");
+    if (used.has(uid) || node.kubelet.isPrepared(uid) || goesLater(world, uid, phase)) continue;
+    problems.push({ invariant: "leftovers", what: `the record of the claim ${name}` });
+  }
+  const expected = new Map<string, number>();
+  for (const { pod } of node.runtime.running) {
+    for (const { claim } of networksOf(pod)) {
+      expected.set(claim.ref.uid, (expected.get(claim.ref.uid) ?? 0) + 1);
+    }
+  }
+  const found = new Map<string, number>();
+  for (const name of names("/attachments")) {
+    const uid = name.split(".")[0]!;
+    found.set(uid, (found.get(uid) ?? 0) + 1);
+  }
+  for (const [uid, count] of found) {
+    const most = expected.get(uid) ?? 0;
+    if (count <= most || goesLater(world, uid, phase)) continue;
+    const what = `${count} records of attachments of ${uid} where ${most} live`;
+    problems.push({ invariant: "leftovers", what });
+  }
+  return problems;
+}
+
+function cdiFiles(node: SimulatedNode): Problem[] {
+  const problems: Problem[] = [];
+  const used = new Map<string, Sandbox[]>();
+  for (const sandbox of node.runtime.running) {
+    for (const { ref } of sandbox.pod.claims) {
+      used.set(ref.uid, [...used.get(ref.uid) ?? [], sandbox]);
+    }
+  }
+  for (const { name } of node.run.kind("/") ? node.run.names("/") : []) {
+    const uid = name.match(/_(.*?)\.(json|attached|metadata)/)?.[1] ?? "";
+    if (!name.startsWith(DRIVER) || used.has(uid)) continue;
+    problems.push({ invariant: "leftovers", what: `the CDI file ${name}` });
+  }
+  for (const [uid, sandboxes] of used) {
+    const isReady = (sandbox: Sandbox) =>
+      networksOf(sandbox.pod).filter(({ claim }) => claim.ref.uid === uid)
+        .every(({ network }) => linkOf(sandbox, network) || node.isExcusedLost(sandbox, network));
+    if (!node.cdiFile(uid, ".attached") || sandboxes.some(isReady)) continue;
+    const what = `containers that name ${uid} may start, but none of its pods is attached`;
+    problems.push({ invariant: "gate", what });
+  }
+  return problems;
+}
+
+function statuses(world: World): Problem[] {
+  const problems: Problem[] = [];
+  for (const claim of world.claims.values()) {
+    const object = world.api.claims.get(`default/${claim.plan.name}`);
+    if (!object?.status.allocation) continue;
+    const entries = object.status.devices ?? [];
+    const foreign = entries.find(({ driver }) => driver === OTHERS_ENTRY.driver);
+    if (claim.plan.withOther !== (foreign !== undefined)) {
+      problems.push({ invariant: "others", what: `${claim.plan.name}: the other driver's entry` });
+    }
+    const node = world.nodes.find(({ name }) => name === claim.node)!;
+    const sandboxes = [...claim.users].flatMap(({ sandbox }) =>
+      sandbox?.state === "running" && !sandbox.ending ? [sandbox] : []
+    );
+    const results = object.status.allocation.devices.results;
+    for (const planned of claim.plan.networks) {
+      const { network, request } = planned;
+      const result = results.find((each) => each.request === request)!;
+      const entry = entries.find((each) =>
+        each.driver === DRIVER && each.device === result.device && each.shareID === result.shareID
+      );
+      const links = node.linksOf(network, sandboxes);
+      const isUnclear = sandboxes.some((sandbox) =>
+        isBlocked(sandbox, { ...planned, claim }) || node.isExcusedLost(sandbox, network)
+      ) || node.damaged.has(claim.ref.uid);
+      if (isUnclear) {
+        continue;
+      }
+      const said = entry?.conditions?.[0]?.status === "True"
+        ? [entry.networkData?.hardwareAddress, ...entry.networkData?.ips ?? []].join(" ")
+        : entry
+        ? `not ready: ${entry.conditions?.[0]?.message}`
+        : undefined;
+      const isTrue = sandboxes.length === 0
+        ? said === undefined
+        : links.includes(undefined)
+        ? said === undefined || said.startsWith("not ready")
+        : links.some((link) =>
+          shownLink(node, link) === said
+        );
+      if (isTrue) continue;
+      const truth = links.map((link) => shownLink(node, link)).join(", ");
+      const what = `${claim.plan.name}: ${request}: it says ${said}; the truth is ${
+        truth || "none"
+      }`;
+      problems.push({ invariant: "status", what });
+    }
+  }
+  return problems;
+}
+
+/** As the status says it. */
+function shownLink(node: SimulatedNode, link: Link | undefined): string {
+  if (!link) return "none";
+  const lease = node.network.leases.get(link.owner);
+  return lease ? `${link.mac} ${lease.canonical}` : link.mac;
+}
