@@ -13,6 +13,8 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       return await (await import("./mod/cmd/run.ts")).run(argv, import.meta.url);
     case "try":
       return await (await import("./mod/cmd/try.ts")).tryFiles(argv);
+    case "lint":
+      return await (await import("./mod/cmd/lint.ts")).lintFiles(argv);
     case "forget":
       return await (await import("./mod/cmd/forget.ts")).forget(argv);
     case "install-plugins":
@@ -31,10 +33,10 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
     default:
       throw new UsageError(
         command === undefined
-          ? "no command was given: run, try, forget, install-plugins, ready, version or help"
+          ? "no command was given: run, try, lint, forget, install-plugins, ready, version or help"
           : `${
             JSON.stringify(command)
-          } is no command; there are run, try, forget, install-plugins, ready, version and help`,
+          } is no command; there are run, try, lint, forget, install-plugins, ready, version and help`,
       );
   }
 }

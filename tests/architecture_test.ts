@@ -27,8 +27,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   netns: ["agent/ports.ts", "elf", "files"],
   observe: ["agent/ports.ts", "agent/model.ts"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
+  // Device selectors, for what stands in for a scheduler.
+  selectors: [],
+  // Files of Kubernetes' objects, as an API server would take them.
+  manifests: ["claim", "selectors"],
+  lint: ["claim", "manifests", "selectors"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
-  simulator: ["claim", "grpc", "nri", "ttrpc", "unix"],
+  simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
     "agent",
     "cdi",
@@ -40,10 +45,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "journal",
     "kube",
     "lead",
+    "lint",
+    "manifests",
     "netns",
     "nri",
     "observe",
     "requests",
+    "selectors",
     "simulator",
     "unix",
   ],
@@ -187,6 +195,30 @@ Deno.test("only mod/observe knows how metrics are kept", async () => {
   for (const { file, target } of await imports("mod")) {
     assert.ok(target !== "prom-client" || file.startsWith("mod/observe/"), `${file} imports it`);
   }
+});
+
+Deno.test("CEL is known to mod/selectors alone", async () => {
+  for (const { file, target } of await imports("mod")) {
+    const isCel = target === "@marcbachmann/cel-js";
+    assert.ok(!isCel || file.startsWith("mod/selectors/"), `${file} imports it`);
+  }
+});
+
+Deno.test("the agent never loads what only try and lint need", async () => {
+  const all = await imports("mod");
+  const loaded = new Set(["mod/cmd/run.ts", "mod/cmd/agent_worker.ts"]);
+  // A set grows while it is walked.
+  for (const file of loaded) {
+    for (const { target } of all.filter((each) => each.file === file)) {
+      if (target.startsWith(".")) loaded.add(relative(ROOT, join(ROOT, dirname(file), target)));
+      assert.notEqual(target, "@marcbachmann/cel-js", file);
+    }
+  }
+  const others = [...loaded].filter((file) =>
+    /^mod\/(selectors|manifests|lint|simulator)\//.test(file)
+  );
+  assert.deepEqual(others, []);
+  assert.ok(loaded.size > 50);
 });
 
 Deno.test("nothing uses node:net, which closes the descriptors of unix sockets twice", async () => {

@@ -12,6 +12,7 @@ const WHY: Readonly<Record<string, string>> = {
   "@grpc/grpc-js": "the gRPC server that the kubelet calls",
   "@kubernetes/client-node": "kubeconfig and ServiceAccount credentials; nothing else of it",
   "@logtape/logtape": "logging",
+  "@marcbachmann/cel-js": "selectors of devices in `try` and `lint`; the agent never loads it",
   "fast-check": "property tests",
   "ipaddr.js": "addresses in their canonical form",
   "prom-client": "metrics in Prometheus' format",

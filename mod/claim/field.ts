@@ -1,3 +1,5 @@
+import { didYouMean } from "./did_you_mean.ts";
+
 /** Something at a path of an object is not as it must be: where, what is wrong, and what is allowed. */
 export class FieldError extends Error {
   override readonly name = "FieldError";
@@ -27,7 +29,11 @@ export function object(value: unknown, path: string, only?: readonly string[]): 
   if (only) {
     for (const key of Object.keys(fields)) {
       if (!only.includes(key)) {
-        throw new FieldError(join(path, key), `is not known; allowed are ${only.join(", ")}`);
+        const meant = didYouMean(key, only);
+        throw new FieldError(
+          join(path, key),
+          `is not known; allowed are ${only.join(", ")}${meant}`,
+        );
       }
     }
   }

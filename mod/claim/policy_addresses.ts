@@ -6,7 +6,8 @@ import {
   parseNetwork,
   within,
 } from "./addresses.ts";
-import { type Fields, show } from "./field.ts";
+import { didYouMean } from "./did_you_mean.ts";
+import { FieldError, type Fields, show } from "./field.ts";
 import { type Check, Objection, type Surroundings } from "./policy_checks.ts";
 
 /** host-local: the range that stands in the configuration itself, by its subnet. */
@@ -48,20 +49,26 @@ function checkRange(value: unknown, path: string, around: Surroundings): void {
   const fields = fieldsOf(value, ["subnet", "rangeStart", "rangeEnd", "gateway"], path);
   const { subnet } = fields;
   const net = typeof subnet === "string" ? parseNetwork(subnet) : undefined;
-  if (!net) throw new Objection(`${path}.subnet`, `${show(subnet)} is no network`);
+  if (!net) {
+    const problem = subnet === undefined ? "is missing" : `invalid CIDR ${show(subnet)}`;
+    throw new FieldError(`${path}.subnet`, problem);
+  }
   const end = (key: "rangeStart" | "rangeEnd") => {
     const given = fields[key];
     if (given === undefined || given === null) return undefined;
     const address = typeof given === "string" ? parseAddress(given) : undefined;
     if (address && overlap(address, net)) return address.first;
-    throw new Objection(`${path}.${key}`, `${show(given)} is no address of ${show(subnet)}`);
+    throw new FieldError(
+      `${path}.${key}`,
+      address ? `${show(given)} is not in ${show(subnet)}` : `invalid IP address ${show(given)}`,
+    );
   };
   const pool = {
     family: net.family,
     first: end("rangeStart") ?? net.first,
     last: end("rangeEnd") ?? net.last,
   };
-  if (pool.first > pool.last) throw new Objection(path, "rangeStart stands after rangeEnd");
+  if (pool.first > pool.last) throw new FieldError(path, "rangeStart is after rangeEnd");
   // The plugin's own default is the first address.
   const gateway = gatewayOf(fields.gateway, path) ??
     { family: net.family, first: net.first + 1n, last: net.first + 1n };
@@ -136,7 +143,7 @@ function gatewayOf(value: unknown, path: string): AddressRange | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   const gateway = typeof value === "string" ? parseAddress(value) : undefined;
   if (gateway) return gateway;
-  throw new Objection(`${path}.gateway`, `${show(value)} is no address`);
+  throw new FieldError(`${path}.gateway`, `invalid IP address ${show(value)}`);
 }
 
 /** The address of one with a prefix length. */
@@ -144,22 +151,25 @@ function prefixed(value: unknown, path: string): AddressRange {
   const net = typeof value === "string" ? parseNetwork(value) : undefined;
   const address = net && parseAddress((value as string).split("/")[0]!);
   if (address) return address;
-  throw new Objection(path, `${show(value)} is no address such as 10.1.2.3/24`);
+  throw new FieldError(
+    path,
+    `invalid address ${show(value)}: must have a prefix length, such as 10.1.2.3/24`,
+  );
 }
 
 function list(value: unknown, path: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  throw new Objection(path, `${show(value)} is no list`);
+  throw new Objection(path, `must be a list, not ${show(value)}`);
 }
 
 function fieldsOf(value: unknown, known: readonly string[], path: string): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Objection(path, `${show(value)} is no object`);
+    throw new Objection(path, `must be an object, not ${show(value)}`);
   }
   const other = Object.keys(value).find((key) => !known.includes(key));
   if (other === undefined) return value as Fields;
   throw new Objection(
     `${path}[${JSON.stringify(other)}]`,
-    "no such field is known, and plugins read names in any case",
+    `no such field is known, and plugins read names in any case${didYouMean(other, known)}`,
   );
 }

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { parseNetwork } from "./addresses.ts";
 import { FieldError, join, show } from "./field.ts";
+import { didYouMean } from "./did_you_mean.ts";
 import type { Policy } from "./policy.ts";
+import { assertKnown } from "./policy_known.ts";
 
 const text = v.pipe(v.string("must be text"), v.minLength(1, "must not be empty"));
 const flag = v.boolean("must be true or false");
@@ -62,14 +64,21 @@ const KNOWN = [...Object.keys(settings), "namespaces (each with names)"];
 export function parsePolicy(value: unknown): Policy {
   if (value === undefined || value === null) return {};
   const result = v.safeParse(policy, value);
-  if (result.success) return result.output;
+  if (result.success) {
+    assertKnown(result.output);
+    return result.output;
+  }
   const [issue] = deepest(result.issues);
   const path = (issue.path ?? []).reduce(
     (at, { key }) => typeof key === "number" ? `${at}[${key}]` : join(at, String(key)),
     "policy",
   );
   if (issue.type === "strict_object" && issue.expected === "never") {
-    throw new FieldError(path, `is not known; known are ${KNOWN.join(", ")}`);
+    const meant = didYouMean(String(issue.path?.at(-1)?.key), [
+      ...Object.keys(settings),
+      "namespaces",
+    ]);
+    throw new FieldError(path, `is not known; known are ${KNOWN.join(", ")}${meant}`);
   }
   if (issue.input === undefined) throw new FieldError(path, "is missing");
   throw new FieldError(path, `${show(issue.input)} is not possible: it ${issue.message}`);

@@ -19,6 +19,9 @@ Deno.test("parsePolicy() reads all that there is", () => {
   };
   assert.deepEqual(parsePolicy(policy), policy);
   assert.deepEqual(parsePolicy(undefined), {});
+  // Of plugins that are not built in, neither the types nor the fields are known.
+  const others = { plugins: { vxlan: { vxlanId: [7] }, "*": false, sriov: { vlan: [0] } } };
+  assert.deepEqual(parsePolicy(others), others);
 });
 
 Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
@@ -47,6 +50,31 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     "a network": {
       given: { refusedAddresses: ["10.0.0.0"] },
       says: /^policy\.refusedAddresses\[0\]: "10\.0\.0\.0" .* such as 10\.96\.0\.0\/12/,
+    },
+    "a field of a plugin that is not known": {
+      given: { plugins: { macvlan: { mster: ["eth1"] } } },
+      says:
+        /^policy\.plugins\.macvlan\.mster: is not known; known are .*bcqueuelen.* \(did you mean "master"\?\)$/,
+    },
+    "a field in other letters": {
+      given: { plugins: { bridge: { isgateway: true } } },
+      says: /^policy\.plugins\.bridge\.isgateway: .*\(did you mean "isGateway"\?\)$/,
+    },
+    "a field of an IPAM plugin in a namespace": {
+      given: { namespaces: [{ names: ["a"], ipam: { "host-local": { subnets: true } } }] },
+      says: /^policy\.namespaces\[0\]\.ipam\.host-local\.subnets: .*\(did you mean "subnet"\?\)$/,
+    },
+    "a capability argument": {
+      given: { capabilities: { macs: false } },
+      says: /^policy\.capabilities\.macs: is not known; known are .*\(did you mean "mac"\?\)$/,
+    },
+    "a plugin that is misspelled": {
+      given: { plugins: { macvaln: false } },
+      says: /^policy\.plugins\.macvaln: is not a known plugin \(did you mean "macvlan"\?\)$/,
+    },
+    "a setting that is misspelled": {
+      given: { pluggins: {} },
+      says: /^policy\.pluggins: is not known; .*\(did you mean "plugins"\?\)$/,
     },
     "a namespace without names": {
       given: { namespaces: [{ inline: true }] },

@@ -1,5 +1,6 @@
 import { networks } from "./addresses.ts";
 import type { Attachment, Origin } from "./attachment.ts";
+import { didYouMean } from "./did_you_mean.ts";
 import { join, show } from "./field.ts";
 import { matchesAny } from "./name_patterns.ts";
 import type { PluginConfig } from "./network_list.ts";
@@ -47,6 +48,7 @@ const UNKNOWN_ORIGIN: Origin = { from: "claim", path: "parameters", form: "list"
  * know, so one that is not known here may be one that is, spelled otherwise.
  *
  * @throws PolicyRefusal that names the field, the rule, and what an administrator would change
+ * @throws FieldError for addresses that are not valid
  */
 export function assertAllowed(asked: Attachment, options: JudgeOptions): void {
   const { origin = UNKNOWN_ORIGIN, network, capabilityArgs } = asked;
@@ -172,6 +174,7 @@ class Judge {
         rule: join(found?.[1] ?? join(`policy.${list}`, type), key),
         given: found && (found[0] === true || (found[0] as Record<string, FieldRule>)[key]),
         check: has(known.fields, key) ? known.fields[key] : undefined,
+        meant: didYouMean(key, Object.keys(known.fields)),
         plugin,
       });
     }
@@ -179,13 +182,15 @@ class Judge {
 
   #field(
     value: unknown,
-    { path, rule, given, check, plugin }: {
+    { path, rule, given, check, meant = "", plugin }: {
       readonly path: string;
       readonly rule: string;
       /** What the administrator says of it. */
       readonly given: FieldRule | undefined;
       /** What is built in. */
       readonly check: Check | undefined;
+      /** Which field was meant, in words, where there is no check. */
+      readonly meant?: string;
       readonly plugin: PluginConfig;
     },
   ): void {
@@ -195,7 +200,8 @@ class Judge {
       throw new PolicyRefusal(path, { problem, rule });
     }
     if (!check) {
-      const problem = "no such field is known of this plugin, and plugins read names in any case";
+      const problem = "no such field is known of this plugin, and plugins read names in any case" +
+        meant;
       throw new PolicyRefusal(path, { problem, rule });
     }
     const { value: refusedAddresses = [] } = settingOf(this.#layers, "refusedAddresses");

@@ -377,6 +377,52 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
   }
 });
 
+Deno.test("assertAllowed() calls invalid what no policy could allow", () => {
+  const cases: [string, Given, string][] = [
+    ["a network", withIpam({ subnet: "10.38.0.0/33" }), 'ipam.subnet: invalid CIDR "10.38.0.0/33"'],
+    [
+      "a network in a range",
+      withIpam({ ranges: [[{ subnet: "10.38.0.0" }]] }),
+      'ipam.ranges[0][0].subnet: invalid CIDR "10.38.0.0"',
+    ],
+    [
+      "the begin of a range",
+      withIpam({ subnet: "10.1.0.0/24", rangeStart: "10.1.0" }),
+      'ipam.rangeStart: invalid IP address "10.1.0"',
+    ],
+    [
+      "the end of a range",
+      withIpam({ subnet: "10.1.0.0/24", rangeEnd: "10.2.0.9" }),
+      'ipam.rangeEnd: "10.2.0.9" is not in "10.1.0.0/24"',
+    ],
+    [
+      "a gateway",
+      withIpam({ subnet: "10.1.0.0/24", gateway: "10.1.0.256" }),
+      'ipam.gateway: invalid IP address "10.1.0.256"',
+    ],
+    [
+      "an address",
+      addressed("10.1.2.300/24"),
+      'ipam.addresses[0].address: invalid address "10.1.2.300/24": must have a prefix length, such as ' +
+      "10.1.2.3/24",
+    ],
+  ];
+  for (const [name, given, says] of cases) {
+    assert.throws(() => judge(given), {
+      name: "FieldError",
+      message: `parameters.config.plugins[0].${says}`,
+    }, name);
+  }
+});
+
+Deno.test("assertAllowed() says which field was meant", () => {
+  const refusal = judge(one({ type: "macvlan", mater: "eth0" }));
+  assert.match(
+    refusal!.message,
+    /\.mater: refused by policy: no such field .* \(did you mean "master"\?\)/,
+  );
+});
+
 Deno.test("assertAllowed() lets no field through that it does not know", () => {
   const types = { ...PLUGINS };
   fc.assert(fc.property(

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { InterfacePatterns } from "../inventory/offered_links.ts";
+import { didYouMean } from "../claim/did_you_mean.ts";
 import { join, show } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
 import { socketPaths } from "../dra/socket_paths.ts";
@@ -321,6 +322,19 @@ export function parseRunConfig(argv: readonly string[], surroundings: Surroundin
   return whole;
 }
 
+/** The settings of the configuration file, but for `interfaces` and `policy`. */
+export function describeSettings(): {
+  readonly key: string;
+  readonly help: string;
+  readonly fallback?: string;
+}[] {
+  return Object.entries<Setting<unknown>>(SETTINGS).map(([key, { help, fallback }]) => ({
+    key,
+    help,
+    ...(fallback !== undefined && { fallback }),
+  }));
+}
+
 /** The flags with what they are for. */
 export function describeFlags(): string {
   const rows = Object.values<Setting<unknown>>(SETTINGS).map((
@@ -381,8 +395,12 @@ function readConfigFile(
   const { interfaces, policy, ...single } = content as Record<string, unknown>;
   for (const [key, value] of Object.entries(single)) {
     if (!Object.hasOwn(SETTINGS, key)) {
-      const known = [...Object.keys(SETTINGS), "interfaces", "policy"].join(", ");
-      throw new UsageError(`${path}: ${join("", key)} is not known; known are ${known}`);
+      const known = [...Object.keys(SETTINGS), "interfaces", "policy"];
+      throw new UsageError(
+        `${path}: ${join("", key)} is not known; known are ${known.join(", ")}${
+          didYouMean(key, known)
+        }`,
+      );
     }
     if (!["string", "number", "boolean"].includes(typeof value)) {
       throw new UsageError(`${path}: ${key}: ${show(value)} must be a single value`);

@@ -1,19 +1,22 @@
 import { join } from "node:path";
+import { leftovers, links } from "./leftovers.ts";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aborted } from "../async/aborted.ts";
+import { type FileSet, readFileSet } from "../manifests/file_set.ts";
 import { findCniPlugins } from "../simulator/cni_plugins.ts";
-import type { Manifest } from "../simulator/manifest.ts";
-import { parseManifests } from "../simulator/manifests.ts";
 import { SimulatedNode } from "../simulator/node.ts";
 import {
   furnishPrivateNode,
   inPrivateNode,
-  ip,
   privateNodeObstacle,
   spawnInPrivateNode,
 } from "../simulator/private_node.ts";
-import { driverOf } from "../simulator/scheduler.ts";
+import { withAdvice } from "./advice.ts";
+import { makeDescribedInterfaces } from "./described_sysfs.ts";
+import { DEFAULT_NODE, type DescribedNode, parseNodeFile } from "./node_file.ts";
+import { publishOtherNodes } from "./other_nodes.ts";
+import { PluginFolders } from "../cni/plugin_folders.ts";
 import { runAgent } from "./agent_lifecycle.ts";
 import { openLog } from "./logging.ts";
 import { pluginRunner } from "../cni/plugin_runner.ts";
@@ -22,7 +25,7 @@ import { prepareNode } from "./prepare_node.ts";
 import { onSignals } from "./run.ts";
 import { toStderr } from "./stderr.ts";
 import { thisProcess } from "./this_process.ts";
-import { parseRunConfig } from "./run_config.ts";
+import { parseRunConfig, type RunConfig } from "./run_config.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -36,9 +39,14 @@ interface TryOptions {
   readonly cniPath?: readonly string[];
   /** The agent's configuration file. */
   readonly config?: string;
+  /** A file that describes the node's interfaces, and other nodes. */
+  readonly node?: string;
 }
 
-const NODE = "node-1";
+/** How long the networks of a pod may take to be detached after a failure. */
+const FAILED_TIMEOUT_MS = 10_000;
+/** All that was tried works, and not all could be tried. */
+const EXIT_INCOMPLETE = 3;
 /** How long the claims' status is awaited after the pods run. */
 const STATUS_TIMEOUT_MS = 10_000;
 
@@ -49,10 +57,13 @@ const STATUS_TIMEOUT_MS = 10_000;
 export async function tryFiles(argv: readonly string[]): Promise<number> {
   const options = parseTryOptions(argv);
   // Read first: bad input is refused before anything is made.
-  const seen = new Map<string, string>();
-  const manifests = options.files.flatMap((file) => parseManifests(readFile(file), file, seen));
-  const config = options.config === undefined ? "" : readFile(options.config);
-  if (inPrivateNode()) return await tryInside(manifests, options, config);
+  const files = options.files.map((file) => ({ file, text: readFile(file) }));
+  const given: Given = {
+    files: readFileSet(files, options.driver),
+    config: options.config === undefined ? "" : readFile(options.config),
+    nodes: options.node === undefined ? [] : parseNodeFile(readFile(options.node), options.node),
+  };
+  if (inPrivateNode()) return await tryInside(given, options);
   const obstacle = await privateNodeObstacle();
   if (obstacle !== undefined) {
     toStderr(`network-dra try cannot make a simulated node: ${obstacle}\n`);
@@ -62,7 +73,9 @@ export async function tryFiles(argv: readonly string[]): Promise<number> {
     await findCniPlugins({ progress: (line) => toStderr(`${line}\n`) });
   const again = [...selfArguments(), "try", ...argv, "--cni-path", cniPath.join(":")];
   const inside = spawnInPrivateNode(Deno.execPath(), { args: again });
-  const release = onSignals(() => void inside.stdin.close().catch(() => {}));
+  const input = inside.stdin.getWriter();
+  await input.write(new TextEncoder().encode(`${inside.pid}\n`)).catch(() => {});
+  const release = onSignals(() => void input.close().catch(() => {}));
   try {
     return (await inside.status).code;
   } finally {
@@ -75,25 +88,34 @@ function selfArguments(): string[] {
   return Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
 }
 
-async function tryInside(
-  manifests: readonly Manifest[],
-  options: TryOptions,
-  configText: string,
-): Promise<number> {
+/** What the files say. */
+interface Given {
+  readonly files: FileSet;
+  /** The text of the agent's configuration file. */
+  readonly config: string;
+  readonly nodes: readonly DescribedNode[];
+}
+
+async function tryInside({ files, config: text, nodes }: Given, options: TryOptions) {
   const began = performance.now();
   const step = (line: string) => {
     const seconds = ((performance.now() - began) / 1000).toFixed(3);
     toStderr(`${seconds.padStart(8)}s  ${line}\n`);
   };
-  const driver = options.driver ?? driverOf(manifests) ?? "dra.networking";
+  const { driver, manifests, passedOver, notSimulated } = files;
+  for (const line of [...passedOver, ...notSimulated]) step(line);
+  const [own, ...others] = nodes;
+  const name = own?.name ?? DEFAULT_NODE;
   await furnishPrivateNode();
-  const linksBefore = await links();
   const folder = await Deno.makeTempDir({ dir: "/run", prefix: "try-" });
-  const node = new SimulatedNode({ name: NODE, folder, driver, step });
+  const sysfs = join(folder, "sysfs");
+  if (own) await makeDescribedInterfaces(own.interfaces, sysfs);
+  const linksBefore = await links();
+  const node = new SimulatedNode({ name, folder, driver, step });
   await node.start();
   const { paths } = node;
-  const config = parseRunConfig([
-    ...["--node-name", NODE],
+  const given = parseRunConfig([
+    ...["--node-name", name],
     ...["--driver-name", driver],
     ...["--kubelet-dir", paths.kubeletDir],
     ...["--nri-socket", paths.nriSocket],
@@ -101,22 +123,25 @@ async function tryInside(
     ...["--cdi-dir", paths.cdiDir],
     ...["--kubeconfig", paths.kubeconfig],
     ...["--cni-path", options.cniPath!.join(":")],
+    ...own ? ["--sysfs-dir", sysfs] : [],
     // Nobody asks the agent of a simulated node, and one on the machine may have the port.
     ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
     ...options.config === undefined ? [] : ["--config", options.config],
   ], {
     env: () => undefined,
-    readFile: () => configText,
-    hostname: () => NODE,
+    readFile: () => text,
+    hostname: () => name,
     cores: thisProcess.cores,
   });
+  const config = withoutCables(given);
   const log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
   const prepared = await prepareNode(config, log);
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
-  void inputEnds().then(() => interrupted.abort());
+  const outside = Promise.withResolvers<string>();
+  void readInput(outside.resolve).then(() => interrupted.abort());
   const run = pluginRunner({ ...config, run: prepared.run });
   const agent = runAgent(config, {
     log,
@@ -126,25 +151,35 @@ async function tryInside(
     interfaces: prepared.interfaces,
   });
   const failures: string[] = [];
+  const untried = [...notSimulated];
   const attempt = async (task: () => Promise<unknown>) => {
     try {
       await task();
     } catch (error) {
-      failures.push(errorMessage(error));
+      const problem = errorMessage(error);
+      failures.push(
+        failures.length === 0 ? withAdvice(problem, config.cniPath) : `then: ${problem}`,
+      );
     }
   };
   await attempt(async () => {
     await Promise.race([node.kubelet.registered(driver), agent]);
     step(`agent ready as ${driver}`);
-    await node.run(manifests);
+    const pluginTypes = new PluginFolders(config).types();
+    await publishOtherNodes(others, { node, config, pluginTypes });
+    untried.push(...await node.run(manifests));
     await statusWritten(node, driver);
   });
   print(node, options);
   if (options.keep && !interrupted.signal.aborted) {
+    for (const { pod, command } of node.entrances(await outside.promise)) {
+      step(`pod ${pod}: ${command}`);
+    }
     step("the node is kept; Ctrl-C tears it down");
     await aborted(interrupted.signal);
   }
-  await attempt(() => node.drain());
+  // What could not be attached may never be detached.
+  await attempt(() => node.drain(failures.length > 0 ? FAILED_TIMEOUT_MS : undefined));
   end.abort();
   await attempt(() => agent);
   await node.stop();
@@ -153,7 +188,17 @@ async function tryInside(
   failures.push(...left.map((thing) => `left behind: ${thing}`));
   if (left.length === 0) step("torn down; nothing is left");
   for (const failure of failures) toStderr(`network-dra try: ${failure}\n`);
-  return failures.length === 0 ? 0 : 1;
+  if (failures.length > 0) return 1;
+  if (untried.length === 0) return 0;
+  toStderr(`network-dra try: not everything could be tried:\n`);
+  for (const thing of untried) toStderr(`  ${thing}\n`);
+  return EXIT_INCOMPLETE;
+}
+
+/** The other ends of the node's cables are no interfaces of its own. */
+function withoutCables(config: RunConfig): RunConfig {
+  const exclude = [...config.interfaces.exclude ?? [], "uplink", "wire*"];
+  return { ...config, interfaces: { ...config.interfaces, exclude } };
 }
 
 /** Until every allocated device of the driver has a condition, as written by the agent. */
@@ -161,8 +206,12 @@ async function statusWritten(node: SimulatedNode, driver: string): Promise<void>
   const until = performance.now() + STATUS_TIMEOUT_MS;
   const isWritten = () =>
     node.api.all().every(({ status }) => {
-      const { devices } = status?.allocation as { devices: { results: { driver: string }[] } };
-      const ours = devices.results.filter((result) => result.driver === driver);
+      const { devices } = (status?.allocation ?? { devices: { results: [] } }) as {
+        devices: { results: { driver: string; pool: string }[] };
+      };
+      const ours = devices.results.filter((result) =>
+        result.driver === driver && result.pool === node.name
+      );
       const unused = ((status?.reservedFor ?? []) as unknown[]).length === 0;
       return unused || (status?.devices ?? []).length >= ours.length;
     });
@@ -183,58 +232,19 @@ function print(node: SimulatedNode, { output }: TryOptions): void {
   );
 }
 
-/** What of the node's state is not as it was. */
-async function leftovers(
-  paths: SimulatedNode["paths"],
-  linksBefore: readonly string[],
-): Promise<string[]> {
-  const left = (await links()).filter((link) => !linksBefore.includes(link))
-    .map((link) => `the interface ${link} on the node`);
-  const folders = {
-    "the network namespace": "/run/netns",
-    "the record": join(paths.stateDir, "claims"),
-    "the attachment record": join(paths.stateDir, "attachments"),
-    "the CDI file": paths.cdiDir,
-    "the DRA socket": join(paths.kubeletDir, "plugins_registry"),
-  };
-  for (const [what, folder] of Object.entries(folders)) {
-    left.push(...(await names(folder)).map((name) => `${what} ${name}`));
-  }
-  for (const network of await names("/var/lib/cni/networks")) {
-    for (const name of await names(join("/var/lib/cni/networks", network))) {
-      // host-local keeps the last address it gave and its lock for good.
-      if (name === "lock" || name.startsWith("last_reserved_ip")) continue;
-      left.push(`the lease ${name} of network ${network}`);
-    }
-  }
-  return left;
-}
-
-/** But for bridges that have no port: the plugin bridge keeps the one that it made for good. */
-async function links(): Promise<string[]> {
-  const all = JSON.parse(await ip(["-j", "-d", "link", "show"])) as {
-    readonly ifname: string;
-    readonly master?: string;
-    readonly linkinfo?: { readonly info_kind?: string };
-  }[];
-  const inUse = new Set(all.map(({ master }) => master));
-  return all.filter(({ ifname, linkinfo }) => linkinfo?.info_kind !== "bridge" || inUse.has(ifname))
-    .map(({ ifname }) => ifname);
-}
-
-async function names(folder: string): Promise<string[]> {
-  try {
-    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-}
-
-/** Until the process outside, which holds the other end, ends or wants this to end. */
-async function inputEnds(): Promise<void> {
+/**
+ * Until the process outside, which holds the other end, ends or wants this to end. It first says by which
+ * process ID this node is known there.
+ */
+async function readInput(pid: (text: string) => void): Promise<void> {
   const buffer = new Uint8Array(64);
-  while (await Deno.stdin.read(buffer) !== null);
+  for (
+    let read = await Deno.stdin.read(buffer);
+    read !== null;
+    read = await Deno.stdin.read(buffer)
+  ) {
+    pid(new TextDecoder().decode(buffer.subarray(0, read)).trim());
+  }
 }
 
 function readFile(path: string): string {
@@ -258,6 +268,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
         "driver-name": { type: "string" },
         "cni-path": { type: "string" },
         "config": { type: "string" },
+        "node": { type: "string" },
       },
     });
   } catch (error) {
@@ -271,6 +282,7 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
     keep: values.keep!,
     verbose: values.verbose!,
     ...(values.config !== undefined && { config: values.config }),
+    ...(values.node !== undefined && { node: values.node }),
     ...(values["driver-name"] !== undefined &&
       { driver: checked("--driver-name", values["driver-name"], take.driverName) }),
     ...(values["cni-path"] !== undefined &&

@@ -95,11 +95,12 @@ export class SimulatedKubelet {
   async unprepare(
     driver: string,
     claims: readonly ClaimRef[],
+    timeout = CALL,
   ): Promise<Record<string, NodeUnprepareResourceResponse>> {
     const { version, client } = this.#driver(driver);
     const method = SERVICES[version].method
       .nodeUnprepareResources as typeof DRAPluginV1.method.nodeUnprepareResources;
-    const response = await client.call(method, { claims: claims as never }, { timeout: CALL });
+    const response = await client.call(method, { claims: claims as never }, { timeout });
     return response.claims;
   }
 

@@ -8,13 +8,18 @@ import {
   PodSandboxSchema,
 } from "../../proto/gen/nri/nri_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
+import type { Fields, Manifest } from "../manifests/manifest.ts";
+import { podsOf } from "../manifests/workloads.ts";
 import { SimulatedApiServer, type StoredClaim } from "./api_server.ts";
 import { bindMounts, resolveCdi } from "./cdi.ts";
 import { SimulatedKubelet } from "./kubelet.ts";
-import type { Fields, Manifest } from "./manifest.ts";
+import { extendedResourceClaim } from "./extended_resources.ts";
 import { NriRuntime } from "./nri_runtime.ts";
+import { claimsOf, type PodClaim } from "./pod_claims.ts";
 import { ip } from "./private_node.ts";
-import { allocate } from "./scheduler.ts";
+import { publishedDevices } from "./published_devices.ts";
+import { SLICES_PATH } from "./resource_slices.ts";
+import { schedule } from "./scheduler.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 export interface SimulatedNodeOptions {
@@ -26,10 +31,14 @@ export interface SimulatedNodeOptions {
   readonly step: (line: string) => void;
 }
 
-/** The device of every simulated node, as in the origin's ResourceSlice. */
-const DEVICE = "cni";
+/** How long the agent may take to publish the node's devices, in milliseconds. */
+const DEVICES_PATIENCE = 10_000;
 /** The kubelet's pauses between its tries to create a container; the later ones made short here. */
 const CREATE_PAUSES = [400, 1000, 2000, 4000, 8000];
+/** Tries that may fail for another cause than that the networks are not there yet. */
+const MOST_FAILURES = 4;
+/** What the agent answers while it works. */
+const STILL_ATTACHING = /: still being attached$/;
 const PREPARE_TRIES = 3;
 
 /** A pod that runs on the simulated node. */
@@ -51,6 +60,7 @@ export class SimulatedNode {
   readonly runtime: NriRuntime;
   readonly #options: SimulatedNodeOptions;
   readonly #pods: RunningPod[] = [];
+  readonly #others: string[] = [];
   /** The CDI devices that Prepare gave, by claim UID. */
   readonly #cdiDevices = new Map<string, readonly string[]>();
 
@@ -78,6 +88,22 @@ export class SimulatedNode {
     };
   }
 
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /**
+   * How one enters the networks of the pods that run, from outside of the private node.
+   *
+   * @param pid the process by which the private node is known there
+   */
+  entrances(pid: string): { readonly pod: string; readonly command: string }[] {
+    return this.#pods.filter(({ stage }) => stage === "running").map(({ sandbox, netns }) => ({
+      pod: sandbox.name,
+      command: `nsenter --target ${pid} --net --mount ip netns exec ${netns} sh`,
+    }));
+  }
+
   async start(): Promise<void> {
     this.api.start();
     this.api.addNode(this.#options.name);
@@ -92,30 +118,84 @@ export class SimulatedNode {
     await this.api.stop();
   }
 
-  /** Runs the pods of the manifests with their claims, one after the other. Rejects at the first that fails. */
-  async run(manifests: readonly Manifest[]): Promise<void> {
+  /**
+   * Runs the pods of the manifests with their claims, one after the other. Rejects at the first that
+   * fails.
+   *
+   * @returns what was not tried, in words
+   */
+  async run(manifests: readonly Manifest[]): Promise<string[]> {
+    const { step } = this.#options;
     const byKind = (kind: string) => manifests.filter((manifest) => manifest.kind === kind);
     const classes = new Map(byKind("DeviceClass").map((item) => [item.metadata.name, item]));
     const templates = new Map(
       byKind("ResourceClaimTemplate").map((item) => [key(item.metadata), item]),
     );
-    for (const claim of byKind("ResourceClaim")) this.#store(claim, classes);
-    const pods = byKind("Pod");
-    if (pods.length === 0) throw new Error("the files hold no Pod: nothing would use the claims");
-    for (const pod of pods) await this.#runPod(pod, { classes, templates });
+    for (const claim of byKind("ResourceClaim")) this.#store(claim);
+    const workloads = manifests.filter(({ kind }) =>
+      !["DeviceClass", "ResourceClaimTemplate", "ResourceClaim"].includes(kind)
+    );
+    if (workloads.length === 0) {
+      throw new Error("the files hold no Pod and no workload: nothing would use the claims");
+    }
+    await this.#devicesPublished();
+    const untried: string[] = [];
+    for (const workload of workloads) {
+      const { pods, note } = podsOf(workload);
+      if (note) step(`${workload.kind} ${workload.metadata.name}: ${note}`);
+      for (const pod of pods) {
+        const problem = await this.#runPod(pod, { classes, templates });
+        if (problem !== undefined) untried.push(problem);
+      }
+    }
     for (const { metadata, status } of this.api.all()) {
-      if ((status?.reservedFor as unknown[]).length > 0) continue;
-      this.#options.step(`claim ${metadata.name}: not tried, for no pod names it`);
+      if (((status?.reservedFor ?? []) as unknown[]).length > 0) continue;
+      step(`claim ${metadata.name}: not tried, for no pod names it`);
+    }
+    return untried;
+  }
+
+  /** Adds a node of the cluster that has devices and no agent: pods that land there are not tried. */
+  addNode(name: string): void {
+    this.api.addNode(name);
+    this.#others.push(name);
+  }
+
+  /** Stores a ResourceSlice as the agent of another node would. */
+  async publish(slice: unknown): Promise<void> {
+    const response = await fetch(`${this.api.url}${SLICES_PATH}`, {
+      method: "POST",
+      body: JSON.stringify(slice),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`a ResourceSlice was refused: ${text}`);
+  }
+
+  async #devicesPublished(): Promise<void> {
+    const { name, driver } = this.#options;
+    const until = performance.now() + DEVICES_PATIENCE;
+    const isThere = () =>
+      publishedDevices(this.api.slices.all()).some((device) =>
+        device.node === name && device.driver === driver
+      );
+    while (!isThere()) {
+      if (performance.now() > until) throw new Error("the agent has published no devices");
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 
-  /** Stops all pods, the last first, and unprepares the claims that no pod uses any more. */
-  async drain(): Promise<void> {
+  /**
+   * Stops all pods, the last first, and unprepares the claims that no pod uses any more.
+   *
+   * @param patience how long the agent may take for a pod's claims, in milliseconds; as long as for the
+   * kubelet unless told
+   */
+  async drain(patience?: number): Promise<void> {
     while (this.#pods.length > 0) {
       const pod = this.#pods.at(-1)!;
       if (pod.stage === "running") await this.#stopSandbox(pod);
       this.#pods.pop();
-      if (pod.stage !== "new") await this.#unprepare(pod);
+      if (pod.stage !== "new") await this.#unprepare(pod, patience);
     }
   }
 
@@ -126,10 +206,10 @@ export class SimulatedNode {
     await this.runtime.removePodSandbox(sandbox);
   }
 
-  async #unprepare(pod: RunningPod): Promise<void> {
+  async #unprepare(pod: RunningPod, patience?: number): Promise<void> {
     const unused = pod.claims.filter((claim) => !this.#isUsed(claim));
     if (unused.length === 0) return;
-    const answers = await this.kubelet.unprepare(this.#options.driver, unused);
+    const answers = await this.kubelet.unprepare(this.#options.driver, unused, patience);
     for (const { uid, name } of unused) {
       const error = answers[uid]?.error;
       if (error) throw new Error(`claim ${name}: NodeUnprepareResources: ${error}`);
@@ -142,34 +222,49 @@ export class SimulatedNode {
     return this.#pods.some(({ claims }) => claims.some((claim) => claim.uid === uid));
   }
 
-  #store(claim: Manifest, classes: ReadonlyMap<string, Manifest>): StoredClaim {
-    const { name, driver, step } = this.#options;
-    const allocation = allocate(claim, { node: name, driver, device: DEVICE, classes, note: step });
-    // A status that stands in a file is that of another cluster.
-    const stored = this.api.put({ ...claim, status: { allocation, reservedFor: [] } });
-    step(`claim ${stored.metadata.name}: allocated`);
-    return stored;
+  /** A status that stands in a file is that of another cluster. */
+  #store(claim: Manifest): StoredClaim {
+    return this.api.put({ ...claim, status: {} });
   }
 
+  /** @returns why it was not tried, in words */
   async #runPod(
     pod: Manifest,
     { classes, templates }: {
       readonly classes: ReadonlyMap<string, Manifest>;
       readonly templates: ReadonlyMap<string, Manifest>;
     },
-  ): Promise<void> {
+  ): Promise<string | undefined> {
+    const { step } = this.#options;
     const { namespace = "default", name } = pod.metadata;
     const uid = crypto.randomUUID();
     const spec = (pod.spec ?? {}) as Fields;
-    const claims = ((spec.resourceClaims ?? []) as Fields[]).map((entry) => {
-      const stored = this.#claimOf(entry, { pod: { namespace, name, uid }, classes, templates });
+    const claims = claimsOf(pod, {
+      uid,
+      claim: (wanted) => this.api.get(namespace, wanted),
+      claimNames: () => this.api.all().map(({ metadata }) => key(metadata)),
+      templates,
+      store: (made) => this.#store(made),
+    });
+    const extended = extendedResourceClaim(pod, classes);
+    if (extended) {
+      const stored = this.#store(extended.claim);
+      step(`pod ${name}: claim ${stored.metadata.name} made for its extended resources`);
+      claims.push({ stored, isUsedBy: (container) => extended.containers.includes(container) });
+    }
+    const node = this.#schedule(name, claims, classes);
+    for (const { stored } of claims) {
       const reservedFor = (stored.status?.reservedFor ?? []) as Fields[];
       stored.status = {
         ...stored.status,
         reservedFor: [...reservedFor, { resource: "pods", name, uid }],
       };
-      return { podName: entry.name as string, stored };
-    });
+    }
+    if (node !== this.#options.name) {
+      const problem = `pod ${name}: scheduled to ${node}, on which no agent runs here`;
+      step(`${problem}: its networks are not tried`);
+      return problem;
+    }
     const refs = claims.map(({ stored: { metadata } }) => ({
       namespace: metadata.namespace,
       name: metadata.name,
@@ -194,57 +289,52 @@ export class SimulatedNode {
     await ip(["netns", "add", netns]);
     running.stage = "running";
     await this.runtime.runPodSandbox(sandbox);
-    this.#options.step(`pod ${name}: sandbox runs`);
-    for (const container of (spec.containers ?? []) as Fields[]) {
-      const used = ((container.resources as Fields | undefined)?.claims ?? []) as Fields[];
-      const uids = claims.filter((claim) => used.some((use) => use.name === claim.podName))
+    step(`pod ${name}: sandbox runs`);
+    const { initContainers = [], containers = [] } = spec as Readonly<Record<string, Fields[]>>;
+    for (const container of [...initContainers ?? [], ...containers]) {
+      const uids = claims.filter(({ isUsedBy }) => isUsedBy(`${container.name}`))
         .map(({ stored }) => stored.metadata.uid);
       await this.#createContainer(running, {
         name: `${container.name}`,
         cdiDevices: uids.flatMap((claimUid) => this.#cdiDevices.get(claimUid) ?? []),
       });
     }
+    return undefined;
   }
 
-  /** The claim that an entry of a pod's spec.resourceClaims means; one made from a template is the pod's own. */
-  #claimOf(
-    entry: Fields,
-    { pod, classes, templates }: {
-      readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string };
-      readonly classes: ReadonlyMap<string, Manifest>;
-      readonly templates: ReadonlyMap<string, Manifest>;
-    },
-  ): StoredClaim {
-    const { namespace, name } = pod;
-    const at = `pod ${name}: spec.resourceClaims ${entry.name}`;
-    if (typeof entry.resourceClaimName === "string") {
-      const claim = this.api.get(namespace, entry.resourceClaimName);
-      if (claim) return claim;
-      throw new Error(`${at}: there is no ResourceClaim ${namespace}/${entry.resourceClaimName}`);
+  /** Gives the claims their devices, and says which. */
+  #schedule(
+    pod: string,
+    claims: readonly PodClaim[],
+    classes: ReadonlyMap<string, Manifest>,
+  ): string {
+    const fresh = claims.filter(({ stored }) => !stored.status?.allocation);
+    let node: string;
+    try {
+      node = schedule(claims.map(({ stored }) => stored), {
+        nodes: [this.#options.name, ...this.#others],
+        devices: publishedDevices(this.api.slices.all()),
+        classes,
+        claims: this.api.all(),
+      });
+    } catch (error) {
+      throw new Error(`pod ${pod}: FailedScheduling: ${errorMessage(error)}`, { cause: error });
     }
-    const template = templates.get(`${namespace}/${entry.resourceClaimTemplateName}`);
-    if (!template) {
-      const wanted = `${namespace}/${entry.resourceClaimTemplateName}`;
-      throw new Error(`${at}: there is no ResourceClaimTemplate ${wanted}`);
+    for (const { stored: { metadata, status } } of fresh) {
+      const { devices } = status!.allocation as { devices: { results: Fields[] } };
+      const results = devices.results.map(({ request, device }) => `${request} gets ${device}`);
+      this.#options.step(
+        `claim ${metadata.name}: allocated: ${results.join(", ")} on ${node}`,
+      );
     }
-    const owner = { apiVersion: "v1", kind: "Pod", name, uid: pod.uid, controller: true };
-    return this.#store({
-      apiVersion: template.apiVersion,
-      kind: "ResourceClaim",
-      metadata: {
-        name: `${name}-${entry.name}-${crypto.randomUUID().slice(0, 5)}`,
-        namespace,
-        annotations: { "resource.kubernetes.io/pod-claim-name": entry.name },
-        ownerReferences: [owner],
-      } as Manifest["metadata"],
-      spec: (template.spec as Fields | undefined)?.spec,
-    }, classes);
+    return node;
   }
 
   /** Prepares the claims that no other pod uses already: the kubelet does so once a claim. */
   async #prepare(pod: RunningPod, fresh: readonly ClaimRef[]): Promise<void> {
     const { driver, step } = this.#options;
     const { name } = pod.sandbox;
+    let said = "";
     for (let attempt = 1; fresh.length > 0; attempt++) {
       const answers = await this.kubelet.prepare(driver, fresh);
       const failed = fresh.find(({ uid }) => answers[uid]?.error);
@@ -257,7 +347,8 @@ export class SimulatedNode {
         break;
       }
       const problem = `NodePrepareResources: ${answers[failed.uid]?.error}`;
-      step(`pod ${name}: FailedPrepareDynamicResources: ${problem}`);
+      if (problem !== said) step(`pod ${name}: FailedPrepareDynamicResources: ${problem}`);
+      said = problem;
       if (attempt === PREPARE_TRIES) throw new Error(`pod ${name}: ${problem}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
@@ -268,6 +359,10 @@ export class SimulatedNode {
     pod: RunningPod,
     { name, cdiDevices }: { readonly name: string; readonly cdiDevices: readonly string[] },
   ): Promise<void> {
+    let failures = 0;
+    let said = "";
+    // What failed later, such as a DEL after an ADD, is a consequence.
+    let cause: string | undefined;
     for (const pause of [...CREATE_PAUSES, undefined]) {
       try {
         const mounts = await resolveCdi(this.paths.cdiDir, cdiDevices);
@@ -288,8 +383,17 @@ export class SimulatedNode {
         return;
       } catch (error) {
         const problem = errorMessage(error);
-        this.#options.step(`pod ${pod.sandbox.name}: CreateContainerError: ${problem}`);
-        if (pause === undefined) throw new Error(`pod ${pod.sandbox.name}: ${problem}`);
+        const isProgress = STILL_ATTACHING.test(problem);
+        const what = isProgress ? "waiting" : "CreateContainerError";
+        if (problem !== said) this.#options.step(`pod ${pod.sandbox.name}: ${what}: ${problem}`);
+        said = problem;
+        if (!isProgress) {
+          failures++;
+          cause ??= problem;
+        }
+        if (pause === undefined || failures === MOST_FAILURES) {
+          throw new Error(`pod ${pod.sandbox.name}: ${cause ?? problem}`);
+        }
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }

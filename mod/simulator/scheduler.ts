@@ -1,107 +1,91 @@
-import type { Fields, Manifest } from "./manifest.ts";
+import { nearest } from "../claim/did_you_mean.ts";
+import type { Manifest } from "../manifests/manifest.ts";
+import type { StoredClaim } from "./api_server.ts";
+import { allocate, type Allocation, NotAllocatable } from "./allocation.ts";
+import { type DeviceUse, UsedDevices } from "./device_use.ts";
+import type { PublishedDevice } from "./published_devices.ts";
 
-export interface SchedulerOptions {
-  readonly node: string;
-  /** The driver whose devices the node has. */
-  readonly driver: string;
-  /** The name of its shareable device. */
-  readonly device: string;
+/** No node has devices for all claims of a pod, and why not, node by node. */
+export class Unschedulable extends Error {
+  override readonly name = "Unschedulable";
+}
+
+export interface Cluster {
+  /** In the order in which they are tried; the scheduler of a cluster has preferences of its own. */
+  readonly nodes: readonly string[];
+  readonly devices: readonly PublishedDevice[];
   readonly classes: ReadonlyMap<string, Manifest>;
-  readonly note: (line: string) => void;
+  /** All claims that there are. */
+  readonly claims: readonly StoredClaim[];
 }
-
-/** What the scheduler writes into a claim's status. */
-export interface Allocation {
-  readonly devices: { readonly results: Fields[]; readonly config: Fields[] };
-  readonly nodeSelector: Fields;
-}
-
-/** As many devices can be allocated for one claim. */
-const MOST_DEVICES = 32;
 
 /**
- * Allocates a claim on the one node: every request gets the node's one device, which many share, so
- * each result has a shareID of its own. Selectors are not evaluated, and that is noted.
+ * Chooses a node for a pod and allocates those of its claims that are not allocated yet.
  *
- * @throws Error that names the claim, the request and what is missing
+ * @param claims those of the pod; their status gets the allocation
+ * @returns the name of the node
+ * @throws Unschedulable
+ * @throws Error where a selector cannot be evaluated or a class is not there
  */
-export function allocate(claim: Manifest, options: SchedulerOptions): Allocation {
-  const { devices = {} } = (claim.spec ?? {}) as { devices?: Fields };
-  const { requests = [], config = [] } = devices as { requests?: Fields[]; config?: Fields[] };
-  const results: Fields[] = [];
-  const configs: Fields[] = [];
-  for (const [i, request] of (requests ?? []).entries()) {
-    const at = `claim ${claim.metadata.name}: spec.devices.requests[${i}]`;
-    const chosen = choose(request, at, options);
-    if (results.length + chosen.count > MOST_DEVICES) {
-      const asked = results.length + chosen.count;
-      throw new Error(`${at}: ${asked} devices are too many: a claim has ${MOST_DEVICES} at most`);
-    }
-    for (let n = 0; n < chosen.count; n++) {
-      results.push({
-        request: chosen.name,
-        driver: options.driver,
-        pool: options.node,
-        device: options.device,
-        shareID: crypto.randomUUID(),
-      });
-    }
-    const { config: ofClass = [] } = (chosen.deviceClass.spec ?? {}) as { config?: Fields[] };
-    for (const entry of ofClass ?? []) {
-      configs.push({ source: "FromClass", requests: [chosen.name], ...entry });
+export function schedule(claims: readonly StoredClaim[], cluster: Cluster): string {
+  const fixed = claims.flatMap(({ status }) => nodeOf(status?.allocation) ?? []);
+  const nodes = cluster.nodes.filter((node) => fixed.every((name) => name === node));
+  const fresh = claims.filter(({ status }) => !status?.allocation);
+  const reasons: string[] = [];
+  for (const node of nodes) {
+    try {
+      const allocations = allocateAll(fresh, node, cluster);
+      fresh.forEach((claim, i) => claim.status = { ...claim.status, allocation: allocations[i]! });
+      return node;
+    } catch (error) {
+      if (!(error instanceof NotAllocatable)) throw error;
+      reasons.push(`${node}: ${error.message}`);
     }
   }
-  if (results.length === 0) throw new Error(`claim ${claim.metadata.name}: it requests no devices`);
-  for (const entry of config ?? []) configs.push({ source: "FromClaim", ...entry });
-  return {
-    devices: { results, config: configs },
-    nodeSelector: {
-      nodeSelectorTerms: [{
-        matchFields: [{ key: "metadata.name", operator: "In", values: [options.node] }],
-      }],
-    },
+  if (nodes.length === 0) reasons.push("its claims are allocated on different nodes");
+  throw new Unschedulable(`cannot allocate all claims: ${reasons.join("; ")}`);
+}
+
+function allocateAll(claims: readonly StoredClaim[], node: string, cluster: Cluster): Allocation[] {
+  const devices = cluster.devices.filter((device) => device.node === node);
+  if (devices.length === 0 && claims.length > 0) throw new NotAllocatable("it has no devices");
+  const used = new UsedDevices(cluster.claims.flatMap((claim) => usesOf(claim, devices)));
+  const classOf = (name: string) => {
+    const found = cluster.classes.get(name);
+    if (found) return found;
+    const known = [...cluster.classes.keys()];
+    const meant = nearest(name, known);
+    throw new Error(
+      `there is no DeviceClass ${name}; ` +
+        (meant ? `did you mean ${meant}?` : `there are ${known.join(", ")}`),
+    );
   };
+  return claims.map((claim) => allocate(claim as unknown as Manifest, { devices, classOf, used }));
 }
 
-function choose(
-  request: Fields,
-  at: string,
-  { classes, device, note }: SchedulerOptions,
-): { readonly name: string; readonly count: number; readonly deviceClass: Manifest } {
-  const alternatives = request.firstAvailable as Fields[] | undefined;
-  const [wanted, name] = alternatives?.[0]
-    ? [alternatives[0], `${request.name}/${alternatives[0].name}`]
-    : [request.exactly as Fields | undefined, `${request.name}`];
-  if (!wanted) throw new Error(`${at}: it must have "exactly" or "firstAvailable"`);
-  const className = wanted.deviceClassName as string | undefined;
-  if (!className) throw new Error(`${at}: deviceClassName is missing`);
-  const deviceClass = classes.get(className);
-  if (!deviceClass) {
-    throw new Error(`${at}: there is no DeviceClass ${className}; add it to the files`);
-  }
-  const { selectors } = (deviceClass.spec ?? {}) as { selectors?: unknown[] };
-  if (selectors?.length || (wanted.selectors as unknown[] | undefined)?.length) {
-    note(`${at}: gets the device ${device}: a simulated node evaluates no selectors`);
-  }
-  if (wanted.allocationMode === "All") return { name, count: 1, deviceClass };
-  return { name, count: (wanted.count as number | undefined) || 1, deviceClass };
+interface Result {
+  readonly driver: string;
+  readonly pool: string;
+  readonly device: string;
+  readonly adminAccess?: boolean;
+  readonly consumedCapacity?: Readonly<Record<string, string>>;
 }
 
-/**
- * The driver that the files name: that of the claims' and classes' opaque parameters.
- *
- * @returns undefined when they name none, or several
- */
-export function driverOf(manifests: readonly Manifest[]): string | undefined {
-  const names = new Set<string>();
-  for (const { kind, spec } of manifests) {
-    const claimSpec = (kind === "ResourceClaimTemplate" ? (spec as Fields)?.spec : spec) as Fields;
-    const configs = kind === "DeviceClass"
-      ? claimSpec?.config
-      : (claimSpec?.devices as Fields)?.config;
-    for (const { opaque } of (configs ?? []) as { opaque?: Fields }[]) {
-      if (typeof opaque?.driver === "string") names.add(opaque.driver);
-    }
-  }
-  return names.size === 1 ? [...names][0] : undefined;
+function usesOf({ status }: StoredClaim, devices: readonly PublishedDevice[]): DeviceUse[] {
+  const { devices: { results = [] } = {} } = (status?.allocation ?? {}) as {
+    devices?: { results?: Result[] };
+  };
+  return results.flatMap((result) => {
+    const device = devices.find(({ driver, pool, name }) =>
+      driver === result.driver && pool === result.pool && name === result.device
+    );
+    return device && !result.adminAccess
+      ? [{ device, consumed: result.consumedCapacity ?? {} }]
+      : [];
+  });
+}
+
+/** The node that an allocation is for. */
+export function nodeOf(allocation: unknown): string | undefined {
+  return (allocation as Allocation | undefined)?.devices.results.map(({ pool }) => `${pool}`)[0];
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
-import { parseManifests } from "../../mod/simulator/manifests.ts";
+import { parseManifests } from "../../mod/manifests/manifests.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import {
   DRIVER,

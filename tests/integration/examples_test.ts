@@ -1,11 +1,12 @@
 /** Each example does on a simulated node what its README says. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { chartClasses } from "../../mod/manifests/chart_classes.ts";
+import type { Manifest } from "../../mod/manifests/manifest.ts";
 import { cli } from "../support/cli.ts";
 import { readObjects } from "../support/deployment.ts";
 import { EXAMPLES, EXAMPLES_FOLDER, readExample } from "../support/examples.ts";
 
-const CLASSES = join(EXAMPLES_FOLDER, "device-classes.yaml");
 const MANIFESTS = join(EXAMPLES_FOLDER, "../deploy/manifests/network-dra.yaml");
 
 interface Shown {
@@ -23,22 +24,20 @@ Deno.test("every example has a README with what it needs, how it runs and what c
   }
 });
 
-Deno.test("the examples' DeviceClasses are those of the chart", async () => {
-  const specs = async (path: string) =>
-    readObjects(await Deno.readTextFile(path)).filter(({ kind }) => kind === "DeviceClass")
-      .map((found) => [found.metadata.name, (found as unknown as { spec: unknown }).spec]);
-  assert.deepEqual(await specs(CLASSES), await specs(MANIFESTS));
+Deno.test("the classes that try has are those of the chart", async () => {
+  const installed = readObjects(await Deno.readTextFile(MANIFESTS))
+    .filter(({ kind }) => kind === "DeviceClass") as unknown as Manifest[];
+  const shown = ({ metadata, spec }: Manifest) => [metadata.name, spec];
+  assert.deepEqual(chartClasses("dra.networking").map(shown), installed.map(shown));
 });
 
 for (const name of EXAMPLES) {
   const { file, expected, simulated } = await readExample(name);
-  // The others are run by the end-to-end tests only.
   if (!simulated) continue;
   Deno.test(`example ${name}`, async () => {
-    const ownClasses = name === "demo-a" ? [] : [CLASSES];
-    const { code, stdout, stderr } = await cli(["try", ...ownClasses, file, "-o", "json"]);
+    const { code, stdout, stderr } = await cli(["try", file, "-o", "json"]);
     assert.equal(code, 0, stderr);
-    const { devices } = (JSON.parse(stdout) as { status: { devices: Shown[] } }).status;
+    const devices = shownDevices(stdout);
     assert.equal(devices.length, expected.length);
     expected.forEach((networkData, i) => {
       const found = devices[i]!;
@@ -48,6 +47,24 @@ for (const name of EXAMPLES) {
     });
     assert.match(stderr, /nothing is left/);
   });
+}
+
+Deno.test("example first-available on a node with a fast interface", async () => {
+  const { file } = await readExample("first-available");
+  const node = join(EXAMPLES_FOLDER, "first-available/node.yaml");
+  const { code, stderr } = await cli(["try", file, "--node", node]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /allocated: lan\/fast gets eth1 on node-1/);
+});
+
+/** Of the claim that was printed, or of all claims. */
+function shownDevices(stdout: string): Shown[] {
+  const shown = JSON.parse(stdout) as { items?: Claim[] } & Claim;
+  return (shown.items ?? [shown]).flatMap(({ status }) => status.devices);
+}
+
+interface Claim {
+  readonly status: { readonly devices: Shown[] };
 }
 
 Deno.test("the claims of docs/from-multus.md", async () => {

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { IMAGE_FILE, IMAGE_NAME } from "../../deploy/image/build.ts";
 import { installSessionLauncher, NOT_IN_ROOT } from "../../mod/cni/session_launcher.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
-import { parseManifests } from "../../mod/simulator/manifests.ts";
+import { parseManifests } from "../../mod/manifests/manifests.ts";
 import type { SimulatedNode } from "../../mod/simulator/node.ts";
 import { ip } from "../../mod/simulator/private_node.ts";
 import { DRIVER, entrypointWith, runIn, withContainer } from "../support/agent_container.ts";

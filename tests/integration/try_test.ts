@@ -176,6 +176,10 @@ Deno.test("--keep keeps the node until it is told to end, and ends cleanly", asy
   );
   assert.equal(code, 0, stderr);
   assert.match(stdout, /NetworkInterfaceReady/);
+  assert.match(
+    stderr,
+    /pod demo-a: nsenter --target \d+ --net --mount ip netns exec cni-[0-9a-f-]+ sh\n/,
+  );
   assert.match(stderr, /torn down; nothing is left/);
 });
 
@@ -298,7 +302,7 @@ Deno.test("wrong usage: exit code 2, with the flag or the line and what it takes
   const cases: Record<string, { args: string[]; says: RegExp; code?: number }> = {
     "no command": {
       args: [],
-      says: /no command was given: run, try, forget, ready, version or help/,
+      says: /no command was given: run, try, lint, forget, install-plugins, ready, version or help/,
     },
     "an unknown command": { args: ["fly"], says: /"fly" is no command/ },
     "an unknown flag": { args: ["run", "--nope"], says: /'--nope'/ },
@@ -330,8 +334,8 @@ Deno.test("YAML that cannot be run: the file, the line and why", async (t) => {
     "broken": { yaml: "a: 1\nb: [", says: /given\.yaml:\d+: / },
     "a key twice": { yaml: "kind: Pod\nkind: Pod\n", says: /given\.yaml:2: .*unique/ },
     "another kind": {
-      yaml: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n",
-      says: /given\.yaml:1: Deployment is not simulated; ResourceClaim, .*Pod are/,
+      yaml: "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: a}\n",
+      says: /given\.yaml:1: Deploymnet is not a kind of apps\/v1 \(did you mean Deployment\?\)/,
     },
     "another version": {
       yaml: "apiVersion: resource.k8s.io/v2\nkind: ResourceClaim\nmetadata: {name: a}\n",
@@ -347,8 +351,9 @@ Deno.test("YAML that cannot be run: the file, the line and why", async (t) => {
     },
     "no pod": { yaml: CLASS, says: /the files hold no Pod/ },
     "no class": {
-      yaml: aClaim("a", `{config: ${macvlan("lan", 1)}}`) + aPod("p", "a"),
-      says: /there is no DeviceClass network-interface/,
+      yaml: aClaim("a", `{config: ${macvlan("lan", 1)}}`).replace("interface,", "interfaces,") +
+        aPod("p", "a"),
+      says: /there is no DeviceClass network-interfaces; did you mean network-interface\?/,
     },
     "no claim": { yaml: aPod("p", "absent"), says: /there is no ResourceClaim default\/absent/ },
   };

@@ -228,10 +228,10 @@ done
  */
 function runcOf({ runc }: Programs): string {
   return `#!/bin/sh
-own=$(cat /proc/self/oom_score_adj) last=
+last=
 for each; do
   case $last in
-    -b | --bundle) sed -i "s/\\"oomScoreAdj\\":-[0-9]*/\\"oomScoreAdj\\":$own/" "$each/config.json" ;;
+    -b | --bundle) sed -i 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj": 0/' "$each/config.json" ;;
   esac
   last=$each
 done

@@ -1,34 +1,24 @@
 import type { Attachment, ClaimRef } from "../../claim/attachment.ts";
 import { type Backoff, pauseAfter } from "../../async/backoff.ts";
-import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import { FIRST } from "../../async/limiter.ts";
 import { Notifier } from "../../async/notifier.ts";
-import { describeAttachment } from "../describe.ts";
-import type {
-  Attached,
-  AttachmentRecord,
-  Finding,
-  ForgetCause,
-  Lost,
-  RuntimeConfig,
-  Sandbox,
-} from "../model.ts";
-import type { Events, Journal, Metrics } from "../ports.ts";
+import type { Attached, AttachmentRecord, Finding, ForgetCause, Lost, Sandbox } from "../model.ts";
+import type { Cni, Events } from "../ports.ts";
 import {
   type AttachmentEvent,
   type AttachmentState,
   type Effect,
   hasResult,
   isGone,
-  isRecorded,
   NEW,
   nextEffect,
   restored,
   unknown,
 } from "./attachment_state.ts";
 import { attachmentKey, type AttachmentView, differ } from "./attachment_view.ts";
-import { CniOperations, type CniOperationsPorts, saysNameExists } from "./cni_operations.ts";
+import { CniOperations, type CniOperationsPorts } from "./cni_operations.ts";
+import { type EffectPorts, Effects } from "./effects.ts";
 import { ReadyGate } from "./ready_gate.ts";
 import { AttachmentReports } from "./reports.ts";
 import { TrackedAttachment } from "./tracked_attachment.ts";
@@ -45,17 +35,9 @@ const RETRY: Backoff = { first: 200, most: 8_000 };
 const HOPELESS_AFTER_MS = 30 * 60_000;
 
 /** What the attachments of one sandbox need. */
-export interface PodAttachmentsPorts extends CniOperationsPorts {
-  readonly journal: Pick<Journal, "putAttachment" | "removeAttachment">;
-  readonly clock: Clock;
+export interface PodAttachmentsPorts extends CniOperationsPorts, EffectPorts {
+  readonly cni: Cni;
   readonly events: Events;
-  readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
-  /** Throws where another sandbox has the interface that an attachment takes away from the node. */
-  readonly assertInterfaceFree: (attachment: AttachmentView) => void;
-  /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
-  readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
-    Attached | undefined
-  >;
 }
 
 /**
@@ -81,6 +63,7 @@ export class PodAttachments {
   readonly #ports: PodAttachmentsPorts;
   readonly #reports: AttachmentReports;
   readonly #cni: CniOperations;
+  readonly #effects: Effects;
   readonly #gate: ReadyGate;
   readonly #publish: (claim: ClaimRef) => void;
   readonly #attachments = new Map<string, TrackedAttachment>();
@@ -96,8 +79,6 @@ export class PodAttachments {
   #passes = 0;
   /** Drawn for each pass, so that the networks of a sandbox come in a row. */
   #number = FIRST;
-  /** The interfaces in the pod as this pass has seen them; undefined until it looks, and after a DEL. */
-  #seen: Promise<ReadonlySet<string> | undefined> | undefined;
 
   /** @param publish is told of each change of one of a claim's attachments */
   constructor(sandbox: Sandbox, ports: PodAttachmentsPorts, publish: (claim: ClaimRef) => void) {
@@ -106,6 +87,7 @@ export class PodAttachments {
     this.#reports = new AttachmentReports(sandbox, ports);
     this.#cni = new CniOperations(sandbox, ports);
     this.#gate = new ReadyGate(this, this.#changes);
+    this.#effects = new Effects(ports, { source: this, cni: this.#cni, reports: this.#reports });
     this.#publish = publish;
   }
 
@@ -131,6 +113,22 @@ export class PodAttachments {
 
   get idle(): boolean {
     return this.#attachments.size === 0 && this.#work.kind === "idle";
+  }
+
+  get started(): boolean {
+    return this.#started;
+  }
+
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  attachments(): Iterable<TrackedAttachment> {
+    return this.#attachments.values();
+  }
+
+  turn(): number {
+    return this.#gate.isWaitedAt ? FIRST : this.#number;
   }
 
   get passes(): number {
@@ -336,7 +334,7 @@ export class PodAttachments {
       await Promise.resolve();
       pass.askedFor = false;
       this.#number = this.#ports.limiter.drawNumber();
-      this.#seen = undefined;
+      this.#effects.forgetSeen();
       await this.#endChecking();
       const failed = await this.#pass();
       this.#passes++;
@@ -358,7 +356,7 @@ export class PodAttachments {
   }
 
   #next(state: AttachmentState): Effect | undefined {
-    return nextEffect(state, { started: this.#started });
+    return nextEffect(state, this);
   }
 
   /** One try at everything that is to be done; true when something failed. */
@@ -394,11 +392,10 @@ export class PodAttachments {
   async #recordIntents(toDo: readonly TrackedAttachment[]): Promise<void> {
     if (this.#closing.signal.aborted || !this.#cni.canAdd()) return;
     const fresh = toDo.filter((each) =>
-      each.state.situation.kind === "nothing" && !this.#rivalOf(each) &&
-      this.#isInterfaceFree(each)
+      each.state.situation.kind === "nothing" && this.#effects.canBegin(each)
     );
     await Promise.allSettled(
-      fresh.map((each) => this.#perform(each, { kind: "record_intent", recorded: false })),
+      fresh.map((each) => this.#effects.carryOut(each, { kind: "record_intent", recorded: false })),
     );
   }
 
@@ -434,184 +431,22 @@ export class PodAttachments {
   async #make(tracked: TrackedAttachment): Promise<void> {
     for (let effect; (effect = this.#next(tracked.state)) && tracked.isWanted;) {
       if (effect.kind === "record_result") return;
-      await this.#perform(tracked, effect);
+      await this.#effects.carryOut(tracked, effect);
     }
   }
 
   async #finish(tracked: TrackedAttachment): Promise<void> {
     const effect = this.#next(tracked.state);
-    if (effect?.kind === "record_result") await this.#perform(tracked, effect);
+    if (effect?.kind === "record_result") await this.#effects.carryOut(tracked, effect);
   }
 
   async #detach(tracked: TrackedAttachment): Promise<void> {
     const began = this.#ports.clock.now().getTime();
-    for (let effect; (effect = this.#next(tracked.state));) await this.#perform(tracked, effect);
+    for (let effect; (effect = this.#next(tracked.state));) {
+      await this.#effects.carryOut(tracked, effect);
+    }
     this.#attachments.delete(attachmentKey(tracked.claim, tracked.attachment));
     this.#reports.done("detached", tracked.view, this.#ports.clock.now().getTime() - began);
-  }
-
-  /** Carries out one effect. Rejects when it came to nothing; the state says what is next. */
-  async #perform(tracked: TrackedAttachment, effect: Effect): Promise<void> {
-    const { journal, cni } = this.#ports;
-    const { attachment } = tracked;
-    switch (effect.kind) {
-      case "record_intent":
-        await this.#assertNameIsFree(tracked);
-        if (!effect.recorded) await journal.putAttachment(this.#record(tracked));
-        return tracked.apply({ kind: "intent_recorded" });
-      case "rewrite_record":
-        await journal.putAttachment(this.#record(tracked));
-        return tracked.apply({ kind: "record_rewritten" });
-      case "recall":
-        return await this.#recall(tracked);
-      case "add":
-        return await this.#add(tracked);
-      case "record_failure":
-        try {
-          await journal.putAttachment({ ...this.#record(tracked), addFailed: true });
-          return tracked.apply({ kind: "failure_recorded" });
-        } catch {
-          return tracked.apply({ kind: "failure_not_recorded" });
-        }
-      case "del":
-        return await this.#del(tracked, effect);
-      case "remove_record":
-        await journal.removeAttachment(this.#record(tracked));
-        return tracked.apply({ kind: "record_removed" });
-      case "record_result": {
-        const { attached, lost } = effect;
-        await journal.putAttachment({ ...this.#record(tracked), attached, ...(lost && { lost }) });
-        return tracked.apply({ kind: "result_recorded", attached, lost });
-      }
-      case "drop_result":
-        // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
-        await cni.verify(attachment.network, NEVER);
-        await journal.putAttachment(this.#record(tracked));
-        return tracked.apply({ kind: "result_dropped" });
-    }
-  }
-
-  /** An interface that is in the pod already is not ours, and is left alone (design decision 14). */
-  async #assertNameIsFree(tracked: TrackedAttachment): Promise<void> {
-    const rival = this.#rivalOf(tracked);
-    if (rival) {
-      throw new Error(
-        `it has the same interface name as ${describeAttachment(rival)} in the same pod: ` +
-          "give one of them another name",
-      );
-    }
-    this.#ports.assertInterfaceFree(tracked.view);
-    const { ifName } = tracked.attachment;
-    this.#seen ??= this.#cni.interfaces(this.#closing.signal);
-    const seen = await this.#seen;
-    if (!seen?.has(ifName)) return;
-    // A record without a result would make a restart take the interface for ours.
-    if (tracked.state.situation.kind === "undone") {
-      await this.#perform(tracked, { kind: "remove_record" });
-    }
-    throw new Error(
-      `the pod already has an interface ${ifName}, which this claim did not make ` +
-        "(another network plugin, such as Multus, may have): use another interface name",
-    );
-  }
-
-  #isInterfaceFree(tracked: TrackedAttachment): boolean {
-    try {
-      this.#ports.assertInterfaceFree(tracked.view);
-      return true;
-    } catch {
-      // Whoever tries it says why.
-      return false;
-    }
-  }
-
-  /**
-   * Another one with the same interface, to which its ADD and DEL would do harm. Claims that are
-   * prepared for other pods can have one name, and a pod come to use them both.
-   */
-  #rivalOf(tracked: TrackedAttachment): TrackedAttachment | undefined {
-    const { ifName } = tracked.attachment;
-    const named = [...this.#attachments.values()].filter(({ attachment }) =>
-      attachment.ifName === ifName
-    );
-    const holder = named.find(isOnRecord) ?? named[0];
-    return holder === tracked || isOnRecord(tracked) ? undefined : holder;
-  }
-
-  /**
-   * Containers may use by now what an ADD of an earlier run left, of which no result is on disk: it
-   * is kept where that can be told.
-   */
-  async #recall(tracked: TrackedAttachment): Promise<void> {
-    const runtime = this.#cni.addRuntime(tracked.attachment);
-    const attached = await this.#ports.recall(this.#record(tracked), runtime);
-    tracked.apply({ kind: "recalled", attached });
-    if (!attached) return;
-    tracked.lateAttachReported = true;
-    this.#reports.recalled(tracked.view);
-  }
-
-  async #add(tracked: TrackedAttachment): Promise<void> {
-    const { clock, metrics } = this.#ports;
-    const repair = tracked.isRepair;
-    const { attachment } = tracked;
-    if (this.#started && !tracked.lateAttachReported) this.#reports.late(tracked.view);
-    tracked.lateAttachReported = true;
-    const began = clock.now().getTime();
-    tracked.apply({ kind: "add_began" });
-    try {
-      const result = await this.#cni.add(attachment, this.#turn);
-      const attached = { ...result, at: this.#now() };
-      tracked.apply({ kind: "add_succeeded", attached });
-    } catch (error) {
-      const foreign = saysNameExists(errorMessage(error), attachment.ifName);
-      tracked.apply({ kind: "add_failed", foreign });
-      await this.#cleanUp(tracked).catch((cause) => {
-        this.#reports.notCleanedUp(tracked.view, cause);
-      });
-      throw error;
-    }
-    if (repair) metrics.repaired("ok");
-    const ms = clock.now().getTime() - began;
-    this.#reports.done(repair ? "repaired" : "attached", tracked.view, ms);
-  }
-
-  /** What a failed ADD left goes before it is tried again, and before anyone is told. */
-  async #cleanUp(tracked: TrackedAttachment): Promise<void> {
-    while (tracked.state.situation.kind === "failed") {
-      await this.#perform(tracked, this.#next(tracked.state)!);
-    }
-    if (tracked.state.situation.kind === "undone") {
-      await this.#perform(tracked, { kind: "remove_record" });
-    }
-  }
-
-  async #del(
-    tracked: TrackedAttachment,
-    { namespace, prevResult }: Effect & { readonly kind: "del" },
-  ): Promise<void> {
-    this.#seen = undefined;
-    try {
-      await this.#cni.del(tracked.attachment, { namespace, prevResult, turn: this.#turn });
-      tracked.apply({ kind: "del_succeeded" });
-      if (tracked.state.desired.kind === "given_up") {
-        this.#ports.metrics.forgotten(tracked.state.desired.why);
-      }
-    } catch (error) {
-      const { desired } = tracked.state;
-      tracked.apply({ kind: "del_failed" });
-      if (desired.kind !== "given_up") throw error;
-      this.#ports.metrics.forgotten(desired.why);
-      const left = this.#reports.givenUp(tracked.view, errorMessage(error));
-      tracked.tellLeft?.(left);
-    }
-  }
-
-  readonly #turn = (): number => this.#gate.isWaitedAt ? FIRST : this.#number;
-
-  /** A record without a result: ADD may have begun. */
-  #record({ claim, attachment }: TrackedAttachment): AttachmentRecord {
-    return { claim, sandbox: this.sandbox, attachment };
   }
 
   /** Why its DEL, which has failed for long, need not be tried any more; undefined where it must. */
@@ -631,10 +466,3 @@ export class PodAttachments {
     await this.#ports.clock.sleep(ms, signal).catch(() => {});
   }
 }
-
-function isOnRecord({ state }: TrackedAttachment): boolean {
-  return isRecorded(state.situation);
-}
-
-/** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */
-const NEVER = new AbortController().signal;

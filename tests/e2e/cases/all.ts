@@ -9,12 +9,20 @@ import { MISTAKES } from "./mistakes.ts";
 import { NODE_ROOT } from "./node_root.ts";
 import { RESTARTS } from "./restarts.ts";
 import { RIGHTS } from "./rights.ts";
+import { SELECTORS } from "./selectors.ts";
 import { TWO_NODES } from "./two_nodes.ts";
 
 /** What is tested with every release of Kubernetes and every runtime. */
 const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS, ...DAEMONSET };
 /** With the release that is tested most. */
-const FURTHER = { ...MISTAKES, ...RIGHTS, ...EXAMPLE_CASES, ...NODE_ROOT, ...TWO_NODES };
+const FURTHER = {
+  ...MISTAKES,
+  ...RIGHTS,
+  ...SELECTORS,
+  ...EXAMPLE_CASES,
+  ...NODE_ROOT,
+  ...TWO_NODES,
+};
 /** What a process has not. */
 const OF_DAEMONSET = { ...DAEMONSET, ...NODE_ROOT, ...TWO_NODES };
 

@@ -47,7 +47,7 @@ export async function makeClaims(): Promise<Target> {
         try {
           assertAllowed(attachment, { policy: {}, namespace, node: NODE.view(), networkNames: [] });
         } catch (error) {
-          declared(error, PolicyRefusal);
+          declared(error, FieldError, PolicyRefusal);
         }
       }
       const record = JSON.parse(JSON.stringify({ ...plan, attachments }));

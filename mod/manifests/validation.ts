@@ -1,5 +1,4 @@
 import {
-  array,
   FieldError,
   type Fields,
   join,
@@ -9,9 +8,11 @@ import {
   show,
   text,
 } from "../claim/field.ts";
+import { didYouMean } from "../claim/did_you_mean.ts";
+import { compileSelector, SelectorError } from "../selectors/selector.ts";
 import type { Manifest } from "./manifest.ts";
-
-const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+import { each, matching, NAME, unique, validatePodSpec } from "./pod_validation.ts";
+import { validateWorkload } from "./workload_validation.ts";
 
 const SELECTION = ["deviceClassName", "selectors", "allocationMode", "count", "tolerations"];
 const MORE = ["capacity", "derivedAttributes"];
@@ -34,7 +35,9 @@ export function validateManifest({ kind, metadata, spec }: Manifest): void {
     case "DeviceClass":
       return classSpec(spec, "spec");
     case "Pod":
-      return podSpec(spec, "spec");
+      return validatePodSpec(spec, "spec");
+    default:
+      return validateWorkload(kind, spec);
   }
 }
 
@@ -46,6 +49,10 @@ function claimSpec(spec: unknown, path: string): void {
   each(known.requests, join(at, "requests"), (request, here) => {
     const fields = object(request, here, ["name", "exactly", "firstAvailable"]);
     const name = unique(fields.name, { path: join(here, "name"), names });
+    const ways = ["exactly", "firstAvailable"].filter((key) => fields[key] !== undefined);
+    if (ways.length !== 1) {
+      throw new FieldError(here, 'must have one of "exactly" and "firstAvailable"');
+    }
     optional(
       (value, path) => selection(value, path, ["adminAccess"]),
       fields.exactly,
@@ -60,7 +67,9 @@ function claimSpec(spec: unknown, path: string): void {
     each(value, join(place, "requests"), (request, here) => {
       if (names.has(text(request, here))) return;
       const known = [...names].join(", ") || "none";
-      throw new FieldError(here, `${show(request)} is no request of the claim, which has ${known}`);
+      const meant = didYouMean(String(request), [...names]);
+      const problem = `${show(request)} is no request of the claim, which has ${known}${meant}`;
+      throw new FieldError(here, problem);
     });
   each(known.constraints, join(at, "constraints"), (constraint, here) => {
     const keys = ["requests", "matchAttribute", "distinctAttribute"];
@@ -73,9 +82,10 @@ function claimSpec(spec: unknown, path: string): void {
 
 function classSpec(spec: unknown, path: string): void {
   const keys = ["selectors", "config", "extendedResourceName"];
-  const { selectors: given, config } = optional((all, at) => object(all, at, keys), spec, path) ??
-    {};
+  const fields = optional((all, at) => object(all, at, keys), spec, path) ?? {};
+  const { selectors: given, config, extendedResourceName } = fields;
   selectors(given, path);
+  optional(resourceName, extendedResourceName, join(path, "extendedResourceName"));
   each(config, join(path, "config"), (entry, here) => configuration(entry, here, []));
 }
 
@@ -99,8 +109,23 @@ function selectors(value: unknown, path: string): void {
   each(value, join(path, "selectors"), (selector, here) => {
     const { cel } = object(selector, here, ["cel"]);
     const at = join(here, "cel");
-    text(object(cel, at, ["expression"]).expression, join(at, "expression"));
+    const place = join(at, "expression");
+    const expression = text(object(cel, at, ["expression"]).expression, place);
+    try {
+      compileSelector(expression);
+    } catch (error) {
+      // Whatever is not evaluated here may be right.
+      if (!(error instanceof SelectorError)) return;
+      throw new FieldError(place, `Invalid value: ${show(expression)}: ${error.message}`);
+    }
   });
+}
+
+/** Such as `example.com/lan`: what containers ask for in `resources.requests`. */
+function resourceName(value: unknown, path: string): void {
+  const name = text(value, path);
+  if (/^[a-z0-9.-]+\/[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/.test(name)) return;
+  throw new FieldError(path, `${show(name)} must be a domain and a name, such as example.com/lan`);
 }
 
 /** What parameters hold, the agent says itself. */
@@ -111,59 +136,4 @@ function configuration(entry: unknown, path: string, more: readonly string[]): F
   text(driver, join(at, "driver"));
   object(parameters, join(at, "parameters"));
   return fields;
-}
-
-/** Only what has to do with claims: a Pod has many fields more. */
-function podSpec(spec: unknown, path: string): void {
-  const fields = object(spec, path);
-  const claims = new Set<string>();
-  const sources = ["resourceClaimName", "resourceClaimTemplateName"];
-  each(fields.resourceClaims, join(path, "resourceClaims"), (entry, here) => {
-    const known = object(entry, here, ["name", ...sources]);
-    unique(known.name, { path: join(here, "name"), names: claims });
-    const [source, ...others] = sources.filter((key) => known[key] !== undefined);
-    if (source === undefined || others.length > 0) {
-      throw new FieldError(here, `must have one of ${sources.join(" and ")}`);
-    }
-    text(known[source], join(here, source));
-  });
-  const containers = new Set<string>();
-  const at = join(path, "containers");
-  if (array(fields.containers, at).length === 0) throw new FieldError(at, "must have a container");
-  for (const key of ["initContainers", "containers"]) {
-    each(fields[key], join(path, key), (container, here) => {
-      const { name, resources } = object(container, here);
-      unique(name, { path: join(here, "name"), names: containers });
-      const place = join(here, "resources");
-      const used = optional(object, resources, place)?.claims;
-      each(used, join(place, "claims"), (entry, there) => {
-        const { name } = object(entry, there, ["name", "request"]);
-        if (claims.has(text(name, join(there, "name")))) return;
-        const problem = `${show(name)} is not among the pod's spec.resourceClaims`;
-        throw new FieldError(join(there, "name"), problem);
-      });
-    });
-  }
-}
-
-/** The items of a list that may be left out. */
-function each(value: unknown, path: string, check: (item: unknown, path: string) => void): void {
-  optional(array, value, path)?.forEach((item, i) => check(item, `${path}[${i}]`));
-}
-
-function unique(
-  value: unknown,
-  { path, names }: { readonly path: string; readonly names: Set<string> },
-): string {
-  const name = matching(LABEL, value, path);
-  if (names.has(name)) throw new FieldError(path, `${show(name)} is there twice`);
-  names.add(name);
-  return name;
-}
-
-function matching(pattern: RegExp, value: unknown, path: string): string {
-  const name = text(value, path);
-  if (pattern.test(name)) return name;
-  const dot = pattern === NAME ? ', "."' : "";
-  throw new FieldError(path, `${show(name)} must be made of a to z, 0 to 9${dot} and "-"`);
 }

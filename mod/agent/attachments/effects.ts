@@ -1,0 +1,244 @@
+import type { Attached, AttachmentRecord, RuntimeConfig, Sandbox } from "../model.ts";
+import type { Clock } from "../../async/clock.ts";
+import { errorMessage } from "../../async/error_message.ts";
+import { describeAttachment } from "../describe.ts";
+import type { Cni, Journal, Metrics } from "../ports.ts";
+import { type Effect, isRecorded, nextEffect } from "./attachment_state.ts";
+import type { AttachmentView } from "./attachment_view.ts";
+import { type CniOperations, saysNameExists } from "./cni_operations.ts";
+import type { AttachmentReports } from "./reports.ts";
+import type { TrackedAttachment } from "./tracked_attachment.ts";
+
+/** What carrying out effects needs outside the sandbox. */
+export interface EffectPorts {
+  readonly cni: Pick<Cni, "verify">;
+  readonly journal: Pick<Journal, "putAttachment" | "removeAttachment">;
+  readonly clock: Clock;
+  readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
+  /** @throws Error when another pod has the interface that its ADD would move */
+  readonly assertInterfaceFree: (attachment: AttachmentView) => void;
+  /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
+  readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
+    Attached | undefined
+  >;
+}
+
+/** What effects must know of the sandbox. */
+/** The sandbox whose attachments the effects belong to. */
+export interface EffectSource {
+  readonly sandbox: Sandbox;
+  /** Whether containers were created before the agent could keep them waiting. */
+  readonly started: boolean;
+  readonly closing: AbortSignal;
+  /** All attachments of the sandbox. */
+  attachments(): Iterable<TrackedAttachment>;
+  /** Where an operation stands in the line of those of the node. */
+  turn(): number;
+}
+
+/** Carries out what the state of an attachment asks for, and applies the event that comes of it. */
+export class Effects {
+  readonly #ports: EffectPorts;
+  readonly #source: EffectSource;
+  readonly #cni: CniOperations;
+  readonly #reports: AttachmentReports;
+  /** The interfaces in the pod as they were seen last; undefined until someone looks, and after a DEL. */
+  #seen: Promise<ReadonlySet<string> | undefined> | undefined;
+
+  constructor(
+    ports: EffectPorts,
+    { source, cni, reports }: {
+      readonly source: EffectSource;
+      readonly cni: CniOperations;
+      readonly reports: AttachmentReports;
+    },
+  ) {
+    this.#ports = ports;
+    this.#source = source;
+    this.#cni = cni;
+    this.#reports = reports;
+  }
+
+  /** Whether an intent could be recorded now, as far as that can be told without a look at the pod. */
+  canBegin(tracked: TrackedAttachment): boolean {
+    return !this.#rivalOf(tracked) && this.#isInterfaceFree(tracked);
+  }
+
+  /** What was seen in the pod may have changed: it is looked at again. */
+  forgetSeen(): void {
+    this.#seen = undefined;
+  }
+
+  /** Carries out one effect. Rejects when it came to nothing; the state says what is next. */
+  async carryOut(tracked: TrackedAttachment, effect: Effect): Promise<void> {
+    const { journal, cni } = this.#ports;
+    const { attachment } = tracked;
+    switch (effect.kind) {
+      case "record_intent":
+        await this.#assertNameIsFree(tracked);
+        if (!effect.recorded) await journal.putAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "intent_recorded" });
+      case "rewrite_record":
+        await journal.putAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "record_rewritten" });
+      case "recall":
+        return await this.#recall(tracked);
+      case "add":
+        return await this.#add(tracked);
+      case "record_failure":
+        try {
+          await journal.putAttachment({ ...this.#record(tracked), addFailed: true });
+          return tracked.apply({ kind: "failure_recorded" });
+        } catch {
+          return tracked.apply({ kind: "failure_not_recorded" });
+        }
+      case "del":
+        return await this.#del(tracked, effect);
+      case "remove_record":
+        await journal.removeAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "record_removed" });
+      case "record_result": {
+        const { attached, lost } = effect;
+        await journal.putAttachment({ ...this.#record(tracked), attached, ...(lost && { lost }) });
+        return tracked.apply({ kind: "result_recorded", attached, lost });
+      }
+      case "drop_result":
+        // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
+        await cni.verify(attachment.network, NEVER);
+        await journal.putAttachment(this.#record(tracked));
+        return tracked.apply({ kind: "result_dropped" });
+    }
+  }
+
+  /** An interface that is in the pod already is not ours, and is left alone (design decision 14). */
+  async #assertNameIsFree(tracked: TrackedAttachment): Promise<void> {
+    const rival = this.#rivalOf(tracked);
+    if (rival) {
+      throw new Error(
+        `it has the same interface name as ${describeAttachment(rival)} in the same pod: ` +
+          "give one of them another name",
+      );
+    }
+    this.#ports.assertInterfaceFree(tracked.view);
+    const { ifName } = tracked.attachment;
+    this.#seen ??= this.#cni.interfaces(this.#source.closing);
+    const seen = await this.#seen;
+    if (!seen?.has(ifName)) return;
+    // A record without a result would make a restart take the interface for ours.
+    if (tracked.state.situation.kind === "undone") {
+      await this.carryOut(tracked, { kind: "remove_record" });
+    }
+    throw new Error(
+      `the pod already has an interface ${ifName}, which this claim did not make ` +
+        "(another network plugin, such as Multus, may have): use another interface name",
+    );
+  }
+
+  #isInterfaceFree(tracked: TrackedAttachment): boolean {
+    try {
+      this.#ports.assertInterfaceFree(tracked.view);
+      return true;
+    } catch {
+      // Whoever tries it says why.
+      return false;
+    }
+  }
+
+  /**
+   * Another one with the same interface, to which its ADD and DEL would do harm. Claims that are
+   * prepared for other pods can have one name, and a pod come to use them both.
+   */
+  #rivalOf(tracked: TrackedAttachment): TrackedAttachment | undefined {
+    const { ifName } = tracked.attachment;
+    const named = [...this.#source.attachments()].filter(({ attachment }) =>
+      attachment.ifName === ifName
+    );
+    const holder = named.find(isOnRecord) ?? named[0];
+    return holder === tracked || isOnRecord(tracked) ? undefined : holder;
+  }
+
+  /**
+   * Containers may use by now what an ADD of an earlier run left, of which no result is on disk: it
+   * is kept where that can be told.
+   */
+  async #recall(tracked: TrackedAttachment): Promise<void> {
+    const runtime = this.#cni.addRuntime(tracked.attachment);
+    const attached = await this.#ports.recall(this.#record(tracked), runtime);
+    tracked.apply({ kind: "recalled", attached });
+    if (!attached) return;
+    tracked.lateAttachReported = true;
+    this.#reports.recalled(tracked.view);
+  }
+
+  async #add(tracked: TrackedAttachment): Promise<void> {
+    const { clock, metrics } = this.#ports;
+    const repair = tracked.isRepair;
+    const { attachment } = tracked;
+    if (this.#source.started && !tracked.lateAttachReported) this.#reports.late(tracked.view);
+    tracked.lateAttachReported = true;
+    const began = clock.now().getTime();
+    tracked.apply({ kind: "add_began" });
+    try {
+      const result = await this.#cni.add(attachment, () => this.#source.turn());
+      const attached = { ...result, at: this.#ports.clock.now().toISOString() };
+      tracked.apply({ kind: "add_succeeded", attached });
+    } catch (error) {
+      const foreign = saysNameExists(errorMessage(error), attachment.ifName);
+      tracked.apply({ kind: "add_failed", foreign });
+      await this.#cleanUp(tracked).catch((cause) => {
+        this.#reports.notCleanedUp(tracked.view, cause);
+      });
+      throw error;
+    }
+    if (repair) metrics.repaired("ok");
+    const ms = clock.now().getTime() - began;
+    this.#reports.done(repair ? "repaired" : "attached", tracked.view, ms);
+  }
+
+  /** What a failed ADD left goes before it is tried again, and before anyone is told. */
+  async #cleanUp(tracked: TrackedAttachment): Promise<void> {
+    while (tracked.state.situation.kind === "failed") {
+      await this.carryOut(tracked, nextEffect(tracked.state, this.#source)!);
+    }
+    if (tracked.state.situation.kind === "undone") {
+      await this.carryOut(tracked, { kind: "remove_record" });
+    }
+  }
+
+  async #del(
+    tracked: TrackedAttachment,
+    { namespace, prevResult }: Effect & { readonly kind: "del" },
+  ): Promise<void> {
+    this.#seen = undefined;
+    try {
+      await this.#cni.del(tracked.attachment, {
+        namespace,
+        prevResult,
+        turn: () => this.#source.turn(),
+      });
+      tracked.apply({ kind: "del_succeeded" });
+      if (tracked.state.desired.kind === "given_up") {
+        this.#ports.metrics.forgotten(tracked.state.desired.why);
+      }
+    } catch (error) {
+      const { desired } = tracked.state;
+      tracked.apply({ kind: "del_failed" });
+      if (desired.kind !== "given_up") throw error;
+      this.#ports.metrics.forgotten(desired.why);
+      const left = this.#reports.givenUp(tracked.view, errorMessage(error));
+      tracked.tellLeft?.(left);
+    }
+  }
+
+  /** A record without a result: ADD may have begun. */
+  #record({ claim, attachment }: TrackedAttachment): AttachmentRecord {
+    return { claim, sandbox: this.#source.sandbox, attachment };
+  }
+}
+
+function isOnRecord({ state }: TrackedAttachment): boolean {
+  return isRecorded(state.situation);
+}
+
+/** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */
+const NEVER = new AbortController().signal;

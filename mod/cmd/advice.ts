@@ -1,0 +1,15 @@
+/** What to do about errors of plugins whose own words do not say it. */
+const ADVICE: readonly { readonly when: RegExp; readonly what: (cniPath: string) => string }[] = [
+  {
+    when: /dial unix \S*dhcp\.sock: connect: (no such file or directory|connection refused)/,
+    what: (cniPath) =>
+      `the DHCP daemon does not run: start it on every node: ${cniPath}/dhcp daemon ` +
+      "(a simulated node has neither that daemon nor a DHCP server: try another ipam, such as static)",
+  },
+];
+
+/** An error, and what to do. */
+export function withAdvice(message: string, cniPath: readonly string[]): string {
+  const found = ADVICE.find(({ when }) => when.test(message));
+  return found ? `${message}\n  ${found.what(cniPath[0] ?? "/opt/cni/bin")}` : message;
+}
