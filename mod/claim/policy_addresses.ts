@@ -159,12 +159,12 @@ function prefixed(value: unknown, path: string): AddressRange {
 
 function list(value: unknown, path: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
-  throw new Objection(path, `${show(value)} is no list`);
+  throw new Objection(path, `must be a list, not ${show(value)}`);
 }
 
 function fieldsOf(value: unknown, known: readonly string[], path: string): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Objection(path, `${show(value)} is no object`);
+    throw new Objection(path, `must be an object, not ${show(value)}`);
   }
   const other = Object.keys(value).find((key) => !known.includes(key));
   if (other === undefined) return value as Fields;

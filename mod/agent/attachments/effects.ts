@@ -9,6 +9,7 @@ import { type CniOperations, saysNameExists } from "./cni_operations.ts";
 import type { AttachmentReports } from "./reports.ts";
 import type { TrackedAttachment } from "./tracked_attachment.ts";
 
+/** What carrying out effects needs outside the sandbox. */
 export interface EffectPorts {
   readonly cni: Pick<Cni, "verify">;
   readonly journal: Pick<Journal, "putAttachment" | "removeAttachment">;
@@ -23,6 +24,7 @@ export interface EffectPorts {
 }
 
 /** What effects must know of the sandbox. */
+/** The sandbox whose attachments the effects belong to. */
 export interface EffectSource {
   readonly sandbox: Sandbox;
   /** Whether containers were created before the agent could keep them waiting. */
