@@ -307,7 +307,7 @@ function drawClaim(random: Random, name: string): PlannedClaim {
           exclusive: 5,
           verbose: 2,
           mapped: 1,
-          broken: 1,
+          broken: 0.15,
         },
       );
       return {
