@@ -18,6 +18,7 @@ function broken(name: string, ...changes: readonly (readonly [string, string, st
 }
 
 const WORKER = "agent/attachments/pod_attachments.ts";
+const EFFECTS = "agent/attachments/effects.ts";
 const STATE = "agent/attachments/attachment_state.ts";
 const AGENT = "agent/agent.ts";
 const GATE = "agent/admission/gate.ts";
@@ -36,16 +37,16 @@ const CLUSTER = "kube/cluster.ts";
 export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   // Attachments.
   broken("does not look whether the interface's name is free", [
-    WORKER,
+    EFFECTS,
     "if (!seen?.has(ifName)) return;",
     "return;",
   ]),
   broken("takes another plugin's interface for what its failed ADD left", [
-    WORKER,
+    EFFECTS,
     "if (!seen?.has(ifName)) return;",
     "return;",
   ], [
-    WORKER,
+    EFFECTS,
     "const foreign = saysNameExists(errorMessage(error), attachment.ifName);",
     "const foreign = saysNameExists(errorMessage(error), attachment.ifName) && false;",
   ]),
@@ -70,12 +71,12 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return hasResult(situation);",
   ]),
   broken("writes no intent before ADD", [
-    WORKER,
+    EFFECTS,
     "if (!effect.recorded) await journal.putAttachment(this.#record(tracked));",
     "",
   ]),
   broken("removes the record before DEL", [
-    WORKER,
+    EFFECTS,
     "        return await this.#del(tracked, effect);",
     "        await journal.removeAttachment(this.#record(tracked));\n" +
     "        return await this.#del(tracked, effect);",
@@ -105,11 +106,11 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     'uncertain ? unknown("unreadable") : this.#started ? unknown("none") : NEW;',
     'uncertain ? unknown("unreadable") : NEW;',
   ], [
-    WORKER,
+    EFFECTS,
     "if (!seen?.has(ifName)) return;",
     "return;",
   ], [
-    WORKER,
+    EFFECTS,
     "const foreign = saysNameExists(errorMessage(error), attachment.ifName);",
     "const foreign = saysNameExists(errorMessage(error), attachment.ifName) && false;",
   ]),

@@ -36,6 +36,8 @@ export class SimulatedNode {
   readonly agents: AgentProcess[] = [];
   /** UIDs of claims of which a record was damaged. */
   readonly damaged = new Set<string>();
+  /** UIDs of claims of which the agent lost all that it knew while pods used them. */
+  readonly unknown = new Set<string>();
   /** Leases that only a damaged record told of. */
   readonly orphaned = new Set<string>();
   /** Interfaces that someone removed, as `<sandbox>/<network>`. */
@@ -256,6 +258,9 @@ export class SimulatedNode {
   loseState(): void {
     this.#world.operation(`${this.name} loses the agent's state`);
     for (const { record } of this.#attachmentRecords()) this.#noteUntold(record);
+    for (const { pod } of this.runtime.sandboxes.values()) {
+      for (const { ref } of pod.claims) this.unknown.add(ref.uid);
+    }
     for (const { process } of [...this.agents]) process.kill("its state is lost");
     this.state = new Disk();
     // The locks are files of the folder, and stay where it is mounted anew.

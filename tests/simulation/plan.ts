@@ -307,7 +307,7 @@ function drawClaim(random: Random, name: string): PlannedClaim {
           exclusive: 5,
           verbose: 2,
           mapped: 1,
-          broken: 1,
+          broken: 0.15,
         },
       );
       return {
@@ -330,7 +330,9 @@ function drawEvent(random: Random, nodes: number): Stimulus {
   switch (kind) {
     case "fault": {
       const lasts = random.pick([300, 2_000, 8_000, 8_000, 60_000]);
-      return { ...base, kind, fault: random.weighted(FAULTS), lasts };
+      const fault = random.weighted(FAULTS);
+      // Two looks of CHECK are some seconds apart.
+      return { ...base, kind, fault, lasts: fault === "checkLies" ? 30_000 : lasts };
     }
     case "crash":
       return { ...base, kind, away, calls: random.pick([0, random.between(1, 60)]) };

@@ -146,7 +146,9 @@ export class PluginPrograms {
     const { faults } = node;
     const { command } = call;
     const slow = faults.has("pluginSlow") && this.#hits("slow", 0.5);
-    await this.#pause(command, 1, slow ? 4_000 : 30);
+    // Some end in the moment in which the agent takes them for such as wait.
+    if (this.#hits("just in time", 0.05)) await world.scheduler.sleep(100);
+    else await this.#pause(command, 1, slow ? 4_000 : 30);
     const fails = faults.has("pluginFails") && this.#hits(`${command} fails`, 0.4);
     const hangs = faults.has("pluginHangs") && this.#hits(`${command} hangs`, 0.3);
     const at = fails || hangs ? STEPS[world.chance.between("step", 0, 2)] : undefined;

@@ -230,8 +230,9 @@ export class SimulatedRuntime {
     const isHeld = hasMount && isFirst &&
       pod.claims.every(({ plan, ref }) => plan.isTemplate && !this.#node.damaged.has(ref.uid));
     if (!guarded && !isHeld) return;
-    // Nothing says any more which claims it uses.
+    // Nothing says any more, or yet, which claims it uses.
     if (pod.deleting && pod.plan.isForced) return;
+    if (!hasMount && pod.claims.some(({ ref }) => this.#node.unknown.has(ref.uid))) return;
     const away = guarded ? "" : " while the agent was away";
     const what = `${name} of ${sandbox.id} started without ${missing.join(", ")}${away}`;
     this.#world.trace.violation("gate", what);

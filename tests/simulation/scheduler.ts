@@ -5,7 +5,7 @@ const BEGIN = Date.parse("2026-01-01T00:00:00Z");
 /** How often the next event comes before all has been done about the one before it. */
 const INTERLEAVED = 0.2;
 /** After how many microtasks at the most. */
-const DEPTH = 12;
+const DEPTH = 24;
 
 interface Event {
   readonly at: number;
