@@ -56,6 +56,8 @@ export class AgentProcess {
   readonly #log: Log;
   /** Whether it has the lead by its own account. */
   leads = false;
+  /** Called once, when an ADD has succeeded. */
+  atAdd: (() => void) | undefined;
   /** Whether it has come that far. */
   hasLed = false;
 

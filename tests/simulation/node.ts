@@ -342,11 +342,18 @@ export class SimulatedNode {
   }
 
   /** As a supervisor does it: the last one that was started counts. */
-  crash({ calls, away }: { readonly calls: number; readonly away: number }): void {
+  crash(
+    { calls, afterAdd, away }: {
+      readonly calls: number;
+      readonly afterAdd: boolean;
+      readonly away: number;
+    },
+  ): void {
     const agent = this.agents.at(-1);
     if (!agent) return;
     agent.process.onDeath(() => this.#startAgain(away));
-    if (calls === 0) agent.process.kill("killed");
+    if (afterAdd) agent.atAdd = () => agent.process.dieIn(calls);
+    else if (calls === 0) agent.process.kill("killed");
     else agent.process.dieIn(calls);
   }
 

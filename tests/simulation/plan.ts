@@ -77,6 +77,8 @@ export type Stimulus =
     readonly node: number;
     /** At the so-many-th call from then on; 0: at once. */
     readonly calls: number;
+    /** Counted from the end of the next ADD. */
+    readonly afterAdd: boolean;
     /** Milliseconds until it is started again. */
     readonly away: number;
   }
@@ -335,7 +337,16 @@ function drawEvent(random: Random, nodes: number): Stimulus {
       return { ...base, kind, fault, lasts: fault === "checkLies" ? 30_000 : lasts };
     }
     case "crash":
-      return { ...base, kind, away, calls: random.pick([0, random.between(1, 60)]) };
+      return {
+        ...base,
+        kind,
+        away,
+        ...random.pick([
+          { calls: 0, afterAdd: false },
+          { calls: random.between(1, 60), afterAdd: false },
+          { calls: random.between(1, 12), afterAdd: true },
+        ]),
+      };
     case "restart":
     case "runtimeRestart":
       return { ...base, kind, away };

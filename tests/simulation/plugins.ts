@@ -189,6 +189,8 @@ export class PluginPrograms {
     await step("middle");
     const lease = config.ipam && node.network.lease(attachment, config.ipam.mapped ?? false);
     await step("after");
+    this.#agent.atAdd?.();
+    this.#agent.atAdd = undefined;
     return result({ type, ifName, netns, config, link, lease });
   }
 

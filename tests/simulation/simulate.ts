@@ -8,6 +8,9 @@ const SLICE = 10;
 /** So many failures are made short and shown. */
 const SHOWS = 3;
 
+/** A thread takes seconds for a slice; a busy machine minutes. */
+const PATIENCE_MS = 600_000;
+
 export interface SimulateOptions {
   readonly seed: number;
   /** Operations at least. */
@@ -132,6 +135,15 @@ class Thread {
       this.#worker.onerror = (event) => {
         event.preventDefault();
         reject(new Error(event.message));
+      };
+      // One that goes round and round without time passing has no end.
+      const timer = setTimeout(() => {
+        reject(new Error(`no answer within ${PATIENCE_MS / 1000} s to ${JSON.stringify(task)}`));
+      }, PATIENCE_MS);
+      const { onmessage } = this.#worker;
+      this.#worker.onmessage = (event) => {
+        clearTimeout(timer);
+        onmessage!.call(this.#worker, event);
       };
       this.#worker.postMessage(task);
     });
