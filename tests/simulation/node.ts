@@ -297,7 +297,9 @@ export class SimulatedNode {
     const isShared = sandbox?.pod.claims.some(({ plan, ref }) =>
       ref.uid === claim.uid && !plan.isTemplate
     );
-    if (!isTold || isShared) sandbox?.vouched.delete(ifName);
+    // Nor does CHECK, where it never succeeds.
+    const isUnchecked = network.plugins.some(({ type }) => type === "vrf");
+    if (!isTold || isShared || isUnchecked) sandbox?.vouched.delete(ifName);
   }
 
   /** Starts a process of the agent. */
@@ -310,6 +312,7 @@ export class SimulatedNode {
         networks.filter(({ kind }) => kind === "bridged").map(({ network }) => network)
       ),
     });
+    const diskThen = this.state.state;
     this.agents.push(agent);
     this.#world.operation(`${agent.process.name} starts`);
     const end = (why: string) => {
@@ -331,12 +334,12 @@ export class SimulatedNode {
     agent.run().then(() => undefined, errorMessage).then((error) => {
       if (agent.process.dead) return;
       // With a disk that takes nothing it may not come to a start.
-      const isExcused = this.state.state !== "ok" && !agent.hasLed;
+      const isExcused = !agent.hasLed && [diskThen, this.state.state].some((each) => each !== "ok");
       if (!told && !isExcused) {
         trace.violation("error", `the agent ended by itself: ${error ?? "no error"}`);
       }
       agent.process.kill("it has ended");
-      if (!told) scheduler.after(1_000, () => this.startAgent());
+      if (!told) this.#startAgain(1_000);
     });
     return agent;
   }

@@ -71,6 +71,8 @@ function attachments(world: World, node: SimulatedNode): Problem[] {
     }
     const networks = networksOf(pod);
     if (networks.some((network) => isBlocked(sandbox, network))) continue;
+    // What an agent attached whose state was lost is another's for the next, until containers run.
+    if (pod.claims.some(({ ref }) => node.unknown.has(ref.uid))) continue;
     for (const { network, kind } of networks) {
       // Of an old version nothing tells that it was lost.
       const isRepaired = world.plan.repair && kind !== "old";

@@ -224,7 +224,10 @@ export class SimulatedRuntime {
       return link;
     });
     if (missing.length === 0) {
-      if (guarded) { for (const link of links) if (link) sandbox.vouched.set(link.name, link); }
+      for (const link of links) {
+        const isKnown = link && guarded && !this.#node.orphaned.has(link.owner);
+        if (isKnown) sandbox.vouched.set(link.name, link);
+      }
       return;
     }
     const isHeld = hasMount && isFirst &&
