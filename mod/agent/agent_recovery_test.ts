@@ -767,3 +767,25 @@ Deno.test("a claim that is prepared anew after the state was lost: the sandbox t
   assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
   await stop();
 });
+
+Deno.test("a sandbox that could not be taken up in full gets the rest before a container of it starts", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate("s1");
+  await before.agent.close();
+  const { agent, cni, namespaces, prepare, gate, stop } = setUp(before.world);
+  await agent.load();
+  const classify = namespaces.classify.bind(namespaces);
+  namespaces.classify = () => {
+    throw new Error("too many open files");
+  };
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  namespaces.classify = classify;
+  const other = aClaim("b");
+  other.status.allocation.devices.config[0]!.opaque.parameters.interface = "net2";
+  await prepare(other);
+  await gate("s1");
+  assert.deepEqual([...cni.attached].toSorted(), ["s1/net1", "s1/net2"]);
+  await stop();
+});

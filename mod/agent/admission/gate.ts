@@ -15,7 +15,7 @@ export interface GatePorts {
 export interface GateSources {
   readonly sandboxes: Sandboxes;
   readonly admission: ContainerAdmission;
-  /** Begins to attach what the sandbox's pod asks for, of which the runtime has told nothing yet. */
+  /** Begins to attach what the sandbox's pod asks for and what is not attached yet. */
   readonly attach: (sandbox: Sandbox) => void;
   /** Resolves when it is known which claims the pod uses. */
   readonly claimsKnown: (sandbox: Sandbox, signal: AbortSignal) => Promise<void>;
@@ -60,7 +60,8 @@ export class Gate {
 
   async #await(sandbox: Sandbox, { cdiDevices, signal }: NewContainer): Promise<void> {
     const { sandboxes, admission, attach, claimsKnown, assertPrepared } = this.#sources;
-    if (!sandboxes.get(sandbox.id)) attach(sandbox);
+    // Also where the sandbox is known: of some of its claims that may have failed before.
+    attach(sandbox);
     await claimsKnown(sandbox, signal);
     for (const id of cdiDevices) assertPrepared(sandbox, id);
     const network = sandboxes.get(sandbox.id);

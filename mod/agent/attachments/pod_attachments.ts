@@ -302,9 +302,13 @@ export class PodAttachments {
     },
   ): Promise<CheckOutcome | undefined> {
     if (finding?.state !== "lost" || attached.checked) return finding;
-    const interfaces = await this.#cni.interfaces(signal).catch(() => undefined);
-    if (!interfaces?.has(attachment.ifName)) return finding;
-    return { state: "unproven", cause: finding.cause };
+    try {
+      const interfaces = await this.#cni.interfaces(signal);
+      const isThere = interfaces?.has(attachment.ifName) ?? false;
+      return isThere ? { state: "unproven", cause: finding.cause } : finding;
+    } catch (error) {
+      return { state: "unknown", cause: errorMessage(error) };
+    }
   }
 
   async #endChecking(): Promise<void> {
