@@ -266,12 +266,13 @@ Deno.test("DEL works with a descriptor of a namespace whose path is gone", () =>
     try {
       await ip(["netns", "delete", pod.netns]);
       await pod.del(list, result, { netns: `/proc/${Deno.pid}/fd/${held}` });
+      const ports = JSON.parse(await ip(["-j", "link", "show", "master", "br-held"])) as unknown[];
+      assert.deepEqual(ports.filter((port) => Object.keys(port as object).length > 0), []);
     } finally {
       closeSync(held);
+      await ip(["link", "delete", "br-held"]).catch(() => {});
     }
     assert.deepEqual(await leases(list), []);
-    const ports = JSON.parse(await ip(["-j", "link", "show", "master", "br-held"])) as unknown[];
-    assert.deepEqual(ports.filter((port) => Object.keys(port as object).length > 0), []);
   }));
 
 Deno.test("attachments of many containers at once get addresses of their own", async () => {

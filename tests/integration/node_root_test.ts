@@ -20,6 +20,9 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 const MANIFESTS = await Deno.readTextFile(join(ROOT, "deploy/manifests/network-dra.yaml"));
 
 /** A pod whose network an administrator's DeviceClass says. */
+/** Selects the device for networks whose configuration names the interface. */
+const NO_INTERFACE = `device.driver == "${DRIVER}" && device.attributes["${DRIVER}"].type == "cni"`;
+
 function podWith(name: string, parameters: Readonly<Record<string, unknown>>): string {
   const metadata = { name };
   const objects = [
@@ -27,7 +30,11 @@ function podWith(name: string, parameters: Readonly<Record<string, unknown>>): s
       apiVersion: "resource.k8s.io/v1",
       kind: "DeviceClass",
       metadata,
-      spec: { config: [{ opaque: { driver: DRIVER, parameters } }] },
+      spec: {
+        // Not an interface that an earlier test has left.
+        selectors: [{ cel: { expression: NO_INTERFACE } }],
+        config: [{ opaque: { driver: DRIVER, parameters } }],
+      },
     },
     {
       apiVersion: "resource.k8s.io/v1",
