@@ -124,7 +124,10 @@ Deno.test("the DaemonSet grants no more than plugins need", () => {
     runAsUser: 0,
     readOnlyRootFilesystem: true,
     allowPrivilegeEscalation: false,
-    capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW", "SYS_CHROOT"] },
+    capabilities: {
+      drop: ["ALL"],
+      add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW", "DAC_OVERRIDE", "SYS_CHROOT"],
+    },
     seccompProfile: { type: "RuntimeDefault" },
     seLinuxOptions: { type: "spc_t" },
   });

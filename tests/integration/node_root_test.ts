@@ -148,12 +148,15 @@ const CASES: Readonly<Record<string, Case>> = {
         ipam: { type: "static", addresses: [{ address: "10.22.0.2/24" }] },
       }, {
         type: "tuning",
+        // What was before is kept in a folder that the plugin makes with mode 0600.
+        mtu: 1400,
         sysctl: { "net.ipv4.conf.net1.arp_filter": "1", "net.core.somaxconn": "500" },
       }),
     },
     look: async (netns) => {
       assert.equal(await setting(netns, "ipv4/conf/net1/arp_filter"), "1");
       assert.equal(await setting(netns, "core/somaxconn"), "500");
+      assert.match(await ip(["-n", netns, "link", "show", "net1"]), /mtu 1400/);
     },
   },
 };
