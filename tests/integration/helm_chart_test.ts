@@ -188,7 +188,7 @@ chartTest(
       runAsUser: 0,
       readOnlyRootFilesystem: true,
       allowPrivilegeEscalation: false,
-      capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW"] },
+      capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "SYS_ADMIN", "NET_RAW", "DAC_OVERRIDE"] },
       seccompProfile: { type: "RuntimeDefault" },
       seLinuxOptions: { type: "spc_t" },
     });
