@@ -32,7 +32,7 @@ export async function programLayers(
     if (obstacle === undefined) return await compiledProgram(output);
     progress(`deno compile could not be used: ${obstacle}`);
     if (!isOwn(target) || target.architecture !== "amd64") {
-      throw new Error(`there is no image for ${target.architecture} without deno compile`);
+      throw new Error(`cannot build the image for ${target.architecture} without deno compile`);
     }
     progress("the image holds deno and the bundle instead");
     return await bundledProgram(target);

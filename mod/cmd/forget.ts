@@ -1,3 +1,4 @@
+import { flagValue } from "./flag_value.ts";
 import { parseArgs } from "node:util";
 import { requestForget } from "../requests/forget_requests.ts";
 import { systemClock } from "../async/clock.ts";
@@ -47,11 +48,5 @@ export function parseForgetOptions(
     throw new UsageError("forget: name one claim, as NAMESPACE/NAME or by its UID");
   }
   const text = parsed.values["state-dir"] ?? env(STATE_DIR.env) ?? STATE_DIR.fallback;
-  try {
-    return { claim, stateDir: take.absolutePath(text) };
-  } catch (error) {
-    throw new UsageError(
-      `--state-dir: ${JSON.stringify(text)} is not possible; it takes ${(error as Error).message}`,
-    );
-  }
+  return { claim, stateDir: flagValue("--state-dir", text, take.absolutePath) };
 }

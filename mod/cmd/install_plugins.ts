@@ -1,3 +1,4 @@
+import { flagValue } from "./flag_value.ts";
 import { parseArgs } from "node:util";
 import { type Installed, installPlugins } from "../cni/install_plugins.ts";
 import * as take from "./settings.ts";
@@ -34,11 +35,5 @@ export function parseInstallOptions(
 
 function folder(flag: string, text: string | undefined): string {
   if (text === undefined) throw new UsageError(`install-plugins: ${flag} must name a folder`);
-  try {
-    return take.absolutePath(text);
-  } catch (error) {
-    throw new UsageError(
-      `${flag}: ${JSON.stringify(text)} is not possible; it takes ${(error as Error).message}`,
-    );
-  }
+  return flagValue(flag, text, take.absolutePath);
 }

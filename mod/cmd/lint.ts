@@ -4,6 +4,7 @@ import { jsonReport, sarifReport, textReport } from "../lint/reports.ts";
 import type { Source } from "../manifests/file_set.ts";
 import { parseConfigYaml } from "./config_yaml.ts";
 import { readPolicy } from "./policy_file.ts";
+import { flagValue } from "./flag_value.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 import config from "../../deno.json" with { type: "json" };
@@ -70,19 +71,10 @@ function parseLintOptions(argv: readonly string[]) {
   if (files.length === 0) throw new UsageError("lint: name one or more YAML files, or - for stdin");
   return {
     files,
-    output: checked("-o", values.output!, take.oneOf("text", "json", "sarif")),
+    output: flagValue("-o", values.output!, take.oneOf("text", "json", "sarif")),
     configFile: values.config,
     driver: values["driver-name"] === undefined
       ? undefined
-      : checked("--driver-name", values["driver-name"], take.driverName),
+      : flagValue("--driver-name", values["driver-name"], take.driverName),
   };
-}
-
-function checked<T>(flag: string, text: string, parse: take.Parse<T>): T {
-  try {
-    return parse(text);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new UsageError(`${flag}: ${JSON.stringify(text)} is not possible; it takes ${message}`);
-  }
 }

@@ -26,6 +26,7 @@ import { onSignals } from "./run.ts";
 import { toStderr } from "./stderr.ts";
 import { thisProcess } from "./this_process.ts";
 import { parseRunConfig, type RunConfig } from "./run_config.ts";
+import { flagValue } from "./flag_value.ts";
 import * as take from "./settings.ts";
 import { UsageError } from "./usage_error.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -278,23 +279,14 @@ function parseTryOptions(argv: readonly string[]): TryOptions {
   if (positionals.length === 0) throw new UsageError("try: name one or more YAML files");
   return {
     files: positionals,
-    output: checked("-o", values.output!, take.oneOf("yaml", "json")),
+    output: flagValue("-o", values.output!, take.oneOf("yaml", "json")),
     keep: values.keep!,
     verbose: values.verbose!,
     ...(values.config !== undefined && { config: values.config }),
     ...(values.node !== undefined && { node: values.node }),
     ...(values["driver-name"] !== undefined &&
-      { driver: checked("--driver-name", values["driver-name"], take.driverName) }),
+      { driver: flagValue("--driver-name", values["driver-name"], take.driverName) }),
     ...(values["cni-path"] !== undefined &&
-      { cniPath: checked("--cni-path", values["cni-path"], take.searchPath) }),
+      { cniPath: flagValue("--cni-path", values["cni-path"], take.searchPath) }),
   };
-}
-
-function checked<T>(flag: string, text: string, parse: take.Parse<T>): T {
-  try {
-    return parse(text);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new UsageError(`${flag}: ${JSON.stringify(text)} is not possible; it takes ${message}`);
-  }
 }

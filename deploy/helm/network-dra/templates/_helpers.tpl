@@ -20,19 +20,19 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- range $key, $_ := .Values.config }}
 {{- with get $elsewhere $key }}
-{{- fail (printf "config.%s is not possible: set the value %s instead" $key .) }}
+{{- fail (printf "config.%s cannot be set: set the value %s instead" $key .) }}
 {{- end }}
 {{- if has $key (list "nodeName" "podUid" "kubeconfig") }}
-{{- fail (printf "config.%s is not possible: it differs from node to node" $key) }}
+{{- fail (printf "config.%s cannot be set: it differs from node to node" $key) }}
 {{- end }}
 {{- if eq $key "sysfsDir" }}
-{{- fail "config.sysfsDir is not possible: it is where the chart mounts the node's sysfs" }}
+{{- fail "config.sysfsDir cannot be set: it is where the chart mounts the node's sysfs" }}
 {{- end }}
 {{- end }}
 {{- /* 107 bytes of a socket's path, less "/plugins_registry/", "-", a pod's UID and "-reg.sock". */}}
 {{- $most := sub 43 (len .Values.kubeletDir) }}
 {{- if gt (len .Values.driverName) (int $most) }}
-{{- fail (printf "driverName %s is not possible: with the kubeletDir %s it can have at most %d characters" .Values.driverName .Values.kubeletDir $most) }}
+{{- fail (printf "driverName %s is too long: with the kubeletDir %s it can have at most %d characters" .Values.driverName .Values.kubeletDir $most) }}
 {{- end }}
 {{- toYaml .Values.config }}
 {{- end }}
