@@ -2,7 +2,7 @@
  * Builds dist/network-dra (`deno task build`): one executable, with the agent's permissions in it.
  *
  * `deno compile` makes it from a base runtime that it fetches, or that DENORT_BIN names. Where that
- * cannot be had, the build says so and makes a portable file instead: a short shell script with Deno
+ * is not available, the build says so and makes a portable file instead: a short shell script with Deno
  * and the bundle behind it, which unpacks itself at its first start. Either is run before the build
  * calls it made.
  */

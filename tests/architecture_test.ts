@@ -3,7 +3,7 @@ import { dirname, join, relative } from "node:path";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
-/** The modules each may import besides itself; proto/gen and npm packages are open to all. */
+/** The modules that each module may import, besides itself; all may import proto/gen and npm packages. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Waiting, retrying, limiting: of use to every module.
   async: [],
@@ -11,34 +11,74 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ttrpc: [],
   files: [],
   elf: [],
+  tar: [],
   unix: [],
+  yaml: [],
   grpc: ["unix"],
+  // Networks as objects of the API.
+  networks: ["agent/ports.ts", "agent/model.ts", "claim"],
   // The use cases know the domain and their own ports.
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.
   nri: ["agent/ports.ts", "claim", "ttrpc"],
-  dra: ["agent/ports.ts", "agent/model.ts", "claim", "files", "grpc"],
-  cni: ["agent/ports.ts", "agent/model.ts", "claim", "elf", "files"],
-  kube: ["agent/ports.ts", "agent/model.ts", "claim"],
+  dra: ["agent/ports.ts", "agent/model.ts", "claim", "files", "grpc", "unix"],
+  cni: ["agent/ports.ts", "agent/model.ts", "claim", "elf", "files", "networks/ports.ts"],
+  kube: [
+    "agent/ports.ts",
+    "agent/model.ts",
+    "claim",
+    "cluster/ports.ts",
+    "connectivity/test_cluster.ts",
+    "connectivity/tested_network.ts",
+    "doctor/ports.ts",
+    "networks/ports.ts",
+    "sysdump/ports.ts",
+  ],
   journal: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
-  netns: ["agent/ports.ts", "elf", "files"],
+  netns: ["agent/model.ts", "agent/ports.ts", "elf", "files"],
   observe: ["agent/ports.ts", "agent/model.ts"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
-  // Device selectors, for what stands in for a scheduler.
+  // What an operator sees of an agent, or of what it left on disk.
+  status: ["agent/ports.ts", "agent/snapshot", "claim", "files", "unix"],
+  // Device selectors, for the simulated scheduler.
   selectors: [],
+  // What a user sees of a whole cluster, from its objects.
+  cluster: ["agent/reasons.ts", "status/document.ts"],
+  // The page that shows it, and what serves it; `page` runs in the browser.
+  ui: ["cluster"],
+  // One archive of what a bug report needs, from the cluster's objects and its agents.
+  sysdump: ["cluster/picture.ts", "cluster/ports.ts", "tar"],
+  // A check-up of a cluster: what is gathered, and what is judged of it.
+  doctor: ["claim", "cluster", "lint", "manifests", "selectors", "status/document.ts"],
+  // What measures a network from inside a pod.
+  probe: ["claim"],
+  // A test of a network in a cluster: its plan, its course and its verdicts.
+  connectivity: [
+    "claim",
+    "cluster/objects.ts",
+    "cluster/parse_objects.ts",
+    "probe/protocol.ts",
+  ],
   // Files of Kubernetes' objects, as an API server would take them.
-  manifests: ["claim", "selectors"],
-  lint: ["claim", "manifests", "selectors"],
+  manifests: ["claim", "networks", "selectors", "yaml"],
+  lint: ["claim", "manifests", "networks", "selectors"],
+  // Admission reviews of claims, judged as agents would.
+  webhook: ["claim", "lint", "manifests", "networks", "selectors"],
+  // From Multus' objects to claims.
+  migrate: ["claim", "manifests", "selectors"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
     "agent",
     "cdi",
     "claim",
+    "cluster",
     "cni",
+    "connectivity",
+    "doctor",
     "dra",
     "files",
     "inventory",
@@ -47,18 +87,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "lead",
     "lint",
     "manifests",
+    "migrate",
     "netns",
+    "networks",
     "nri",
     "observe",
+    "probe",
     "requests",
     "selectors",
     "simulator",
+    "status",
+    "sysdump",
+    "ui",
     "unix",
+    "webhook",
+    "yaml",
   ],
 };
 
 /** The rooms of mod/agent, from the bottom up: each may import those before it, and its own files. */
 const ROOMS = [
+  "reasons.ts",
   "model.ts",
   "ports.ts",
   "describe.ts",
@@ -68,6 +117,7 @@ const ROOMS = [
   "claims",
   "devices",
   "upkeep",
+  "snapshot",
   "agent.ts",
   "handover",
 ] as const;
@@ -107,7 +157,8 @@ Deno.test("modules import only what the architecture lets them", async () => {
     if (path.startsWith("proto/gen/") || path === "deno.json" && own === "cmd") continue;
     const inner = path.split("/").slice(1).join("/");
     const allowed = [own, "async", ...MAY_IMPORT[own] ?? []];
-    if (top !== "mod" || !allowed.some((each) => each === module || each === inner)) {
+    const room = inner.split("/").slice(0, 2).join("/");
+    if (top !== "mod" || !allowed.some((each) => [module, room, inner].includes(each))) {
       wrong.push(`${file} imports ${target}`);
     }
   }
@@ -197,6 +248,20 @@ Deno.test("only mod/observe knows how metrics are kept", async () => {
   }
 });
 
+Deno.test("OpenTelemetry is known to one file, which is loaded only when traces are on", async () => {
+  const file = "mod/observe/otlp.ts";
+  for (const { file: from, target } of await imports("mod")) {
+    assert.ok(!target.startsWith("@opentelemetry/") || from === file, `${from} imports ${target}`);
+  }
+  const text = await Deno.readTextFile(join(ROOT, "mod/observe/traces.ts"));
+  assert.match(text, /import type \{[^}]*\} from "\.\/otlp\.ts"/);
+  assert.match(text, /await import\("\.\/otlp\.ts"\)/);
+  const others = (await imports("mod")).filter(({ file: from, target }) =>
+    target.endsWith("/otlp.ts") && from !== "mod/observe/traces.ts"
+  );
+  assert.deepEqual(others, []);
+});
+
 Deno.test("CEL is known to mod/selectors alone", async () => {
   for (const { file, target } of await imports("mod")) {
     const isCel = target === "@marcbachmann/cel-js";
@@ -204,7 +269,18 @@ Deno.test("CEL is known to mod/selectors alone", async () => {
   }
 });
 
-Deno.test("the agent never loads what only try and lint need", async () => {
+Deno.test("the map's page runs in the browser: nothing else imports it, and it alone draws", async () => {
+  for (const { file, target } of await imports("mod")) {
+    const isPage = file.startsWith("mod/ui/page/");
+    assert.ok(target !== "cytoscape" || isPage, `${file} imports ${target}`);
+    const path = relative(ROOT, join(ROOT, dirname(file), target));
+    assert.ok(!path.startsWith("mod/ui/page/") || isPage, `${file} imports ${target}`);
+  }
+  const script = await Deno.readTextFile(join(ROOT, "mod/ui/page/main.ts"));
+  assert.match(script, /from "\.\/map_view\.ts"/);
+});
+
+Deno.test("the agent never loads what only try, lint and ui need", async () => {
   const all = await imports("mod");
   const loaded = new Set(["mod/cmd/run.ts", "mod/cmd/agent_worker.ts"]);
   // A set grows while it is walked.
@@ -215,10 +291,32 @@ Deno.test("the agent never loads what only try and lint need", async () => {
     }
   }
   const others = [...loaded].filter((file) =>
-    /^mod\/(selectors|manifests|lint|simulator)\//.test(file)
+    /^mod\/(selectors|manifests|lint|simulator|ui)\//.test(file)
   );
   assert.deepEqual(others, []);
   assert.ok(loaded.size > 50);
+});
+
+/** Parts of what runs on a node, which is Linux. */
+const OF_NODES =
+  /^mod\/(cdi|cni|dra|elf|grpc|inventory|journal|lead|netns|nri|probe(?!\/protocol)|requests|simulator|ttrpc|unix)\//;
+/** What a system may not have: libraries, users, files of Linux. */
+const LINUX_ONLY = /Deno\.(dlopen|uid|gid|chown)\b|Deno\.\w+\(["'`]\/(proc|sys|dev)\b/;
+
+Deno.test("the commands for a cluster load nothing that only Linux has", async () => {
+  const commands = ["cluster_status", "cluster_lists", "explain", "sysdump", "connectivity"];
+  const loaded = new Set(["command_line", ...commands].map((name) => `mod/cmd/${name}.ts`));
+  for (const file of loaded) {
+    const text = (await Deno.readTextFile(join(ROOT, file))).replaceAll(/^ *\*.*$/gm, "");
+    assert.ok(!LINUX_ONLY.test(text), `${file} uses what only Linux has`);
+    // Types are gone when it runs, and what is imported later belongs to other commands.
+    const statically = /^(?:import|export)(?! type)\b[^;]*?\bfrom\s+"(\.[^"]+)"/gm;
+    for (const [, target = ""] of text.matchAll(statically)) {
+      loaded.add(relative(ROOT, join(ROOT, dirname(file), target)));
+    }
+  }
+  assert.deepEqual([...loaded].filter((file) => OF_NODES.test(file)), []);
+  assert.ok(loaded.size > 60, `${loaded.size}`);
 });
 
 Deno.test("nothing uses node:net, which closes the descriptors of unix sockets twice", async () => {
@@ -232,7 +330,7 @@ const RUNS_PROGRAMS = [
   "mod/cni/program.ts",
   "mod/inventory/sysfs.ts",
   "mod/netns/interface_lister.ts",
-  "mod/simulator/debian_package.ts",
+  "mod/simulator/output_within.ts",
   "mod/simulator/private_node.ts",
 ];
 

@@ -1,9 +1,9 @@
 /**
  * The test runner (`deno task test [PATH…]`): unit tests first, side by side; then the examples of
- * docstrings; then the integration tests, one file after the other, inside a private node whose end unmakes whatever they made. Ends
- * with one line that counts everything.
+ * docstrings; then the integration tests, one file after the other, each inside a private node whose
+ * end removes whatever they created. Ends with one line that counts everything.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   furnishPrivateNode,
   inPrivateNode,
@@ -11,7 +11,15 @@ import {
   spawnInPrivateNode,
 } from "../mod/simulator/private_node.ts";
 import { fetchParts } from "./support/fetch.ts";
-import { type Count, count, countTests, denoTest, shown, sum } from "./support/test_runs.ts";
+import {
+  type Count,
+  count,
+  countTests,
+  denoTest,
+  shown,
+  succeedsWithin,
+  sum,
+} from "./support/test_runs.ts";
 import { sources } from "./support/sources.ts";
 import { traces } from "./support/traces.ts";
 
@@ -21,14 +29,17 @@ const UNIT = [
   "mod",
   "deploy",
   "tests/architecture_test.ts",
+  "tests/docs_test.ts",
+  "tests/troubleshooting_test.ts",
   "tests/docstrings_test.ts",
   "tests/faults",
   "tests/fuzz",
   "tests/simulation",
 ]
   .map((path) => join(ROOT, path));
-/** Has a private node of its own: the agents that it breaks on purpose leave theirs in disorder. */
-const ALONE = join(INTEGRATION, "faults_test.ts");
+/** Several times what they take on two cores, so that only what hangs meets these limits. */
+const UNIT_LIMIT_MINUTES = 25;
+const FILE_LIMIT_MINUTES = 12;
 /** Says to the inner run where its report goes. */
 const REPORT = "NETWORK_DRA_TEST_REPORT";
 /** Cgroups of end-to-end tests that run at the same time. */
@@ -50,7 +61,11 @@ async function examples(report: string): Promise<Count> {
   const files = await sources(join(ROOT, "mod"));
   const shown = files.filter(({ text }) => text.includes("@example")).map(({ path }) => path);
   console.log("\nexamples of docstrings:");
-  return await denoTest(shown, { report, flags: ["--doc"] });
+  return await denoTest(shown, {
+    report,
+    flags: ["--doc"],
+    limitMinutes: UNIT_LIMIT_MINUTES,
+  });
 }
 
 async function integration(files: readonly string[], folder: string): Promise<Count> {
@@ -62,19 +77,31 @@ async function integration(files: readonly string[], folder: string): Promise<Co
     return { passed: 0, failed: 0, skipped };
   }
   await fetchParts(files);
-  console.log(`\nintegration tests, in a private node:`);
+  console.log("\nintegration tests:");
   const before = await traces();
-  const report = join(folder, "integration.xml");
-  const { success } = await spawnInPrivateNode(Deno.execPath(), {
-    args: ["run", "--allow-all", "--quiet", import.meta.filename!, ...files],
-    env: { [REPORT]: report },
-  }).status;
-  const result = await count(report, success);
+  const counts: Count[] = [];
+  for (const file of files) counts.push(await integrationFile(file, folder));
   const left = (await traces()).filter((trace) =>
     !before.includes(trace) && !END_TO_END.test(trace)
   );
   for (const trace of left) console.log(`left behind on the machine: ${trace}`);
+  const result = sum(counts);
   return { ...result, failed: result.failed + left.length };
+}
+
+/** Runs the tests of one file in a private node. */
+async function integrationFile(file: string, folder: string): Promise<Count> {
+  const name = basename(file);
+  console.log(`\n${name}:`);
+  const began = Date.now();
+  const report = join(folder, `${name}.xml`);
+  const node = spawnInPrivateNode(Deno.execPath(), {
+    args: ["run", "--allow-all", "--quiet", import.meta.filename!, file],
+    env: { [REPORT]: report },
+  });
+  const result = await count(report, await succeedsWithin(node, FILE_LIMIT_MINUTES));
+  console.log(`${name}: ${shown(result)} (${Math.round((Date.now() - began) / 1000)} s)`);
+  return result;
 }
 
 /** Runs all tests, or those of some files. */
@@ -86,11 +113,16 @@ export async function runTests(paths: readonly string[] = []): Promise<Count> {
     const counts: Count[] = [];
     if (units.length > 0) {
       const flags = ["--parallel"];
-      counts.push(await denoTest(units, { report: join(folder, "unit.xml"), flags }));
+      counts.push(
+        await denoTest(units, {
+          report: join(folder, "unit.xml"),
+          flags,
+          limitMinutes: UNIT_LIMIT_MINUTES,
+        }),
+      );
     }
     if (paths.length === 0) counts.push(await examples(join(folder, "examples.xml")));
-    counts.push(await integration(integrations.filter((path) => path !== ALONE), folder));
-    counts.push(await integration(integrations.filter((path) => path === ALONE), folder));
+    counts.push(await integration(integrations, folder));
     return sum(counts);
   } finally {
     await Deno.remove(folder, { recursive: true });

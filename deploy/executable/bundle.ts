@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { deno, ROOT } from "./deno.ts";
+import { embedPage } from "./page.ts";
 import { bundlerPath, checkPin } from "./pins.ts";
 import { targetOf } from "./targets.ts";
 
@@ -14,5 +15,6 @@ export async function bundle(
     ...["bundle", "--quiet", "--platform=deno", "--minify", "--output", BUNDLE, "main.ts"],
   );
   if (!success) throw new Error(`deno bundle failed: ${stderr}`);
+  await embedPage(BUNDLE);
   await checkPin(await bundlerPath(), { tool: "esbuild", target: targetOf(undefined), progress });
 }

@@ -19,6 +19,9 @@ if [ ! -e "$dir" ]; then
   chmod 700 "$new/network-dra"
   mv "$new" "$dir" 2>/dev/null && rmdir "$dir"/.unpacking-* 2>/dev/null || rm -rf "$new"
 fi
+case "$0" in
+  *kubectl-network_dra) set -- kubectl "$@" ;;
+esac
 export DENO_DIR="$dir/cache" DENO_NO_UPDATE_CHECK=1
 exec "$dir/network-dra" ${run} ${options.join(" ")} "$@"
 `;

@@ -16,10 +16,10 @@ const TARGETS: readonly Target[] = [
 ];
 
 /**
- * The target of that name; this machine's where it is undefined, or empty as builders without BuildKit
+ * The target with that name; this machine's where it is undefined, or empty as builders without BuildKit
  * leave TARGETARCH.
  *
- * @throws Error where there is none of that name
+ * @throws Error where there is none with that name
  */
 export function targetOf(name: string | undefined): Target {
   const found = TARGETS.find(({ architecture, machine }) =>

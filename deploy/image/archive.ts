@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { tar, type TarEntry } from "./tar.ts";
+import { tar, type TarEntry } from "../../mod/tar/tar.ts";
 
 /** Nothing in an image tells when it was made. */
 const CREATED = "1970-01-01T00:00:00Z";

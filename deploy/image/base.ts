@@ -4,7 +4,7 @@ import {
   type PinnedPackage,
 } from "../../mod/simulator/debian_package.ts";
 import packages from "./packages.json" with { type: "json" };
-import { readTar, type TarEntry } from "./tar.ts";
+import { readTar, type TarEntry } from "../../mod/tar/tar.ts";
 
 const SUITE = "bookworm";
 

@@ -11,7 +11,7 @@ import { type Target, targetOf } from "../executable/targets.ts";
 import { type Image, imageArchive, type Layer } from "./archive.ts";
 import { baseFiles } from "./base.ts";
 import { programLayers } from "./program.ts";
-import { tar } from "./tar.ts";
+import { tar } from "../../mod/tar/tar.ts";
 
 /** Where the image is, and what it is called, unless something else is asked for. */
 export const IMAGE_FILE = join(ROOT, "dist/network-dra-image.tar");

@@ -6,7 +6,7 @@ import { pinOf } from "../executable/pins.ts";
 import { isOwn, type Target } from "../executable/targets.ts";
 import type { Layer } from "./archive.ts";
 import { commandLauncher } from "./launcher.ts";
-import { tar } from "./tar.ts";
+import { tar } from "../../mod/tar/tar.ts";
 
 /** Where Deno and the bundle lie, in an image without the compiled executable. */
 const FOLDER = "usr/lib/network-dra";
@@ -18,7 +18,7 @@ export interface Program {
 
 /**
  * What is called `/network-dra` in the image: the executable of `deno compile` where Deno's base
- * runtime can be had; else a launcher that becomes Deno with the bundle. Deno then is a layer of its
+ * runtime is available; else a launcher that becomes Deno with the bundle. Deno then is a layer of its
  * own, which stays the same when the code changes.
  */
 export async function programLayers(

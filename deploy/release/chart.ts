@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { ROOT } from "../executable/deno.ts";
-import { tar, type TarEntry } from "../image/tar.ts";
+import { tar, type TarEntry } from "../../mod/tar/tar.ts";
 import { gzipStored } from "./gzip.ts";
 
 const CHART = join(ROOT, "deploy/helm/network-dra");

@@ -52,7 +52,7 @@ export async function provenance({ subject, target, builder, commit }: Provenanc
   };
 }
 
-/** A tool that is held to a checksum; nothing is claimed of others. */
+/** A tool that is checked against a checksum; nothing is claimed of others. */
 function toolOf(tool: PinnedTool, target: Target) {
   const { version, sha256 } = pinOf(tool, target);
   return sha256 ? [{ uri: `pkg:generic/${tool}@${version}`, digest: { sha256 } }] : [];

@@ -8,6 +8,7 @@ import { type Target, targetOf } from "../executable/targets.ts";
 import { writeImage } from "../image/build.ts";
 import { makeSbom } from "../supply/sbom.ts";
 import { chartPackage } from "./chart.ts";
+import { krewArchive, krewManifest } from "./krew.ts";
 import { LOCAL_BUILDER, provenance, sha256Of, type Subject } from "./provenance.ts";
 
 export const RELEASE = join(ROOT, "dist/release");
@@ -34,6 +35,17 @@ export async function makeRelease(
   await Deno.mkdir(folder, { recursive: true });
   const executable = at(`${base}-linux-${target.architecture}`);
   await buildExecutable({ target, output: executable, progress });
+  const archive = `${base}-kubectl-${target.architecture}.tar.gz`;
+  await Deno.writeFile(at(archive), await krewArchive(executable));
+  await Deno.writeTextFile(
+    at(`${base}.krew.yaml`),
+    await krewManifest({
+      version: config.version,
+      architecture: target.architecture,
+      archive,
+      sha256: await sha256Of(at(archive)),
+    }),
+  );
   await writeImage({ target, output: at(`${base}-image-${target.architecture}.tar`), progress });
   await Deno.writeFile(at(`${base}.tgz`), await chartPackage());
   await Deno.copyFile(join(ROOT, "deploy/manifests/network-dra.yaml"), at(`${base}.yaml`));

@@ -13,8 +13,15 @@ const WHY: Readonly<Record<string, string>> = {
   "@kubernetes/client-node": "kubeconfig and ServiceAccount credentials; nothing else of it",
   "@logtape/logtape": "logging",
   "@marcbachmann/cel-js": "selectors of devices in `try` and `lint`; the agent never loads it",
+  "@opentelemetry/api": "traces (`--traces-endpoint`); the agent loads it only for that",
+  "@opentelemetry/otlp-transformer": "traces in OTLP; loaded only with `--traces-endpoint`",
+  "@opentelemetry/resources": "names the agent in traces; loaded only with `--traces-endpoint`",
+  "@opentelemetry/sdk-trace": "the bounded queue of spans; loaded only with `--traces-endpoint`",
+  "axe-core": "accessibility in the tests of `ui`",
+  "cytoscape": "draws the map of `ui`, in the browser",
   "fast-check": "property tests",
   "ipaddr.js": "addresses in their canonical form",
+  "playwright-core": "drives the browser in tests",
   "prom-client": "metrics in Prometheus' format",
   "valibot": "checks the journal's records",
   "yaml": "the configuration file, and the files of `try`",
@@ -39,23 +46,20 @@ export async function dependenciesDocument(): Promise<string> {
   const scripts = packages.filter((each) => each.installScript).map(({ name }) => `\`${name}\``);
   return `# Dependencies
 
-Made from \`deno.lock\` by \`deno task dependencies\`; a test holds it to that. Every package comes from
-npm in one exact version, whose SHA-512 \`deno.lock\` holds; \`deno.json\` keeps the lock file frozen, so
-that nothing is resolved anew unless someone asks for it (\`--frozen=false\`). Deno runs no install
-scripts; of these packages, ${
+\`deno task dependencies\` writes this page from \`deno.lock\`; a test keeps it up to date. Every package
+comes from npm in one exact version, with its SHA-512 in \`deno.lock\`; \`deno.json\` keeps the lock file
+frozen, so that versions change only on request (\`--frozen=false\`). Deno runs no install scripts; of these packages, ${
     scripts.join(" and ")
-  } have one. \`deno task sbom\` writes the same as an
-SBOM (CycloneDX 1.6) to \`dist/network-dra.cdx.json\`.
+  } have one. \`deno task sbom\` writes the same list as
+an SBOM (CycloneDX 1.6) to \`dist/network-dra.cdx.json\`.
 
-Besides, the executable holds Deno ${Deno.version.deno} (MIT), with V8. The image of \`deno task image\` adds
-files of ${
-    base.join(", ")
-  } from Debian, which \`deploy/image/packages.json\` holds to their SHA-256;
-their licences are in the image, below \`/usr/share/doc\`.
+The executable also contains Deno ${Deno.version.deno} (MIT), with V8. The image of \`deno task image\` adds
+files of ${base.join(", ")} from Debian, with their SHA-256 in \`deploy/image/packages.json\`;
+their licenses are in the image, below \`/usr/share/doc\`.
 
 ## In the executable
 
-${shipped.length} packages, of which the bundler takes the code that is used.
+${shipped.length} packages. The bundler includes only the code that is used.
 
 ${table(shipped.filter(({ direct }) => direct))}
 
@@ -65,7 +69,7 @@ ${table(shipped.filter(({ direct }) => !direct))}
 
 ## Not in the executable
 
-${others.length} packages: tools, tests, and what the packages above name but what is not used of them.
+${others.length} packages: tools, tests, and unused dependencies of the packages above.
 
 ${table(others.filter(({ direct }) => direct))}
 

@@ -74,19 +74,28 @@ export async function readPackages(): Promise<Package[]> {
   return (await Promise.all(packages)).toSorted((a, b) => a.name < b.name ? -1 : 1);
 }
 
-/** The packages of which the bundler took code into what is shipped. */
+/** The packages of which the bundler took code into what is shipped: the program, and the page of `ui`. */
 async function shippedPackages(): Promise<Set<string>> {
+  const program = await bundledPackages("deno", "main.ts");
+  const page = await bundledPackages("browser", "mod/ui/page/main.ts");
+  return program.union(page);
+}
+
+async function bundledPackages(
+  platform: "deno" | "browser",
+  entry: string,
+): Promise<Set<string>> {
   const folder = await Deno.makeTempDir();
   try {
     const output = join(folder, "bundle.js");
     await deno(
       "bundle",
       "--quiet",
-      "--platform=deno",
+      `--platform=${platform}`,
       "--sourcemap=external",
       "--output",
       output,
-      "main.ts",
+      entry,
     );
     const { sources } = JSON.parse(await Deno.readTextFile(`${output}.map`));
     const found = new Set<string>();

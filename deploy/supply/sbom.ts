@@ -86,7 +86,7 @@ function component(each: Package) {
     "bom-ref": refOf(each),
     "name": each.name,
     "version": each.version,
-    // What is not in the executable served to build or to test it.
+    // Whatever is not in the executable was used to build or to test it.
     "scope": each.shipped ? "required" : "excluded",
     "hashes": [{ alg: "SHA-512", content: Buffer.from(digest, "base64").toString("hex") }],
     "licenses": isOne ? [{ license: { id: each.licence } }] : [{ expression: each.licence }],

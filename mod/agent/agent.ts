@@ -1,4 +1,4 @@
-import type { ClaimRef } from "../claim/attachment.ts";
+import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import { IDENTITY } from "../claim/field.ts";
 import type { Policy } from "../claim/policy.ts";
 import { aborted } from "../async/aborted.ts";
@@ -13,6 +13,7 @@ import { deviceStatuses } from "./status/device_status.ts";
 import { claimsOf, isUntried } from "./attachments/attachment_view.ts";
 import { NamespaceWatch } from "./upkeep/namespace_watch.ts";
 import { GcLoop } from "./upkeep/gc_loop.ts";
+import { tidy } from "./upkeep/tidy_loop.ts";
 import { KeyedLock } from "../async/keyed_lock.ts";
 import { Limiter } from "../async/limiter.ts";
 import type {
@@ -23,6 +24,7 @@ import type {
   DeviceStatus,
   NodeDevice,
   Sandbox,
+  UnreadableRecord,
 } from "./model.ts";
 import type {
   CdiFiles,
@@ -36,9 +38,11 @@ import type {
   Namespaces,
   Networks,
   PolicyNode,
+  Traces,
 } from "./ports.ts";
 import type { Clock } from "../async/clock.ts";
 import { ClaimStore } from "./claims/store.ts";
+import { ClaimPlanner } from "./claims/planner.ts";
 import { ClaimPreparation, type Prepared } from "./claims/prepare.ts";
 import { ClaimRelease } from "./claims/unprepare.ts";
 import { assertInterfaceFree } from "./attachments/exclusive_interface.ts";
@@ -49,17 +53,21 @@ import { PodAttachments } from "./attachments/pod_attachments.ts";
 import { Sandboxes } from "./attachments/sandboxes.ts";
 import { rebuildClaims } from "./claims/rebuild.ts";
 import { SharedClaims } from "./claims/shared_claims.ts";
+import type { AgentLook } from "./snapshot/agent_look.ts";
 import { StaleClaims } from "./claims/stale_claims.ts";
 import { describeClaim, describePod } from "./describe.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /**
- * Sandboxes with networks at once: a node has hundreds of pods. A runtime that goes on to tell of new
- * ones and never of their end is told that there are too many.
+ * The limit of concurrent sandboxes with networks: a node has hundreds of pods. A runtime that
+ * keeps reporting new sandboxes and never their end is told that there are too many.
  */
 const MOST_SANDBOXES = 4096;
 
-/** Plugins work for some 10 ms; one that takes this long waits for an answer, as from a DHCP server. */
+/**
+ * Plugins run for some 10 ms; one that takes this long is waiting for an answer, for example from a
+ * DHCP server.
+ */
 const WAITING_AFTER_MS = 100;
 
 /** The ports of the agent (ports.ts): everything outside it. */
@@ -75,6 +83,7 @@ export interface AgentPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly traces: Traces;
   readonly events: Events;
 }
 
@@ -82,25 +91,26 @@ export interface AgentPorts {
 export interface AgentOptions {
   /** The driver's name in allocation results. */
   readonly driver: string;
-  /** CNI operations under way at once on the node. */
+  /** The maximum number of concurrent CNI operations on the node. */
   readonly concurrency: number;
-  /** What parameters of claims may hold. */
+  /** The policy for parameters of claims. */
   readonly policy: Policy;
 }
 
 /** What the agent does on its own initiative. */
 export interface UpkeepOptions extends CheckLoopOptions {
-  /** Names of networks that are this driver's alone: GC may free what is not in its books. */
+  /** Names of networks that only this driver uses: GC may free everything that is not on record. */
   readonly gcNetworks: readonly string[];
 }
 
 /**
- * The use cases of the node agent (design: the way of the data). It does no I/O of its own: every
+ * The use cases of the node agent (docs/design.md: the data flow). It does no I/O itself: every
  * effect goes through a port.
  *
- * Prepare turns a claim into a record of what to attach; a sandbox that starts gets what its pod's
- * claims ask for, in the background; a container is let in when that is there; a sandbox that stops
- * is detached in the background; Unprepare waits for that and lets the claim go.
+ * Prepare turns a claim into a record of what to attach. When a sandbox starts, the networks of its
+ * pod's claims are attached in the background; containers may start once they are attached. When a
+ * sandbox stops, they are detached in the background; Unprepare waits for this and forgets the
+ * claim.
  */
 export class Agent {
   readonly #ports: AgentPorts;
@@ -119,13 +129,14 @@ export class Agent {
   readonly #namespaceWatch: NamespaceWatch;
   readonly #preparation: ClaimPreparation;
   readonly #release: ClaimRelease;
-  /** Resolves when the runtime has said for the first time which sandboxes live. */
+  /** Resolves when the runtime has listed its sandboxes for the first time. */
   readonly #synchronized = Promise.withResolvers<void>();
   readonly #sandboxes = new Sandboxes();
-  /** Tells status and admission of what changed. */
+  /** Notifies status and admission of changes. */
   readonly #changes = new ClaimChanges();
-  /** UIDs of claims of which there may be attachments that the journal does not name. */
-  readonly #unreadable = new Set<string>();
+  /** Possible attachments that are not in the journal, until the runtime has synchronized. */
+  #unreadable: readonly UnreadableRecord[] = [];
+
   constructor(ports: AgentPorts, options: AgentOptions) {
     this.#ports = ports;
     this.#options = options;
@@ -138,21 +149,26 @@ export class Agent {
     this.#limiter = new Limiter(options.concurrency, waiting, "operation");
     this.#claims = new ClaimStore(ports.journal);
     const [claims, locks, sandboxes] = [this.#claims, this.#locks, this.#sandboxes];
+    const planner = new ClaimPlanner(ports, options);
     this.#shared = new SharedClaims(ports, {
       driver: options.driver,
       claims,
+      planner,
       locks,
+      isUsed: ({ uid }) => sandboxes.withClaim(uid).length > 0,
       maybeUnused: (claim) => this.#release.releaseUnused([claim]),
     });
     this.#statuses = new StatusWriter(ports, {
       build: (uid) => this.#deviceStatuses(uid),
       changing: (uid) => this.#sandboxes.entriesOf(uid).some(isUntried),
+      pods: (uid) => this.#sandboxes.withClaim(uid).map(({ sandbox }) => sandbox.pod),
     });
     this.#admission = new ContainerAdmission({ ...ports, files: ports.cdi });
     this.#access = new ClaimAccess({
       sandboxes,
       admission: this.#admission,
       prepared: () => claims.all(),
+      isPrepared: (uid) => claims.get(uid) !== undefined,
       metadata: (claim) => this.#metadata(claim),
     });
     this.#gate = new Gate(ports, {
@@ -172,7 +188,8 @@ export class Agent {
     });
     const shared = this.#shared;
     this.#preparation = new ClaimPreparation(ports, {
-      ...options,
+      driver: options.driver,
+      planner,
       claims,
       shared,
       locks,
@@ -185,18 +202,19 @@ export class Agent {
       statuses: this.#statuses,
       admission: this.#admission,
       changes: this.#changes,
+      access: this.#access,
       stopGone: (uid) => this.#namespaceWatch.detachGone(sandboxes.withClaim(uid)),
-      released: (record) => {
-        this.#preparation.released(record.claim.uid);
-        shared.departed(record);
+      released: (claim, record) => {
+        this.#preparation.released(claim.uid);
+        shared.departed(claim, record);
       },
     });
   }
 
-  /** Reads the journal. What it holds is acted on when the runtime says which sandboxes live. */
+  /** Reads the journal. The agent acts on it once the runtime has listed its sandboxes. */
   async load(): Promise<void> {
-    const { claims, attachments, unreadable } = await this.#ports.journal.load();
-    for (const uid of unreadable) this.#unreadable.add(uid);
+    const { claims, attachments, unreadable, departed } = await this.#ports.journal.load();
+    this.#unreadable = unreadable;
     for (const record of claims) {
       this.#claims.restore(record);
       this.#preparation.restored(record.claim.uid);
@@ -211,7 +229,9 @@ export class Agent {
     for (const { claim } of await rebuildClaims(attachments, sources)) {
       this.#statuses.restored(claim);
     }
-    // The CDI files stand since the agent was there last.
+    for (const record of departed) this.#shared.departed(record.claim, record);
+    await this.#findLost();
+    // The CDI files are still there from the previous agent.
     this.disconnected();
     this.#ports.log.info("read the journal", {
       claims: claims.length,
@@ -219,12 +239,15 @@ export class Agent {
     });
   }
 
-  /** NodePrepareResources: the claims of one pod. One answer a claim, by UID. */
+  /** NodePrepareResources: the claims of one pod. One answer for each claim, by UID. */
   prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
     return this.#preparation.prepare(refs, signal);
   }
 
-  /** NodeUnprepareResources: waits for the DELs, then lets the claims go. One error or none a claim. */
+  /**
+   * NodeUnprepareResources: waits for the DELs, then forgets the claims. At most one error for each
+   * claim.
+   */
   unprepare(
     refs: readonly ClaimRef[],
     signal: AbortSignal,
@@ -232,9 +255,9 @@ export class Agent {
     return this.#release.unprepare(refs, signal);
   }
 
-  /** RunPodSandbox: begins to attach what the pod's claims ask for. Returns at once. */
+  /** RunPodSandbox: starts to attach the networks of the pod's claims. Returns at once. */
   attach(sandbox: Sandbox): void {
-    // A pod gets a new sandbox when its old one is gone, of which the runtime may have said nothing.
+    // A pod gets a new sandbox when its old one is gone, which the runtime may not have reported.
     const networks = this.#claims.ofPod(sandbox.pod.uid).flatMap(({ claim }) =>
       this.#sandboxes.withClaim(claim.uid)
     );
@@ -245,14 +268,17 @@ export class Agent {
   }
 
   /**
-   * CreateContainer: resolves when the pod's networks are there; rejects with the cause when they
-   * are not by the time the signal is aborted, or cannot be.
+   * CreateContainer: resolves when the pod's networks are attached; rejects with the cause if they
+   * cannot be attached, or are not when the signal is aborted.
    */
   gate(sandbox: Sandbox, container: NewContainer): Promise<void> {
     return this.#gate.pass(sandbox, container);
   }
 
-  /** StopPodSandbox, RemovePodSandbox: holds the network namespace and begins to detach. Returns at once. */
+  /**
+   * StopPodSandbox, RemovePodSandbox: holds the network namespace and starts to detach. Returns at
+   * once.
+   */
   detach(sandboxId: string): void {
     this.#shared.stopped(sandboxId);
     const network = this.#sandboxes.get(sandboxId);
@@ -264,8 +290,8 @@ export class Agent {
   }
 
   /**
-   * A claim was prepared of whose pods sandboxes are there already: the records of it were lost while
-   * they ran. Returns at once.
+   * A claim was prepared whose pods already have sandboxes: its records were lost while they were
+   * running. Returns at once.
    */
   takeUp(claimUid: string, sandboxes: readonly Sandbox[], started: ReadonlySet<string>): void {
     const pods = new Set(this.#claims.get(claimUid)?.pods.map(({ uid }) => uid));
@@ -276,8 +302,8 @@ export class Agent {
   }
 
   /**
-   * Synchronize: the runtime says which sandboxes there are. Attaches what is missing, detaches
-   * what is orphaned, and brings the CDI files in line.
+   * Synchronize: the runtime lists its sandboxes. Attaches what is missing, detaches what is
+   * orphaned, and updates the CDI files.
    *
    * @param started ids of the sandboxes in which containers were created already
    */
@@ -289,17 +315,18 @@ export class Agent {
     }
     for (const { sandbox: { id } } of this.#sandboxes.all()) if (!living.has(id)) this.detach(id);
     this.#shared.onlyLiving(living);
-    // Not before: what ended meanwhile must not speak for what took its place.
+    // Not earlier: a sandbox that ended meanwhile must not count instead of its replacement.
     this.#access.setRuntimeAway(false);
-    const used = this.#claims.all().filter(({ claim }) => this.#sandboxes.inUse(claim.uid));
-    await this.#admission.removeOthers(new Set(used.map(({ claim }) => claim.uid)));
+    const prepared = this.#claims.all().map(({ claim }) => claim.uid);
+    await this.#admission.removeOthers(new Set(prepared));
     this.#ports.log.info("synchronized with the container runtime", {
       sandboxes: sandboxes.length,
       withNetworks: this.#sandboxes.size,
     });
-    // All that may be attached is known now.
-    for (const uid of this.#unreadable) {
-      this.#unreadable.delete(uid);
+    // All possible attachments are known now.
+    const uids = new Set(this.#unreadable.map(({ claimUid }) => claimUid));
+    this.#unreadable = [];
+    for (const uid of uids) {
       const record = this.#claims.get(uid);
       if (record) this.#statuses.changed(record.claim);
     }
@@ -308,17 +335,17 @@ export class Agent {
   }
 
   /**
-   * The runtime is disconnected: until it has synchronized, no container that names a claim
-   * is created. Not in pods either of which all networks are there: they may get a new sandbox
-   * meanwhile, of which nobody tells. Returns at once.
+   * The runtime is disconnected: until it has synchronized, no container that names a claim is
+   * created, not even in pods whose networks are all attached, because they may get a new sandbox
+   * meanwhile that nobody reports. Returns at once.
    */
   disconnected(): void {
     this.#access.setRuntimeAway(true);
   }
 
   /**
-   * What nobody asks for, once the runtime has synchronized and until the signal is aborted: whether
-   * what is attached is still there, whether claims are, and GC.
+   * Periodic work, from the first synchronization until the signal is aborted: checks attachments
+   * and claims, and runs GC.
    */
   async upkeep(options: UpkeepOptions, signal: AbortSignal): Promise<void> {
     await Promise.race([this.#synchronized.promise, aborted(signal)]);
@@ -336,10 +363,14 @@ export class Agent {
       this.#namespaceWatch.run(signal),
       new StaleClaims(this.#ports, sources).run(signal),
       new GcLoop(this.#ports, sources).run(options.gcNetworks, signal),
+      tidy(this.#ports, { claims: this.#shared, signal }),
     ]);
   }
 
-  /** An administrator wants a claim let go that cannot be detached: see {@link ClaimRelease.forget}. */
+  /**
+   * An administrator asks to forget a claim that cannot be detached: see {@link
+   * ClaimRelease.forget}.
+   */
   forget(name: string, signal: AbortSignal): Promise<string> {
     return this.#release.forget(name, signal);
   }
@@ -349,7 +380,7 @@ export class Agent {
     this.#checkLoop.deviceGone(device);
   }
 
-  /** How many there are of what the agent keeps. */
+  /** Counts of what the agent keeps. */
   counts(): AgentCounts {
     const attachments: Record<AttachmentPhase, number> = {
       attaching: 0,
@@ -369,6 +400,18 @@ export class Agent {
     return { attachments, records: { claim: this.#claims.all().length, attachment } };
   }
 
+  /**
+   * All that the agent keeps as it is now, in values that stay as they are: cheap, so that who makes
+   * much of it can take its time.
+   */
+  look(): AgentLook {
+    return {
+      claims: this.#claims.all(),
+      refused: this.#preparation.refused(),
+      sandboxes: this.#sandboxes.all().map((network) => network.look()),
+    };
+  }
+
   /** Every device of the prepared claims, once. */
   deviceHealth(): DeviceHealth[] {
     return deviceHealth(this.#claims.all(), (uid) => this.#sandboxes.entriesOf(uid));
@@ -380,13 +423,27 @@ export class Agent {
     return [...new Set(held.map(({ device }) => device))];
   }
 
-  /** Lets running operations finish and does nothing further. */
+  /** Lets running operations finish and starts nothing new. */
   async close(): Promise<void> {
     this.#shared.close();
     await this.#release.close();
     await this.#statuses.close();
     await Promise.all(this.#sandboxes.all().map((network) => network.close()));
     await this.#access.close();
+    // No record may be written after the next leader has read them.
+    await this.#claims.settled();
+  }
+
+  /** Claims that were in use, according to their CDI files, but have no record. */
+  async #findLost(): Promise<void> {
+    try {
+      for (const claim of await this.#ports.cdi.claims()) {
+        if (!this.#claims.get(claim.uid)) this.#shared.lost(claim);
+      }
+    } catch (error) {
+      const about = { error: errorMessage(error) };
+      this.#ports.log.warn("cannot tell which claims were in use", about);
+    }
   }
 
   #metadata(claim: ClaimRef): ClaimMetadata {
@@ -396,9 +453,9 @@ export class Agent {
     return claimMetadata(record, { entries, devices: this.#ports.devices });
   }
 
-  /** Refuses sandboxes that no runtime can mean. */
+  /** Refuses invalid sandboxes, which no correct runtime reports. */
   #assertRoom({ id }: Sandbox): void {
-    // Plugins would refuse it, at the DEL too, and the claim could not be unprepared.
+    // Plugins would refuse it, even at DEL, and the claim could not be unprepared.
     if (!IDENTITY.test(id)) {
       throw new Error(`${JSON.stringify(id.slice(0, 80))} is not a sandbox ID`);
     }
@@ -410,19 +467,17 @@ export class Agent {
     }
   }
 
-  /** @returns whether the sandbox that the runtime tells of lives */
+  /** @returns whether the sandbox that the runtime reports is alive */
   #takeUp(reported: Sandbox, { started }: { readonly started: boolean }): boolean {
     const known = this.#sandboxes.get(reported.id);
-    // Some runtimes leave the namespace out here that they named at the start of the sandbox.
+    // Here, some runtimes leave out the namespace that they named when the sandbox started.
     const sandbox = reported.netns || !known ? reported : known.sandbox;
-    // In one that was never whole nothing runs, and it must not speak for the pod.
-    if (sandbox.incomplete) return false;
+    // Nothing runs in an incomplete sandbox, so it must not count for the pod.
+    if (sandbox.incomplete || this.#hasEnded(sandbox)) return false;
     try {
-      const { netns } = sandbox;
-      if (netns && this.#ports.namespaces.classify(netns) === "gone") return false;
       this.#begin(sandbox, { started });
     } catch (error) {
-      // One pod that the runtime tells nonsense of must not keep the others from their networks.
+      // An invalid report about one pod must not affect the networks of the others.
       this.#ports.log.error(`cannot attach the networks of ${describePod(sandbox.pod)}`, {
         sandbox: sandbox.id,
         error: errorMessage(error),
@@ -431,16 +486,32 @@ export class Agent {
     return true;
   }
 
+  /**
+   * If this cannot be determined now, the sandbox counts as alive: the next operation in it will
+   * find out.
+   */
+  #hasEnded({ netns, pod }: Sandbox): boolean {
+    try {
+      return netns !== undefined && this.#ports.namespaces.classify(netns) === "gone";
+    } catch (error) {
+      const about = { netns, error: errorMessage(error) };
+      this.#ports.log.warn(`cannot tell whether the sandbox of ${describePod(pod)} lives`, about);
+      return false;
+    }
+  }
+
   #begin(sandbox: Sandbox, { started }: { readonly started: boolean }): void {
     if (started) this.#sandboxes.get(sandbox.id)?.containersStarted();
-    const unreadable = new Set(this.#unreadable);
+    const unreadable = this.#unreadable;
     const want = (record: ClaimRecord) => {
       const { claim, attachments } = record;
       assertSamePod(record, sandbox);
       this.#assertRoom(sandbox);
       const network = this.#network(sandbox);
       if (started) network.containersStarted();
-      network.want(claim, attachments, { uncertain: unreadable.has(claim.uid) });
+      const isUnreadable = (attachment: Attachment) =>
+        unreadable.some((record) => record.isOf({ claim, sandbox, attachment }));
+      network.want(claim, attachments, { isUnreadable });
       this.#sandboxes.update(network, claim.uid);
       this.#changes.publish(claim);
     };
@@ -460,12 +531,12 @@ export class Agent {
           { sandbox, claim, attachment },
           () => this.#sandboxes.withClaim(claim.uid),
         ),
-      recall: (record, runtime) =>
+      recall: (record, pod) =>
         recoverAttachment(record, {
           ...this.#ports,
           limiter: this.#limiter,
           driver: this.#options.driver,
-          runtime,
+          ...pod,
         }),
     }, (claim) => {
       this.#sandboxes.update(network, claim.uid);
@@ -475,14 +546,22 @@ export class Agent {
     return network;
   }
 
-  /** Undefined while it is not known what became of an ADD: what the claim says may be all that tells. */
+  /**
+   * Undefined while the outcome of an ADD is unknown: the claim's status may be the only source.
+   */
   #deviceStatuses(claimUid: string): DeviceStatus[] | undefined {
     const record = this.#claims.get(claimUid);
     if (!record) return [];
+    // The status may be the only record of what is attached, so it is not overwritten before it was
+    // read.
+    if (this.#unreadable.some((each) => each.claimUid === claimUid)) return undefined;
+    const asksStatus = this.#sandboxes.withClaim(claimUid).some((network) =>
+      // It says nothing about a sandbox on the host's network, in which nothing was ever attached.
+      network.sandbox.netns !== undefined &&
+      network.of(claimUid).some(({ wanted, unknown }) => wanted && unknown)
+    );
+    if (asksStatus) return undefined;
     const entries = this.#sandboxes.entriesOf(claimUid);
-    // The status may be all that tells what is attached: it is not written over before it was read.
-    if (this.#unreadable.has(claimUid)) return undefined;
-    if (entries.some(({ wanted, unknown }) => wanted && unknown)) return undefined;
     return deviceStatuses(record, { driver: this.#options.driver, entries });
   }
 
@@ -498,7 +577,9 @@ export class Agent {
   }
 }
 
-/** The runtime and the API server must mean the same pod: its name goes to the plugins. */
+/**
+ * The runtime and the API server must mean the same pod, because its name is passed to the plugins.
+ */
 function assertSamePod({ claim, pods }: ClaimRecord, { pod }: Sandbox): void {
   const known = pods.find(({ uid }) => uid === pod.uid);
   if (known && known.name === pod.name && claim.namespace === pod.namespace) return;

@@ -1,6 +1,12 @@
-/** What the agent makes of what it finds after a crash, and does of its own accord. */
+/** What the agent makes of what it finds after a crash, and does by itself. */
 import assert from "node:assert/strict";
-import { aSandbox, fakePorts, settle } from "../../tests/support/agent_fakes.ts";
+import {
+  aSandbox,
+  FakeCni,
+  FakeJournal,
+  fakePorts,
+  settle,
+} from "../../tests/support/agent_fakes.ts";
 import { Agent, type UpkeepOptions } from "./agent.ts";
 import type { DeviceStatus } from "./model.ts";
 
@@ -149,6 +155,33 @@ Deno.test("a result is recalled for its own sandbox, while CHECK finds it whole,
   }
 });
 
+Deno.test("an ADD that succeeded at its second try, and whose result the disk did not take, is recalled from the claim", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  // Neither the first ADD nor the DEL that follows it succeeds.
+  let failures = 2;
+  before.cni.during = () => {
+    if (failures-- > 0) throw new Error("the plugin is busy");
+  };
+  before.journal.before = (change) => {
+    if (change === "putResult") throw new Error("no space left on device");
+  };
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.clock.advance(3_000);
+  assert.deepEqual(before.cni.log, ["ADD net1", "DEL net1", "DEL net1", "ADD net1"]);
+  setStatus(before.world, before.cluster.applied.get("uid-a"));
+  await before.agent.close();
+  before.journal.before = () => {};
+  before.cni.calls.length = 0;
+  const { agent, cni, stop } = setUp(before.world);
+  await agent.load();
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await settle();
+  assert.deepEqual(cni.log, ["CHECK net1"]);
+  assert.equal(agent.counts().attachments.attached, 1);
+  await stop();
+});
+
 Deno.test("a CHECK that fails once takes nothing from running containers", async () => {
   const left = await crashedWithoutResult();
   let looks = 0;
@@ -160,6 +193,45 @@ Deno.test("a CHECK that fails once takes nothing from running containers", async
   await clock.advance(1_000);
   assert.deepEqual(cni.log, ["CHECK net1", "CHECK net1"]);
   await stop();
+});
+
+Deno.test("a CHECK that never succeeds takes nothing from running containers whose interface is there", async () => {
+  const left = await crashedWithoutResult();
+  left.cni.finding = () => ({ state: "lost", cause: "it never is as CHECK wants it" });
+  left.namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
+  const { agent, cni, clock, stop } = setUp(left);
+  await agent.load();
+  await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+  await clock.advance(2_000);
+  assert.deepEqual(cni.log, ["CHECK net1", "CHECK net1"]);
+  assert.equal(agent.counts().attachments.attached, 1);
+  await stop();
+});
+
+Deno.test("what the claim tells of an interface with another hardware address is of an earlier ADD", async () => {
+  const left = await crashedWithoutResult();
+  const [device] = left.cluster.applied.get("uid-a")!;
+  for (const [mac, calls] of [["02:00:00:00:00:AA", 1], ["02:00:00:00:00:bb", 2]] as const) {
+    left.namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
+    left.namespaces.mac = "02:00:00:00:00:aa";
+    const interfaces = [{ name: "net1", sandbox: "/var/run/netns/s1", mac }];
+    setStatus(left, [{ ...device!, data: { cniVersion: "1.0.0", interfaces } }]);
+    const world = { ...left, journal: new FakeJournal(), cni: new FakeCni() };
+    for (const record of (await left.journal.load()).claims) await world.journal.putClaim(record);
+    for (const record of (await left.journal.load()).attachments) {
+      await world.journal.putAttachment(record);
+    }
+    world.cni.finding = () => ({ state: "intact" });
+    world.cni.during = ({ command }) => {
+      if (command === "DEL") left.namespaces.foreign.clear();
+    };
+    const { agent, cni, clock, stop } = setUp(world);
+    await agent.load();
+    await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
+    await clock.advance(1_000);
+    assert.deepEqual(cni.log, calls === 1 ? ["CHECK net1"] : ["DEL net1", "ADD net1"]);
+    await stop();
+  }
 });
 
 Deno.test("of a record that cannot be read, running containers keep what the claim tells", async (t) => {
@@ -203,7 +275,7 @@ Deno.test("the record of a claim that cannot be read is rebuilt from its attachm
   assert.deepEqual(journal.claims.get("uid-a"), { ...written, shareable: true });
   await agent.reconcile([aSandbox("s1", "p")], new Set(["s1"]));
   await clock.advance(600);
-  // Containers that are made anew still find their CDI device, and the claim is told of.
+  // Containers that are recreated still find their CDI device, and the claim is told of.
   assert.deepEqual(cdi.shown, ["uid-a+"]);
   assert.equal(cluster.applies, applies + 1);
   assert.deepEqual(cni.log, ["ADD net1"]);
@@ -263,7 +335,7 @@ Deno.test("half-done ADD without containers: made anew without asking anyone", a
   await stop();
 });
 
-Deno.test("half-done ADD on a disk that takes nothing: the pod gets its network, and starts when the disk takes it", async () => {
+Deno.test("half-done ADD on a disk that takes nothing: the pod gets its network, and starts, when the disk takes it", async () => {
   const left = await crashedWithoutResult();
   left.journal.before = () => {
     throw new Error("no space left on device");
@@ -272,10 +344,10 @@ Deno.test("half-done ADD on a disk that takes nothing: the pod gets its network,
   await agent.load();
   await agent.reconcile([aSandbox("s1", "p")], new Set());
   await assert.rejects(gate("s1"), /no space left on device/);
-  assert.deepEqual([...cni.attached], ["s1/net1"]);
   left.journal.before = () => {};
   await clock.advance(1_000);
   await gate("s1");
+  assert.deepEqual([...cni.attached], ["s1/net1"]);
   await stop();
 });
 
@@ -304,7 +376,7 @@ Deno.test("after a reboot: what was attached is detached without a namespace, an
   agent.attach(aSandbox("s3", "p"));
   await gate("s3");
   assert.deepEqual([...cni.attached], ["s3/net1"]);
-  assert.deepEqual(cdi.shown, ["uid-a+"]);
+  assert.deepEqual(cdi.shown, ["uid-a+", "uid-b"]);
   await stop();
 });
 
@@ -337,7 +409,7 @@ Deno.test("a sandbox that went without a word is detached", async (t) => {
   }
 });
 
-Deno.test("a claim that the API server has no more is released, unless a sandbox uses it", async () => {
+Deno.test("a claim that the API server no longer has is released, unless a sandbox uses it", async () => {
   const { agent, prepare, gate, cluster, journal, clock, metrics, log, cdi, upkeep, stop } =
     setUp();
   await prepare(
@@ -364,11 +436,12 @@ Deno.test("a claim that the API server has no more is released, unless a sandbox
     "forgotten claim_gone",
   ]);
   assert.ok(log.lines.some((line) => /claim default\/unused .* is gone from the API/.test(line)));
-  // Once its pod is gone, that claim goes too.
+  // Once its pod is gone, that claim goes too, within little more than a minute.
   agent.detach("s2");
-  await clock.advance(310_000);
+  await clock.advance(70_000);
   assert.deepEqual([...journal.claims.keys()], ["uid-there"]);
-  assert.equal(cdi.shown.length, 0);
+  // A sandbox of its pod may still come.
+  assert.deepEqual(cdi.shown, ["uid-there"]);
   await stop(running);
 });
 
@@ -548,7 +621,7 @@ Deno.test("forget() of a name that several claims had asks which is meant", asyn
   await prepare(aClaim("a", { uid: "uid-2", pod: "q", network: { name: "other" } }));
   await assert.rejects(
     agent.forget("default/a", never),
-    /several claims .* name one by its UID: uid-1, uid-2$/,
+    /several claims .* give the UID of one: uid-1, uid-2$/,
   );
   await agent.forget("uid-1", never);
   assert.deepEqual([...journal.claims.keys()], ["uid-2"]);
@@ -619,6 +692,23 @@ Deno.test("GC keeps what may be attached of which the record cannot be read", as
   await stop(running);
 });
 
+Deno.test("GC keeps what running pods have of which the records were lost", async () => {
+  const { agent, cni, clock, namespaces, prepare, upkeep, stop } = setUp();
+  const sandbox = aSandbox("s1", "p");
+  namespaces.foreign.set(sandbox.netns!, new Set(["net1"]));
+  await agent.reconcile([sandbox], new Set(["s1"]));
+  await prepare(aClaim("a", { network: { cniVersion: "1.1.0", name: "lan" } }));
+  agent.takeUp("uid-a", [sandbox], new Set(["s1"]));
+  await clock.advance(2_000);
+  const collected: unknown[] = [];
+  cni.collecting = (_, valid) =>
+    void collected.push(...valid.map(({ containerID, ifname }) => `${containerID}/${ifname}`));
+  const running = upkeep({ gcNetworks: ["lan"], interval: 0 });
+  await clock.advance(1_000);
+  assert.deepEqual(collected, ["s1/net1"]);
+  await stop(running);
+});
+
 Deno.test("GC begins while no ADD or DEL of its network runs, and those wait for its end", async () => {
   const { agent, prepare, gate, cni, clock, upkeep, stop } = setUp();
   const network = { cniVersion: "1.1.0", name: "lan" };
@@ -667,6 +757,18 @@ Deno.test("a GC that fails is said once, and keeps nobody from the network", asy
   agent.attach(aSandbox("s1", "p"));
   await gate("s1");
   await stop(running);
+});
+
+Deno.test("what failed writes left of records is removed again and again, and only by the agent that leads", async () => {
+  const { agent, journal, clock, upkeep, stop } = setUp();
+  await agent.load();
+  await agent.reconcile([], new Set());
+  const running = upkeep();
+  await clock.advance(70_000);
+  assert.equal(journal.tidied, 2);
+  await stop(running);
+  await clock.advance(70_000);
+  assert.equal(journal.tidied, 2);
 });
 
 Deno.test("a lost network is Ready False with its reason, and its device unhealthy", async () => {
@@ -768,6 +870,124 @@ Deno.test("a claim that is prepared anew after the state was lost: the sandbox t
   await stop();
 });
 
+/** An agent whose claim was in use as it died, and whose records were lost with it. */
+async function lostWithClaimInUse() {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate("s1");
+  await before.agent.close();
+  before.journal.claims.clear();
+  before.journal.attachments.clear();
+  const next = setUp(before.world);
+  await next.agent.load();
+  next.cni.calls.length = 0;
+  return { ...next, setPods: (...pods: string[]) => setPods(before.world, pods) };
+}
+
+function setPods({ cluster }: World, pods: readonly string[]): void {
+  const claim = cluster.claims.get("default/a") as ReturnType<typeof aClaim>;
+  const reservedFor = pods.map((name) => ({ resource: "pods", name, uid: `uid-${name}` }));
+  cluster.claims.set("default/a", { ...claim, status: { ...claim.status, reservedFor } });
+}
+
+Deno.test("where the state was lost, a pod that comes to a claim which was in use has its network, also when no container names the claim", async () => {
+  const { agent, cni, journal, gate, setPods, stop } = await lostWithClaimInUse();
+  await agent.reconcile([], new Set());
+  setPods("p", "q");
+  agent.attach(aSandbox("s2", "q"));
+  await gate("s2", "q");
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  assert.deepEqual([...journal.claims.keys()], ["uid-a"]);
+  // Another one, which does not use it, is not kept waiting by it.
+  agent.attach(aSandbox("s3", "r"));
+  await gate("s3", "r");
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  await stop();
+});
+
+Deno.test("where the state was lost, a claim that the kubelet unprepares before a pod comes to it goes with that pod", async () => {
+  const { agent, cni, clock, journal, gate, setPods, stop } = await lostWithClaimInUse();
+  await agent.reconcile([], new Set());
+  setPods("q");
+  await agent.unprepare([ref("a")], never);
+  agent.attach(aSandbox("s2", "q"));
+  await gate("s2", "q");
+  agent.detach("s2");
+  await clock.advance(2_000);
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1"]);
+  assert.equal(journal.claims.size, 0);
+  await stop();
+});
+
+Deno.test("where the state was lost, a claim that is not allocated any more keeps no pod waiting", async () => {
+  const { agent, cni, cluster, gate, setPods, stop } = await lostWithClaimInUse();
+  await agent.reconcile([], new Set());
+  setPods("q");
+  const { metadata, status } = cluster.claims.get("default/a") as ReturnType<typeof aClaim>;
+  const { allocation: _, ...rest } = status;
+  cluster.claims.set("default/a", { metadata, status: rest });
+  agent.attach(aSandbox("s2", "q"));
+  await gate("s2", "q");
+  assert.deepEqual(cni.log, []);
+  await stop();
+});
+
+/** A claim that leaves the name of its interface to the agent. */
+function anUnnamedClaim(name: string) {
+  const claim = aClaim(name);
+  const { interface: _, ...parameters } =
+    claim.status.allocation.devices.config[0]!.opaque.parameters;
+  claim.status.allocation.devices.config[0]!.opaque.parameters = parameters as never;
+  return claim;
+}
+
+Deno.test("where the state was lost, interfaces that the agent named keep their names, in whichever order their claims are prepared again", async () => {
+  const before = setUp();
+  const claims = [anUnnamedClaim("a"), anUnnamedClaim("b")];
+  await before.prepare(...claims);
+  before.agent.attach(aSandbox("s1", "p"));
+  await before.gate("s1");
+  await before.clock.advance(1_000);
+  const written = claims.map(({ metadata }) => before.cluster.applied.get(metadata.uid)!);
+  const names = written.map(([entry]) => entry!.networkData!.interfaceName);
+  assert.deepEqual(names, ["net1", "net2"]);
+  await before.agent.close();
+  before.journal.claims.clear();
+  before.journal.attachments.clear();
+
+  const [a, b] = claims.map((claim, i) => ({
+    ...claim,
+    metadata: { ...claim.metadata, resourceVersion: "1" },
+    status: { ...claim.status, devices: written[i] },
+  }));
+  const { agent, cni, journal, prepare, stop } = setUp(before.world);
+  await agent.load();
+  await prepare(b!, a!);
+  const found = [...journal.claims.values()].map(({ claim, attachments }) =>
+    `${claim.name} ${attachments[0]!.ifName}`
+  );
+  assert.deepEqual(found.toSorted(), ["a net1", "b net2"]);
+  // Both in one call, where one was never written.
+  journal.claims.clear();
+  await agent.close();
+  cni.calls.length = 0;
+  const last = setUp(before.world);
+  await last.agent.load();
+  last.cluster.claims.set("default/a", claims[0]!);
+  last.cluster.claims.set("default/b", { ...b!, status: { ...b!.status, devices: written[0] } });
+  const refs = claims.map(({ metadata: { namespace, name, uid } }) => ({ namespace, name, uid }));
+  await last.agent.prepare(refs, never);
+  assert.deepEqual(
+    [...last.journal.claims.values()].map(({ claim, attachments }) =>
+      `${claim.name} ${attachments[0]!.ifName}`
+    ).toSorted(),
+    ["a net2", "b net1"],
+  );
+  await last.stop();
+  await stop();
+});
+
 Deno.test("a sandbox that could not be taken up in full gets the rest before a container of it starts", async () => {
   const before = setUp();
   await before.prepare(aClaim("a"));
@@ -787,5 +1007,24 @@ Deno.test("a sandbox that could not be taken up in full gets the rest before a c
   await prepare(other);
   await gate("s1");
   assert.deepEqual([...cni.attached].toSorted(), ["s1/net1", "s1/net2"]);
+  await stop();
+});
+
+Deno.test("a sandbox of which it cannot be told whether it lives gets its networks when it does", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  await before.agent.close();
+  const { agent, clock, cdi, cni, namespaces, stop } = setUp(before.world);
+  await agent.load();
+  const classify = namespaces.classify.bind(namespaces);
+  namespaces.classify = () => {
+    throw new Error("too many open files");
+  };
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await clock.advance(1_000);
+  namespaces.classify = classify;
+  await clock.advance(10_000);
+  assert.deepEqual([...cni.attached], ["s1/net1"]);
+  assert.deepEqual(cdi.shown, ["uid-a+"]);
   await stop();
 });

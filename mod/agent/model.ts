@@ -1,18 +1,22 @@
-/** The records and values of the agent: what the ports carry and the journal keeps. */
+/** The agent's records and values: what the ports exchange and the journal stores. */
 import type { Attachment, ClaimRef } from "../claim/attachment.ts";
 import type { NetworkOf } from "../claim/parameters.ts";
+import type { ConditionReason, EventReason } from "./reasons.ts";
 
 /** A pod's sandbox as the container runtime reports it. */
 export interface Sandbox {
   readonly id: string;
   readonly pod: PodRef;
-  /** Path of the network namespace; undefined when the runtime named none (host network). */
+  /** Path of the network namespace; undefined if the runtime reported none (host network). */
   readonly netns?: string;
-  /** Set when nothing of it may be left: it has ended, its making was broken off, or it is not told in full. */
+  /**
+   * Set if nothing of the sandbox may be left: it has ended, its creation was interrupted, or the
+   * report is incomplete.
+   */
   readonly incomplete?: true;
 }
 
-/** Which pod; the UID tells a pod from an earlier one of the same name. */
+/** Identifies a pod; the UID distinguishes it from an earlier pod of the same name. */
 export interface PodRef {
   readonly namespace: string;
   readonly name: string;
@@ -31,41 +35,54 @@ export interface RuntimeConfig {
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
 }
 
-/** A CNI result as the last plugin gave it, converted to 1.x; plain JSON. */
+/** A CNI result as the last plugin returned it, converted to 1.x; plain JSON. */
 export type CniResult = { readonly cniVersion: string } & Readonly<Record<string, unknown>>;
 
-/** What an attachment came to. */
+/** The outcome of an attachment. */
 export interface AttachResult {
   readonly result: CniResult;
   readonly networkData: NetworkData;
 }
 
-/** An attachment's outcome and when it came. */
+/** An attachment's outcome and its time. */
 export interface Attached extends AttachResult {
-  /** RFC 3339. Kept, so that a restart does not make the Ready condition younger than it is. */
+  /** RFC 3339. Stored, so that the time of the Ready condition survives a restart. */
   readonly at: string;
-  /** Set once CHECK has found it intact: a CHECK that fails from then on means something. */
+  /** Set once CHECK has found it intact: only after that does a failed CHECK mean a loss. */
   readonly checked?: true;
+  /** The kernel's number of its interface in the pod; absent where that could not be told. */
+  readonly index?: number;
 }
+
+/** Which interface one is, whatever it is called. */
+export interface InterfaceIdentity {
+  /** The kernel's number: no later interface of the namespace gets it. */
+  readonly index: number;
+  /** The hardware address, in lower case with colons; absent where it has none. */
+  readonly mac?: string;
+}
+
+/** The interfaces in a pod, by name. */
+export type Interfaces = ReadonlyMap<string, InterfaceIdentity>;
 
 /** An attachment that is not as ADD left it. */
 export interface Lost {
-  readonly reason: "NetworkInterfaceLost" | "DeviceRemoved";
-  /** In the plugin's words. */
+  readonly reason: Extract<ConditionReason, "NetworkInterfaceLost" | "DeviceRemoved">;
+  /** The plugin's message. */
   readonly message: string;
   /** RFC 3339. */
   readonly since: string;
 }
 
 /**
- * What CNI CHECK came to. "uncheckable": the network's version has no CHECK, or its configuration
- * turns it off. "unknown": the plugin could not look, which says nothing of the attachment.
+ * The result of CNI CHECK. "uncheckable": the network's version has no CHECK, or its configuration
+ * turns it off. "unknown": the plugin could not check, which says nothing about the attachment.
  */
 export type Finding =
   | { readonly state: "intact" | "uncheckable" }
   | { readonly state: "lost" | "unknown"; readonly cause: string };
 
-/** An attachment that GC shall keep (CNI SPEC, GC). */
+/** An attachment that GC must keep (CNI SPEC, GC). */
 export interface ValidAttachment {
   readonly containerID: string;
   readonly ifname: string;
@@ -89,7 +106,10 @@ export interface DeviceStatus {
   readonly device: string;
   readonly shareID?: string;
   readonly conditions: readonly Condition[];
-  /** The CNI result, left out when it exceeds what the API server takes (10 KiB). */
+  /**
+   * The CNI result. If it exceeds the API server's limit (10 KiB), only its interfaces and ips;
+   * left out if these exceed it, too.
+   */
   readonly data?: CniResult;
   readonly networkData?: NetworkData;
 }
@@ -98,7 +118,7 @@ export interface DeviceStatus {
 export interface Condition {
   readonly type: "Ready";
   readonly status: "True" | "False";
-  readonly reason: string;
+  readonly reason: ConditionReason;
   readonly message: string;
   /** RFC 3339. */
   readonly lastTransitionTime: string;
@@ -108,20 +128,23 @@ export interface Condition {
 export interface ClaimRecord {
   readonly claim: ClaimRef;
   /**
-   * The pods that `status.reservedFor` named when the claim was last read, and those of its PodGroups
-   * of which a sandbox came.
+   * The pods that `status.reservedFor` named when the claim was last read, and the pods of its
+   * PodGroups whose sandboxes were reported.
    */
   readonly pods: readonly { readonly name: string; readonly uid: string }[];
   /** PodGroups that `status.reservedFor` named; absent where it named none. */
   readonly groups?: readonly string[];
   /**
-   * Set when the kubelet has unprepared the claim while a pod used it: it goes when no sandbox uses it
-   * any more, without a further call of the kubelet.
+   * Set if the kubelet has unprepared the claim while a pod used it: the claim is released once no
+   * sandbox uses it any more, without another call of the kubelet.
    */
   readonly unprepared?: true;
-  /** Whether further pods can come to use the claim (it does not belong to one pod). */
+  /** Whether more pods can start to use the claim (it does not belong to a single pod). */
   readonly shareable: boolean;
-  /** What its pod calls it, where it was made from a template; absent in records of an agent that kept none. */
+  /**
+   * Its name in the pod, if it was created from a template; absent in records of agents that did
+   * not store it.
+   */
   readonly podClaimName?: string;
   readonly attachments: readonly Attachment[];
 }
@@ -131,35 +154,63 @@ export interface AttachmentRecord {
   readonly claim: ClaimRef;
   readonly sandbox: Sandbox;
   readonly attachment: Attachment;
-  /** Absent until ADD has succeeded: ADD may have begun. */
+  /** Absent until ADD has succeeded; ADD may have begun, unless `add` is "pending". */
   readonly attached?: Attached;
+  /**
+   * "pending" until the ADD begins; absent once it has ended, and in records of agents that did not
+   * store it.
+   */
+  readonly add?: "pending" | "started";
+  /** Set with add when that ADD makes anew what was lost: the claim's status may tell of what it was. */
+  readonly repair?: true;
   /** Set while CHECK says that it is not as ADD left it. */
   readonly lost?: Lost;
-  /** Set when ADD has failed and its DEL is owed. */
+  /**
+   * Set if DEL must run before another ADD: ADD has failed, or a lost attachment is being repaired.
+   */
   readonly addFailed?: true;
+  /**
+   * Set with addFailed if no interface with that name belongs to this attachment: DEL must
+   * not see the pod's namespace.
+   */
+  readonly foreign?: true;
 }
 
 /** What the journal holds. */
 export interface Loaded {
   readonly claims: readonly ClaimRecord[];
   readonly attachments: readonly AttachmentRecord[];
-  /** UIDs of claims of which a record of an attachment cannot be read. */
-  readonly unreadable: readonly string[];
+  /** Records of attachments that cannot be read. */
+  readonly unreadable: readonly UnreadableRecord[];
+  /** Claims that were unprepared a while ago. */
+  readonly departed: readonly ClaimRecord[];
 }
 
-/** What the journal holds of one pod. */
+/** A record of an attachment that cannot be read. */
+export interface UnreadableRecord {
+  readonly claimUid: string;
+  /** Whether it is the record of this attachment. */
+  isOf(record: Pick<AttachmentRecord, "claim" | "sandbox" | "attachment">): boolean;
+}
+
+/** The journal's contents for one pod. */
 export interface PodRecords {
   /** Those reserved for the pod. */
   readonly claims: readonly ClaimRecord[];
   /** Those of these claims. */
   readonly attachments: readonly AttachmentRecord[];
-  /** The other claims of its namespace that further pods can come to use: it may be one of them. */
+  /**
+   * The other claims in its namespace that more pods can start to use, including those that have
+   * departed: the pod may be one of them.
+   */
   readonly shareable: readonly ClaimRecord[];
   /** Whether there are records of claims that cannot be read: they may be the pod's. */
   readonly unreadable: boolean;
+  /** UIDs of all claims on record, whichever pods they are for. */
+  readonly recorded: ReadonlySet<string>;
 }
 
-/** What containers that name a claim read of it (KEP-5304). */
+/** What containers that name a claim can read about it (KEP-5304). */
 export interface ClaimMetadata {
   readonly claim: ClaimRef;
   readonly podClaimName?: string;
@@ -179,20 +230,27 @@ export interface DeviceMetadata {
 
 /** The outcome of an operation, as a label of metrics. */
 export type Result = "ok" | "error";
-/** "refused": with an error, before its time was over; "timeout": the networks were not there in time. */
+/**
+ * "refused": with an error, before the time-out; "timeout": the networks were not attached in time.
+ */
 export type GateOutcome = "opened" | "refused" | "timeout";
-/** "refused": the API server finds the status invalid; it is written with less in it. */
+/** "refused": the API server rejects the status as invalid; a reduced status is written. */
 export type StatusResult = "applied" | "gone" | "failed" | "refused";
+/**
+ * What a Prepare of the kubelet does: "plan": reads its claims from the API server and checks them;
+ * "pods": learns which claims their pods share; "record": puts on record what is to be attached.
+ */
+export type PreparePhase = "plan" | "pods" | "record";
 /** What CHECK found, as a label of metrics. */
 export type CheckResult = "intact" | "lost" | "unknown";
 /**
- * "claim_gone": the API server no longer has the claim, or has it allocated otherwise; "plugin_missing": the plugin that would detach
- * is gone from the node; "never_attached": its ADD has failed, and so does its DEL; "asked": an
- * administrator said so.
+ * "claim_gone": the claim no longer exists in the API server, or is allocated differently;
+ * "plugin_missing": the plugin that would detach is no longer on the node; "never_attached": its
+ * ADD is not known to have succeeded, and its DEL fails; "asked": an administrator requested it.
  */
 export type ForgetCause = "claim_gone" | "plugin_missing" | "never_attached" | "asked";
 
-/** How many there are of what the agent keeps. */
+/** Counts of what the agent keeps. */
 export interface AgentCounts {
   readonly attachments: Readonly<Record<AttachmentPhase, number>>;
   /** What the journal holds. */
@@ -210,17 +268,7 @@ export type AttachmentPhase =
 
 /** An Event of type Warning about a pod or a claim. */
 export interface WarningEvent {
-  readonly reason:
-    | "NetworkAttachFailed"
-    | "NetworkAttachedLate"
-    | "NetworkDetachFailed"
-    | "NetworkDeviceRemoved"
-    | "NetworkForgotten"
-    | "NetworkKept"
-    | "NetworkLost"
-    | "NetworkRefusedByPolicy"
-    | "NetworkStatusRefused"
-    | "NetworkWaiting";
+  readonly reason: EventReason;
   readonly message: string;
   readonly about: EventObject;
 }
@@ -236,23 +284,24 @@ export type DeviceAttribute =
   | { readonly int: number }
   | { readonly bool: boolean };
 
-/** A device of this node as the scheduler shall see it. */
+/** A device of this node as the scheduler sees it. */
 export interface NodeDevice {
   readonly name: string;
-  /** By name; without a domain they are the driver's. */
+  /** By name; names without a domain belong to the driver. */
   readonly attributes: Readonly<Record<string, DeviceAttribute>>;
-  /** Its link is down or away: nothing new may be scheduled on it. */
+  /** Its link is down or gone: nothing new may be scheduled on it. */
   readonly down: boolean;
 }
 
 /** A device to be published. */
 export interface OfferedDevice extends NodeDevice {
-  /** Names of it, or of its numbered copies, that claims hold and that must stay as they are. */
+  /** Names of the device or of its numbered copies that claims hold and that must not change. */
   readonly allocated: readonly string[];
 }
 
-/** The networks that the administrator has defined on the node. */
+/** The networks that claims of one namespace can name on the node. */
 export interface NodeNetworks {
+  /** Those of the administrator: no network of a claim's own may have their names. */
   readonly names: readonly string[];
   readonly networkOf: NetworkOf;
 }

@@ -8,13 +8,17 @@ import type { Clock } from "../async/clock.ts";
 const driver = "dra.networking";
 const never = new AbortController().signal;
 
-/** Real, but in a hurry. */
+/**
+ * Real, but in a hurry: seconds last milliseconds, and what runs every few minutes runs every second,
+ * so that it does not run more often where the machine is busy.
+ */
 const clock: Clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
-      const timer = setTimeout(resolve, Math.min(ms, 20));
+      const timer = setTimeout(resolve, Math.min(ms, ms < 60_000 ? 20 : 1_000));
       signal?.addEventListener("abort", () => {
         clearTimeout(timer);
         reject(signal.reason);

@@ -1,8 +1,19 @@
-/** Resolves when the signal is aborted. */
-export function aborted(signal: AbortSignal): Promise<void> {
+/**
+ * Why a wait is ended that nobody needs any more. It is one for all: `abort()` without a reason makes
+ * an error each time, with its stack.
+ */
+export const NOT_NEEDED: Error = new Error("it is no longer needed");
+
+/**
+ * Resolves when the signal is aborted. A wait for a signal that outlives it must name its own end,
+ * or the signal keeps a listener of each.
+ *
+ * @param end aborted when nobody waits any longer; the promise then never resolves
+ */
+export function aborted(signal: AbortSignal, end?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    else signal.addEventListener("abort", () => resolve(), { once: true, signal: end });
   });
 }
 

@@ -25,7 +25,7 @@ Deno.test("FreshReads.read() begins after it was asked for, and is shared by tho
   const first = [reads.read("a", read, never), reads.read("a", read, never)];
   await settle();
   assert.equal(ends.length, 1);
-  // One that is under way may tell of what was so before.
+  // One that is in progress may tell of what was so before.
   const later = [reads.read("a", read, never), reads.read("a", read, never)];
   await settle();
   assert.equal(ends.length, 1);

@@ -115,7 +115,7 @@ export class KeyedLock {
 
 interface Place {
   readonly keys: readonly string[];
-  /** Called when its turn has come, maybe more than once. */
+  /** Called when its turn has come, perhaps more than once. */
   enter: () => void;
 }
 

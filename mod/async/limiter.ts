@@ -1,3 +1,4 @@
+import { NOT_NEEDED } from "./aborted.ts";
 import type { Clock } from "./clock.ts";
 import { assertLockOrder, holding, type LockRank } from "./lock_order.ts";
 
@@ -9,8 +10,6 @@ export interface Waiting {
   /** As many at once give their places to others. */
   readonly most: number;
 }
-
-const ENDED = new Error("the task has ended");
 
 /**
  * Where a task stands in the line: before those of a higher number. It is asked for each time that a
@@ -92,8 +91,7 @@ export class Limiter {
     try {
       return await holding(this.#rank, task);
     } finally {
-      // With a reason of its own each abort would make an error with a stack.
-      ended.abort(ENDED);
+      ended.abort(NOT_NEEDED);
       if (placeless) this.#placeless--;
       else this.#givePlace();
       this.#letPatientIn();
@@ -127,7 +125,7 @@ export class Limiter {
 
   /** Resolves when a task turns out to be one that only waits; rejects when it has ended before. */
   #knownToWait(ended: AbortSignal): Promise<void> {
-    if (!this.#waiting) return Promise.reject(ENDED);
+    if (!this.#waiting) return Promise.reject(NOT_NEEDED);
     return this.#waiting.clock.sleep(this.#waiting.after, ended);
   }
 

@@ -126,6 +126,7 @@ Deno.test("Limiter.run() gives a place on once when a task ends just as it was f
       let wake = () => {};
       const clock: Clock = {
         now: () => new Date(),
+        elapsed: () => 0,
         sleep: (_, signal) =>
           new Promise<void>((resolve, reject) => {
             wake = resolve;
@@ -156,7 +157,7 @@ Deno.test("Limiter.run() keeps to the most that give their places away when seve
   const wakes: (() => void)[] = [];
   const sleep = () => new Promise<void>((resolve) => void wakes.push(resolve));
   const limiter = new Limiter(3, {
-    clock: { now: () => new Date(), sleep },
+    clock: { now: () => new Date(), elapsed: () => 0, sleep },
     after: 100,
     most: 1,
   });

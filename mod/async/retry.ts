@@ -6,7 +6,7 @@ export interface RetryOptions {
   readonly clock: Clock;
   /** The pauses between tries. */
   readonly backoff: Backoff;
-  /** The limit: without it a task that never succeeds would be tried for ever. */
+  /** The limit: without it a task that never succeeds would be tried forever. */
   readonly signal: AbortSignal;
   /** Called after each failure. @param failures how many there were in a row: 1, 2, … */
   readonly failed?: (error: unknown, failures: number) => void;

@@ -1,3 +1,4 @@
+import { NOT_NEEDED } from "./aborted.ts";
 import type { Clock } from "./clock.ts";
 
 /** A signal that is aborted when the time is over; disposed of, it keeps no timer. */
@@ -19,9 +20,6 @@ export function timeLimit(clock: Clock, ms: number, signal?: AbortSignal): TimeL
   );
   return {
     signal: signal ? AbortSignal.any([signal, over.signal]) : over.signal,
-    [Symbol.dispose]: () => timer.abort(ENDED),
+    [Symbol.dispose]: () => timer.abort(NOT_NEEDED),
   };
 }
-
-/** With a reason of its own each abort would make an error with a stack. */
-const ENDED = new Error("the time limit is no longer needed");

@@ -1,3 +1,4 @@
+import { NOT_NEEDED } from "./aborted.ts";
 import type { Clock } from "./clock.ts";
 
 /** What was waited for has not come in time. */
@@ -27,6 +28,6 @@ export async function within<T>(
     return await Promise.race([promise, limit]);
   } finally {
     limit.catch(() => {});
-    done.abort();
+    done.abort(NOT_NEEDED);
   }
 }

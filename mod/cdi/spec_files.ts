@@ -1,6 +1,9 @@
 import { join } from "node:path";
-import type { CdiFiles } from "../agent/ports.ts";
+import type { CdiFiles, Lack } from "../agent/ports.ts";
+import { errorMessage } from "../async/error_message.ts";
 import type { ClaimMetadata } from "../agent/model.ts";
+import type { ClaimRef } from "../claim/attachment.ts";
+import { IDENTITY } from "../claim/field.ts";
 import { removeDurably, replaceFile, writeInPlace } from "../files/durable.ts";
 import { assertRealFolder } from "../files/own_folder.ts";
 import { byRequest, containerPath, metadataStream } from "./device_metadata.ts";
@@ -51,6 +54,21 @@ export class CdiSpecFiles implements CdiFiles {
     this.#folder = folder;
     this.#driver = driver;
     this.#metadata = metadata;
+  }
+
+  /** Why the folder cannot be used; undefined where it can. Makes it where it is not there. */
+  lack(): Lack | undefined {
+    if (this.#folder === "") return undefined;
+    try {
+      this.#inFolder(() => assertRealFolder(this.#folder));
+      return undefined;
+    } catch (error) {
+      return {
+        problem: `the folder ${this.#folder} cannot be used: ${errorMessage(error)}`,
+        whatToDo: "set --cdi-dir (the chart's value cdiDir) to the folder where the container " +
+          "runtime looks for CDI specs",
+      };
+    }
   }
 
   deviceId(claimUid: string): string | undefined {
@@ -140,7 +158,16 @@ export class CdiSpecFiles implements CdiFiles {
     return [...uids];
   }
 
-  /** Undefined where it is none of ours, whatever it is called. */
+  async claims(): Promise<ClaimRef[]> {
+    const claims: ClaimRef[] = [];
+    for (const uid of await this.list()) {
+      const claim = claimIn(read(this.#path(uid, SPEC)), uid);
+      if (claim) claims.push(claim);
+    }
+    return claims;
+  }
+
+  /** Undefined where it is not ours, whatever it is called. */
   #uidOf({ name, isFile, isDirectory }: Deno.DirEntry): string | undefined {
     const prefix = `${this.#driver}_`;
     // A write that a crash cut off counts too, so that it is cleared away.
@@ -157,17 +184,23 @@ export class CdiSpecFiles implements CdiFiles {
   #write(path: string, write: (path: string) => void): void {
     if (this.#folder === "") return;
     try {
-      try {
+      this.#inFolder(() => {
         assertRealFolder(this.#folder);
         write(path);
-      } catch (error) {
-        // The first file of the node, or someone cleared the folder away.
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
-        write(path);
-      }
+      });
     } catch (error) {
-      throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+      throw new Error(`cannot write ${path}: ${errorMessage(error)}`, { cause: error });
+    }
+  }
+
+  /** Makes the folder where it is not there: the first time, or when someone cleared it away. */
+  #inFolder(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      Deno.mkdirSync(this.#folder, { recursive: true, mode: 0o755 });
+      act();
     }
   }
 
@@ -242,6 +275,15 @@ function removeFolder(path: string): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+}
+
+/** The claim that a spec names; undefined if allowCreate() has not written the spec. */
+function claimIn(spec: string, uid: string): ClaimRef | undefined {
+  const prefix = `"${variable(uid)}=`;
+  const from = spec.indexOf(prefix) + prefix.length;
+  const [namespace = "", name = ""] = spec.slice(from, spec.indexOf('"', from)).split("/");
+  const isClaim = spec.includes(prefix) && IDENTITY.test(namespace) && IDENTITY.test(name);
+  return isClaim ? { namespace, name, uid } : undefined;
 }
 
 /** Named by claim, so that the claims of one container do not overwrite each other's. */

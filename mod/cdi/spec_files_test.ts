@@ -220,6 +220,21 @@ Deno.test("CdiSpecFiles writes no file by a link", async (t) => {
   }
 });
 
+Deno.test("CdiSpecFiles.claims() names the claims whose containers are created", () =>
+  withFolder(async (folder) => {
+    const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
+    assert.deepEqual(await files.claims(), []);
+    files.allowCreate(metadata);
+    files.allowStart({ ...metadata, claim: { ...claim, uid: "only-started" } });
+    const cut = join(folder, "dra.networking_cut-off.json");
+    const other = join(folder, "dra.networking_other.json");
+    await Deno.writeTextFile(cut, '{ "devices": [ { "env": [ "NETWORK_CLAIM_CUT_OFF=kube-sys');
+    await Deno.writeTextFile(other, '{ "env": ["NETWORK_CLAIM_OTHER=../..", "X=a/b"] }');
+    assert.deepEqual(await files.claims(), [claim]);
+    await files.refuseCreate(claim.uid);
+    assert.deepEqual(await files.claims(), []);
+  }));
+
 Deno.test("CdiSpecFiles.list() passes over what it did not write", () =>
   withFolder(async (folder) => {
     const files = new CdiSpecFiles(folder, { driver: "dra.networking" });
@@ -260,4 +275,17 @@ Deno.test("CdiSpecFiles cannot be led out of its folder by a UID", () =>
     );
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["cdi"]);
     assert.deepEqual([...Deno.readDirSync(join(folder, "cdi"))], []);
+  }));
+
+Deno.test("CdiSpecFiles makes its folder, and says why it cannot", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "cdi");
+    const files = new CdiSpecFiles(path, { driver: "dra.networking" });
+    await Deno.writeTextFile(path, "");
+    assert.match(files.lack()?.problem ?? "", /\/cdi cannot be used: .* not a folder/);
+    assert.match(files.lack()?.whatToDo ?? "", /--cdi-dir/);
+    await Deno.remove(path);
+    assert.equal(files.lack(), undefined);
+    assert.equal((await Deno.stat(path)).isDirectory, true);
+    assert.equal(new CdiSpecFiles("", { driver: "dra.networking" }).lack(), undefined);
   }));

@@ -17,7 +17,10 @@ export interface AllocatedDevice {
   readonly shareID?: string;
 }
 
-/** How parameters say what is meant: a list, a single plugin's configuration, or a network's name. */
+/**
+ * How the configuration is written: a list, or a single plugin's, by whoever wrote the parameters or
+ * the NetworkAttachmentDefinition that they name; or `name`, where the administrator wrote it.
+ */
 export type ParametersForm = "list" | "single" | "name";
 
 /** Who wrote the parameters that apply: the administrator in a device class, or a user in a claim. */
@@ -26,13 +29,15 @@ export interface Origin {
   /** Where they stand in the claim, for errors. */
   readonly path: string;
   readonly form: ParametersForm;
+  /** NAMESPACE/NAME of the NetworkAttachmentDefinition that they name; absent where they name none. */
+  readonly definition?: string;
 }
 
 /** One network that a claim asks for: an allocated device with the CNI configuration that applies. */
 export interface Attachment extends AllocatedDevice {
   /** The interface's name in the pod, 1 to 15 bytes, unique in the pod. */
   readonly ifName: string;
-  /** False when the name was defaulted (net1, net2, …) and may be chosen anew to be unique. */
+  /** False when the name was defaulted (net1, net2, …) and may be chosen again to be unique. */
   readonly ifNameGiven: boolean;
   readonly network: NetworkList;
   /** Capability arguments (CNI conventions: ips, mac, bandwidth, portMappings, …). */

@@ -53,6 +53,11 @@ export function claimStatus(claim: unknown): ClaimStatus {
   };
 }
 
+/** What tells one entry of `status.devices` from all others. */
+export function deviceKey({ driver, pool, device, shareID }: StatusDevice): string {
+  return JSON.stringify([driver, pool, device, shareID ?? null]);
+}
+
 function each<T>(value: unknown, path: string, read: (item: unknown, path: string) => T): T[] {
   return (optional(array, value, path) ?? []).map((item, i) => read(item, `${path}[${i}]`));
 }

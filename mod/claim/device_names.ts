@@ -34,7 +34,7 @@ export function originalDevice(name: string): string {
   return name.replace(/(?<!-)-[0-9]+$/, "");
 }
 
-/** Whether a device, as an allocation names it, stands for the host interface of that name. */
+/** Whether a device, as an allocation names it, stands for the host interface with that name. */
 export function standsFor(device: string, interfaceName: string): boolean {
   return deviceName(interfaceName) === originalDevice(device);
 }

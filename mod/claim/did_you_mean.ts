@@ -1,10 +1,11 @@
 /**
- * The known word that someone most likely meant: the same but for upper and lower case, or with at most
- * two letters added, left out, changed or swapped, and fewer than half of them.
+ * The known word that someone most likely meant: the same except for upper and lower case, or with at
+ * most two letters added, left out, changed or swapped (one in a word of three letters, none in a
+ * shorter one).
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase();
-  const most = Math.min(2, Math.floor((word.length - 1) / 2));
+  const most = word.length >= 4 ? 2 : word.length === 3 ? 1 : 0;
   let best: { readonly name: string; readonly distance: number } | undefined;
   for (const name of known) {
     if (name === word || Math.abs(name.length - word.length) > most) continue;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { didYouMean, nearest } from "./did_you_mean.ts";
 
 Deno.test("nearest() finds what a typo means, and nothing for another word", () => {
-  const known = ["master", "mode", "mtu", "mac", "dra.networking", "resourceClaimName"];
+  const known = ["try", "master", "mode", "mtu", "mac", "dra.networking", "resourceClaimName"];
   const cases: Record<string, string | undefined> = {
     mater: "master",
     mster: "master",
@@ -10,11 +10,13 @@ Deno.test("nearest() finds what a typo means, and nothing for another word", () 
     Master: "master",
     masters: "master",
     mut: "mtu",
+    trie: "try",
     "dra.networkin": "dra.networking",
     resourceclaimname: "resourceClaimName",
     master: undefined,
     vlan: undefined,
     mx: undefined,
+    fly: undefined,
     "": undefined,
     "gpu.example.com": undefined,
   };

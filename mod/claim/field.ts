@@ -23,7 +23,7 @@ export type Fields = Readonly<Record<string, unknown>>;
  */
 export function object(value: unknown, path: string, only?: readonly string[]): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new FieldError(path, `must be an object, not ${show(value)}`);
+    throw new FieldError(path, `must be an object, not ${show(value)}${spaceIn(value)}`);
   }
   const fields = value as Fields;
   if (only) {
@@ -32,12 +32,18 @@ export function object(value: unknown, path: string, only?: readonly string[]): 
         const meant = didYouMean(key, only);
         throw new FieldError(
           join(path, key),
-          `is not known; allowed are ${only.join(", ")}${meant}`,
+          `is unknown; must be one of ${only.join(", ")}${meant}`,
         );
       }
     }
   }
   return fields;
+}
+
+/** What to do about `name:lan`, which YAML reads as text. */
+function spaceIn(value: unknown): string {
+  const [, key, rest] = typeof value === "string" && /^([\w-]+):(\w.*)$/.exec(value) || [];
+  return key === undefined ? "" : ` (write a space after the colon: ${show(`${key}: ${rest}`)})`;
 }
 
 /** Returns the value as a list. @throws FieldError */
@@ -49,10 +55,16 @@ export function array(value: unknown, path: string): readonly unknown[] {
 /** Returns the value as a string that is not empty. @throws FieldError */
 export function text(value: unknown, path: string): string {
   if (typeof value === "string" && value !== "") return value;
-  const hint = typeof value === "boolean"
-    ? ` (YAML reads words such as no and off as ${value}: put it in quotes)`
-    : "";
-  throw new FieldError(path, `must be a string that is not empty, not ${show(value)}${hint}`);
+  const problem = `must be a string that is not empty, not ${show(value)}${quotes(value)}`;
+  throw new FieldError(path, problem);
+}
+
+/** What to do about text that YAML has read as something else. */
+function quotes(value: unknown): string {
+  if (typeof value === "boolean") {
+    return ` (YAML reads words such as no and off as ${value}: put it in quotes)`;
+  }
+  return typeof value === "number" ? " (YAML reads it as a number: put it in quotes)" : "";
 }
 
 /** The name or the UID of an object: as long as a name may be, and of what names are made of. */

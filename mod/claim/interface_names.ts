@@ -36,6 +36,11 @@ export function parseInterfaceName(name: string, path: string): string {
   return name;
 }
 
+/** Whether it is one of the names that interfaces get for which the claim gives none. */
+export function isDefaultName(name: string): boolean {
+  return /^net[1-9][0-9]{0,5}$/.test(name);
+}
+
 /** A claim's attachments, as far as their names matter. */
 export interface NamedClaim {
   readonly claim: ClaimRef;
@@ -43,8 +48,8 @@ export interface NamedClaim {
 }
 
 /**
- * Names a claim's interfaces so that they are unique in the pod: requested names are kept, and the
- * others get the first of net1, net2, … that is free.
+ * Names a claim's interfaces so that they are unique in the pod: requested names are kept, those of an
+ * earlier run as far as they are free, and the others get the first of net1, net2, … that is free.
  *
  * @param others the other claims of the pod, whose names are in use
  * @throws Error that names both attachments when two request the same name
@@ -63,17 +68,27 @@ export function assignInterfaceNames(
     if (!attachment.ifNameGiven) continue;
     const name = attachment.ifName;
     const owner = taken.get(name);
+    const asking = describe(own.claim, attachment);
     if (owner !== undefined) {
+      const twice = `the interface name ${show(name)} is requested twice in the pod: by ${owner}`;
       throw new Error(
-        `the interface name ${show(name)} is requested twice in the pod: by ${owner} and by ` +
-          `${describe(own.claim, attachment)}; give one of them another name`,
+        owner === asking
+          ? `${twice}, which has several devices; leave interfaceName out`
+          : `${twice} and by ${asking}; give one of them a different name`,
       );
     }
-    taken.set(name, describe(own.claim, attachment));
+    taken.set(name, asking);
+  }
+  const kept = new Set<Attachment>();
+  for (const attachment of own.attachments) {
+    const { ifName, ifNameGiven } = attachment;
+    if (ifNameGiven || ifName === "" || taken.has(ifName)) continue;
+    kept.add(attachment);
+    taken.set(ifName, describe(own.claim, attachment));
   }
   let number = 1;
   return own.attachments.map((attachment) => {
-    if (attachment.ifNameGiven) return attachment;
+    if (attachment.ifNameGiven || kept.has(attachment)) return attachment;
     while (taken.has(`net${number}`)) number++;
     return { ...attachment, ifName: `net${number++}` };
   });

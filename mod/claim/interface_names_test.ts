@@ -29,6 +29,28 @@ Deno.test("assignInterfaceNames() gives each attachment a name of its own", () =
   ));
 });
 
+Deno.test("assignInterfaceNames() keeps the names of an earlier run as far as they are free", () => {
+  const before = (name: string, ...names: string[]) => ({
+    claim: ref(name),
+    attachments: names.map((ifName) => anAttachment(ifName, { ifNameGiven: false })),
+  });
+  const cases: [own: string[], others: string[], names: string[]][] = [
+    [["net2"], [], ["net2"]],
+    [["", "net1"], [], ["net2", "net1"]],
+    [["net2", ""], ["net1"], ["net2", "net3"]],
+    [["net1"], ["net1"], ["net2"]],
+    [["net3", "net3"], [], ["net3", "net1"]],
+  ];
+  for (const [own, others, names] of cases) {
+    const found = assignInterfaceNames(before("a", ...own), [before("b", ...others)]);
+    assert.deepEqual(found.map(({ ifName }) => ifName), names);
+  }
+  const given = { claim: ref("a"), attachments: [anAttachment("net1"), anAttachment("net1")] };
+  const [first, second] = given.attachments;
+  const own = { ...given, attachments: [{ ...first!, ifNameGiven: false }, second!] };
+  assert.deepEqual(assignInterfaceNames(own, []).map(({ ifName }) => ifName), ["net2", "net1"]);
+});
+
 Deno.test("assignInterfaceNames() names both sides when one name was given twice", () => {
   const says =
     /"eth1" is requested twice in the pod: by claim default\/b request eth1 and by claim default\/a request eth1/;

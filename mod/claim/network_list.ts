@@ -128,7 +128,7 @@ function version(fields: Fields, path: string): string {
   if (highest !== undefined && (several.length > 0 || highest === single)) return highest;
   throw new FieldError(
     join(path, single === undefined ? "cniVersions" : "cniVersion"),
-    `${show(single ?? several)} is not known; allowed are ${CNI_VERSIONS.join(", ")}`,
+    `${show(single ?? several)} is unknown; must be one of ${CNI_VERSIONS.join(", ")}`,
   );
 }
 

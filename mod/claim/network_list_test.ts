@@ -80,15 +80,15 @@ Deno.test("parseNetworkList() names the path of what is wrong and what is allowe
     "an unknown version": {
       given: list({ cniVersion: "2.0.0" }),
       path: "config.cniVersion",
-      says: /"2\.0\.0" is not known; allowed are 0\.1\.0, .*1\.1\.0/,
+      says: /"2\.0\.0" is unknown; must be one of 0\.1\.0, .*1\.1\.0/,
     },
     "versions that are all unknown": {
       given: list({ cniVersion: undefined, cniVersions: ["2.0.0"] }),
       path: "config.cniVersions",
-      says: /not known/,
+      says: /unknown/,
     },
     "no plugins": { given: list({ plugins: [] }), path: "config.plugins", says: /at least one/ },
-    "plugins that are no list": {
+    "plugins that are not a list": {
       given: list({ plugins: {} }),
       path: "config.plugins",
       says: /list/,
@@ -118,7 +118,7 @@ Deno.test("parseNetworkList() names the path of what is wrong and what is allowe
       path: "config.plugins[0].ipam.type",
       says: /not a path/,
     },
-    "a capability that is no boolean": {
+    "a capability that is not a boolean": {
       given: list({ plugins: [{ type: "x", capabilities: { mac: "yes" } }] }),
       path: "config.plugins[0].capabilities.mac",
       says: /true or false/,
@@ -126,9 +126,9 @@ Deno.test("parseNetworkList() names the path of what is wrong and what is allowe
     "an unknown key of the list": {
       given: list({ pluginz: 1 }),
       path: "config.pluginz",
-      says: /is not known; allowed are cniVersion/,
+      says: /is unknown; must be one of cniVersion/,
     },
-    "a flag that is no boolean": {
+    "a flag that is not a boolean": {
       given: list({ disableCheck: "maybe" }),
       path: "config.disableCheck",
       says: /true or false/,

@@ -1,7 +1,26 @@
 import type { ParametersForm } from "./attachment.ts";
-import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
+import {
+  array,
+  FieldError,
+  type Fields,
+  join,
+  LABEL,
+  object,
+  optional,
+  show,
+  text,
+} from "./field.ts";
 import { parseInterfaceName } from "./interface_names.ts";
+import {
+  CAPABILITY_ARGUMENTS,
+  type CapabilityName,
+  CNI,
+  OWN,
+  PARAMETER_KINDS,
+  type ParameterKind,
+} from "./parameter_kinds.ts";
 import { type NetworkList, parseNetworkList } from "./network_list.ts";
+import { assertPlain } from "./plain.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /** The opaque parameters of one network, from a claim or a device class. */
@@ -10,41 +29,56 @@ export interface Parameters {
   readonly ifName?: string;
   readonly network: NetworkList;
   readonly form: ParametersForm;
+  /** NAMESPACE/NAME of the NetworkAttachmentDefinition that the parameters name. */
+  readonly definition?: string;
   /** Where each plugin's configuration stands, for errors. */
   readonly pluginPaths: readonly string[];
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Returns the administrator's network of a name.
- *
- * @throws Error that says what to do when there is none
- */
-export type NetworkOf = (name: string) => NamedNetwork;
+/** What names a network that is defined elsewhere. */
+export type AskedNetwork =
+  /** A network of the administrator's. */
+  | { readonly by: "networkName"; readonly name: string }
+  /** A NetworkAttachmentDefinition; without a namespace, one of the claim's own. */
+  | {
+    readonly by: "networkAttachmentDefinition";
+    readonly namespace?: string;
+    readonly name: string;
+  };
 
-/** A network that the administrator has defined on the node. */
+/**
+ * Returns the network that is named.
+ *
+ * @throws Error that says what to do when there is none, or the claim may not use it
+ */
+export type NetworkOf = (asked: AskedNetwork) => NamedNetwork;
+
+/** A network that is defined outside of the parameters. */
 export interface NamedNetwork {
   readonly network: NetworkList;
-  /** The file that holds it, for errors. */
-  readonly file: string;
+  /** The file or the object that holds it, for errors. */
+  readonly place: string;
+  /** The interface's name in the pod, for parameters that give none. */
+  readonly ifName?: string;
+  /** NAMESPACE/NAME of the NetworkAttachmentDefinition that was named. */
+  readonly definition?: string;
+  /** Whose text it is: `name` where the administrator's, else how a definition holds it. */
+  readonly form: ParametersForm;
 }
 
-/** The API of the CNI driver that SIG Network designed (kubernetes-sigs/cni-dra-driver). */
-const CNI_API = "cni.networking.x-k8s.io/v1alpha1";
-/** This project's own. */
-const OWN_API = "dra.networking/v1alpha1";
-const OWN_KIND = "Network";
-
-const KINDS = `${OWN_API} ${OWN_KIND}, ${CNI_API} CNIConfig (or CNI), or no apiVersion and kind`;
+const KINDS = `${OWN.apiVersion} ${OWN.kinds[0]}, ${CNI.apiVersion} ${CNI.kinds[0]} ` +
+  `(or ${CNI.kinds[1]}), or no apiVersion and kind`;
 
 /**
  * Reads opaque parameters of one of the kinds:
- * - `dra.networking/v1alpha1` Network {interfaceName, config or networkName, capabilities};
+ * - `dra.networking/v1alpha1` Network {interfaceName, capabilities, and one of config,
+ *   networkName and networkAttachmentDefinition};
  * - `cni.networking.x-k8s.io/v1alpha1` CNIConfig or CNI {ifName, config};
  * - without a kind {interface, config}.
  *
  * @param path the path of the parameters, for errors
- * @param networkOf the administrator's networks on this node
+ * @param networkOf the networks that parameters can name on this node
  * @throws FieldError with the path of the first field that is invalid
  * @example
  * ```ts
@@ -54,7 +88,7 @@ const KINDS = `${OWN_API} ${OWN_KIND}, ${CNI_API} CNIConfig (or CNI), or no apiV
  * const config = { name: "lan", type: "macvlan" };
  * const { ifName, network } = parseParameters({ interface: "eth1", config }, "parameters");
  * assert.deepEqual([ifName, network.name], ["eth1", "lan"]);
- * assert.throws(() => parseParameters({ mtu: 9000 }, "parameters"), /parameters\.mtu: is not known/);
+ * assert.throws(() => parseParameters({ mtu: 9000 }, "parameters"), /parameters\.mtu: is unknown/);
  * ```
  */
 export function parseParameters(
@@ -63,60 +97,45 @@ export function parseParameters(
   networkOf: NetworkOf = noNetwork,
 ): Parameters {
   assertPlain(value, path);
-  const fields = object(value, path);
-  const { apiVersion, kind } = fields;
-  if (apiVersion === undefined && kind === undefined) {
-    return read(object(value, path, ["interface", "config"]), path, "interface");
-  }
-  const meta = ["apiVersion", "kind", "metadata"];
-  if (apiVersion === CNI_API && (kind === "CNIConfig" || kind === "CNI")) {
-    return read(object(value, path, [...meta, "ifName", "config"]), path, "ifName");
-  }
-  if (apiVersion === OWN_API && kind === OWN_KIND) {
-    const known = object(value, path, [
-      ...meta,
-      "interfaceName",
-      "config",
-      "networkName",
-      "capabilities",
-    ]);
-    const parameters = known.networkName === undefined
-      ? read(known, path, "interfaceName")
-      : named(known, path, networkOf);
-    return {
-      ...parameters,
-      capabilityArgs: capabilities(known.capabilities, join(path, "capabilities"), parameters),
-    };
-  }
-  const known = apiVersion === CNI_API || apiVersion === OWN_API;
-  throw new FieldError(
-    join(path, known ? "kind" : "apiVersion"),
-    `${show(known ? kind : apiVersion)} is not known; allowed are ${KINDS}`,
+  const { apiVersion, kind } = object(value, path);
+  const found = PARAMETER_KINDS.find((each) =>
+    each.apiVersion === apiVersion &&
+    (each.kinds.length === 0 ? kind === undefined : each.kinds.includes(kind as string))
   );
+  if (!found) {
+    const known = PARAMETER_KINDS.some((each) => each.apiVersion === apiVersion && apiVersion);
+    throw new FieldError(
+      join(path, known ? "kind" : "apiVersion"),
+      `${show(known ? kind : apiVersion)} is unknown; must be one of ${KINDS}`,
+    );
+  }
+  if (found.kinds.length === 0) assertPlainFields(value as Fields, { path, known: found.fields });
+  const meta = found.kinds.length === 0 ? [] : ["apiVersion", "kind", "metadata"];
+  const fields = object(value, path, [...meta, ...Object.keys(found.fields)]);
+  const asked = askedNetwork(fields, path);
+  const parameters = asked
+    ? named(fields, path, () => networkOf(asked))
+    : read(fields, path, found.nameField);
+  return {
+    ...parameters,
+    capabilityArgs: capabilities(fields.capabilities, join(path, "capabilities"), parameters),
+  };
 }
 
-/** Deeper than any plugin's configuration. */
-const MOST_DEEP = 32;
-/** Names that JavaScript gives meaning to: what stands under them would not be kept as it is. */
-const FORBIDDEN_KEYS = ["__proto__", "constructor", "prototype"];
-
-/** Refuses what could not be written to the journal and read again unchanged. */
-function assertPlain(value: unknown, path: string): void {
-  const left = [{ value, path, depth: 0 }];
-  for (let next = left.pop(); next; next = left.pop()) {
-    const { value, path, depth } = next;
-    if (typeof value !== "object" || value === null) continue;
-    if (depth > MOST_DEEP) {
-      throw new FieldError(path, `is nested too deeply: at most ${MOST_DEEP} levels are allowed`);
-    }
-    for (const key of Object.keys(value)) {
-      if (FORBIDDEN_KEYS.includes(key)) {
-        throw new FieldError(join(path, key), "is not allowed as a name");
-      }
-      const at = Array.isArray(value) ? `${path}[${key}]` : join(path, key);
-      left.push({ value: (value as Fields)[key], path: at, depth: depth + 1 });
-    }
-  }
+/** Parameters without apiVersion and kind lack fields that those with them have: the user forgot to say. */
+function assertPlainFields(
+  value: Fields,
+  { path, known }: { readonly path: string; readonly known: ParameterKind["fields"] },
+): void {
+  const { apiVersion, kinds, fields } = OWN;
+  const key = Object.keys(value).find((each) =>
+    !Object.hasOwn(known, each) && Object.hasOwn(fields, each)
+  );
+  if (key === undefined) return;
+  throw new FieldError(
+    join(path, key),
+    `needs apiVersion and kind beside it: apiVersion: ${apiVersion}, kind: ${kinds[0]}`,
+  );
 }
 
 function read(fields: Fields, path: string, nameKey: string): Parameters {
@@ -136,43 +155,90 @@ function read(fields: Fields, path: string, nameKey: string): Parameters {
   };
 }
 
-/** Where the configuration of each of a network's plugins stands in parameters. */
+/** Where the configuration of each of a network's plugins stands, in parameters or in a definition. */
 export function pluginPaths(
-  { path, form }: { readonly path: string; readonly form: ParametersForm },
+  { path, form, definition }: {
+    readonly path: string;
+    readonly form: ParametersForm;
+    readonly definition?: string;
+  },
   { plugins }: NetworkList,
 ): string[] {
-  const at = join(path, "config");
-  return plugins.map((_, i) => form === "list" ? `${join(at, "plugins")}[${i}]` : at);
+  const at = definition === undefined
+    ? join(path, "config")
+    : `${join(path, "networkAttachmentDefinition")}: ${definition}: spec.config`;
+  return plugins.map((_, i) => form === "list" ? `${at}.plugins[${i}]` : at);
 }
 
-function noNetwork(name: string): NamedNetwork {
+/** @param definition NAMESPACE/NAME */
+export function describeDefinition(definition: string): string {
+  return `NetworkAttachmentDefinition ${definition}`;
+}
+
+function noNetwork({ by, name }: AskedNetwork): NamedNetwork {
+  if (by === "networkAttachmentDefinition") {
+    throw new Error("NetworkAttachmentDefinitions are not read here");
+  }
   throw new Error(
     `there is no network ${show(name)}: the administrator has defined none on this node`,
   );
 }
 
-/** A network of the administrator's, by its name. */
-function named(fields: Fields, path: string, networkOf: NetworkOf): Parameters {
-  const at = join(path, "networkName");
-  const name = text(fields.networkName, at);
-  if (fields.config !== undefined) {
+/** The network that parameters name, where they name one. */
+function askedNetwork(fields: Fields, path: string): AskedNetwork | undefined {
+  const { config, networkName, networkAttachmentDefinition: definition } = fields;
+  const [first, second] = Object.entries({
+    networkAttachmentDefinition: definition,
+    networkName,
+    config,
+  }).filter(([, value]) => value !== undefined).map(([key]) => key);
+  if (second !== undefined) {
+    const problem = `must be left out: ${first} already names the network`;
+    throw new FieldError(join(path, second), problem);
+  }
+  if (networkName !== undefined) {
+    return { by: "networkName", name: text(networkName, join(path, "networkName")) };
+  }
+  if (definition === undefined) return undefined;
+  return definitionName(definition, join(path, "networkAttachmentDefinition"));
+}
+
+/** `NAME` or `NAMESPACE/NAME`, as in the annotation that Multus reads. */
+function definitionName(value: unknown, path: string): AskedNetwork {
+  const given = text(value, path);
+  const words = given.split("/");
+  const [name = "", namespace] = words.toReversed();
+  const isName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name) &&
+    (namespace === undefined || LABEL.test(namespace)) && words.length <= 2;
+  if (!isName) {
     throw new FieldError(
-      join(path, "config"),
-      "must be left out: networkName already names the network",
+      path,
+      `${show(given)} must be NAME or NAMESPACE/NAME of a NetworkAttachmentDefinition`,
     );
   }
+  const by = "networkAttachmentDefinition";
+  return { by, name, ...(namespace !== undefined && { namespace }) };
+}
+
+function named(fields: Fields, path: string, find: () => NamedNetwork): Parameters {
+  const key = fields.networkName === undefined ? "networkAttachmentDefinition" : "networkName";
+  const at = join(path, key);
   let found: NamedNetwork;
   try {
-    found = networkOf(name);
+    found = find();
   } catch (error) {
     throw new FieldError(at, errorMessage(error));
   }
-  const { network, file } = found;
+  const { network, place, ifName, definition, form } = found;
   return {
+    ...(ifName !== undefined && { ifName }),
     ...interfaceName(fields, path, "interfaceName"),
     network,
-    form: "name",
-    pluginPaths: network.plugins.map((_, i) => `${file}: plugins[${i}]`),
+    form,
+    ...(definition !== undefined && { definition }),
+    pluginPaths: form === "name"
+      ? network.plugins.map((_, i) => `${place}: plugins[${i}]`)
+      : pluginPaths({ path, form, definition }, network),
     capabilityArgs: {},
   };
 }
@@ -187,14 +253,18 @@ function interfaceName(fields: Fields, path: string, key: string): { readonly if
   const at = join(path, key);
   const ifName = optional(text, fields[key], at);
   if (ifName === undefined) return {};
-  if (PODS_OWN.includes(ifName)) {
-    throw new FieldError(at, `${show(ifName)} is an interface that the pod already has`);
-  }
+  assertNotPodsOwn(ifName, at);
   return { ifName: parseInterfaceName(ifName, at) };
 }
 
+/** @throws FieldError for the name of an interface that every pod has */
+export function assertNotPodsOwn(ifName: string, path: string): void {
+  if (!PODS_OWN.includes(ifName)) return;
+  throw new FieldError(path, `${show(ifName)} is an interface that the pod already has`);
+}
+
 /** How each capability argument looks (CNI CONVENTIONS, "Dynamic Plugin specific fields"). */
-const CAPABILITIES: Readonly<Record<string, (value: unknown, path: string) => unknown>> = {
+const CAPABILITIES: Readonly<Record<CapabilityName, (value: unknown, path: string) => unknown>> = {
   ips: (value, path) => array(value, path).map((ip, i) => text(ip, `${path}[${i}]`)),
   mac: (value, path) => {
     const mac = text(value, path).toLowerCase();
@@ -223,18 +293,22 @@ const CAPABILITIES: Readonly<Record<string, (value: unknown, path: string) => un
 };
 
 function capabilities(value: unknown, path: string, { network }: Parameters) {
-  const fields = optional((all, at) => object(all, at, Object.keys(CAPABILITIES)), value, path);
+  const fields = optional(
+    (all, at) => object(all, at, Object.keys(CAPABILITY_ARGUMENTS)),
+    value,
+    path,
+  );
   const args: Record<string, unknown> = {};
   for (const [name, argument] of Object.entries(fields ?? {})) {
     if (!network.plugins.some((plugin) => plugin.capabilities?.[name] === true)) {
       // CNI would drop it silently.
       throw new FieldError(
         join(path, name),
-        `no plugin of network ${show(network.name)} takes it; add ` +
+        `no plugin of network ${show(network.name)} accepts it; add ` +
           `"capabilities": {"${name}": true} to the plugin that does`,
       );
     }
-    args[name] = CAPABILITIES[name]!(argument, join(path, name));
+    args[name] = CAPABILITIES[name as CapabilityName](argument, join(path, name));
   }
   return args;
 }

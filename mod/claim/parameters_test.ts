@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FieldError } from "./field.ts";
-import { parseParameters } from "./parameters.ts";
+import { type NetworkOf, parseParameters } from "./parameters.ts";
 
 const config = { cniVersion: "1.0.0", name: "n", plugins: [{ type: "macvlan" }] };
 const withCapabilities = {
@@ -55,8 +55,10 @@ Deno.test("parseParameters() reads every kind", async (t) => {
 });
 
 Deno.test("parseParameters() takes the administrator's network that is named", () => {
-  const networkOf = (name: string) => {
-    if (name === "lan") return { network: withCapabilities, file: "/networks/lan.conflist" };
+  const networkOf: NetworkOf = ({ name }) => {
+    if (name === "lan") {
+      return { network: withCapabilities, place: "/networks/lan.conflist", form: "name" };
+    }
     throw new Error(`there is no ${name}`);
   };
   const read = (more: Record<string, unknown>) =>
@@ -79,18 +81,69 @@ Deno.test("parseParameters() takes the administrator's network that is named", (
   );
 });
 
+Deno.test("parseParameters() takes the interface's name from the network where none is given", () => {
+  const networkOf: NetworkOf = () => ({
+    network: withCapabilities,
+    place: "Network lan",
+    ifName: "storage",
+    form: "name",
+  });
+  const read = (more: Record<string, unknown>) =>
+    parseParameters({ ...own, networkName: "lan", ...more }, "parameters", networkOf);
+  assert.equal(read({}).ifName, "storage");
+  assert.equal(read({ interfaceName: "net7" }).ifName, "net7");
+});
+
+Deno.test("parseParameters() takes the NetworkAttachmentDefinition that is named", async (t) => {
+  const asked: unknown[] = [];
+  const networkOf: NetworkOf = (given) => {
+    asked.push(given);
+    const network = withCapabilities;
+    return { network, place: "a definition", definition: "shop/lan", form: "list" };
+  };
+  const read = (more: Record<string, unknown>) =>
+    parseParameters({ ...own, ...more }, "parameters", networkOf);
+  const { definition, form, pluginPaths } = read({ networkAttachmentDefinition: "shop/lan" });
+  assert.deepEqual([definition, form], ["shop/lan", "list"]);
+  assert.deepEqual(pluginPaths, [
+    "parameters.networkAttachmentDefinition: shop/lan: spec.config.plugins[0]",
+  ]);
+  read({ networkAttachmentDefinition: "lan.v2" });
+  const by = "networkAttachmentDefinition";
+  assert.deepEqual(asked, [{ by, namespace: "shop", name: "lan" }, { by, name: "lan.v2" }]);
+  for (const wrong of ["a/b/c", "/lan", "shop/", "Shop/lan", "sh.op/lan", "../lan", "lan@net1"]) {
+    await t.step(wrong, () => {
+      assert.throws(
+        () => read({ networkAttachmentDefinition: wrong }),
+        /parameters\.networkAttachmentDefinition: ".*" must be NAME or NAMESPACE\/NAME/,
+      );
+    });
+  }
+  for (const other of [{ config }, { networkName: "lan" }]) {
+    assert.throws(
+      () => read({ networkAttachmentDefinition: "lan", ...other }),
+      /must be left out: networkAttachmentDefinition already names the network/,
+    );
+  }
+});
+
 Deno.test("parseParameters() names the path of what is wrong and what is allowed", async (t) => {
   const network = { ...own, config: withCapabilities };
   const cases: Record<string, { given: unknown; path: string; says: RegExp }> = {
     "an unknown kind": {
       given: { ...own, kind: "Netwerk", config },
       path: "parameters.kind",
-      says: /"Netwerk" is not known; allowed are dra\.networking\/v1alpha1 Network, .*CNIConfig/,
+      says: /"Netwerk" is unknown; must be one of dra\.networking\/v1alpha1 Network, .*CNIConfig/,
+    },
+    "a version that YAML has read as a number": {
+      given: { ...own, config: { ...config, cniVersion: 1.1 } },
+      path: "parameters.config.cniVersion",
+      says: /not 1\.1 \(YAML reads it as a number: put it in quotes\)/,
     },
     "an unknown apiVersion": {
       given: { apiVersion: "x/v1", kind: "Network", config },
       path: "parameters.apiVersion",
-      says: /allowed are/,
+      says: /must be one of/,
     },
     "a kind without its apiVersion": {
       given: { kind: "CNI", config },
@@ -100,7 +153,13 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
     "an unknown field": {
       given: { interface: "net1", config, mtu: 1 },
       path: "parameters.mtu",
-      says: /is not known; allowed are interface, config/,
+      says: /is unknown; must be one of interface, config/,
+    },
+    "a field that needs the kind": {
+      given: { interfaceName: "lan", config },
+      path: "parameters.interfaceName",
+      says:
+        /needs apiVersion and kind beside it: apiVersion: dra\.networking\/v1alpha1, kind: Network$/,
     },
     "another kind's field": {
       given: { ...sig, interface: "net1", config },
@@ -162,12 +221,12 @@ Deno.test("parseParameters() names the path of what is wrong and what is allowed
     "an unknown capability": {
       given: { ...network, capabilities: { macs: "" } },
       path: "parameters.capabilities.macs",
-      says: /allowed are ips, mac, bandwidth, portMappings/,
+      says: /must be one of ips, mac, bandwidth, portMappings/,
     },
     "a capability no plugin takes": {
       given: { ...own, config, capabilities: { mac: "02:00:00:00:00:01" } },
       path: "parameters.capabilities.mac",
-      says: /no plugin of network "n" takes it; add "capabilities": {"mac": true}/,
+      says: /no plugin of network "n" accepts it; add "capabilities": {"mac": true}/,
     },
     "a MAC address that is none": {
       given: { ...network, capabilities: { mac: "02:00" } },

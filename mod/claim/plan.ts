@@ -15,33 +15,40 @@ import {
 } from "./field.ts";
 import { type NetworkOf, type Parameters, parseParameters } from "./parameters.ts";
 import { reservationOf } from "./reservation.ts";
+import { writtenDefaultName } from "./written_status.ts";
 import { errorMessage } from "../async/error_message.ts";
 
-/** What a claim asks of this driver on this node. */
+/** What a claim requests from this driver on this node. */
 export interface ClaimPlan {
   readonly claim: ClaimRef;
   /** The pods for which it is reserved. */
   readonly pods: readonly { readonly name: string; readonly uid: string }[];
   /** PodGroups for which it is reserved: all their pods may use it. Absent where there are none. */
   readonly groups?: readonly string[];
-  /** Whether further pods can come to use it: it was not made for one pod from a template. */
+  /** Whether more pods can start to use it: it was not created for one pod from a template. */
   readonly shareable: boolean;
-  /** What its pod calls it, where it was made from a template. */
+  /** Its name in the pod, if it was created from a template. */
   readonly podClaimName?: string;
-  /** In the order of the allocation's results; names that were not given are empty. */
+  /**
+   * In the order of the allocation's results. Interface names that the claim leaves out are those of
+   * an earlier run of the agent, according to the claim's status, or empty.
+   */
   readonly attachments: readonly Attachment[];
 }
 
-/** What a claim is planned against. */
+/** The node's data that a claim is planned with. */
 export interface PlanOptions {
   readonly driver: string;
-  /** What a device of this node stands for. Throws an Error for one that the node does not have. */
+  /**
+   * The interface behind a device of this node. Throws an Error for a device that the node does not
+   * have.
+   */
   readonly interfaceOf: (device: string) => DeviceInterface;
-  /** The administrator's networks on this node. */
+  /** The networks that the claim's parameters can name on this node. */
   readonly networkOf?: NetworkOf;
 }
 
-/** Why a claim cannot be served: the claim, the request where it is one's, and the cause. */
+/** Why a claim cannot be served: the claim, the request if it concerns only one, and the cause. */
 export class ClaimError extends Error {
   override readonly name = "ClaimError";
 }
@@ -49,12 +56,13 @@ export class ClaimError extends Error {
 const ALLOCATION = "status.allocation.devices";
 
 /**
- * Reads a ResourceClaim (resource.k8s.io/v1) as the API server gives it.
+ * Reads a ResourceClaim (resource.k8s.io/v1) as the API server returns it.
  *
- * Each result that names this driver becomes one attachment. Its configuration is that of the
- * claim, or else that of the device class: a claim's replaces the class's as a whole. Two that apply
- * to one request from the same source are refused, for which of them is meant cannot be told. The
- * allocated device's interface fills in what the configuration leaves out (see useInterface).
+ * Each result that names this driver becomes one attachment. Its configuration comes from the
+ * claim, or else from the device class: a claim's configuration replaces the class's as a whole.
+ * Two configurations from the same source that apply to one request are refused, because it is
+ * unclear which one is meant. The allocated device's interface fills in what the configuration
+ * leaves out (see useInterface).
  *
  * @throws ClaimError
  */
@@ -78,7 +86,7 @@ export function planClaim(claim: unknown, options: PlanOptions): ClaimPlan {
       ...(groups.length > 0 && { groups }),
       shareable: !ownedByPod(fields),
       ...podClaimName(fields),
-      attachments: attachments(results, new Configs(config, options), options),
+      attachments: attachments(claim, { results, configs: new Configs(config, options), options }),
     };
   } catch (error) {
     const message = errorMessage(error);
@@ -106,7 +114,10 @@ function ownedByPod(claim: Fields): boolean {
   });
 }
 
-/** The controller that makes claims from templates notes it; what it could not have written counts for nothing. */
+/**
+ * The controller that creates claims from templates sets this annotation; a value that it could not
+ * have written is ignored.
+ */
 function podClaimName(claim: Fields): Pick<ClaimPlan, "podClaimName"> {
   const metadata = object(claim.metadata, "metadata");
   const annotations = optional(object, metadata.annotations, "metadata.annotations") ?? {};
@@ -115,22 +126,25 @@ function podClaimName(claim: Fields): Pick<ClaimPlan, "podClaimName"> {
 }
 
 function attachments(
-  results: readonly AllocationResult[],
-  configs: Configs,
-  { driver, interfaceOf }: PlanOptions,
+  claim: unknown,
+  { results, configs, options: { driver, interfaceOf } }: {
+    readonly results: readonly AllocationResult[];
+    readonly configs: Configs;
+    readonly options: PlanOptions;
+  },
 ): Attachment[] {
   const planned: Attachment[] = [];
   for (const { adminAccess, path, ...device } of results) {
     try {
       if (adminAccess) {
-        throw new FieldError(join(path, "adminAccess"), "this driver attaches nothing by it");
+        throw new FieldError(join(path, "adminAccess"), "is not supported by this driver");
       }
       const { parameters, origin } = configs.for(device);
       const { ifName, network, pluginPaths, capabilityArgs } = parameters;
       const allocated = interfaceOf(device.device);
       planned.push({
         ...device,
-        ifName: ifName ?? "",
+        ifName: ifName ?? writtenDefaultName(claim, { driver, device }) ?? "",
         ifNameGiven: ifName !== undefined,
         network: useInterface(network, { allocated, paths: pluginPaths }),
         capabilityArgs,
@@ -154,7 +168,7 @@ class Configs {
     readonly path: string;
     readonly parameters: unknown;
   }[] = [];
-  /** Those read already: one that applies to many devices is read once. */
+  /** Configurations that were already parsed: one that applies to many devices is parsed once. */
   readonly #read = new Map<string, Parameters>();
   readonly #networkOf: NetworkOf | undefined;
 
@@ -183,7 +197,9 @@ class Configs {
     }
   }
 
-  /** What applies to the request of a device, which may be named `request/subrequest`. */
+  /**
+   * The configuration that applies to a device's request, which may be named `request/subrequest`.
+   */
   for(
     device: Pick<AllocatedDevice, "request">,
   ): { readonly parameters: Parameters; readonly origin: Origin } {
@@ -206,7 +222,9 @@ class Configs {
         this.#read.set(first.path, parameters);
       }
       const from = source === "FromClass" ? "class" : "claim";
-      return { parameters, origin: { from, path: first.path, form: parameters.form } };
+      const { form, definition } = parameters;
+      const named = definition === undefined ? {} : { definition };
+      return { parameters, origin: { from, path: first.path, form, ...named } };
     }
     throw new Error(
       "no configuration applies to it; add one for this driver to spec.devices.config of the " +

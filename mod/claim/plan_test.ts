@@ -108,6 +108,22 @@ Deno.test("planClaim() carries over device, pool and shareID", () => {
   });
 });
 
+Deno.test("planClaim() takes the names that an earlier run gave from the claim's status", () => {
+  const results = ["r", "s", "t"].map((request) => result(request, { device: request }));
+  const claim = aClaim(results, [
+    config("FromClaim", ["r", "s"], parameters("n")),
+    config("FromClaim", ["t"], parameters("m", "eth1")),
+  ]);
+  const written = (device: string, interfaceName: string) => {
+    return { driver, pool: "node", device, networkData: { interfaceName } };
+  };
+  const devices = [written("r", "net2"), written("t", "net1")];
+  assert.deepEqual(
+    plan({ ...claim, status: { ...claim.status, devices } }),
+    ["r n net2", "s n ", "t m eth1"],
+  );
+});
+
 Deno.test("planClaim() reads who uses the claim and whether others can", () => {
   const claim = aClaim([result("r")], [config("FromClaim", [], parameters("n"))]);
   const reservedFor = [
@@ -167,7 +183,7 @@ Deno.test("planClaim() says which claim and request cannot be served, and why", 
     },
     "admin access": {
       claim: aClaim([result("r", { adminAccess: true })], good),
-      says: /request r: .*results\[0\]\.adminAccess: this driver attaches nothing by it/,
+      says: /request r: .*results\[0\]\.adminAccess: is not supported by this driver/,
     },
     "an unknown source": {
       claim: aClaim([result("r")], [config("FromMars", [], parameters("n"))]),

@@ -27,6 +27,11 @@ export interface PolicySettings {
   readonly inline?: boolean;
   /** Patterns of the administrator's networks that claims may name. */
   readonly networks?: readonly string[];
+  /**
+   * Patterns of namespaces whose NetworkAttachmentDefinitions are the administrator's; those of all
+   * others are held to this policy as if claims contained them.
+   */
+  readonly trustedDefinitions?: readonly string[];
   /** Patterns of names that no network of a claim's own may have, besides the administrator's. */
   readonly reservedNetworks?: readonly string[];
   /** Networks whose addresses no pod may get through a claim, besides those that never belong to a pod. */

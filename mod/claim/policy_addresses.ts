@@ -75,12 +75,15 @@ function checkRange(value: unknown, path: string, around: Surroundings): void {
   checkPool(pool, { path, gateway }, around);
 }
 
-/** Addresses that are no pod's anywhere, by what they are. */
+/** Addresses that a pod can never have, by what they are. */
 const NO_PODS: readonly (readonly [string, readonly AddressRange[]])[] = [
-  ["means no address", networks("0.0.0.0/8", "::/128")],
-  ["is each machine's own", networks("127.0.0.0/8", "::1/128")],
-  ["holds on one link alone, as a cloud's metadata", networks("169.254.0.0/16", "fe80::/10")],
-  ["means many machines, or none", networks("224.0.0.0/3", "ff00::/8")],
+  ["an unspecified address", networks("0.0.0.0/8", "::/128")],
+  ["a loopback address", networks("127.0.0.0/8", "::1/128")],
+  [
+    "a link-local address, such as that of a cloud's metadata service",
+    networks("169.254.0.0/16", "fe80::/10"),
+  ],
+  ["a multicast or reserved address", networks("224.0.0.0/3", "ff00::/8")],
 ];
 
 const PRIVATE = networks(
@@ -100,17 +103,17 @@ function checkPool(
   const { node, plugin, refusedAddresses } = around;
   for (const [what, nets] of NO_PODS) {
     if (nets.some((net) => overlap(net, pool))) {
-      throw new Objection(path, `it holds an address that ${what}`);
+      throw new Objection(path, `it contains ${what}`);
     }
   }
   if (refusedAddresses.some((net) => overlap(net, pool))) {
-    throw new Objection(path, "it holds an address of the policy's refusedAddresses");
+    throw new Objection(path, "it contains one of the policy's refusedAddresses");
   }
   const own = node.addresses.find(({ address }) => {
     const mine = parseAddress(address);
     return mine && overlap(mine, pool) && !(gateway && overlap(mine, gateway));
   });
-  if (own) throw new Objection(path, `it holds ${own.address}, which is the node's own address`);
+  if (own) throw new Objection(path, `it contains ${own.address}, which is the node's own address`);
   if (plugin.type !== "ptp") return;
   checkRouted(pool, path, around);
   if (gateway) checkRouted(gateway, `${path}.gateway`, around);
@@ -122,12 +125,12 @@ function checkRouted(
   path: string,
   { node, refusedAddresses }: Surroundings,
 ): void {
-  const outcome = "what the node sends there would go to the pod";
+  const outcome = "the node's traffic to it would go to the pod";
   if (!within(addresses, PRIVATE)) {
-    throw new Objection(path, `it holds an address that is not private: ${outcome}`);
+    throw new Objection(path, `it contains an address that is not private: ${outcome}`);
   }
   if (refusedAddresses.some((net) => overlap(net, addresses))) {
-    throw new Objection(path, "it holds an address of the policy's refusedAddresses");
+    throw new Objection(path, "it contains one of the policy's refusedAddresses");
   }
   const near = node.addresses.find(({ address, prefix }) => {
     const net = parseNetwork(`${address}/${prefix}`);
@@ -136,7 +139,7 @@ function checkRouted(
   });
   if (!near) return;
   const net = `${near.address}/${near.prefix} (${near.interfaceName})`;
-  throw new Objection(path, `it holds an address of the node's network ${net}: ${outcome}`);
+  throw new Objection(path, `it contains an address of the node's network ${net}: ${outcome}`);
 }
 
 function gatewayOf(value: unknown, path: string): AddressRange | undefined {
@@ -170,6 +173,6 @@ function fieldsOf(value: unknown, known: readonly string[], path: string): Field
   if (other === undefined) return value as Fields;
   throw new Objection(
     `${path}[${JSON.stringify(other)}]`,
-    `no such field is known, and plugins read names in any case${didYouMean(other, known)}`,
+    `is not a known field, and plugins ignore the case of names${didYouMean(other, known)}`,
   );
 }

@@ -27,7 +27,7 @@ const PATH = "it is a path on the node, which the plugin opens as root";
 const NODE_FILTER = "it changes the node's packet filter";
 const MODE_OF_ALL = "the mode applies to all pods on the interface";
 const GATEWAY = "the node would take the gateway's address and forward packets";
-const BRIDGE_OF_ALL = "it changes the bridge for all that use it";
+const BRIDGE_OF_ALL = "it changes the bridge for everything that uses it";
 const FORGED = "only the runtime may set it, not a claim";
 
 /** What every plugin has (CNI SPEC, section 1). */
@@ -43,8 +43,8 @@ export const COMMON: Readonly<Record<string, Check>> = {
   prevResult: closed(FORGED),
 };
 
-const IN_CONTAINER = off("plugins before 1.3 do not know it, and take the node's interface");
-const PROMISCUOUS = "the interface below it then receives what is meant for others";
+const IN_CONTAINER = off("plugins before 1.3 ignore it and take the node's interface");
+const PROMISCUOUS = "the interface below it then receives traffic for other machines";
 
 /** Plugins that claims may use, with all their fields as of the reference plugins 1.9.1. */
 export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
@@ -53,12 +53,12 @@ export const PLUGINS: Readonly<Record<string, BuiltinPlugin>> = {
       ...COMMON,
       master,
       mode: mode(["", "bridge", "private", "vepa"], {
-        passthru: "it takes all that the interface receives, including the node's own traffic",
+        passthru: "it receives all traffic of the interface, including the node's own",
       }),
       mtu,
       mac,
       linkInContainer: IN_CONTAINER,
-      bcqueuelen: closed("it changes the interface's queue for all that use it"),
+      bcqueuelen: closed("it changes the interface's queue for everything that uses it"),
     },
     needed: ["master"],
   },
@@ -191,8 +191,8 @@ export const CLOSED_PLUGINS: Readonly<Record<string, string>> = {
   portmap: NODE_FILTER,
   firewall: NODE_FILTER,
   multus: "its configuration names files, folders and plugins of the node",
-  sriov: "it takes any virtual function of the node, and sets VLAN, trust and spoof check",
-  ovs: "it takes any port and VLAN of the node's Open vSwitch",
+  sriov: "it can use any virtual function of the node, and set its VLAN, trust and spoof check",
+  ovs: "it can use any port and VLAN of the node's Open vSwitch",
   whereabouts: "its configuration names files of the node, such as a log and a kubeconfig",
 };
 
@@ -201,12 +201,12 @@ export const CAPABILITIES: Readonly<Record<string, Check>> = {
   ips,
   mac,
   bandwidth: anyValue,
-  portMappings: closed("it takes ports of the node"),
+  portMappings: closed("it opens ports on the node"),
 };
 
 /**
  * Names that clusters' own networks have on nodes: host-local keeps addresses by the network's name,
- * so another network of that name would use them up.
+ * so another network with that name would use them up.
  */
 export const CLUSTER_NETWORKS: readonly string[] = [
   "antrea",

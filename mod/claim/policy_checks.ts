@@ -1,6 +1,6 @@
 import type { AddressRange } from "./addresses.ts";
 import { standsFor } from "./device_names.ts";
-import { show } from "./field.ts";
+import { FieldError, show } from "./field.ts";
 import type { PluginConfig } from "./network_list.ts";
 
 /** What of the node decides whether a claim may name it. */
@@ -34,7 +34,7 @@ export interface Surroundings {
   readonly refusedAddresses: readonly AddressRange[];
 }
 
-/** Lets a field's value through. @throws Objection */
+/** Lets a field's value through. @throws Objection, or FieldError for a value that no plugin takes */
 export type Check = (value: unknown, path: string, around: Surroundings) => void;
 
 /** What is wrong with a value, and where. */
@@ -58,12 +58,16 @@ export function closed(why: string): Check {
   };
 }
 
-/** Accepts one of the values. */
+/** Accepts one of the values; the plugin takes no other. */
 export function oneOf(...values: readonly unknown[]): Check {
   return (value, path) => {
     if (values.includes(value)) return;
-    throw new Objection(path, `${show(value)} must be ${values.map(show).join(" or ")}`);
+    throw invalid(value, path, values.map(show).join(" or "));
   };
+}
+
+function invalid(value: unknown, path: string, must: string): FieldError {
+  return new FieldError(path, `invalid value ${show(value)}: must be ${must}`);
 }
 
 /** Accepts true and false. */
@@ -73,7 +77,7 @@ export const flag = oneOf(true, false);
 export function off(why: string): Check {
   return (value, path, around) => {
     if (value === true) throw new Objection(path, `true: ${why}`);
-    oneOf(false)(value, path, around);
+    flag(value, path, around);
   };
 }
 
@@ -87,19 +91,20 @@ export function mode(values: readonly string[], refused: Readonly<Record<string,
   };
 }
 
-/** Accepts a whole number, with both limits included. */
+/** Accepts a whole number, with both limits included; the plugin takes no other. */
 export function number(least: number, most: number): Check {
   return (value, path) => {
     const fits = Number.isSafeInteger(value) && (value as number) >= least &&
       (value as number) <= most;
-    if (fits) return;
-    throw new Objection(path, `${show(value)} must be a whole number from ${least} to ${most}`);
+    if (!fits) throw invalid(value, path, `a whole number from ${least} to ${most}`);
   };
 }
 
 /** What IPv6 needs at least: a bridge takes over the smallest of its ports. Zero is the plugin's default. */
 export const mtu: Check = (value, path, around) => {
-  if (value !== 0) number(1280, 65_535)(value, path, around);
+  number(0, 65_535)(value, path, around);
+  if (value === 0 || (value as number) >= 1280) return;
+  throw new Objection(path, `${value} must be a whole number from 1280 to 65535`);
 };
 
 /** Addresses that nobody is given by a manufacturer: routers and machines keep theirs. */
@@ -121,8 +126,10 @@ export const master: Check = (value, path, around) => {
   if (isName && (standsFor(around.device, value) || around.node.offers(value))) return;
   throw new Objection(
     path,
-    `the interface is ${show(value)}: it must be the allocated device's, or another that the ` +
-      "node publishes as a device",
+    `the interface is ${
+      show(value)
+    }: it must be that of the allocated device, or another one that ` +
+      "the node publishes as a device",
   );
 };
 
@@ -130,11 +137,11 @@ export const master: Check = (value, path, around) => {
 export const bridge: Check = (value, path, around) => {
   const { node } = around;
   if (typeof value !== "string" || !/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(value)) {
-    throw new Objection(path, `the bridge is ${show(value)}: it must be named`);
+    throw new Objection(path, `the bridge is ${show(value)}: it must be the name of a bridge`);
   }
   if (standsFor(around.device, value)) return;
   if (node.addresses.some(({ interfaceName }) => interfaceName === value)) {
-    throw new Objection(path, `${show(value)} is a bridge of the node's own: it has addresses`);
+    throw new Objection(path, `${show(value)} is a bridge of the node itself: it has addresses`);
   }
   if (node.offers(value) || !node.taken(value)) return;
   throw new Objection(
@@ -162,7 +169,7 @@ export const wholeInterface: Check = (value, path, around) => {
 /** Kernel settings that each network namespace has for itself. */
 const SYSCTL = /^net[./](core|ipv4|ipv6|unix)([./][A-Za-z0-9_:@-]+)+$/;
 
-/** Setting it makes the kernel load a module of that name. */
+/** Setting it makes the kernel load a module with that name. */
 const LOADS_MODULES = /[./]tcp_congestion_control$/;
 
 /** The plugin puts the interface's name there, which the claim chooses: `tcp_IFNAME_control`. */
@@ -178,13 +185,13 @@ export const sysctls: Check = (value, path) => {
     if (!SYSCTL.test(name)) {
       throw new Objection(
         at,
-        "only settings below net.core, net.ipv4, net.ipv6 and net.unix are the pod's own",
+        "must be below net.core, net.ipv4, net.ipv6 or net.unix; other settings are not the pod's own",
       );
     }
     if (PART_IFNAME.test(name)) {
       throw new Objection(
         at,
-        "IFNAME must be a whole part of the name: the plugin replaces it with the interface's name",
+        "IFNAME must be a whole part of the name; the plugin replaces it with the interface's name",
       );
     }
     if (LOADS_MODULES.test(name)) throw new Objection(at, "the node would load a kernel module");

@@ -19,12 +19,12 @@ const allowedValue = v.union([
 
 const fieldRule = v.union(
   [flag, v.array(allowedValue)],
-  "must be true (any value), false (none) or a list of what is allowed",
+  "must be true (any value), false (no value) or a list of allowed values",
 );
 
 const pluginRule = v.union(
   [flag, v.record(text, fieldRule)],
-  "must be true (all fields), false (not at all) or fields, each true, false or a list",
+  "must be true (all fields), false (not allowed) or an object of fields, each true, false or a list",
 );
 
 const network = v.pipe(
@@ -36,11 +36,12 @@ const settings = {
   trustClaims: v.optional(flag),
   inline: v.optional(flag),
   networks: v.optional(v.array(text, "must be a list")),
+  trustedDefinitions: v.optional(v.array(text, "must be a list")),
   reservedNetworks: v.optional(v.array(text, "must be a list")),
   refusedAddresses: v.optional(v.array(network, "must be a list")),
-  capabilities: v.optional(v.record(text, fieldRule, "must hold arguments")),
-  plugins: v.optional(v.record(text, pluginRule, "must hold types of plugins")),
-  ipam: v.optional(v.record(text, pluginRule, "must hold types of IPAM plugins")),
+  capabilities: v.optional(v.record(text, fieldRule, "must be an object with arguments")),
+  plugins: v.optional(v.record(text, pluginRule, "must be an object with types of plugins")),
+  ipam: v.optional(v.record(text, pluginRule, "must be an object with types of IPAM plugins")),
 };
 
 const policy = v.strictObject({
@@ -52,7 +53,7 @@ const policy = v.strictObject({
     }),
     "must be a list",
   )),
-}, "must hold settings");
+}, "must be an object with settings");
 
 const KNOWN = [...Object.keys(settings), "namespaces (each with names)"];
 
@@ -78,10 +79,10 @@ export function parsePolicy(value: unknown): Policy {
       ...Object.keys(settings),
       "namespaces",
     ]);
-    throw new FieldError(path, `is not known; known are ${KNOWN.join(", ")}${meant}`);
+    throw new FieldError(path, `is unknown; must be one of ${KNOWN.join(", ")}${meant}`);
   }
   if (issue.input === undefined) throw new FieldError(path, "is missing");
-  throw new FieldError(path, `${show(issue.input)} is not possible: it ${issue.message}`);
+  throw new FieldError(path, `${show(issue.input)} is not valid; ${issue.message}`);
 }
 
 type Issues = [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]];

@@ -26,18 +26,21 @@ Deno.test("parsePolicy() reads all that there is", () => {
 
 Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
   const cases: Record<string, { given: unknown; says: RegExp }> = {
-    "no object": { given: "all", says: /^policy: "all" is not possible: it must hold settings/ },
+    "no object": {
+      given: "all",
+      says: /^policy: "all" is not valid; must be an object with settings/,
+    },
     "an unknown setting": {
       given: { trust: true },
-      says: /^policy\.trust: is not known; known are trustClaims, inline, /,
+      says: /^policy\.trust: is unknown; must be one of trustClaims, inline, /,
     },
     "text for a truth": {
       given: { inline: "no" },
-      says: /^policy\.inline: "no" is not possible: it must be true or false/,
+      says: /^policy\.inline: "no" is not valid; must be true or false/,
     },
     "a plugin's fields": {
       given: { plugins: { macvlan: { master: "eth0" } } },
-      says: /^policy\.plugins\.macvlan\.master: "eth0" .*: it must be true .* list/,
+      says: /^policy\.plugins\.macvlan\.master: "eth0" is not valid; must be true .* list/,
     },
     "a value that cannot be": {
       given: { plugins: { vlan: { vlanId: [{ from: 1 }] } } },
@@ -45,7 +48,7 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     },
     "a plugin": {
       given: { plugins: { macvlan: "yes" } },
-      says: /^policy\.plugins\.macvlan: "yes" is not possible: it must be true \(all fields\)/,
+      says: /^policy\.plugins\.macvlan: "yes" is not valid; must be true \(all fields\)/,
     },
     "a network": {
       given: { refusedAddresses: ["10.0.0.0"] },
@@ -54,7 +57,7 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     "a field of a plugin that is not known": {
       given: { plugins: { macvlan: { mster: ["eth1"] } } },
       says:
-        /^policy\.plugins\.macvlan\.mster: is not known; known are .*bcqueuelen.* \(did you mean "master"\?\)$/,
+        /^policy\.plugins\.macvlan\.mster: is unknown; must be one of .*bcqueuelen.* \(did you mean "master"\?\)$/,
     },
     "a field in other letters": {
       given: { plugins: { bridge: { isgateway: true } } },
@@ -66,7 +69,7 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     },
     "a capability argument": {
       given: { capabilities: { macs: false } },
-      says: /^policy\.capabilities\.macs: is not known; known are .*\(did you mean "mac"\?\)$/,
+      says: /^policy\.capabilities\.macs: is unknown; must be one of .*\(did you mean "mac"\?\)$/,
     },
     "a plugin that is misspelled": {
       given: { plugins: { macvaln: false } },
@@ -74,7 +77,7 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     },
     "a setting that is misspelled": {
       given: { pluggins: {} },
-      says: /^policy\.pluggins: is not known; .*\(did you mean "plugins"\?\)$/,
+      says: /^policy\.pluggins: is unknown; .*\(did you mean "plugins"\?\)$/,
     },
     "a namespace without names": {
       given: { namespaces: [{ inline: true }] },
@@ -82,7 +85,7 @@ Deno.test("parsePolicy() names the path of what is wrong", async (t) => {
     },
     "a namespace with an unknown setting": {
       given: { namespaces: [{ names: ["a"], namespaces: [] }] },
-      says: /^policy\.namespaces\[0\]\.namespaces: is not known/,
+      says: /^policy\.namespaces\[0\]\.namespaces: is unknown/,
     },
   };
   for (const [name, { given, says }] of Object.entries(cases)) {

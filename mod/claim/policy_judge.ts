@@ -4,7 +4,7 @@ import { didYouMean } from "./did_you_mean.ts";
 import { join, show } from "./field.ts";
 import { matchesAny } from "./name_patterns.ts";
 import type { PluginConfig } from "./network_list.ts";
-import { pluginPaths } from "./parameters.ts";
+import { describeDefinition, pluginPaths } from "./parameters.ts";
 import {
   allows,
   describeRule,
@@ -27,43 +27,64 @@ import {
 } from "./policy_builtin.ts";
 import { type Check, type NodeView, Objection, type Surroundings } from "./policy_checks.ts";
 
-/** What a claim is judged by. */
+/** The data that a claim is checked against. */
 export interface JudgeOptions {
   readonly policy: Policy;
   /** The claim's. */
   readonly namespace: string;
   readonly node: NodeView;
-  /** The administrator's networks on the node: no other may be called so. */
+  /** The administrator's networks on the node: no other network may have their names. */
   readonly networkNames: readonly string[];
 }
 
-/** What an attachment whose record does not tell is held to. */
+/** The defaults for an attachment whose record has no such data. */
 const UNKNOWN_ORIGIN: Origin = { from: "claim", path: "parameters", form: "list" };
 
 /**
- * Lets a network through that the policy allows for claims; those of device classes are the
- * administrator's own.
+ * Accepts a network that the policy allows for claims; networks of device classes belong to the
+ * administrator, and NetworkAttachmentDefinitions to whoever may write them.
  *
- * Fields are let through by name: plugins read field names in any case and ignore what they do not
- * know, so one that is not known here may be one that is, spelled otherwise.
+ * Fields are allowed by name: plugins match field names in any case and ignore unknown fields, so a
+ * field that is unknown here may be a known one in a different spelling.
  *
  * @throws PolicyRefusal that names the field, the rule, and what an administrator would change
- * @throws FieldError for addresses that are not valid
+ * @throws FieldError for a value that is invalid under any policy
  */
 export function assertAllowed(asked: Attachment, options: JudgeOptions): void {
   const { origin = UNKNOWN_ORIGIN, network, capabilityArgs } = asked;
-  if (origin.from === "class") return;
   const layers = layersFor(options.policy, options.namespace);
+  const isTrusted = isAdministrators(origin, layers);
+  if (origin.from === "class" && isTrusted) return;
   if (settingOf(layers, "trustClaims").value) return;
   const judge = new Judge({ ...asked, origin }, layers, options);
-  if (origin.form === "name") {
+  if (isTrusted) {
     judge.name();
   } else {
     judge.inline();
     const paths = pluginPaths(origin, network);
     network.plugins.forEach((plugin, i) => judge.plugin(plugin, paths[i]!));
   }
-  judge.capabilities(capabilityArgs, network.plugins);
+  if (origin.from === "claim") judge.capabilities(capabilityArgs, network.plugins);
+}
+
+/**
+ * Whether the administrator wrote the configuration: in a class, in a network that has a name, or in a
+ * definition of a namespace that the policy trusts. A class that names a definition of others vouches
+ * for the name, and not for what they write.
+ */
+function isAdministrators(
+  { from, form, definition }: Origin,
+  layers: readonly PolicyLayer[],
+): boolean {
+  if (form === "name") return true;
+  if (definition === undefined) return from === "class";
+  const { value: trusted = [] } = settingOf(layers, "trustedDefinitions");
+  return matchesAny(definition.split("/")[0]!, trusted);
+}
+
+/** The parameter that names the network. */
+function nameField({ definition }: Origin): string {
+  return definition === undefined ? "networkName" : "networkAttachmentDefinition";
 }
 
 class Judge {
@@ -86,27 +107,34 @@ class Judge {
     const { origin, network } = this.#asked;
     const { namespace } = this.#options;
     if (matchesAny(network.name, patterns)) return;
-    const problem = `the network ${show(network.name)} is not open to claims of ${namespace}`;
-    throw new PolicyRefusal(join(origin.path, "networkName"), { problem, rule });
+    const problem = `claims in namespace ${namespace} may not use network ${show(network.name)}`;
+    throw new PolicyRefusal(join(origin.path, nameField(origin)), { problem, rule });
   }
 
   inline(): void {
-    const { origin: { path }, network: { name } } = this.#asked;
+    const { origin: { path, definition }, network: { name } } = this.#asked;
     const { namespace } = this.#options;
     const inline = settingOf(this.#layers, "inline");
-    const at = join(path, "config");
+    const at = join(path, definition === undefined ? "config" : "networkAttachmentDefinition");
     if (inline.value === false) {
-      const problem = `claims of ${namespace} may carry no configuration of their own, only name ` +
-        "a network of the administrator's (networkName) or use a device class that has one";
+      const problem = definition !== undefined
+        ? `claims in namespace ${namespace} may not use ${describeDefinition(definition)}: the ` +
+          "policy does not trust its namespace (trustedDefinitions)"
+        : `claims in namespace ${namespace} may not contain a configuration: name one of the ` +
+          "administrator's networks (networkName), or use a device class that has a configuration";
       throw new PolicyRefusal(at, { problem, rule: inline.rule });
     }
     const reserved = settingOf(this.#layers, "reservedNetworks");
     const isTaken = this.#options.networkNames.includes(name) ||
       matchesAny(name, reserved.value ?? CLUSTER_NETWORKS);
     if (!isTaken) return;
-    const problem = `${show(name)} is the name of another network of the node, whose addresses ` +
-      "it would share";
-    throw new PolicyRefusal(join(at, "name"), { problem, rule: reserved.rule });
+    const problem =
+      `${show(name)} is the name of another network on the node, whose addresses it would ` +
+      "share: use another name";
+    const where = definition === undefined
+      ? join(at, "name")
+      : `${at}: ${definition}: spec.config.name`;
+    throw new PolicyRefusal(where, { problem, rule: reserved.rule });
   }
 
   plugin(plugin: PluginConfig, path: string): void {
@@ -121,7 +149,7 @@ class Judge {
     }
     const [first] = Object.keys(ipamFields);
     if (first === undefined) return;
-    const problem = "without a type it means nothing, or what another field's name says";
+    const problem = "is not allowed without ipam.type, which determines its meaning";
     throw new PolicyRefusal(join(at, first), { problem, rule: "policy.ipam" });
   }
 
@@ -130,7 +158,7 @@ class Judge {
     plugins: readonly PluginConfig[],
   ): void {
     const path = join(this.#asked.origin.path, "capabilities");
-    // Whose addresses are routed on the node.
+    // The plugin whose addresses are routed on the node.
     const plugin = plugins.find(({ type }) => type === "ptp") ?? plugins[0]!;
     for (const [name, value] of Object.entries(args)) {
       const at = join(path, name);
@@ -159,7 +187,8 @@ class Judge {
     const builtin = has(builtins, type) ? builtins[type]! : undefined;
     const [top] = said;
     if (top?.[0] === false || !top && !builtin) {
-      const why = has(CLOSED_PLUGINS, type) ? `: ${CLOSED_PLUGINS[type]}` : "";
+      const meant = builtin ? "" : didYouMean(type, Object.keys(builtins));
+      const why = has(CLOSED_PLUGINS, type) ? `: ${CLOSED_PLUGINS[type]}` : meant;
       const what = list === "ipam" ? "IPAM plugin" : "plugin";
       const problem = `claims may not use the ${what} ${show(type)}${why}`;
       const rule = top?.[1] ?? join(`policy.${list}`, type);
@@ -185,22 +214,23 @@ class Judge {
     { path, rule, given, check, meant = "", plugin }: {
       readonly path: string;
       readonly rule: string;
-      /** What the administrator says of it. */
+      /** The administrator's rule for it. */
       readonly given: FieldRule | undefined;
-      /** What is built in. */
+      /** The built-in rule. */
       readonly check: Check | undefined;
-      /** Which field was meant, in words, where there is no check. */
+      /** A hint at the field that was meant, if there is no check. */
       readonly meant?: string;
       readonly plugin: PluginConfig;
     },
   ): void {
     if (given !== undefined) {
       if (allows(given, value, this.#asked.device)) return;
-      const problem = `${show(value)} is not among what is allowed: ${describeRule(given)}`;
+      const what = value === undefined ? "is missing" : `${show(value)} is not allowed`;
+      const problem = `${what}; the policy allows ${describeRule(given)}`;
       throw new PolicyRefusal(path, { problem, rule });
     }
     if (!check) {
-      const problem = "no such field is known of this plugin, and plugins read names in any case" +
+      const problem = "is not a known field of this plugin, and plugins ignore the case of names" +
         meant;
       throw new PolicyRefusal(path, { problem, rule });
     }
@@ -221,7 +251,7 @@ class Judge {
   }
 }
 
-/** Names come from claims: `constructor` is no plugin. */
+/** Names come from claims: `constructor` must not be mistaken for a plugin. */
 function has(object: object | undefined, key: string): boolean {
   return object !== undefined && Object.hasOwn(object, key);
 }

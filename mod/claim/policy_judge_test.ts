@@ -30,6 +30,10 @@ interface Given {
   readonly device?: string;
   readonly capabilities?: Record<string, unknown>;
   readonly from?: "class" | "claim";
+  /** The definition that holds it. */
+  readonly definition?: string;
+  /** Whether the administrator wrote it, and it only has a name here. */
+  readonly named?: true;
 }
 
 /** Undefined when the policy lets it through. */
@@ -39,6 +43,7 @@ function judge(
   namespace = "default",
 ): PolicyRefusal | undefined {
   const { plugins, name = "lan", device = "cni", capabilities = {}, from = "claim" } = given;
+  const { definition, named } = given;
   const { network, form } = parseParameters(
     { config: { cniVersion: "1.0.0", name, plugins } },
     "parameters",
@@ -51,7 +56,12 @@ function judge(
     ifNameGiven: true,
     network,
     capabilityArgs: capabilities,
-    origin: { from, path: "parameters", form },
+    origin: {
+      from,
+      path: "parameters",
+      form: named ? "name" : form,
+      ...(definition !== undefined && { definition }),
+    },
   };
   try {
     assertAllowed(asked, { policy, namespace, node, networkNames: ["storage"] });
@@ -125,6 +135,12 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
       says: /claims may not use the plugin "calico"/,
       rule: "policy.plugins.calico",
     },
+    "a plugin that is misspelled": {
+      given: one({ type: "macvlna" }),
+      path: `${at}.type`,
+      says: /"macvlna" \(did you mean "macvlan"\?\)/,
+      rule: "policy.plugins.macvlna",
+    },
     "a plugin of every object": {
       given: one({ type: "constructor" }),
       path: `${at}.type`,
@@ -146,25 +162,25 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "IPAM of no type": {
       given: one({ ...macvlan, ipam: { Type: "static" } }),
       path: `${at}.ipam.Type`,
-      says: /without a type/,
+      says: /not allowed without ipam\.type/,
       rule: "policy.ipam",
     },
     "a field in another case": {
       given: one({ ...macvlan, Master: "cni0" }),
       path: `${at}.Master`,
-      says: /no such field .* any case/,
+      says: /is not a known field .* ignore the case/,
       rule: "policy.plugins.macvlan.Master",
     },
     "a field with a letter that folds into another": {
       given: one({ ...macvlan, "ma\u017fter": "cni0" }),
       path: `${at}["ma\u017fter"]`,
-      says: /no such field/,
+      says: /is not a known field/,
       rule: 'policy.plugins.macvlan["ma\u017fter"]',
     },
     "a range in another case": {
       given: withIpam({ ranges: [[{ Subnet: "127.0.0.0/8" }]] }),
       path: `${at}.ipam.ranges[0][0]["Subnet"]`,
-      says: /no such field/,
+      says: /is not a known field/,
       rule: "policy.ipam.host-local.ranges",
     },
     "no master": {
@@ -176,7 +192,7 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "the cluster network's link as master": {
       given: one({ ...macvlan, master: "cni0" }),
       path: `${at}.master`,
-      says: /"cni0": it must be the allocated device's/,
+      says: /"cni0": it must be that of the allocated device/,
       rule: "policy.plugins.macvlan.master",
     },
     "a master in the container": {
@@ -188,13 +204,13 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "passthru": {
       given: one({ ...macvlan, mode: "passthru" }),
       path: `${at}.mode`,
-      says: /the node's own traffic/,
+      says: /including the node's own/,
       rule: "policy.plugins.macvlan.mode",
     },
     "no bridge": {
       given: one({ type: "bridge" }),
       path: `${at}.bridge`,
-      says: /must be named/,
+      says: /must be the name of a bridge/,
       rule: "policy.plugins.bridge.bridge",
     },
     "the node's own bridge": {
@@ -212,7 +228,7 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "a bridge by a path": {
       given: one({ type: "bridge", bridge: "../../x" }),
       path: `${at}.bridge`,
-      says: /must be named/,
+      says: /must be the name of a bridge/,
       rule: "policy.plugins.bridge.bridge",
     },
     "a tiny MTU": {
@@ -242,13 +258,13 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "another subsystem's kernel setting": {
       given: { plugins: [macvlan, { type: "tuning", sysctl: { "kernel.core_pattern": "x" } }] },
       path: 'parameters.config.plugins[1].sysctl["kernel.core_pattern"]',
-      says: /only settings below net/,
+      says: /must be below net/,
       rule: "policy.plugins.tuning.sysctl",
     },
     "a kernel setting by a path": {
       given: { plugins: [macvlan, { type: "tuning", sysctl: { "net/../kernel/x": "1" } }] },
       path: 'parameters.config.plugins[1].sysctl["net/../kernel/x"]',
-      says: /only settings below net/,
+      says: /must be below net/,
       rule: "policy.plugins.tuning.sysctl",
     },
     "a kernel setting of all namespaces": {
@@ -256,7 +272,7 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
         plugins: [macvlan, { type: "tuning", sysctl: { "net.netfilter.nf_hooks_lwtunnel": "1" } }],
       },
       path: 'parameters.config.plugins[1].sysctl["net.netfilter.nf_hooks_lwtunnel"]',
-      says: /only settings below net\.core/,
+      says: /must be below net\.core/,
       rule: "policy.plugins.tuning.sysctl",
     },
     "a kernel setting that loads a module": {
@@ -293,7 +309,7 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "port mappings": {
       given: one(macvlan, { capabilities: { portMappings: [{ hostPort: 22 }] } }),
       path: "parameters.capabilities.portMappings",
-      says: /ports of the node/,
+      says: /ports on the node/,
       rule: "policy.capabilities.portMappings",
     },
     "another argument": {
@@ -305,13 +321,13 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "the name of the administrator's network": {
       given: one(macvlan, { name: "storage" }),
       path: "parameters.config.name",
-      says: /another network of the node/,
+      says: /another network on the node/,
       rule: "policy.reservedNetworks",
     },
     "the name of the cluster's network": {
       given: one(macvlan, { name: "cbr0" }),
       path: "parameters.config.name",
-      says: /another network of the node/,
+      says: /another network on the node/,
       rule: "policy.reservedNetworks",
     },
     "the node's own address": {
@@ -335,13 +351,13 @@ Deno.test("assertAllowed() refuses, by default, what reaches the node", async (t
     "the metadata of a cloud": {
       given: addressed("169.254.169.254/32"),
       path: `${at}.ipam.addresses[0]`,
-      says: /holds on one link alone/,
+      says: /a link-local address/,
       rule: "policy.ipam.static.addresses",
     },
     "loopback": {
       given: addressed("127.0.0.2/32", ptp),
       path: `${at}.ipam.addresses[0]`,
-      says: /each machine's own/,
+      says: /a loopback address/,
       rule: "policy.ipam.static.addresses",
     },
     "the route to a public address": {
@@ -419,7 +435,7 @@ Deno.test("assertAllowed() says which field was meant", () => {
   const refusal = judge(one({ type: "macvlan", mater: "eth0" }));
   assert.match(
     refusal!.message,
-    /\.mater: refused by policy: no such field .* \(did you mean "master"\?\)/,
+    /\.mater: refused by policy: is not a known field .* \(did you mean "master"\?\)/,
   );
 });
 
@@ -514,7 +530,8 @@ Deno.test("assertAllowed() goes by what the administrator says", async (t) => {
     "a field narrowed": {
       given: one(macvlan),
       policy: { plugins: { macvlan: { master: ["eth1"] } } },
-      refused: /"eth0" is not among what is allowed: "eth1" .* policy\.plugins\.macvlan\.master in/,
+      refused:
+        /"eth0" is not allowed; the policy allows "eth1" .* policy\.plugins\.macvlan\.master in/,
     },
     "the allocated device's interface": {
       given: one({ ...macvlan, master: "eth1" }, { device: "eth1" }),
@@ -523,22 +540,22 @@ Deno.test("assertAllowed() goes by what the administrator says", async (t) => {
     "another interface than the allocated": {
       given: one(macvlan),
       policy: { plugins: { macvlan: { master: [{ allocated: true }] } } },
-      refused: /"eth0" is not among what is allowed: the allocated device's interface/,
+      refused: /"eth0" is not allowed; the policy allows the allocated device's interface/,
     },
     "a field narrowed, left out": {
       given: one({ type: "macvlan" }),
       policy: { plugins: { macvlan: { master: ["eth1"] } } },
-      refused: /missing is not among what is allowed/,
+      refused: /is missing; the policy allows/,
     },
     "numbers": {
       given: one({ type: "vlan", master: "eth0", vlanId: 200 }),
       policy: { plugins: { vlan: { vlanId: [7, { from: 100, to: 199 }] } } },
-      refused: /200 is not among what is allowed: 7, 100 to 199/,
+      refused: /200 is not allowed; the policy allows 7, 100 to 199/,
     },
     "kernel settings by name": {
       given: { plugins: [macvlan, { type: "tuning", sysctl: { "net.ipv4.ip_forward": "1" } }] },
       policy: { plugins: { tuning: { sysctl: ["net.core.*"] } } },
-      refused: /is not among what is allowed: "net\.core\.\*"/,
+      refused: /is not allowed; the policy allows "net\.core\.\*"/,
     },
     "a plugin opened": {
       given: one({ type: "portmap", snat: true }),
@@ -547,12 +564,12 @@ Deno.test("assertAllowed() goes by what the administrator says", async (t) => {
     "a plugin opened for a field": {
       given: one({ type: "portmap", snat: true, masqAll: true }),
       policy: { plugins: { portmap: { snat: true } } },
-      refused: /masqAll: refused by policy: no such field/,
+      refused: /masqAll: refused by policy: is not a known field/,
     },
     "a plugin closed": {
       given: one({ type: "tap" }),
       policy: { plugins: { tap: false } },
-      refused: /claims may not use the plugin "tap"/,
+      refused: /claims may not use the plugin "tap" \(an administrator/,
     },
     "all plugins opened": { given: one({ type: "x", y: 1 }), policy: { plugins: { "*": true } } },
     "all plugins closed": {
@@ -571,7 +588,7 @@ Deno.test("assertAllowed() goes by what the administrator says", async (t) => {
     "no configuration of claims' own": {
       given: one(macvlan),
       policy: { inline: false },
-      refused: /parameters\.config: refused .* \(networkName\) .* policy\.inline in/,
+      refused: /parameters\.config: refused .* \(networkName\), .* policy\.inline in/,
     },
     "names reserved": {
       given: one(macvlan, { name: "prod-lan" }),
@@ -623,6 +640,89 @@ Deno.test("assertAllowed() goes by what the administrator says", async (t) => {
       given: one({ type: "tap" }),
       policy: { plugins: { tap: false }, namespaces: [{ names: ["lab"], plugins: { tap: {} } }] },
       in: "lab",
+    },
+  };
+  for (const [name, { given, policy, refused, in: namespace }] of Object.entries(cases)) {
+    await t.step(name, () => {
+      const refusal = judge(given, policy, namespace);
+      if (refused) assert.match(refusal?.message ?? "it was let through", refused);
+      else assert.equal(refusal?.message, undefined);
+    });
+  }
+});
+
+Deno.test("assertAllowed() holds NetworkAttachmentDefinitions to the policy of the claim that names them", async (t) => {
+  const gateway = { type: "bridge", bridge: "br-lan", isGateway: true };
+  const definition = "shop/lan";
+  const trust: Policy = { trustedDefinitions: ["infra", "shop*"] };
+  const cases: Record<string, {
+    readonly given: Given;
+    readonly policy?: Policy;
+    readonly refused?: RegExp;
+    readonly in?: string;
+  }> = {
+    "what a claim may contain": { given: one(macvlan, { device: "eth0", definition }) },
+    "what it may not": {
+      given: one(gateway, { definition }),
+      refused:
+        /^parameters\.networkAttachmentDefinition: shop\/lan: spec\.config\.plugins\[0\]\.isGateway: refused by policy/,
+    },
+    "a class that names it does not vouch for what it says": {
+      given: one(gateway, { definition, from: "class" }),
+      refused: /spec\.config\.plugins\[0\]\.isGateway: refused by policy/,
+    },
+    "a class gives its own arguments": {
+      given: one(macvlan, {
+        device: "eth0",
+        definition,
+        from: "class",
+        capabilities: { portMappings: [] },
+      }),
+    },
+    "a claim does not": {
+      given: one(macvlan, { device: "eth0", definition, capabilities: { portMappings: [] } }),
+      refused: /parameters\.capabilities\.portMappings: refused by policy/,
+    },
+    "of a namespace that is trusted": { given: one(gateway, { definition }), policy: trust },
+    "of another one": {
+      given: one(gateway, { definition: "web/shop" }),
+      policy: trust,
+      refused: /isGateway: refused by policy/,
+    },
+    "trusted only for some claims": {
+      given: one(gateway, { definition }),
+      policy: { ...trust, namespaces: [{ names: ["guests"], trustedDefinitions: [] }] },
+      in: "guests",
+      refused: /isGateway: refused by policy/,
+    },
+    "trusted, with a name that claims may not use": {
+      given: one(gateway, { definition, name: "san" }),
+      policy: { ...trust, networks: ["lan"] },
+      refused:
+        /^parameters\.networkAttachmentDefinition: .* may not use network "san" .*policy\.networks/,
+    },
+    "where claims are trusted": {
+      given: one(gateway, { definition }),
+      policy: { trustClaims: true },
+    },
+    "where claims contain no configuration": {
+      given: one(macvlan, { device: "eth0", definition }),
+      policy: { inline: false },
+      refused:
+        /^parameters\.networkAttachmentDefinition: .*does not trust its namespace .*policy\.inline/,
+    },
+    "with the name of the administrator's network": {
+      given: one(macvlan, { device: "eth0", definition, name: "storage" }),
+      refused:
+        /^parameters\.networkAttachmentDefinition: shop\/lan: spec\.config\.name: refused by policy: "storage"/,
+    },
+    "that names a file of the administrator's": {
+      given: one(gateway, { definition, name: "storage", named: true }),
+    },
+    "that names a file which claims may not use": {
+      given: one(gateway, { definition, name: "storage", named: true }),
+      policy: { networks: [] },
+      refused: /^parameters\.networkAttachmentDefinition: .* may not use network "storage"/,
     },
   };
   for (const [name, { given, policy, refused, in: namespace }] of Object.entries(cases)) {

@@ -64,6 +64,6 @@ function assertOneOf(name: string, known: readonly string[], path: string): void
   const names = known.toSorted().join(", ");
   throw new FieldError(
     join(path, name),
-    `is not known; known are ${names}${didYouMean(name, known)}`,
+    `is unknown; must be one of ${names}${didYouMean(name, known)}`,
   );
 }

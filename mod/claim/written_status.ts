@@ -1,5 +1,6 @@
 import type { AllocatedDevice } from "./attachment.ts";
 import { array, FieldError, type Fields, object, optional, text } from "./field.ts";
+import { isDefaultName } from "./interface_names.ts";
 
 /** What a claim's status says of a device of which the network was attached (KEP-4817). */
 export interface WrittenStatus {
@@ -22,13 +23,8 @@ export function writtenStatus(
   claim: unknown,
   { driver, device }: { readonly driver: string; readonly device: AllocatedDevice },
 ): WrittenStatus | undefined {
-  try {
-    const status = optional(object, object(claim, "the claim").status, "status") ?? {};
-    const devices = optional(array, status.devices, "status.devices") ?? [];
-    const found = devices.map((entry) => object(entry, "status.devices")).find((entry) =>
-      entry.driver === driver && entry.pool === device.pool && entry.device === device.device &&
-      entry.shareID === device.shareID
-    );
+  return ifReadable(() => {
+    const found = entryOf(claim, { driver, device });
     if (!found?.data) return undefined;
     const data = object(found.data, "data");
     const readySince = readyTime(found);
@@ -37,6 +33,40 @@ export function writtenStatus(
       networkData: networkDataOf(found),
       ...(readySince !== undefined && { readySince }),
     };
+  });
+}
+
+/**
+ * The name that an earlier run of the agent chose for a device's interface, from `status.devices`:
+ * one of net1, net2, …. Undefined where nothing is written, or another name.
+ */
+export function writtenDefaultName(
+  claim: unknown,
+  { driver, device }: { readonly driver: string; readonly device: AllocatedDevice },
+): string | undefined {
+  const name = ifReadable(() => {
+    const found = entryOf(claim, { driver, device });
+    return found && networkDataOf(found).interfaceName;
+  });
+  return name !== undefined && isDefaultName(name) ? name : undefined;
+}
+
+function entryOf(
+  claim: unknown,
+  { driver, device }: { readonly driver: string; readonly device: AllocatedDevice },
+): Fields | undefined {
+  const status = optional(object, object(claim, "the claim").status, "status") ?? {};
+  const devices = optional(array, status.devices, "status.devices") ?? [];
+  return devices.map((entry) => object(entry, "status.devices")).find((entry) =>
+    entry.driver === driver && entry.pool === device.pool && entry.device === device.device &&
+    entry.shareID === device.shareID
+  );
+}
+
+/** Undefined where a field is not what this driver writes. */
+function ifReadable<T>(read: () => T): T | undefined {
+  try {
+    return read();
   } catch (error) {
     if (error instanceof FieldError) return undefined;
     throw error;

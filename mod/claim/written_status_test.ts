@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writtenStatus } from "./written_status.ts";
+import { writtenDefaultName, writtenStatus } from "./written_status.ts";
 
 const device = { request: "net", pool: "node", device: "cni", shareID: "s" };
 const entry = {
@@ -40,4 +40,18 @@ Deno.test("writtenStatus() takes nothing from what this driver does not write", 
   ];
   for (const each of cases) assert.equal(of(each), undefined);
   assert.equal(writtenStatus({}, { driver: "d", device }), undefined);
+});
+
+Deno.test("writtenDefaultName() gives the name that an earlier run chose, and no other", () => {
+  const of = (interfaceName: unknown, more: object = {}) =>
+    writtenDefaultName(
+      { status: { devices: [{ ...entry, networkData: { interfaceName }, ...more }] } },
+      { driver: "d", device },
+    );
+  assert.equal(of("net2"), "net2");
+  assert.equal(of("net12", { data: undefined }), "net12");
+  const others = ["eth1", "net0", "net01", "net1/../x", "net%d", "net12345678901234", 1, undefined];
+  for (const name of others) assert.equal(of(name), undefined, String(name));
+  assert.equal(of("net2", { shareID: "t" }), undefined);
+  assert.equal(writtenDefaultName({}, { driver: "d", device }), undefined);
 });

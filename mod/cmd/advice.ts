@@ -1,4 +1,4 @@
-/** What to do about errors of plugins whose own words do not say it. */
+/** Advice for errors of plugins that do not say what to do. */
 const ADVICE: readonly { readonly when: RegExp; readonly what: (cniPath: string) => string }[] = [
   {
     when: /dial unix \S*dhcp\.sock: connect: (no such file or directory|connection refused)/,
@@ -8,7 +8,7 @@ const ADVICE: readonly { readonly when: RegExp; readonly what: (cniPath: string)
   },
 ];
 
-/** An error, and what to do. */
+/** The error, followed by what to do. */
 export function withAdvice(message: string, cniPath: readonly string[]): string {
   const found = ADVICE.find(({ when }) => when.test(message));
   return found ? `${message}\n  ${found.what(cniPath[0] ?? "/opt/cni/bin")}` : message;

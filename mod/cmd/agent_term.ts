@@ -4,32 +4,38 @@ import { serveForgetRequests } from "../requests/forget_requests.ts";
 import type { AgentProcess } from "./agent_process.ts";
 
 /**
- * What an agent does while it leads, until the signal is aborted: it takes up the records, answers
- * the runtime and the kubelet, publishes the node's devices and looks after what is attached.
+ * What an agent does while it leads, until the signal is aborted: it loads the records, answers the
+ * runtime and the kubelet, publishes the node's devices and checks the attached networks.
  */
 export async function runTerm(
-  { config, clock, log, devices, ports, activeAgent, loops, progress }: AgentProcess,
+  { config, clock, log, devices, ports, activeAgent, dra, loops, progress }: AgentProcess,
   over: AbortSignal,
 ): Promise<void> {
   const { driverName: driver, concurrency, policy } = config;
   const agent = new Agent(ports, { driver, concurrency, policy });
   try {
     await agent.load();
+    // It was withdrawn if this agent led before.
+    const offered = dra.offer();
     await activeAgent.take(agent);
+    await offered;
     progress.led.set();
-    // Devices that are published bring pods here. Once the term is over, what follows ends at once.
+    // Published devices attract pods to this node. Once the term is over, what follows ends at once.
     await progress.listens.wait(over).catch(() => {});
     const publishing = devices.run(() => agent.allocatedDevices(), over);
-    loops.watch("devices", publishing, over);
+    loops.watch("devices", publishing, { until: over });
     const { checkInterval: interval, repair, gcNetworks } = config;
     const upkeep = agent.upkeep({ interval, repair, gcNetworks }, over);
-    loops.watch("upkeep", upkeep, over);
+    loops.watch("upkeep", upkeep, { until: over });
     const forget = (claim: string) => agent.forget(claim, over);
     const requests = serveForgetRequests(config.stateDir, { forget, clock, log, signal: over });
-    loops.watch("requests", requests, over);
+    loops.watch("requests", requests, { until: over });
     await Promise.all([publishing, upkeep, requests, aborted(over)]);
   } finally {
+    // The kubelet is to call the agent that leads next. Where this one stops, it is withdrawn already.
+    const withdrawn = dra.withdraw();
     await activeAgent.leave();
+    await withdrawn;
     await agent.close();
   }
 }

@@ -20,12 +20,13 @@ export function serveWarden(
       log?.info(`got ${message.name}`);
       end.abort(new Error(message.name));
     } else if (message.kind === "start") {
-      const { config } = message;
+      const { config, settings } = message;
       log = openLog({ level: config.logLevel, format: config.logFormat, write: toStderr });
       let code = 0;
       try {
         const { run, read, interfaces } = warden;
-        await runAgent(config, { log, signal: end.signal, run, read, interfaces });
+        const { signal } = end;
+        await runAgent(config, { settings, log, signal, run, read, interfaces });
       } catch (error) {
         log.error("network-dra cannot run", {
           error: errorMessage(error),

@@ -1,7 +1,8 @@
 import { dirname, resolve } from "node:path";
 import { parse as parseYaml } from "yaml";
+import { errorMessage } from "../async/error_message.ts";
 
-/** What reaching the API server takes. */
+/** What the agent needs to reach the API server. */
 export interface ApiAccess {
   /** `host:port`. */
   readonly host: string;
@@ -24,8 +25,22 @@ interface Kubeconfig {
 }
 type Named<K extends string, V> = { readonly name: string } & { readonly [key in K]?: V };
 
+function parse(text: string, path: string): Kubeconfig {
+  let content: unknown;
+  try {
+    content = parseYaml(text, { prettyErrors: false });
+  } catch (error) {
+    // The lines after the first one repeat the file, which contains credentials.
+    throw new Error(`${path}: is not valid YAML: ${errorMessage(error).split("\n")[0]}`);
+  }
+  if (content === null || typeof content !== "object") {
+    throw new Error(`${path}: is not a kubeconfig`);
+  }
+  return content;
+}
+
 /**
- * What a kubeconfig, or the pod's ServiceAccount, names: read before the agent is held to it.
+ * What a kubeconfig, or the pod's ServiceAccount, names: read before the agent is checked against it.
  *
  * @throws Error that says what is missing, or what an agent cannot use
  */
@@ -39,12 +54,14 @@ export function apiAccess(
   if (kubeconfig === undefined) {
     const [host, port] = [env("KUBERNETES_SERVICE_HOST"), env("KUBERNETES_SERVICE_PORT")];
     if (!host) {
-      throw new Error("not in a cluster (KUBERNETES_SERVICE_HOST is not set): give --kubeconfig");
+      throw new Error(
+        "--kubeconfig is required outside of a cluster (KUBERNETES_SERVICE_HOST is not set)",
+      );
     }
     const bracketed = host.includes(":") ? `[${host}]` : host;
     return { host: `${bracketed}:${port || "443"}`, files: [SERVICE_ACCOUNT] };
   }
-  const content = (parseYaml(readFile(kubeconfig)) ?? {}) as Kubeconfig;
+  const content = parse(readFile(kubeconfig), kubeconfig);
   const context = content.contexts?.find(({ name }) => name === content["current-context"])
     ?.context;
   const cluster = content.clusters?.find(({ name }) => name === context?.cluster)?.cluster;

@@ -36,7 +36,7 @@ Deno.test("in a pod: the service and the ServiceAccount", () => {
     access(undefined, { KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "443" }),
     { host: "[fd00::1]:443", files: ["/var/run/secrets/kubernetes.io/serviceaccount"] },
   );
-  assert.throws(() => access(undefined), /KUBERNETES_SERVICE_HOST is not set.*--kubeconfig/);
+  assert.throws(() => access(undefined), /^Error: --kubeconfig is required outside of a cluster/);
 });
 
 Deno.test("credentials that take a program are refused, with what to give instead", () => {
@@ -44,7 +44,15 @@ Deno.test("credentials that take a program are refused, with what to give instea
     () => access(kubeconfig("exec: {command: aws}")),
     /exec is not supported, for the agent runs nothing but CNI plugins: give a token/,
   );
-  assert.throws(() => access("{}"), /current context has no cluster/);
+});
+
+Deno.test("a file that is not a kubeconfig is refused, and nothing of it is repeated", () => {
+  assert.throws(() => access("{}"), /^Error: \/etc\/k\/config: the current context has no cluster/);
+  assert.throws(() => access(""), /^Error: \/etc\/k\/config: is not a kubeconfig$/);
+  assert.throws(() => access("users: [token: s3cr3t"), (error: Error) => {
+    assert.match(error.message, /^\/etc\/k\/config: is not valid YAML: /);
+    return !error.message.includes("s3cr3t");
+  });
 });
 
 Deno.test("what would be passed over is refused: a proxy, another name, another user", () => {

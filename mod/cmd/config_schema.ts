@@ -1,6 +1,7 @@
 import { CAPABILITIES, CLOSED_PLUGINS, IPAM, PLUGINS } from "../claim/policy_builtin.ts";
 import type { BuiltinPlugin } from "../claim/policy_builtin.ts";
-import { describeSettings } from "./run_config.ts";
+import { RUN_SETTINGS } from "./commands/run.ts";
+import type { Flag } from "./flag.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -34,10 +35,10 @@ export function configSchema(): Schema {
     additionalProperties: false,
     properties: {
       ...Object.fromEntries(
-        describeSettings().map(({ key, help, fallback }) => [key, {
+        Object.entries<Flag<unknown>>(RUN_SETTINGS).map(([key, { help, default: text }]) => [key, {
           description: help,
           type: ["string", "number", "boolean"],
-          ...(fallback !== undefined && { default: fallback }),
+          ...(text !== undefined && { default: text }),
         }]),
       ),
       interfaces: strict({ include: texts, exclude: texts }),
@@ -52,12 +53,13 @@ export function configSchema(): Schema {
   };
 }
 
-/** What can be said of all claims, and of those of some namespaces. */
+/** The settings for all claims, which can also be given for some namespaces. */
 function policySettings(): Schema {
   const properties = {
     trustClaims: flag,
     inline: flag,
     networks: texts,
+    trustedDefinitions: texts,
     reservedNetworks: texts,
     refusedAddresses: texts,
     capabilities: strict(each(Object.keys(CAPABILITIES), fieldRule)),

@@ -13,10 +13,11 @@ Deno.test("parseConfigYaml() reads YAML as Kubernetes does", () => {
 
 Deno.test("parseConfigYaml() says what is wrong and where, in one short line", () => {
   const cases: Record<string, RegExp> = {
-    "a: 1\na: 2\n": /unique at line 2$/,
-    "a: [": /at line 1$/,
-    "[a]: b": /a key must be a plain value/,
-    [`a: *${"x".repeat(9000)}`]: /Unresolved alias/,
+    "a: 1\na: 2\n": /^line 2, column 1: a appears twice in the same object: keep one of them$/,
+    "a: [": /^line 1, column \d+: /,
+    "a: 1\n---\nb: 2\n": /^line 2, column 1: must be one YAML document: a second one begins here$/,
+    "[a]: b": /^line 1, column 1: a key must be a plain value$/,
+    [`a: *${"x".repeat(9000)}`]: /^line 1, column 4: a value that begins with \* /,
   };
   for (const [text, says] of Object.entries(cases)) {
     assert.throws(() => parseConfigYaml(text), (error: Error) => {

@@ -3,12 +3,13 @@ import { fileURLToPath } from "node:url";
 import { namespaceFolders } from "../cni/plugin_runner.ts";
 import { socketPaths } from "../dra/socket_paths.ts";
 import { STATE_PATHS } from "../files/state_paths.ts";
-import { describeAddress } from "../observe/server.ts";
+import { describeAddress } from "../observe/serve.ts";
+import { statusSocket } from "../status/socket.ts";
 import { hiddenPath } from "../unix/listen.ts";
 import type { ApiAccess } from "./api_access.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/** Of Deno's permissions, those of the part of the agent that speaks with others. */
+/** Deno's permissions of the part of the agent that communicates with others. */
 export interface Confinement {
   readonly read: string[];
   readonly write: string[];
@@ -21,8 +22,8 @@ export interface Confinement {
 }
 
 /**
- * What the agent may do with these settings, and no more: the folders, sockets and hosts that they
- * name. It runs nothing; plugins are run for it (see Warden).
+ * What the agent needs with these settings, and nothing else: the folders, sockets and hosts that they
+ * name. It cannot run programs; the warden runs plugins for it (see Warden).
  *
  * @param access what the API server's credentials name
  * @param code folders of the agent's own code, where it is not in one file
@@ -31,10 +32,14 @@ export function confinementOf(
   config: RunConfig,
   { access, code }: { readonly access: ApiAccess; readonly code: readonly string[] },
 ): Confinement {
-  const { kubeletDir, driverName: driver, podUid, stateDir, cdiDir, nriSocket, listen } = config;
-  const sockets = Object.values(socketPaths({ kubeletDir, driver, podUid }));
+  const { kubeletDir, driverName: driver, podUid, stateDir, cdiDir, nriSocket } = config;
+  const addresses = [config.listen, config.metricsSecure].filter((address) => address !== null);
+  const sockets = [
+    ...Object.values(socketPaths({ kubeletDir, driver, podUid })),
+    ...[statusSocket({ stateDir, podUid })].filter((path) => path !== undefined),
+  ];
   const ours = [
-    // And not the launcher beside them, which the warden runs.
+    // Not the launcher beside them, which the warden runs.
     ...Object.values(STATE_PATHS).map((name) => join(stateDir, name)),
     ...cdiDir ? [cdiDir] : [],
     join(kubeletDir, "plugins", driver),
@@ -45,19 +50,22 @@ export function confinementOf(
       ...ours,
       stateDir,
       nriSocket,
-      // Is a plugin there? Is a namespace one? Into another root lead links in the state folder.
+      // To see whether plugins and namespaces exist. Links in the state folder lead into another root.
       ...config.chrootDir ? [] : config.cniPath,
       ...namespaceFolders(config.netnsDir),
       ...config.networkDir ? [config.networkDir] : [],
       ...config.sysfsDir === "/sys" ? [] : [config.sysfsDir],
       ...access.files,
+      // When the kubelet renews a Secret, their folder points to other ones.
+      ...[config.metricsCert, config.metricsKey].filter(Boolean).map(dirname),
       ...code,
     ],
-    // Deno takes connecting to a socket for writing to it.
+    // Deno treats connecting to a socket as writing to it.
     write: [...ours, nriSocket],
     net: [
       access.host,
-      ...listen ? [describeAddress(listen)] : [],
+      ...addresses.map(describeAddress),
+      ...config.tracesEndpoint === "" ? [] : [hostOf(config.tracesEndpoint)],
       ...[...sockets, ...sockets.map(hiddenPath), nriSocket].map((path) => `unix:${path}`),
     ],
     env: "inherit",
@@ -68,9 +76,15 @@ export function confinementOf(
   };
 }
 
+/** Host and port of a URL. */
+function hostOf(url: string): string {
+  const { protocol, hostname, port } = new URL(url);
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+}
+
 /**
- * Where the modules are that are loaded when they are needed: beside the first. An executable of
- * `deno compile` holds them itself, and their URL names a folder that is not there, or somebody else's.
+ * The folder of the modules that are loaded when needed: beside the first one. An executable of
+ * `deno compile` contains them, and their URL names a folder that does not exist or belongs to someone else.
  *
  * @param code URL of the first
  */

@@ -6,12 +6,12 @@ import type { DescribedInterface } from "./node_file.ts";
 const ETHERNET = "1";
 const FLAGS = { up: "0x1003", down: "0x1002" };
 
-/** That of every simulated node. */
+/** The name that every simulated node has. */
 const ETH0: DescribedInterface = { name: "eth0", type: "physical", up: true, mtu: 1500 };
 
 /**
- * Makes the interfaces that are described: each is one end of a cable, and a folder that looks like
- * sysfs says of it what is described, for the agent to read instead.
+ * Creates the described interfaces: each is one end of a veth pair, and a folder that looks like sysfs
+ * contains its description, which the agent reads instead.
  *
  * @param folder where the files go; for `--sysfs-dir`
  */
@@ -27,7 +27,7 @@ export async function makeDescribedInterfaces(
   }
 }
 
-/** Bridges are real ones: pods are plugged in. */
+/** Bridges are real: pods are connected to them. */
 async function makeLink(
   { name, type, mac, mtu, up }: DescribedInterface,
   peer: string,

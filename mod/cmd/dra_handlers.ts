@@ -4,10 +4,10 @@ import type { Clock } from "../async/clock.ts";
 import type { DraHandlers } from "../dra/dra_service.ts";
 import type { HealthSource } from "../dra/health_service.ts";
 
-/** The kubelet takes a device's health as unknown 30 s after it last heard of it. */
+/** The kubelet considers a device's health unknown after 30 s without an update. */
 const HEALTH_INTERVAL_MS = 10_000;
 
-/** The kubelet's calls in the agent's words. */
+/** Translates the kubelet's calls for the agent. */
 export function draHandlers(activeAgent: ActiveAgent, clock: Clock): DraHandlers & HealthSource {
   return {
     prepare: (claims, signal) => activeAgent.prepare(claims, signal),

@@ -1,47 +1,112 @@
-import config from "../../deno.json" with { type: "json" };
-import { describeFlags } from "./run_config.ts";
+import { choicesOf, type Command, flagsOf } from "./command.ts";
+import { COMMANDS, TITLE } from "./commands.ts";
+import type { Flag } from "./flag.ts";
+import { VERSION } from "./version.ts";
+import { wrapped } from "./wrapped.ts";
 
-export const VERSION: string = config.version;
+/** No line of the help is longer. */
+const WIDTH = 80;
+/** If a flag is longer, its description is below it. */
+const LEFT_WIDTH = 30;
 
 /** What `network-dra help` prints. */
 export function help(): string {
-  return `network-dra ${VERSION}: networks for pods, claimed like devices
+  return [
+    `network-dra ${VERSION}: ${TITLE}`,
+    section("Usage", ["  network-dra COMMAND [FLAGS]"]),
+    section("Commands", columns(COMMANDS.map(({ name, summary }) => [`  ${name}`, summary]))),
+    section(
+      "Flags",
+      columns([
+        ["  -h, --help", "Print this help."],
+        ["      --version", "Print the version."],
+      ]),
+    ),
+    "Run 'network-dra help COMMAND' for the flags of a command, and for examples.",
+  ].join("\n\n");
+}
 
-usage: network-dra COMMAND [FLAGS]
+/** What `network-dra help COMMAND` prints. */
+export function commandHelp(command: Command): string {
+  const { description, argument, examples, exitCodes } = command;
+  return [
+    ...description.map((paragraph) => wrapped(paragraph, WIDTH).join("\n")),
+    section("Usage", [`  ${usageOf(command)}`]),
+    ...argument
+      ? [section("Arguments", columns([[`  ${argumentOf(command)}`, withChoices(argument)]]))]
+      : [],
+    section("Examples", examples.map(({ what, line }) => `  # ${what}\n  ${line}`).join("\n\n")),
+    section("Flags", columns(flagsOf(command).map((flag) => [leftOf(flag), rightOf(flag)]))),
+    section(
+      "Exit codes",
+      columns(Object.entries(exitCodes).map(([exitCode, what]) => [`  ${exitCode}`, what])),
+    ),
+  ].join("\n\n");
+}
 
-  run          the agent of this node, for the kubelet and the container runtime
-  try FILE…    the claims and pods of YAML files on a simulated node, with no cluster
-  lint FILE…   what a cluster would say of claims, classes and pods; no root, no network
-  forget CLAIM lets a claim (NAMESPACE/NAME or UID) go that cannot be detached on this node
-  install-plugins  puts the CNI plugins of one folder into another that lacks them
-  ready        whether the agent with the same flags serves the kubelet; exit code 0 or 1
-  version      the version
-  help         this text
+/** `network-dra try FILE… [FLAGS]` */
+export function usageOf(command: Command): string {
+  const flags = Object.keys(command.flags).length > 0 ? "[FLAGS]" : "";
+  return ["network-dra", command.name, argumentOf(command), flags].filter(Boolean).join(" ");
+}
 
-flags of run (default) [environment]:
-${describeFlags()}
+/** `FILE…`, `[COMMAND]`, or nothing. */
+export function argumentOf({ argument }: Command): string {
+  if (!argument) return "";
+  const name = `${argument.name}${argument.most === "any" ? "…" : ""}`;
+  return argument.least === 0 ? `[${name}]` : name;
+}
 
-flags of try:
-  -o FORMAT            how the claims are printed: yaml (default) or json
-  --keep               keep the node until Ctrl-C
-  --driver-name NAME   default: the driver named in the files
-  --cni-path PATH      folders of the CNI plugins; default: this machine's, or Debian's package
-  --config PATH        the agent's configuration file, such as with a policy
-  --node PATH          describes the node's interfaces, and other nodes
-  --verbose            the agent's own log too
+/** What an argument or a flag does, and its possible values. */
+export function withChoices(
+  { help, choices = [] }: { readonly help: string; readonly choices?: readonly string[] },
+): string {
+  return choices.length === 0 ? help : `${help} One of ${choices.join(", ")}.`;
+}
 
-exit codes of try: 0 all pods ran, 1 something failed, 2 wrong usage, 3 not all could be tried
+/** `  -o, --output FORMAT` */
+function leftOf({ name, short, takes }: Flag<unknown>): string {
+  const letter = short === undefined ? "    " : `-${short}, `;
+  return `  ${letter}--${name}${takes === undefined ? "" : ` ${takes}`}`;
+}
 
-flags of lint:
-  -o FORMAT            the report: text (default), json or sarif
-  --driver-name NAME   the agent's name; default: the driver that the files name
-  --config PATH        the agent's configuration file, for its policy
+function rightOf(flag: Flag<unknown>): string {
+  const { help, aliases = [], required, takes, env } = flag;
+  const notes = [
+    ...aliases.map((alias) => `also --${alias}`),
+    ...required ? ["required"] : [],
+    ...defaultOf(flag) === undefined ? [] : [`default: ${defaultOf(flag)}`],
+    ...env === undefined ? [] : [`env: ${env}${takes === undefined ? "=true" : ""}`],
+  ];
+  const text = withChoices({ help, choices: choicesOf(flag) });
+  return [text, ...notes.map((note) => `[${note.replaceAll(" ", "\u00a0")}]`)].join(" ");
+}
 
-flags of install-plugins:
-  --from PATH          the folder that holds the plugins
-  --to PATH            the folder that lacks them; what others put there is kept
+/** What applies without the flag, in words; undefined if nothing does. */
+export function defaultOf(
+  { takes, default: text, defaultIs }: Flag<unknown>,
+): string | undefined {
+  if (defaultIs !== undefined) return defaultIs;
+  return takes === undefined || text === "" ? undefined : text;
+}
 
-flags of forget:
-  --state-dir PATH     the agent's (/var/lib/network-dra) [NETWORK_DRA_STATE_DIR]
-`;
+function section(title: string, lines: string | readonly string[]): string {
+  return [`${title}:`, ...[lines].flat()].join("\n");
+}
+
+/** Two columns; the right one is below the left one if that is wide. */
+function columns(rows: readonly (readonly [left: string, right: string])[]): string[] {
+  const widest = Math.max(...rows.map(([left]) => left.length));
+  if (widest > LEFT_WIDTH) {
+    const indent = " ".repeat(10);
+    return rows.flatMap(([left, right]) => [
+      left,
+      ...wrapped(right, WIDTH - indent.length).map((line) => indent + line),
+    ]);
+  }
+  return rows.flatMap(([left, right]) =>
+    wrapped(right, WIDTH - widest - 2).map((line, i) =>
+      (i === 0 ? left : "").padEnd(widest + 2) + line
+    )
+  );
 }

@@ -1,12 +1,13 @@
-import { flagValue } from "./flag_value.ts";
-import { parseArgs } from "node:util";
 import { type Installed, installPlugins } from "../cni/install_plugins.ts";
-import * as take from "./settings.ts";
-import { UsageError } from "./usage_error.ts";
+import { INSTALL_PLUGINS } from "./commands/install_plugins.ts";
+import { readCommandLine } from "./flag_values.ts";
+import { assertFolder } from "./given_file.ts";
 
-/** `network-dra install-plugins`: puts CNI plugins that a node lacks in place. Gives the exit code. */
+/** `network-dra install-plugins`: installs the CNI plugins that a node lacks. Gives the exit code. */
 export async function installPluginsCommand(argv: readonly string[]): Promise<number> {
-  const installed = await installPlugins(parseInstallOptions(argv));
+  const { flags } = readCommandLine(INSTALL_PLUGINS, argv);
+  for (const [name, path] of Object.entries(flags)) assertFolder(path, { at: `--${name}` });
+  const installed = await installPlugins(flags);
   for (const [what, names] of Object.entries(installed) as [keyof Installed, string[]][]) {
     if (names.length > 0) console.log(`${SAYS[what]}: ${names.join(", ")}`);
   }
@@ -16,24 +17,5 @@ export async function installPluginsCommand(argv: readonly string[]): Promise<nu
 const SAYS: Readonly<Record<keyof Installed, string>> = {
   added: "added",
   updated: "updated",
-  kept: "kept as they are, for someone else put them there",
+  kept: "kept, because someone else installed them",
 };
-
-/** @throws UsageError */
-export function parseInstallOptions(
-  argv: readonly string[],
-): { readonly from: string; readonly to: string } {
-  let values: { readonly from?: string; readonly to?: string };
-  try {
-    const options = { from: { type: "string" }, to: { type: "string" } } as const;
-    values = parseArgs({ args: [...argv], options, allowPositionals: false }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0]!);
-  }
-  return { from: folder("--from", values.from), to: folder("--to", values.to) };
-}
-
-function folder(flag: string, text: string | undefined): string {
-  if (text === undefined) throw new UsageError(`install-plugins: ${flag} must name a folder`);
-  return flagValue(flag, text, take.absolutePath);
-}

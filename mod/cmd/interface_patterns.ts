@@ -29,7 +29,7 @@ function patterns(value: unknown, path: string): string[] {
     if (!/[\s/,]/.test(pattern)) return pattern;
     throw new FieldError(
       `${path}[${i}]`,
-      `${show(pattern)} must be the name of an interface, in which * stands for any characters ` +
+      `${show(pattern)} must be the name of an interface, where * matches any characters ` +
         "and ? for one",
     );
   });

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { SimulatedNode } from "../simulator/node.ts";
 import { ip } from "../simulator/private_node.ts";
 
-/** What of the node's state is not as it was. */
+/** The parts of the node's state that have changed. */
 export async function leftovers(
   paths: SimulatedNode["paths"],
   linksBefore: readonly string[],
@@ -17,11 +17,15 @@ export async function leftovers(
     "the DRA socket": join(paths.kubeletDir, "plugins_registry"),
   };
   for (const [what, folder] of Object.entries(folders)) {
-    left.push(...(await names(folder)).map((name) => `${what} ${name}`));
+    const found = await names(folder);
+    // The agent remembers claims for a while after they were unprepared.
+    left.push(
+      ...found.filter((name) => !name.endsWith(".departed")).map((name) => `${what} ${name}`),
+    );
   }
   for (const network of await names("/var/lib/cni/networks")) {
     for (const name of await names(join("/var/lib/cni/networks", network))) {
-      // host-local keeps the last address it gave and its lock for good.
+      // host-local never removes the last address that it assigned, nor its lock.
       if (name === "lock" || name.startsWith("last_reserved_ip")) continue;
       left.push(`the lease ${name} of network ${network}`);
     }
@@ -29,7 +33,7 @@ export async function leftovers(
   return left;
 }
 
-/** The node's interfaces, but for bridges that have no port: the plugin bridge keeps the one that it made for good. */
+/** The node's interfaces except bridges without ports: the plugin bridge never removes the one that it made. */
 export async function links(): Promise<string[]> {
   const all = JSON.parse(await ip(["-j", "-d", "link", "show"])) as {
     readonly ifname: string;

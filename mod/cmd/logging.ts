@@ -10,10 +10,10 @@ export interface LoggingOptions {
 
 const CATEGORY = "network-dra";
 const LEVELS = { debug: "debug", info: "info", warn: "warning", error: "error" } as const;
-/** The property that carries the message: as text of its own, for LogTape gives meaning to braces. */
+/** The property with the message: separate text, because LogTape interprets braces. */
 const TEXT = "msg";
 
-/** Sets up logging for the process, one line an event. */
+/** Sets up logging for the process, one line per event. */
 export function openLog({ level, format, write }: LoggingOptions): Log {
   const line = format === "json" ? jsonLine : textLine;
   configureSync({
@@ -44,7 +44,7 @@ function textLine(record: LogRecord): string {
   const time = new Date(record.timestamp).toISOString();
   const level = (record.level === "warning" ? "warn" : record.level).toUpperCase().padEnd(5);
   const pairs = Object.entries(about).map(([key, value]) => ` ${key}=${show(value)}`);
-  // A line break inside would look like an event of its own; others would move the reader's cursor.
+  // A line break would look like a new event; other control characters would move the reader's cursor.
   return `${time} ${level} ${message ?? record.rawMessage}${pairs.join("")}`
     .replaceAll(/[\r\n]+/g, " ").replaceAll(/\p{Cc}/gu, escaped) + "\n";
 }

@@ -25,7 +25,7 @@ export interface DescribedNode {
   readonly interfaces: readonly DescribedInterface[];
 }
 
-/** The node that the agent runs on, unless the first one that is described has another name. */
+/** The name of the agent's node, unless the first described node has another name. */
 export const DEFAULT_NODE = "node-1";
 
 const whole = (least: number, most: number) =>
@@ -63,14 +63,14 @@ const file = v.strictObject({
   nodes: v.pipe(v.array(node, "must be a list of nodes"), v.minLength(1)),
 });
 
-/** Fields that are known where others are refused. */
+/** The known fields, where unknown ones are refused. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
   "": ["nodes"],
   nodes: Object.keys(node.entries),
   interfaces: Object.keys(interfaceShape.entries),
 };
 
-/** Reads a file that describes nodes. @throws UsageError that names file, field and what is allowed */
+/** Reads a file that describes nodes. @throws UsageError with the file, the field and what is allowed */
 export function parseNodeFile(text: string, path: string): readonly DescribedNode[] {
   let value: unknown;
   try {
@@ -99,7 +99,7 @@ function problem(issue: v.BaseIssue<unknown>): string {
   if (type === "strict_object" && expected === "never") {
     const parent = path.slice(0, -1).findLast(({ key }) => typeof key === "string")?.key ?? "";
     const known = KNOWN[String(parent)] ?? [];
-    return `${at}: is not known; allowed are ${known.join(", ")}${
+    return `${at}: is unknown; must be one of ${known.join(", ")}${
       didYouMean(String(path.at(-1)?.key), known)
     }`;
   }

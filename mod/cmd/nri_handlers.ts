@@ -4,14 +4,14 @@ import { MOUNT_FOLDER } from "../cdi/spec_files.ts";
 import { networkNamespace, type NriHandlers } from "../nri/events.ts";
 import { type Container, ContainerState, type PodSandbox } from "../../proto/gen/nri/nri_pb.ts";
 
-/** The runtime's events in the agent's words. */
+/** Translates the runtime's events for the agent. */
 export function nriHandlers(activeAgent: ActiveAgent): NriHandlers {
   return {
     synchronize: (pods, containers) =>
-      activeAgent.synchronize(
-        pods.filter(isBounded).map(toListedSandbox),
-        new Set(containers.filter(mayHaveRun).map(({ podSandboxId }) => podSandboxId)),
-      ),
+      activeAgent.synchronize(pods.filter(isBounded).map(toListedSandbox), {
+        started: sandboxIds(containers.filter(mayHaveRun)),
+        created: sandboxIds(containers.filter(isCreated)),
+      }),
     runPodSandbox: (pod) => activeAgent.runPodSandbox(toSandbox(pod)),
     stopPodSandbox: (pod) => activeAgent.stopPodSandbox(pod.id),
     removePodSandbox: (pod) => activeAgent.stopPodSandbox(pod.id),
@@ -23,13 +23,13 @@ export function nriHandlers(activeAgent: ActiveAgent): NriHandlers {
   };
 }
 
-/** Longer than any id, name or path is, in characters: they are kept for as long as the sandbox lives. */
+/** In characters. No valid ID, name or path is longer; they are kept as long as the sandbox exists. */
 const LONGEST = 4096;
 
 /**
- * Whether a container runs, or may have run without its networks. With a mount of ours it starts only
- * when they are there: one that does not run now may have failed to start for that, and lives by
- * nothing that could be taken from it.
+ * Whether a container runs, or may have run without its networks. A container with one of our mounts
+ * starts only when its networks are attached: if it does not run now, it may have failed to start for
+ * that reason, and loses nothing if they are attached now.
  */
 function mayHaveRun({ state, mounts }: Container): boolean {
   switch (state) {
@@ -42,6 +42,14 @@ function mayHaveRun({ state, mounts }: Container): boolean {
   }
 }
 
+function isCreated({ state }: Container): boolean {
+  return state === ContainerState.CONTAINER_CREATED;
+}
+
+function sandboxIds(containers: readonly Container[]): Set<string> {
+  return new Set(containers.map(({ podSandboxId }) => podSandboxId));
+}
+
 function isBounded(pod: PodSandbox): boolean {
   const { id, namespace, name, uid } = pod;
   const texts = [id, namespace, name, uid, networkNamespace(pod) ?? ""];
@@ -49,8 +57,8 @@ function isBounded(pod: PodSandbox): boolean {
 }
 
 /**
- * Containerd also lists sandboxes whose making its own end broke off, and those that have ended: from
- * 2.3 on with all namespaces but the network's, as those on the host's network are.
+ * Containerd also lists sandboxes whose creation was interrupted when containerd stopped, and those that
+ * have ended: from 2.3 on, with all namespaces except the network's, like those on the host's network.
  */
 function toListedSandbox(pod: PodSandbox): Sandbox {
   const sandbox = toSandbox(pod);
@@ -60,7 +68,7 @@ function toListedSandbox(pod: PodSandbox): Sandbox {
 
 function toSandbox(pod: PodSandbox): Sandbox {
   if (!isBounded(pod)) {
-    throw new Error("the id, a name or the namespace of the sandbox is too long");
+    throw new Error("the ID, a name or the namespace of the sandbox is too long");
   }
   const { id, namespace, name, uid } = pod;
   const netns = networkNamespace(pod);

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { ContainerSchema, ContainerState, PodSandboxSchema } from "../../proto/gen/nri/nri_pb.ts";
 import type { Sandbox } from "../agent/model.ts";
 import type { ActiveAgent } from "../agent/handover/active_agent.ts";
+import type { ListedContainers } from "../agent/handover/known_sandboxes.ts";
 import { nriHandlers } from "./nri_handlers.ts";
 
 const ours = ["/etc/hosts", "/etc/network-dra/uid-a"];
@@ -25,7 +26,10 @@ Deno.test("synchronize() tells of sandboxes whose containers run, or may have ru
     await t.step(`a container ${what}`, async () => {
       const told: string[] = [];
       const activeAgent = {
-        synchronize: (_: unknown, started: ReadonlySet<string>) => void told.push(...started),
+        synchronize: (_: unknown, { started, created }: ListedContainers) => {
+          told.push(...started);
+          assert.deepEqual([...created], state === CONTAINER_CREATED ? ["s1"] : []);
+        },
       } as unknown as ActiveAgent;
       const container = create(ContainerSchema, {
         id: "c1",

@@ -5,13 +5,13 @@ import type { SimulatedNode } from "../simulator/node.ts";
 import { type DescribedNode, linksOf } from "./node_file.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/** Publishes the devices of nodes that have no agent here, as their agents would. */
+/** Publishes the devices of the other nodes, which have no agent here, as their agents would. */
 export async function publishOtherNodes(
   nodes: readonly DescribedNode[],
   { node, config, pluginTypes }: {
     readonly node: SimulatedNode;
     readonly config: RunConfig;
-    /** Those of all nodes. */
+    /** The CNI plugins of all nodes. */
     readonly pluginTypes: readonly string[];
   },
 ): Promise<void> {

@@ -1,3 +1,4 @@
+import { errorMessage } from "../async/error_message.ts";
 import type { Log } from "../agent/ports.ts";
 import { assertRoot, programRunner, rootedRunner } from "../cni/launched_program.ts";
 import { linkPluginFolders } from "../cni/plugin_folders.ts";
@@ -6,6 +7,8 @@ import { installSessionLauncher } from "../cni/session_launcher.ts";
 import { removeDeadSockets } from "../dra/dead_sockets.ts";
 import { makeOwnFolder } from "../files/own_folder.ts";
 import { linkSysfs } from "../inventory/sysfs.ts";
+import { isStatusSocket, statusFolder } from "../status/socket.ts";
+import { removeDeadSocketsIn } from "../unix/dead_sockets.ts";
 import { linkOwnNamespace } from "../netns/host_namespaces.ts";
 import {
   installInterfaceLister,
@@ -14,16 +17,16 @@ import {
 } from "../netns/interface_lister.ts";
 import type { RunConfig } from "./run_config.ts";
 
-/** What the node has for the agent besides its settings. */
+/** What the node provides for the agent, in addition to its settings. */
 export interface PreparedNode {
-  /** Runs programs where plugins run: in the node's root, or in this process's. */
+  /** Runs programs where plugins run: in the node's root, or in this process's root. */
   readonly run: RunProgram;
   readonly interfaces: ListInterfaces;
 }
 
 /**
- * What an agent needs and may not do itself once it is confined: its folder, links out of it, the
- * launcher of its plugins, and the removal of what agents left that were killed.
+ * Does what an agent needs but cannot do itself once it is confined: creates its folder, links out of it
+ * and the launcher of its plugins, and removes what killed agents left.
  *
  * @throws Error when plugins cannot run in `chrootDir`
  */
@@ -34,14 +37,15 @@ export async function prepareNode(config: RunConfig, log: Log): Promise<Prepared
   linkSysfs({ sysfs, stateDir });
   linkPluginFolders(config);
   await removeDeadSockets({ kubeletDir, driver, log });
+  await removeDeadSocketsIn(statusFolder(stateDir), isStatusSocket);
   const launcher = await installSessionLauncher(stateDir).catch((error) => {
-    // The disk takes nothing at the moment; plugins can be run without.
-    log.warn("cannot write the launcher of plugins", { error: String(error) });
+    // The disk cannot be written to at the moment; plugins can run without it.
+    log.warn("cannot write the plugin launcher", { error: errorMessage(error) });
     return undefined;
   });
   const lister = await installInterfaceLister(stateDir).catch((error) => {
-    log.warn("cannot write the program that lists the interfaces of pods", {
-      error: String(error),
+    log.warn("cannot write the program that lists the pods' interfaces", {
+      error: errorMessage(error),
     });
     return undefined;
   });
@@ -51,5 +55,5 @@ export async function prepareNode(config: RunConfig, log: Log): Promise<Prepared
   return { run: rootedRunner({ launcher: launcher!, root }), interfaces };
 }
 
-/** On machines that the lister does not speak. */
+/** For machines that the lister does not support. */
 const cannotTell: ListInterfaces = () => Promise.resolve(undefined);

@@ -1,21 +1,12 @@
-/** How the text of a setting becomes its value. Throws an Error that says what the setting takes. */
-export type Parse<T> = (text: string) => T;
-
-/** One setting of `network-dra run`: its names, what it takes and what it is for. */
-export interface Setting<T> {
-  /** Without the dashes; the name in the configuration file is the same in camelCase. */
-  readonly flag: string;
-  /** Other spellings of the flag. */
-  readonly aliases?: readonly string[];
-  readonly env: string;
-  /** What follows the flag; undefined for one that stands alone and means "true". */
-  readonly takes?: string;
-  readonly help: string;
-  readonly fallback?: string;
-  readonly parse: Parse<T>;
+/** How the text of a flag or setting becomes its value. */
+export interface Parse<T> {
+  /** @throws Error that says what the text must be */
+  (text: string): T;
+  /** All values, if there are few. */
+  readonly choices?: readonly string[];
 }
 
-/** A DNS name (KEP-3063) that CDI takes as a vendor too, which must begin with a letter. */
+/** A DNS name (KEP-3063). CDI also uses it as a vendor, which must begin with a letter. */
 export const driverName: Parse<string> = (text) => {
   const label = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
   const name = new RegExp(`^(?=[a-z])${label}(\\.${label})*$`);
@@ -28,7 +19,7 @@ export const driverName: Parse<string> = (text) => {
 
 export const pluginName: Parse<string> = (text) => {
   if (/^[A-Za-z0-9_.+-]+$/.test(text)) return text;
-  throw new Error('letters, digits, "_", ".", "+" and "-"');
+  throw new Error('a name of letters, digits, "_", ".", "+" and "-"');
 };
 
 export const pluginIndex: Parse<string> = (text) => {
@@ -46,6 +37,19 @@ export const podUid: Parse<string> = (text) => {
   throw new Error("a pod's UID, such as 4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55");
 };
 
+/** A path of a file that is read once, which need not be absolute. */
+export const filePath: Parse<string> = (text) => {
+  if (text !== "" && !text.includes("\0")) return text;
+  throw new Error("the path of a file");
+};
+
+/** A folder to write. A word that formats are called by is one that was meant for another flag. */
+export const newFolder: Parse<string> = (text) => {
+  const isFormat = ["json", "yaml", "text"].includes(text);
+  if (text !== "" && !text.includes("\0") && !isFormat) return text;
+  throw new Error("the path of a folder (the format of the report is -o, as in -o json)");
+};
+
 function isAbsolute(path: string): boolean {
   return path.startsWith("/") && !path.includes("\0");
 }
@@ -57,13 +61,13 @@ export const absolutePath: Parse<string> = (text) => {
 
 export const absolutePathOrEmpty: Parse<string> = (text) => text === "" ? "" : absolutePath(text);
 
-/** A root folder that is another than this process's own. */
+/** A root folder other than this process's own. */
 export const otherRootOrEmpty: Parse<string> = (text) => {
   if (text === "" || /^(\/[^/\0]+)+$/.test(text) && !/\/\.{1,2}(\/|$)/.test(text)) return text;
-  throw new Error("an absolute path such as /host, without . and .., or nothing");
+  throw new Error("an absolute path such as /host, without . and .., or empty");
 };
 
-/** Host and port; null where the text is empty. */
+/** Host and port; null if the text is empty. */
 export const listenAddress: Parse<{ readonly hostname: string; readonly port: number } | null> = (
   text,
 ) => {
@@ -72,7 +76,27 @@ export const listenAddress: Parse<{ readonly hostname: string; readonly port: nu
   const port = Number(match?.[3] ?? NaN);
   // As in ":9177": on all addresses.
   if (port <= 65_535) return { hostname: match?.[1] ?? (match?.[2] || "::"), port };
-  throw new Error("HOST:PORT, such as 127.0.0.1:9177, [::1]:9177 or :9177, or nothing");
+  throw new Error("HOST:PORT, such as 127.0.0.1:9177, [::1]:9177 or :9177, or empty");
+};
+
+/** Host and port. */
+export const listenAddressGiven: Parse<{ readonly hostname: string; readonly port: number }> = (
+  text,
+) => {
+  const address = listenAddress(text);
+  if (address) return address;
+  throw new Error("HOST:PORT, such as 0.0.0.0:9443 or [::]:9443");
+};
+
+/** The address of an HTTP server without a path. */
+export const collectorOrEmpty: Parse<string> = (text) => {
+  if (text === "") return "";
+  const url = URL.parse(text);
+  const isPlain = url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`;
+  if (isPlain) return url.origin;
+  throw new Error(
+    "an http or https address without a path, such as http://10.0.0.5:4318, or empty",
+  );
 };
 
 export const socketPath: Parse<string> = (text) => {
@@ -83,7 +107,7 @@ export const socketPath: Parse<string> = (text) => {
 export const searchPath: Parse<readonly string[]> = (text) => {
   const folders = text.split(":");
   if (folders.every(isAbsolute)) return folders;
-  throw new Error("absolute paths, with ':' between them");
+  throw new Error("absolute paths separated by colons");
 };
 
 export function wholeNumber(
@@ -104,7 +128,15 @@ export const duration: Parse<number> = (text) => {
   throw new Error("a time from 1ms to 60m, such as 500ms, 30s or 2m");
 };
 
-/** Milliseconds; 0 where the text says so. */
+/** Milliseconds, of something that may be long ago. */
+export const age: Parse<number> = (text) => {
+  const [, number = "", unit = ""] = text.match(/^([0-9]+)([smhd])$/) ?? [];
+  const ms = Number(number) * ({ s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit] ?? NaN);
+  if (ms >= 1000 && ms <= 365 * 86_400_000) return ms;
+  throw new Error("a time from 1s to 365d, such as 30m, 1h or 2d");
+};
+
+/** Milliseconds, or 0. */
 export const durationOrZero: Parse<number> = (text) => {
   if (/^0(ms|s|m)?$/.test(text)) return 0;
   try {
@@ -114,22 +146,22 @@ export const durationOrZero: Parse<number> = (text) => {
   }
 };
 
-export const yesOrNo: Parse<boolean> = (text) => {
+export const yesOrNo: Parse<boolean> = Object.assign((text: string) => {
   if (text === "true" || text === "false") return text === "true";
   throw new Error("true or false");
-};
+}, { choices: ["true", "false"] });
 
-/** Names as CNI takes them. */
+/** Network names that CNI accepts. */
 export const networkNames: Parse<readonly string[]> = (text) => {
   const names = text === "" ? [] : text.split(",").map((name) => name.trim());
   if (names.every((name) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))) return names;
-  throw new Error("names of networks, with ',' between them");
+  throw new Error("names of networks separated by commas");
 };
 
 export function oneOf<const T extends string>(...values: readonly T[]): Parse<T> {
-  return (text) => {
+  return Object.assign((text: string) => {
     const found = values.find((value) => value === text);
     if (found !== undefined) return found;
     throw new Error(`one of ${values.join(", ")}`);
-  };
+  }, { choices: values });
 }

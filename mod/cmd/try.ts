@@ -1,6 +1,5 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { leftovers, links } from "./leftovers.ts";
-import { parseArgs } from "node:util";
 import { stringify } from "yaml";
 import { aborted } from "../async/aborted.ts";
 import { type FileSet, readFileSet } from "../manifests/file_set.ts";
@@ -22,74 +21,72 @@ import { openLog } from "./logging.ts";
 import { pluginRunner } from "../cni/plugin_runner.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import { prepareNode } from "./prepare_node.ts";
-import { onSignals } from "./run.ts";
+import { onSignals } from "./signals.ts";
 import { toStderr } from "./stderr.ts";
 import { thisProcess } from "./this_process.ts";
 import { parseRunConfig, type RunConfig } from "./run_config.ts";
-import { flagValue } from "./flag_value.ts";
-import * as take from "./settings.ts";
-import { UsageError } from "./usage_error.ts";
+import { TRY } from "./commands/try.ts";
+import type { Values } from "./flag.ts";
+import { readCommandLine } from "./flag_values.ts";
+import { assertFolder, readGivenFile } from "./given_file.ts";
+import { readInput, readSources } from "./given_sources.ts";
+import { encodeOutside, readOutside } from "./outside.ts";
 import { errorMessage } from "../async/error_message.ts";
 
-interface TryOptions {
-  readonly files: readonly string[];
-  readonly output: "yaml" | "json";
-  readonly keep: boolean;
-  readonly verbose: boolean;
-  readonly driver?: string;
-  readonly cniPath?: readonly string[];
-  /** The agent's configuration file. */
-  readonly config?: string;
-  /** A file that describes the node's interfaces, and other nodes. */
-  readonly node?: string;
-}
+type TryOptions = Values<typeof TRY.flags>;
 
 /** How long the networks of a pod may take to be detached after a failure. */
 const FAILED_TIMEOUT_MS = 10_000;
-/** All that was tried works, and not all could be tried. */
+/** Everything that was tried works, but some things could not be tried. */
 const EXIT_INCOMPLETE = 3;
-/** How long the claims' status is awaited after the pods run. */
+/** How long to wait for the claims' status after the pods run. */
 const STATUS_TIMEOUT_MS = 10_000;
 
 /**
- * `network-dra try`: runs the claims and pods of files on a simulated node. Prints the claims as they
- * ended on stdout and the steps on stderr. Gives the exit code.
+ * `network-dra try`: runs the claims and pods of files on a simulated node. Prints the claims in
+ * their final state on stdout and the steps on stderr. Gives the exit code.
  */
 export async function tryFiles(argv: readonly string[]): Promise<number> {
-  const options = parseTryOptions(argv);
-  // Read first: bad input is refused before anything is made.
-  const files = options.files.map((file) => ({ file, text: readFile(file) }));
+  const { flags: options, args } = readCommandLine(TRY, argv);
+  // Read first, so that bad input is refused before anything is created.
+  for (const path of options.cniPath ?? []) assertFolder(path, { at: "--cni-path" });
+  if (options.networkDir !== undefined) assertFolder(options.networkDir, { at: "--network-dir" });
+  const inside = inPrivateNode() ? await readOutside(Deno.stdin.readable) : undefined;
+  let input = inside?.outside.input;
+  const files = await readSources(args, async () => input ??= await readInput());
   const given: Given = {
-    files: readFileSet(files, options.driver),
-    config: options.config === undefined ? "" : readFile(options.config),
-    nodes: options.node === undefined ? [] : parseNodeFile(readFile(options.node), options.node),
+    files: readFileSet(files, options.driverName),
+    config: options.config === undefined ? "" : readGivenFile(options.config, { at: "--config" }),
+    nodes: options.node === undefined
+      ? []
+      : parseNodeFile(readGivenFile(options.node, { at: "--node" }), options.node),
   };
-  if (inPrivateNode()) return await tryInside(given, options);
+  if (inside) return await tryInside(given, options, inside);
   const obstacle = await privateNodeObstacle();
   if (obstacle !== undefined) {
-    toStderr(`network-dra try cannot make a simulated node: ${obstacle}\n`);
+    toStderr(`network-dra try cannot create a simulated node: ${obstacle}\n`);
     return 1;
   }
   const cniPath = options.cniPath ??
     await findCniPlugins({ progress: (line) => toStderr(`${line}\n`) });
-  const again = [...selfArguments(), "try", ...argv, "--cni-path", cniPath.join(":")];
-  const inside = spawnInPrivateNode(Deno.execPath(), { args: again });
-  const input = inside.stdin.getWriter();
-  await input.write(new TextEncoder().encode(`${inside.pid}\n`)).catch(() => {});
-  const release = onSignals(() => void input.close().catch(() => {}));
+  const again = [...selfArguments(), "try", "--cni-path", cniPath.join(":"), ...argv];
+  const child = spawnInPrivateNode(Deno.execPath(), { args: again });
+  const pipe = child.stdin.getWriter();
+  await pipe.write(encodeOutside({ pid: child.pid, input })).catch(() => {});
+  const release = onSignals(() => void pipe.close().catch(() => {}));
   try {
-    return (await inside.status).code;
+    return (await child.status).code;
   } finally {
     release();
   }
 }
 
-/** What runs this program again: nothing more for an executable, the script and its rights for Deno. */
+/** The arguments that run this program again: none for an executable, the script and its permissions for Deno. */
 function selfArguments(): string[] {
   return Deno.build.standalone ? [] : ["run", "--quiet", "--allow-all", Deno.mainModule];
 }
 
-/** What the files say. */
+/** The content of the files. */
 interface Given {
   readonly files: FileSet;
   /** The text of the agent's configuration file. */
@@ -97,13 +94,17 @@ interface Given {
   readonly nodes: readonly DescribedNode[];
 }
 
-async function tryInside({ files, config: text, nodes }: Given, options: TryOptions) {
+async function tryInside(
+  { files, config: text, nodes }: Given,
+  options: TryOptions,
+  { outside, ended }: Awaited<ReturnType<typeof readOutside>>,
+) {
   const began = performance.now();
   const step = (line: string) => {
     const seconds = ((performance.now() - began) / 1000).toFixed(3);
     toStderr(`${seconds.padStart(8)}s  ${line}\n`);
   };
-  const { driver, manifests, passedOver, notSimulated } = files;
+  const { driver, manifests, namespaces, passedOver, notSimulated } = files;
   for (const line of [...passedOver, ...notSimulated]) step(line);
   const [own, ...others] = nodes;
   const name = own?.name ?? DEFAULT_NODE;
@@ -114,6 +115,8 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
   const linksBefore = await links();
   const node = new SimulatedNode({ name, folder, driver, step });
   await node.start();
+  node.storeNetworks(manifests, { namespaces });
+  const has = (kind: string) => `${manifests.some((each) => each.kind === kind)}`;
   const { paths } = node;
   const given = parseRunConfig([
     ...["--node-name", name],
@@ -125,7 +128,10 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
     ...["--kubeconfig", paths.kubeconfig],
     ...["--cni-path", options.cniPath!.join(":")],
     ...own ? ["--sysfs-dir", sysfs] : [],
-    // Nobody asks the agent of a simulated node, and one on the machine may have the port.
+    ...options.networkDir === undefined ? [] : ["--network-dir", resolve(options.networkDir)],
+    `--network-objects=${has("Network")}`,
+    `--network-attachment-definitions=${has("NetworkAttachmentDefinition")}`,
+    // Nothing queries the agent of a simulated node, and an agent on the machine may use the port.
     ...["--listen", ""],
     ...["--log-level", options.verbose ? "debug" : "error"],
     ...options.config === undefined ? [] : ["--config", options.config],
@@ -141,8 +147,7 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
   const end = new AbortController();
   const interrupted = new AbortController();
   const release = onSignals(() => interrupted.abort());
-  const outside = Promise.withResolvers<string>();
-  void readInput(outside.resolve).then(() => interrupted.abort());
+  void ended.then(() => interrupted.abort());
   const run = pluginRunner({ ...config, run: prepared.run });
   const agent = runAgent(config, {
     log,
@@ -173,13 +178,13 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
   });
   print(node, options);
   if (options.keep && !interrupted.signal.aborted) {
-    for (const { pod, command } of node.entrances(await outside.promise)) {
+    for (const { pod, command } of node.entrances(outside.pid)) {
       step(`pod ${pod}: ${command}`);
     }
     step("the node is kept; Ctrl-C tears it down");
     await aborted(interrupted.signal);
   }
-  // What could not be attached may never be detached.
+  // Networks that could not be attached may never be detached.
   await attempt(() => node.drain(failures.length > 0 ? FAILED_TIMEOUT_MS : undefined));
   end.abort();
   await attempt(() => agent);
@@ -196,13 +201,13 @@ async function tryInside({ files, config: text, nodes }: Given, options: TryOpti
   return EXIT_INCOMPLETE;
 }
 
-/** The other ends of the node's cables are no interfaces of its own. */
+/** Leaves out the other ends of the node's veth pairs. */
 function withoutCables(config: RunConfig): RunConfig {
   const exclude = [...config.interfaces.exclude ?? [], "uplink", "wire*"];
   return { ...config, interfaces: { ...config.interfaces, exclude } };
 }
 
-/** Until every allocated device of the driver has a condition, as written by the agent. */
+/** Waits until the agent has written a condition for every allocated device of the driver. */
 async function statusWritten(node: SimulatedNode, driver: string): Promise<void> {
   const until = performance.now() + STATUS_TIMEOUT_MS;
   const isWritten = () =>
@@ -231,62 +236,4 @@ function print(node: SimulatedNode, { output }: TryOptions): void {
       ? JSON.stringify(shown, null, 2)
       : stringify(shown, { version: "1.1", aliasDuplicateObjects: false }).trimEnd(),
   );
-}
-
-/**
- * Until the process outside, which holds the other end, ends or wants this to end. It first says by which
- * process ID this node is known there.
- */
-async function readInput(pid: (text: string) => void): Promise<void> {
-  const buffer = new Uint8Array(64);
-  for (
-    let read = await Deno.stdin.read(buffer);
-    read !== null;
-    read = await Deno.stdin.read(buffer)
-  ) {
-    pid(new TextDecoder().decode(buffer.subarray(0, read)).trim());
-  }
-}
-
-function readFile(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch (error) {
-    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
-  }
-}
-
-function parseTryOptions(argv: readonly string[]): TryOptions {
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        "output": { type: "string", short: "o", default: "yaml" },
-        "keep": { type: "boolean", default: false },
-        "verbose": { type: "boolean", default: false },
-        "driver-name": { type: "string" },
-        "cni-path": { type: "string" },
-        "config": { type: "string" },
-        "node": { type: "string" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message.split(". ")[0]!);
-  }
-  const { values, positionals } = parsed;
-  if (positionals.length === 0) throw new UsageError("try: name one or more YAML files");
-  return {
-    files: positionals,
-    output: flagValue("-o", values.output!, take.oneOf("yaml", "json")),
-    keep: values.keep!,
-    verbose: values.verbose!,
-    ...(values.config !== undefined && { config: values.config }),
-    ...(values.node !== undefined && { node: values.node }),
-    ...(values["driver-name"] !== undefined &&
-      { driver: flagValue("--driver-name", values["driver-name"], take.driverName) }),
-    ...(values["cni-path"] !== undefined &&
-      { cniPath: flagValue("--cni-path", values["cni-path"], take.searchPath) }),
-  };
 }

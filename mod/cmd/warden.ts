@@ -1,14 +1,19 @@
 import { assertNamespacePath, namespaceFolders, pluginRunner } from "../cni/plugin_runner.ts";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../cni/program.ts";
+import type { Interfaces } from "../agent/model.ts";
 import { grepAll } from "../inventory/sysfs.ts";
 import type { Confinement } from "./confinement.ts";
 import type { RunConfig } from "./run_config.ts";
+import type { SettingStatus } from "../status/document.ts";
 import type { ListInterfaces } from "../netns/interface_lister.ts";
 import { errorMessage } from "../async/error_message.ts";
 
-/** What the confined part asks the warden for. */
+/** The prefix that Deno writes before the message of an uncaught error. */
+const UNCAUGHT = /^Uncaught (?:\(in promise\) )?(?:\w+: )?/;
+
+/** Requests from the confined part to the warden. */
 export type Request =
-  /** It listens: what it was told before it did is lost. */
+  /** It is listening; messages that were sent earlier are lost. */
   | { readonly kind: "here" }
   | {
     readonly kind: "run";
@@ -21,23 +26,27 @@ export type Request =
   | { readonly kind: "abort"; readonly id: number }
   | { readonly kind: "exit"; readonly code: number };
 
-/** What the warden tells the confined part. */
+/** Messages from the warden to the confined part. */
 export type Message =
-  | { readonly kind: "start"; readonly config: RunConfig }
+  | {
+    readonly kind: "start";
+    readonly config: RunConfig;
+    readonly settings: readonly SettingStatus[];
+  }
   | { readonly kind: "signal"; readonly name: string }
   | { readonly kind: "ran"; readonly id: number; readonly outcome: ProgramOutcome }
   | { readonly kind: "texts"; readonly id: number; readonly texts: ReadonlyMap<string, string> }
   | {
     readonly kind: "listed";
     readonly id: number;
-    readonly interfaces: ReadonlySet<string> | undefined;
+    readonly interfaces: Interfaces | undefined;
   }
   | { readonly kind: "failed"; readonly id: number; readonly error: string };
 
 /**
- * Keeps the agent confined: everything that speaks with the kubelet, the runtime, the API server and
- * the plugins' output runs in a worker that may touch only what its settings name and may run
- * nothing. The warden runs plugins for it, and nothing else.
+ * Keeps the agent confined: everything that handles the kubelet, the runtime, the API server and
+ * the plugins' output runs in a worker that may access only what its settings name and may not run
+ * programs. The warden runs plugins for it, but nothing else.
  */
 export class Warden {
   readonly #run: RunProgram;
@@ -46,17 +55,19 @@ export class Warden {
   readonly #worker: Worker;
   readonly #running = new Map<number, AbortController>();
   readonly #ended = Promise.withResolvers<number>();
-  /** What the worker shall be told as soon as it listens; undefined from then on. */
+  /** Messages for the worker until it listens; undefined from then on. */
   #untold: Message[] | undefined = [];
 
   /**
+   * @param settings the configuration's settings, and the source of each
    * @param run runs programs: only plugins, and with what {@link pluginRunner} gives them
    * @param interfaces lists interfaces: only in the namespaces of pods
    * @param code URL of the worker's module
    */
   constructor(
     config: RunConfig,
-    { run, interfaces, code, confinement }: {
+    { settings = [], run, interfaces, code, confinement }: {
+      readonly settings?: readonly SettingStatus[];
       readonly run: RunProgram;
       readonly interfaces: ListInterfaces;
       readonly code: string;
@@ -75,12 +86,12 @@ export class Warden {
     this.#worker.onmessage = ({ data }) => void this.#answer(data as Request);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      this.#ended.reject(new Error(event.message));
+      this.#ended.reject(new Error(errorMessage(new Error(event.message.replace(UNCAUGHT, "")))));
     };
-    this.#tell({ kind: "start", config });
+    this.#tell({ kind: "start", config, settings });
   }
 
-  /** Its exit code. Rejects when it ended by an error that nobody caught. */
+  /** Its exit code. Rejects if it ended with an uncaught error. */
   get ended(): Promise<number> {
     return this.#ended.promise;
   }
@@ -136,11 +147,11 @@ export class Warden {
     const foreign = paths.find((path) =>
       !/^\/sys\/devices\/[^\0]*$/.test(path) || /\.\./.test(path)
     );
-    if (foreign !== undefined) throw new Error(`${foreign} is no device's file`);
+    if (foreign !== undefined) throw new Error(`${foreign} is not a file of a device`);
   }
 }
 
-/** Who asks the warden, from within the worker. */
+/** The warden's client in the worker. */
 export class WardenClient {
   readonly #post: (request: Request) => void;
   readonly #waiting = new Map<number, Waiting>();
@@ -150,7 +161,7 @@ export class WardenClient {
     this.#post = post;
   }
 
-  /** Runs a plugin; the environment says which operation it is and nothing else. */
+  /** Runs a plugin; the environment contains only the variables of the operation. */
   readonly run: RunProgram = (path, { signal, ...options }) =>
     this.#ask<ProgramOutcome>((id) => ({ kind: "run", id, path, options }), signal);
 
@@ -158,7 +169,7 @@ export class WardenClient {
   readonly read = (paths: readonly string[], signal: AbortSignal): Promise<Map<string, string>> =>
     this.#ask((id) => ({ kind: "read", id, paths }), signal);
 
-  /** The names of the interfaces in a pod's network namespace. */
+  /** The interfaces in a pod's network namespace. */
   readonly interfaces: ListInterfaces = (path, signal) =>
     this.#ask((id) => ({ kind: "interfaces", id, path }), signal);
 

@@ -25,7 +25,7 @@ function module(source: string): string {
 }
 
 /** A node without interfaces. */
-const interfaces = () => Promise.resolve(new Set<string>());
+const interfaces = () => Promise.resolve(new Map());
 
 Deno.test("a worker that takes long to listen is told what came before", async () => {
   const code = module(`
@@ -72,7 +72,7 @@ Deno.test("the warden runs nothing but plugins, with nothing but their variables
         requests.forEach((request, id) => self.postMessage({ kind: "run", id, ...request }));
         self.postMessage({ kind: "read", id: 99, paths: ["/etc/shadow"] });
         self.postMessage({ kind: "read", id: 98, paths: ["/sys/devices/../../etc/shadow"] });
-      } else if (/is not a plugin of|must not set (LD_PRELOAD|CNI_PATH|PATH)|is no device's file/.test(data.error)) {
+      } else if (/is not a plugin of|must not set (LD_PRELOAD|CNI_PATH|PATH)|is not a file of a device/.test(data.error)) {
         if (++refused === requests.length + 2) self.postMessage({ kind: "exit", code: 0 });
       } else {
         self.postMessage({ kind: "exit", code: 1 });
@@ -92,7 +92,7 @@ Deno.test("the warden lists interfaces in the namespaces of pods, and in no othe
     const answers = [];
     self.onmessage = ({ data }) => {
       if (data.kind === "start") return;
-      answers.push(data.kind === "listed" ? [...data.interfaces].join() : data.error);
+      answers.push(data.kind === "listed" ? [...data.interfaces.keys()].join() : data.error);
       if (answers.length < paths.length) return;
       const refused = answers.filter((each) => each.startsWith("invalid CNI_NETNS")).length;
       self.postMessage({ kind: "exit", code: answers[0] === "net1" && refused === 2 ? 7 : 1 });
@@ -105,7 +105,7 @@ Deno.test("the warden lists interfaces in the namespaces of pods, and in no othe
     run: runProgram,
     interfaces: (path) => {
       listed.push(path);
-      return Promise.resolve(new Set(["net1"]));
+      return Promise.resolve(new Map([["net1", { index: 2 }]]));
     },
     code,
     confinement,

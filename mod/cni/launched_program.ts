@@ -86,7 +86,7 @@ function assertSameProcesses(root: string, fail: (why: string) => never): void {
   try {
     pid = Deno.readLinkSync(`${root}/proc/self`);
   } catch {
-    return fail("it has no /proc; mount the node's root with all that is mounted below it");
+    return fail("it has no /proc; mount the node's root with everything that is mounted below it");
   }
   if (Number(pid) === Deno.pid) return;
   fail(`its /proc knows this process as ${pid}, not ${Deno.pid}; set hostPID: true for the pod`);

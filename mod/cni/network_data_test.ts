@@ -54,7 +54,7 @@ Deno.test("networkData() finds the pod's interface and its addresses", async (t)
         ips: ["10.0.0.2/24", "10.0.0.3/24", "10.0.0.4/24", "10.0.0.5/24"],
       },
     },
-    "canonical, once each, without what is no address": {
+    "canonical, once each, without invalid addresses": {
       result: {
         ips: [
           "FD00:0:0::1/64",

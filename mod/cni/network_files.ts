@@ -1,16 +1,14 @@
 import { join } from "node:path";
-import type { Log, Networks } from "../agent/ports.ts";
-import type { NodeNetworks } from "../agent/model.ts";
-import { show } from "../claim/field.ts";
+import type { Log } from "../agent/ports.ts";
 import { parseNetworkList } from "../claim/network_list.ts";
-import type { NamedNetwork } from "../claim/parameters.ts";
+import type { FileNetwork, FileNetworks, NetworkFileSource } from "../networks/ports.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /** What libcni reads as network configurations. */
 const ENDINGS = [".conf", ".conflist", ".json"];
 
 /** The administrator's networks: CNI configurations, one a file, in a folder of the node. */
-export class NetworkFiles implements Networks {
+export class NetworkFiles implements NetworkFileSource {
   readonly #folder: string;
   readonly #log: Log;
   /** What was said of the files last. */
@@ -22,21 +20,19 @@ export class NetworkFiles implements Networks {
     this.#log = log;
   }
 
-  /** Read anew each time: the administrator changes files as they like. */
-  async read(): Promise<NodeNetworks> {
+  /** Read again each time: the administrator changes files as they like. */
+  async read(): Promise<FileNetworks> {
     const folder = this.#folder;
     if (folder === "") {
       return {
         names: [],
-        networkOf: (name) => {
-          throw new Error(
-            `there is no network ${show(name)}: the agent of this node was started without ` +
-              "--network-dir, the folder of the administrator's networks",
-          );
-        },
+        find: () => undefined,
+        where:
+          "in files: the agent of this node was started without --network-dir, the folder of " +
+          "the administrator's networks",
       };
     }
-    const found = new Map<string, NamedNetwork>();
+    const found = new Map<string, FileNetwork>();
     const problems: string[] = [];
     for (const file of await this.#files(problems)) {
       try {
@@ -52,15 +48,12 @@ export class NetworkFiles implements Networks {
       this.#log.warn("cannot read the administrator's networks", { error: said });
     }
     this.#said = said;
+    // Whoever asks may be a tenant: what stands in the files is not theirs to know.
+    const broken = said === "" ? "" : ", some of which cannot be read (see the agent's log)";
     return {
       names: [...found.keys()],
-      networkOf: (name) => {
-        const network = found.get(name);
-        if (network) return network;
-        // Whoever asks may be a tenant: what stands in the files is not theirs to know.
-        const broken = said === "" ? "" : ", some of which cannot be read (see the agent's log)";
-        throw new Error(`there is no network ${show(name)} in the files of ${folder}${broken}`);
-      },
+      find: (name) => found.get(name),
+      where: `in the files of ${folder}${broken}`,
     };
   }
 

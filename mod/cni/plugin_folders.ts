@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Lack } from "../agent/ports.ts";
 import { makeOwnLink } from "../files/own_link.ts";
 import { pathInRoot } from "../files/path_in_root.ts";
 
@@ -52,14 +53,29 @@ export class PluginFolders {
 
   /** The types of all plugins that can be run. */
   types(): string[] {
-    const found = new Set<string>();
-    for (const { seenAt } of this.#folders) {
-      for (const name of fileNames(seenAt)) {
-        const mode = name.startsWith(".") ? 0 : this.#look(join(seenAt, name))?.mode ?? 0;
-        if ((mode & 0o111) !== 0) found.add(name);
-      }
+    return [...new Set(this.#folders.flatMap((folder) => [...this.#programsIn(folder)]))]
+      .toSorted();
+  }
+
+  /** Why no plugin can be run; undefined where there is one. */
+  lack(): Lack | undefined {
+    if (this.#folders.some((folder) => !this.#programsIn(folder).next().done)) return undefined;
+    const where = this.#inOtherRoot ? " in the node's root" : "";
+    const folders = this.#folders.map(({ path, seenAt }) =>
+      `${path}${where} ${isFolder(seenAt) ? "holds no plugin" : "does not exist"}`
+    );
+    return {
+      problem: folders.join(", "),
+      whatToDo: "install CNI plugins there, or set --cni-path (the chart's value cniPath) to the " +
+        "folders that hold them",
+    };
+  }
+
+  *#programsIn({ seenAt }: Folder): Generator<string> {
+    for (const name of fileNames(seenAt)) {
+      const mode = name.startsWith(".") ? 0 : this.#look(join(seenAt, name))?.mode ?? 0;
+      if ((mode & 0o111) !== 0) yield name;
     }
-    return [...found].toSorted();
   }
 
   /** At once, without the detour of an asynchronous call: this stands before every operation. */
@@ -105,6 +121,14 @@ function foldersOf({ cniPath, chrootDir, stateDir = "" }: PluginFoldersOptions):
 
 function stampOf({ mtime, size, ino }: Deno.FileInfo): string {
   return `${mtime?.getTime()} ${size} ${ino}`;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 function fileNames(folder: string): string[] {

@@ -74,3 +74,16 @@ Deno.test("find() tells a program from the one that replaced it", () =>
     assert.equal(after.path, before.path);
     assert.notEqual(after.stamp, before.stamp);
   }));
+
+Deno.test("lack says of each folder why it holds no plugin, and is undefined once one does", () =>
+  inFolder(async (folder) => {
+    const [one, two] = [join(folder, "one"), join(folder, "two")];
+    const folders = new PluginFolders({ cniPath: [one, two] });
+    assert.equal(folders.lack()?.problem, `${one} does not exist, ${two} does not exist`);
+    assert.match(folders.lack()?.whatToDo ?? "", /install CNI plugins .*--cni-path/);
+    await Deno.mkdir(two);
+    await Deno.writeTextFile(join(two, "README"), "", { mode: 0o644 });
+    assert.equal(folders.lack()?.problem, `${one} does not exist, ${two} holds no plugin`);
+    await Deno.writeTextFile(join(two, "macvlan"), "", { mode: 0o755 });
+    assert.equal(folders.lack(), undefined);
+  }));

@@ -14,12 +14,16 @@ export interface PluginsOptions {
   readonly onRun?: (operation: PluginRun) => void;
 }
 
-/** One run of a plugin, for metrics. */
+/** One run of a plugin, for metrics and traces. */
 export interface PluginRun {
   readonly plugin: string;
   readonly command: Command;
   readonly result: "ok" | "error";
   readonly seconds: number;
+  /** The variables of CNI that it was run with. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Why it failed, where it did. */
+  readonly error?: string;
 }
 
 /** One operation of one plugin (CNI SPEC, section 2). */
@@ -37,6 +41,9 @@ const STDERR_SHOWN = 500;
 
 /** The beginning of what a plugin printed instead of JSON that an error repeats, in characters. */
 const STDOUT_SHOWN = 80;
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
 
 /** The CNI plugins of the node: finds and runs them, and reads their answers and errors. */
 export class Plugins {
@@ -84,7 +91,7 @@ export class Plugins {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw new CniError(withStderr(`it printed no JSON: ${start(text)}`, outcome), {
+      throw new CniError(withStderr(`it did not print JSON: ${start(text)}`, outcome), {
         ...aboutOf(call),
         cause,
       });
@@ -95,14 +102,18 @@ export class Plugins {
   async #observe<T>(call: PluginCall, run: (path: string) => Promise<T>): Promise<T> {
     const { path } = this.#find(call.type, aboutOf(call));
     const began = performance.now();
-    let result: PluginRun["result"] = "error";
+    const ran = (result: PluginRun["result"], error?: string) => {
+      const seconds = (performance.now() - began) / 1000;
+      const { type: plugin, command, env } = call;
+      this.#options.onRun?.({ plugin, command, result, seconds, env, error });
+    };
     try {
       const answer = await run(path);
-      result = "ok";
+      ran("ok");
       return answer;
-    } finally {
-      const seconds = (performance.now() - began) / 1000;
-      this.#options.onRun?.({ plugin: call.type, command: call.command, result, seconds });
+    } catch (error) {
+      ran("error", errorMessage(error));
+      throw error;
     }
   }
 
@@ -113,7 +124,7 @@ export class Plugins {
     try {
       outcome = await this.#options.run(path, {
         env,
-        stdin: new TextEncoder().encode(JSON.stringify(stdin)),
+        stdin: ENCODER.encode(JSON.stringify(stdin)),
         timeout: this.#options.timeout,
         signal,
       });
@@ -219,7 +230,7 @@ function errorObject(stdout: string): { code?: number; msg: string; details?: st
 }
 
 function printed({ stdout }: ProgramOutcome): string {
-  return new TextDecoder().decode(stdout).trim();
+  return DECODER.decode(stdout).trim();
 }
 
 function start(text: string): string {

@@ -116,7 +116,7 @@ Deno.test("parseResult() takes the configuration's version where the plugin name
   assert.deepEqual(parseResult({ cniVersion: "0.3.1" }, "1.0.0"), { cniVersion: "0.3.1" });
 });
 
-Deno.test("parseResult() refuses what is no result", () => {
+Deno.test("parseResult() refuses what is not a result", () => {
   for (const given of [null, 1, "x", [], undefined]) {
     assert.throws(() => parseResult(given, "1.0.0"), /is not an object/);
   }
@@ -139,7 +139,7 @@ Deno.test("atLeast() compares versions by age", () => {
   assert.equal(atLeast("1.1.0", "0.4.0"), true);
 });
 
-Deno.test("parseResult() refuses routes of old versions that are no objects", () => {
+Deno.test("parseResult() refuses routes of old versions that are not objects", () => {
   const result = {
     cniVersion: "0.2.0",
     ip4: { ip: "10.0.0.2/24", routes: [{ dst: "0.0.0.0/0" }, null] },

@@ -15,15 +15,16 @@ import { atLeast, convertResult, parseResult, toCurrent } from "./result.ts";
 import { errorMessage } from "../async/error_message.ts";
 
 /**
- * Error codes (CNI SPEC, section 5) by which a plugin says that it could not look: version, fields,
- * variables, input and output, decoding, configuration, and "try again later".
+ * Error codes (CNI SPEC, section 5) with which a plugin says that it could not check: version,
+ * fields, variables, input and output, decoding, configuration, and "try again later".
  */
 const NOT_LOOKED: readonly number[] = [1, 2, 4, 5, 6, 7, 11];
 
 /**
- * What reference plugins say at DEL when nothing is there, for which DEL should be done (CNI SPEC,
- * section 2); they say it each time: host-device, whose interface is not in the pod; vlan, whose
- * master is gone, and so is all that stood on it; sbr, whose namespace is gone with its rules.
+ * Errors of reference plugins at DEL when nothing is left, although DEL should then succeed (CNI
+ * SPEC, section 2). They fail like this each time: host-device, whose interface is not in the pod;
+ * vlan, whose master is gone together with everything on top of it; sbr, whose namespace is gone
+ * with its rules.
  */
 const GONE: ReadonlyMap<string, RegExp> = new Map([
   ["host-device", /: failed to find "[^"]+"( in containerNS)?: Link not found/],
@@ -36,7 +37,7 @@ interface Operation {
   readonly command: Command;
   readonly network: NetworkList;
   readonly plugin: PluginConfig;
-  /** Absent where no container is concerned: GC and STATUS. */
+  /** Absent if no container is concerned: GC and STATUS. */
   readonly runtime?: RuntimeConfig;
   readonly signal: AbortSignal;
 }
@@ -88,7 +89,7 @@ export class CniRunner implements Cni {
     return { result, networkData: networkData(result, runtime) };
   }
 
-  /** In reverse; a plugin that fails does not keep the others from their DEL. */
+  /** In reverse order; if one plugin fails, the DELs of the others still run. */
   async del(
     network: NetworkList,
     runtime: RuntimeConfig,
@@ -101,8 +102,8 @@ export class CniRunner implements Cni {
       : undefined;
     await all(network.plugins.toReversed(), async (plugin) => {
       const call = this.#callOf({ command: "DEL", network, plugin, runtime, signal }, given);
-      // Without a namespace some plugins (host-device) leave at once, and their lease stays; and one
-      // that is not on the node any more must not keep the lease.
+      // Without a namespace, some plugins (host-device) return at once and leave their lease; and a
+      // plugin that is no longer on the node must not keep the lease.
       let leaseStays = runtime.netns === "";
       const ipam = ipamType(plugin);
       await all([
@@ -140,8 +141,8 @@ export class CniRunner implements Cni {
   }
 
   /**
-   * CHECK, and what its failure means: a plugin that is missing or busy, or that does not understand
-   * what it is asked, has not looked at the attachment.
+   * CHECK, and what its failure means: a plugin that is missing or busy, or that does not
+   * understand the request, has not checked the attachment.
    */
   async check(
     network: NetworkList,
@@ -158,7 +159,7 @@ export class CniRunner implements Cni {
     } catch (error) {
       const cause = errorMessage(error);
       const { code } = error as { readonly code?: unknown };
-      // Plugins that delegate to a missing one answer like those that found a fault.
+      // A plugin that delegates to a missing one answers like one that found a fault.
       const looked = typeof code === "number" && !NOT_LOOKED.includes(code) &&
         this.missingPlugins(network).length === 0;
       return { state: looked ? "lost" : "unknown", cause };
@@ -182,7 +183,10 @@ export class CniRunner implements Cni {
     return true;
   }
 
-  /** Rejects when a plugin says that it cannot serve an ADD now. Before 1.1.0 nothing is asked. */
+  /**
+   * Rejects if a plugin says that it cannot serve an ADD now. Versions before 1.1.0 have no such
+   * query.
+   */
   async status(network: NetworkList, signal: AbortSignal): Promise<void> {
     if (!atLeast(network.cniVersion, "1.1.0")) return;
     for (const plugin of network.plugins) {
@@ -235,7 +239,7 @@ function inVersionOf({ cniVersion }: NetworkList, result: CniResult | undefined)
   return result && convertResult(result, cniVersion);
 }
 
-/** Makes every call, one after the other; rejects in the end with what failed. */
+/** Makes every call, one after the other; rejects at the end with all failures. */
 async function all<T>(items: readonly T[], call: (item: T) => Promise<unknown>): Promise<void> {
   const errors: Error[] = [];
   for (const item of items) {
@@ -252,9 +256,9 @@ async function all<T>(items: readonly T[], call: (item: T) => Promise<unknown>):
 }
 
 /**
- * A bridge has the lowest hardware address of its ports, another one whenever a pod comes or goes;
- * the plugin `bridge` compares it with that of the ADD and would find other pods damaged. What the
- * result leaves out it does not compare.
+ * A bridge has the lowest hardware address of its ports, so its address changes whenever a pod
+ * comes or goes; the plugin `bridge` compares it with that of the ADD and would report other pods
+ * as damaged. It does not compare what the result leaves out.
  */
 function withoutBridgeAddress(result: CniResult | undefined): CniResult | undefined {
   const [bridge, ...others] = (result?.interfaces ?? []) as Record<string, unknown>[];

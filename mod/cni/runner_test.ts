@@ -169,7 +169,7 @@ Deno.test("what a plugin says when it fails is what the error says", async (t) =
       outcome: failed("", "boom", 2),
       says: 'netplugin failed: "boom": exit status 2',
     },
-    "text that is no error object": {
+    "text that is not an error object": {
       outcome: failed("oops", "boom"),
       says: 'netplugin failed, and printed no error object but "oops" (stderr: "boom")',
     },
@@ -187,11 +187,11 @@ Deno.test("what a plugin says when it fails is what the error says", async (t) =
     },
     "garbage with exit status 0": {
       outcome: { stdout: bytes("garbage"), stderr: "debug" },
-      says: 'it printed no JSON: "garbage" (stderr: "debug")',
+      says: 'it did not print JSON: "garbage" (stderr: "debug")',
     },
     "half its JSON": {
       outcome: { stdout: bytes('{"cniVersion": "1.0') },
-      says: 'it printed no JSON: "{\\"cniVersion\\": \\"1.0"',
+      says: 'it did not print JSON: "{\\"cniVersion\\": \\"1.0"',
     },
     "nothing with exit status 0": { outcome: { stdout: bytes("") }, says: "it printed no result" },
     "a result of an unknown version": {

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import type { Log } from "../agent/ports.ts";
+import { removeDeadSocketsIn } from "../unix/dead_sockets.ts";
 
 /**
  * Removes the sockets of the driver on which nobody listens: an agent that was killed leaves its
- * own, named by its pod, and the kubelet would try them for ever.
+ * own, named by its pod, and the kubelet would try them forever.
  */
 export async function removeDeadSockets({ kubeletDir, driver, log }: {
   readonly kubeletDir: string;
@@ -18,32 +19,9 @@ export async function removeDeadSockets({ kubeletDir, driver, log }: {
     [join(kubeletDir, "plugins", driver), new RegExp(`^dra(-${uid})?\\.sock$`)],
   ] as const;
   for (const [folder, pattern] of folders) {
-    for (const name of namesIn(folder)) {
-      const path = join(folder, name);
-      if (!pattern.test(name) || !await isDeadSocket(path)) continue;
-      await Deno.remove(path).catch(() => {});
-      log.info("removed the socket of an agent that is gone", { socket: path });
+    // Before the kubelet's first start there is no folder.
+    for (const socket of await removeDeadSocketsIn(folder, (name) => pattern.test(name))) {
+      log.info("removed the socket of an agent that is gone", { socket });
     }
-  }
-}
-
-async function isDeadSocket(path: string): Promise<boolean> {
-  try {
-    // A file that is no socket refuses as well.
-    if (!(await Deno.lstat(path)).isSocket) return false;
-    (await Deno.connect({ transport: "unix", path })).close();
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.ConnectionRefused;
-  }
-}
-
-/** The folder may not be there before the kubelet's first start. */
-function namesIn(folder: string): string[] {
-  try {
-    return [...Deno.readDirSync(folder)].map(({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
   }
 }

@@ -48,10 +48,10 @@ type UnprepareResponse = MessageInitShape<typeof NodeUnprepareResourcesResponseS
 
 /** Claims of one call: those of one pod. */
 const MOST_CLAIMS = 256;
-/** Calls under way at once: more than pods start or end on a node at one time. */
+/** Calls in progress at once: more than pods start or end on a node at one time. */
 const MOST_CALLS = 1024;
 
-const NO_ANSWER = "the driver gave no answer for this claim";
+const NO_ANSWER = "the driver did not answer for this claim";
 
 /** The DRAPlugin service. v1 and v1beta1 differ in a field that the other's encoder leaves out. */
 export function draService(handlers: DraHandlers): UntypedServiceImplementation {
@@ -101,7 +101,7 @@ function assertClaims(claims: readonly ClaimRef[]): void {
   if (claims.length > MOST_CLAIMS) {
     throw new CallError(
       status.INVALID_ARGUMENT,
-      `the call names ${claims.length} claims; at most ${MOST_CLAIMS} are possible`,
+      `the call names ${claims.length} claims; at most ${MOST_CLAIMS} are allowed`,
     );
   }
   for (const { namespace, name, uid } of claims) {
@@ -114,7 +114,7 @@ function assertClaims(claims: readonly ClaimRef[]): void {
   }
 }
 
-/** A call that is answered with a status of its own. */
+/** A call that is answered with a specific status. */
 class CallError extends Error {
   override readonly name = "CallError";
 
@@ -152,7 +152,10 @@ function unary<Request extends { readonly claims: readonly ClaimRef[] }, Respons
     underWay.calls++;
     try {
       if (underWay.calls > MOST_CALLS) {
-        throw new CallError(status.RESOURCE_EXHAUSTED, `${MOST_CALLS} calls are under way already`);
+        throw new CallError(
+          status.RESOURCE_EXHAUSTED,
+          `${MOST_CALLS} calls are already in progress`,
+        );
       }
       assertClaims(call.request.claims);
       callback(null, await run(call.request, cancelled.signal));

@@ -1,3 +1,4 @@
+import { errorMessage } from "../async/error_message.ts";
 import type { ServerWritableStream, UntypedServiceImplementation } from "@grpc/grpc-js";
 import {
   HealthStatus,
@@ -39,7 +40,7 @@ export function healthService(
           if (!stream.write(toResponse(devices))) await drained(stream, until);
         }
       } catch (error) {
-        if (!until.aborted) log.warn("the health stream broke", { error: String(error) });
+        if (!until.aborted) log.warn("the health stream broke", { error: errorMessage(error) });
       }
       stream.end();
     },

@@ -54,6 +54,7 @@ interface Bench {
 
 const clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: (_ms: number, signal?: AbortSignal) =>
     new Promise<void>((resolve, reject) => {
       const timer = setTimeout(resolve, 20);
@@ -106,10 +107,11 @@ Deno.test("the kubelet registers the plugin and prefers v1", () =>
   }));
 
 Deno.test("a refusal by the kubelet is reported", () =>
-  withPlugin({ versions: [] }, async ({ registrations, log }) => {
+  withPlugin({ versions: [] }, async ({ registrations, log, plugin }) => {
     while (registrations.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     assert.deepEqual(registrations, [false]);
     assert.ok(log.lines.includes("error the kubelet refused the driver"));
+    assert.match(plugin.lack()!.problem, /^the kubelet refused the driver: ./);
   }));
 
 for (const version of ["v1.DRAPlugin", "v1beta1.DRAPlugin"] as const) {
@@ -199,6 +201,56 @@ Deno.test("sockets that someone removed are made again", async (t) => {
   }
 });
 
+Deno.test("the kubelet forgets a plugin that is withdrawn, and calls it again once it is offered", () =>
+  withPlugin({}, async ({ kubelet, kubeletDir, handlers, log, plugin }) => {
+    await kubelet.registered(driver);
+    const { registry, service } = socketPaths({ kubeletDir, driver });
+    const begun = Promise.withResolvers<void>();
+    const end = Promise.withResolvers<void>();
+    handlers.during = () => {
+      begun.resolve();
+      return end.promise;
+    };
+    const call = kubelet.prepare(driver, claims);
+    await begun.promise;
+    await plugin.withdraw();
+    await assert.rejects(Deno.lstat(registry), Deno.errors.NotFound);
+    assert.equal(plugin.lack(), undefined, "it stands by");
+    end.resolve();
+    assert.equal((await call)["uid-a"]!.error, "", "a call goes on");
+    await Deno.lstat(service);
+    // The sockets are looked at meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await assert.rejects(kubelet.prepare(driver, claims), /is not registered/);
+    await plugin.offer();
+    await kubelet.registered(driver);
+    assert.equal((await kubelet.prepare(driver, claims))["uid-a"]!.error, "");
+    assert.deepEqual(log.lines.filter((line) => line.startsWith("warn")), []);
+  }));
+
+Deno.test("a plugin that is withdrawn before it starts is registered when it is offered", async () => {
+  const kubeletDir = await Deno.makeTempDir();
+  const kubelet = new SimulatedKubelet({ kubeletDir });
+  const plugin = new DraPlugin(
+    { driver, kubeletDir, log: new FakeLog(), clock },
+    new FakeHandlers(),
+  );
+  await kubelet.start();
+  try {
+    await plugin.withdraw();
+    await plugin.start();
+    const { registry, service } = socketPaths({ kubeletDir, driver });
+    await Deno.lstat(service);
+    await assert.rejects(Deno.lstat(registry), Deno.errors.NotFound);
+    await Promise.all([plugin.offer(), plugin.withdraw(), plugin.offer()]);
+    await kubelet.registered(driver);
+  } finally {
+    await kubelet.stop();
+    await plugin.stop();
+    await Deno.remove(kubeletDir, { recursive: true });
+  }
+});
+
 Deno.test("stop() answers running calls and removes the sockets", () =>
   withPlugin({}, async ({ kubelet, kubeletDir, handlers, plugin }) => {
     await kubelet.registered(driver);
@@ -249,27 +301,40 @@ Deno.test("a file or link in a socket's place is refused, not removed", async ()
     new FakeHandlers(),
   );
   try {
-    await assert.rejects(plugin.start(), /is in the way/);
+    await assert.rejects(plugin.start(), /is not a socket: remove it/);
   } finally {
     await plugin.stop();
     await Deno.remove(kubeletDir, { recursive: true });
   }
 });
 
-Deno.test("start() waits for the kubelet's folder and says so once", async () => {
+Deno.test("start() waits for the kubelet's folder; what the plugin lacks follows", async () => {
   const kubeletDir = await Deno.makeTempDir();
+  const registry = join(kubeletDir, "plugins_registry");
   const log = new FakeLog();
   const plugin = new DraPlugin({ driver, kubeletDir, log, clock }, new FakeHandlers());
+  const kubelet = new SimulatedKubelet({ kubeletDir });
   try {
+    assert.equal(plugin.lack()?.problem, `the kubelet's folder ${registry} does not exist`);
     const started = plugin.start();
     await new Promise((resolve) => setTimeout(resolve, 100));
-    assert.deepEqual(log.lines, ["warn waiting for the kubelet's folder"]);
-    await Deno.mkdir(join(kubeletDir, "plugins_registry"));
+    assert.equal(plugin.lack()?.problem, `the kubelet's folder ${registry} does not exist`);
+    assert.match(plugin.lack()?.whatToDo ?? "", /--kubelet-dir/);
+    await Deno.mkdir(registry);
     await started;
+    assert.equal(
+      plugin.lack()?.problem,
+      `the kubelet has not registered the driver, whose socket is in ${registry}`,
+    );
+    await kubelet.start();
+    await kubelet.registered(driver);
+    while (plugin.lack()) await new Promise((resolve) => setTimeout(resolve, 5));
   } finally {
+    await kubelet.stop();
     await plugin.stop();
     await Deno.remove(kubeletDir, { recursive: true });
   }
+  assert.match(plugin.lack()?.problem ?? "", /the agent is stopping/);
 });
 
 Deno.test("DraPlugin refuses a socket path that the kernel would not take", () => {
@@ -325,7 +390,7 @@ Deno.test("a call that no kubelet can mean is refused before the driver hears of
     },
     "more claims than a pod has": {
       claims: Array.from({ length: 257 }, (_, i) => ({ ...one, uid: `u${i}` })),
-      says: /INVALID_ARGUMENT: the call names 257 claims; at most 256 are possible/,
+      says: /INVALID_ARGUMENT: the call names 257 claims; at most 256 are allowed/,
     },
     "a message of a megabyte": {
       claims: Array.from({ length: 5000 }, () => ({ ...one, name: "n".repeat(200) })),

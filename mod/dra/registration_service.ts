@@ -14,7 +14,8 @@ export interface RegistrationOptions {
   /** `<version>.<service>`, in the order of preference. */
   readonly versions: readonly string[];
   readonly log: Log;
-  readonly onStatus: (registered: boolean) => void;
+  /** Called with the kubelet's error when it refuses the driver, and without when it takes it. */
+  readonly onStatus: (error?: string) => void;
 }
 
 /** The Registration service: who the plugin is, and whether the kubelet took it. */
@@ -31,7 +32,7 @@ export function registrationService(options: RegistrationOptions): UntypedServic
     ) {
       if (request.pluginRegistered) log.info("the kubelet registered the driver", { driver });
       else log.error("the kubelet refused the driver", { driver, error: request.error });
-      onStatus(request.pluginRegistered);
+      onStatus(request.pluginRegistered ? undefined : request.error);
       callback(null, {} as RegistrationStatusResponse);
     },
   };

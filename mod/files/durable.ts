@@ -1,10 +1,14 @@
+import { infoIfThere } from "./info_if_there.ts";
+
+const ENCODER = new TextEncoder();
+
 /**
  * Writes a file so that after a crash it holds the old content or the new, never a part: a
  * temporary name beside it, fsync, rename, fsync of the folder.
  *
  * Two writers of one path must not run at the same time.
  *
- * @param mode permission bits of the new file, 0600 unless told
+ * @param mode permission bits of the new file, 0600 by default
  */
 export async function writeDurably(
   path: string,
@@ -34,7 +38,7 @@ export async function writeDurably(
  * Writes a file so that who reads it finds the old content or the new, never a part. It is there when
  * this returns; a crash of the machine may take it away again.
  *
- * @param mode permission bits of the new file, 0600 unless told
+ * @param mode permission bits of the new file, 0600 by default
  */
 export function replaceFile(
   path: string,
@@ -60,15 +64,17 @@ export function replaceFile(
  * Writes a file that others may have mounted or open: they see the new content. One that is not there
  * is made; a link is replaced by a file.
  *
- * @param mode permission bits of a new file, 0600 unless told
+ * @param mode permission bits of a new file, 0600 by default
  */
 export function writeInPlace(
   path: string,
   content: string,
   { mode = 0o600 }: { readonly mode?: number } = {},
 ): void {
-  const bytes = new TextEncoder().encode(content);
-  const file = isFile(path) ? Deno.openSync(path, { write: true }) : createAnew(path, mode);
+  const bytes = ENCODER.encode(content);
+  const file = infoIfThere(path)?.isFile
+    ? Deno.openSync(path, { write: true })
+    : createAnew(path, mode);
   try {
     writeAll(file, bytes);
     file.truncateSync(bytes.length);
@@ -77,17 +83,8 @@ export function writeInPlace(
   }
 }
 
-function isFile(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
-
 function writeAll(file: Deno.FsFile, content: string | Uint8Array): void {
-  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const bytes = typeof content === "string" ? ENCODER.encode(content) : content;
   for (let written = 0; written < bytes.length;) {
     written += file.writeSync(bytes.subarray(written));
   }
@@ -113,12 +110,24 @@ function createAnew(path: string, mode: number): Deno.FsFile {
   }
 }
 
-/** Removes a file, durably; one that is not there is no error. */
+/** Removes a file, durably. It may be gone already. */
 export async function removeDurably(path: string): Promise<void> {
   if (removeIfThere(path)) await syncFolderOf(path);
 }
 
-function removeIfThere(path: string): boolean {
+/** Renames a file within its folder, durably, in place of what is there. It may be gone already. */
+export async function renameDurably(path: string, to: string): Promise<void> {
+  try {
+    Deno.renameSync(path, to);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  await syncFolderOf(to);
+}
+
+/** Removes a file, and says whether it was there. It is gone when this returns; a power cut may bring it back. */
+export function removeIfThere(path: string): boolean {
   try {
     Deno.removeSync(path);
     return true;
@@ -128,7 +137,7 @@ function removeIfThere(path: string): boolean {
   }
 }
 
-/** The sync of a folder that is under way, and the one that follows it. */
+/** The sync of a folder that is in progress, and the one that follows it. */
 const syncs = new Map<string, { readonly running: Promise<void>; next?: Promise<void> }>();
 
 /** Brings a folder's entries to the disk. Those who ask during a sync share the next one. */

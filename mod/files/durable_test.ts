@@ -60,7 +60,7 @@ Deno.test("writeDurably() and removeDurably() side by side in one folder all com
     assert.equal(names(folder).length, 50);
   }));
 
-Deno.test("removeDurably() of what is not there is no error", () =>
+Deno.test("removeDurably() of a file that does not exist is not an error", () =>
   inFolder((folder) => removeDurably(join(folder, "nothing"))));
 
 Deno.test("a folder that is not there fails its own writes only", () =>

@@ -1,7 +1,7 @@
 /**
  * Makes a folder that is the agent's own, or takes the one that is there, and closes it to others.
  *
- * @param mode permission bits, 0700 unless told; undefined leaves those of a folder that is there
+ * @param mode permission bits, 0700 by default; undefined leaves those of a folder that is there
  * @throws Error where something else stands at the path, a link to a folder among it: whoever planted
  * it would decide where the agent, which is root, writes
  */
@@ -20,6 +20,6 @@ export async function makeOwnFolder(
 export function assertRealFolder(path: string): void {
   const { isSymlink, isDirectory } = Deno.lstatSync(path);
   if (isDirectory && !isSymlink) return;
-  const what = isSymlink ? "a symbolic link, which is not followed" : "no folder";
+  const what = isSymlink ? "a symbolic link, which is not followed" : "not a folder";
   throw new Error(`${path} is ${what}: remove it, or name the folder itself`);
 }

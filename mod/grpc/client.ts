@@ -121,26 +121,26 @@ export class GrpcClient {
     }
   }
 
-  /** Calls that are under way come to their end; then the connection does. */
+  /** Calls that are in progress come to their end; then the connection does. */
   close(): void {
     void this.#session?.then((session) => session.close(), () => {});
     this.#session = undefined;
   }
 
-  /** Ends the connection; calls that are under way fail. */
+  /** Ends the connection; calls that are in progress fail. */
   destroy(): void {
     void this.#session?.then((session) => session.destroy(), () => {});
     this.#session = undefined;
   }
 
-  /** The connection, made anew when it was lost. */
+  /** The connection, recreated when it was lost. */
   async #connected(): Promise<ClientHttp2Session> {
     this.#session ??= this.#connect();
     try {
       return await this.#session;
     } catch (error) {
       this.#session = undefined;
-      throw new GrpcError("UNAVAILABLE", `${this.#path}: ${(error as Error).message}`);
+      throw new GrpcError("UNAVAILABLE", `${this.#path}: ${errorMessage(error)}`);
     }
   }
 

@@ -56,7 +56,7 @@ export class GrpcServer {
     clearTimeout(timer);
   }
 
-  /** Breaks off what is under way. */
+  /** Breaks off what is in progress. */
   destroy(): void {
     this.#stopListening();
     this.#server.forceShutdown();

@@ -4,7 +4,7 @@ import type { Link } from "./link.ts";
 
 type Attributes = Record<string, DeviceAttribute>;
 
-/** A device has at most 32 attributes and capacities; ten tell of the link, one is the capacity. */
+/** A device has at most 32 attributes and capacities; ten describe the link, one is the capacity. */
 const MOST_PLUGINS = 21;
 /** A name is a C identifier of at most this. */
 const LONGEST_NAME = 32;

@@ -1,7 +1,7 @@
 import type { NodeAddress } from "../claim/policy_checks.ts";
 import type { Link } from "./link.ts";
 
-/** What the node has a link for, in words: its addresses, what stands on it, what it is a part of. */
+/** Why the node needs a link, as text: its addresses, the interfaces on top of it, what it is part of. */
 export function useOf(
   name: string,
   { links, addresses }: {
@@ -13,10 +13,10 @@ export function useOf(
   if (own) return `the node has the address ${own.address} on it`;
   const link = links.find((each) => each.name === name);
   if (!link) return undefined;
-  if (link.port) return "it is a part of a bridge, a bond or a virtual switch";
-  // A veth names its other end, on which it does not stand.
+  if (link.port) return "it is part of a bridge, a bond or a virtual switch";
+  // A veth names its peer, which is not an interface below it.
   const upper = links.find(({ index, type, peer }) =>
     type !== "veth" && peer === link.index && index !== link.index
   );
-  return upper && `${upper.name} stands on it`;
+  return upper && `${upper.name} is built on it`;
 }

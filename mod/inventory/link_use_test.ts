@@ -29,7 +29,7 @@ Deno.test("useOf() says what the node has a link for", () => {
   const addresses = [{ interfaceName: "eth0", address: "10.0.0.1", prefix: 24 }];
   const shown = (name: string) => useOf(name, { links, addresses });
   assert.equal(shown("eth0"), "the node has the address 10.0.0.1 on it");
-  assert.equal(shown("eth1"), "eth1.100 stands on it");
-  assert.equal(shown("eth2"), "it is a part of a bridge, a bond or a virtual switch");
+  assert.equal(shown("eth1"), "eth1.100 is built on it");
+  assert.equal(shown("eth2"), "it is part of a bridge, a bond or a virtual switch");
   for (const name of ["eth3", "eth1.100", "a", "gone"]) assert.equal(shown(name), undefined, name);
 });

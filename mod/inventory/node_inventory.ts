@@ -25,7 +25,7 @@ export class NodeInventory implements Inventory, PolicyNode {
   #links: readonly Link[] = [];
   /**
    * Read as often as the links: while many pods start, the kernel may be long in telling. Undefined
-   * when they could not be read: then whoever needs them asks, and fails with the cause.
+   * when they could not be read: then each caller that needs them asks, and fails with the cause.
    */
   #addresses: readonly NodeAddress[] | undefined;
   #problem: string | undefined;

@@ -44,7 +44,7 @@ export const OTHERS_INTERFACES: readonly string[] = [
   "wireguard*",
 ];
 
-/** Whether an interface of that name could be a device, were there one: the name is nobody else's. */
+/** Whether an interface with that name could be a device if it existed: nobody else uses the name. */
 export function isOpenName(name: string, { include, exclude = [] }: InterfacePatterns): boolean {
   if (name === "lo" || matchesAny(name, exclude)) return false;
   return include ? matchesAny(name, include) : !matchesAny(name, OTHERS_INTERFACES);

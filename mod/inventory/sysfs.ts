@@ -80,7 +80,7 @@ export class SysfsLinks {
 async function linkFolders(folder: string): Promise<Folder[]> {
   const found: Folder[] = [];
   for await (const { name, isSymlink } of withBreaks([...Deno.readDirSync(folder)])) {
-    // Beside the links stand files: bonding_masters.
+    // There are also files beside the links, such as bonding_masters.
     if (!isSymlink) continue;
     try {
       const at = join(folder, name);
@@ -155,9 +155,10 @@ async function grep(paths: readonly string[], signal: AbortSignal): Promise<stri
     return new TextDecoder().decode(stdout);
   } catch (cause) {
     throw new Error(
-      "Deno lets no file be opened below /sys, and grep, which would read them, cannot be run " +
-        `(${errorMessage(cause)}): mount the node's /sys at another ` +
-        "path too and name that with --sysfs-dir",
+      "the agent reads files below /sys with grep, which cannot be run " +
+        `(${
+          errorMessage(cause)
+        }): mount the node's /sys at another path, and set --sysfs-dir to it`,
       { cause },
     );
   }

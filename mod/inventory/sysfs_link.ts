@@ -79,7 +79,7 @@ function typeOf({ entries, files }: SysfsLink, virtual: boolean): string {
   if (!virtual) return "physical";
   // Such as macvlan, for which not every kernel has a word here.
   if (entries.some((entry) => entry.startsWith("lower_"))) return "stacked";
-  // The kernel has no word for veth: it is known by naming a link that it does not stand on.
+  // The kernel has no word for veth: a veth is recognized because it names a link that is not below it.
   return files.iflink === files.ifindex ? "virtual" : "veth";
 }
 

@@ -114,7 +114,7 @@ Deno.test("linkOf() finds what the link says of itself", async (t) => {
 
 Deno.test("linkOf() gives nothing for a link that went away meanwhile", () => {
   assert.equal(linkOf({ name: "x", path: VIRTUAL, entries: [], files: {} }), undefined);
-  // A device whose mtu is no number makes the API server refuse the whole slice.
+  // A device whose mtu is not a number makes the API server refuse the whole slice.
   assert.equal(
     linkOf({ name: "x", path: VIRTUAL, entries: [], files: { ifindex: "7", iflink: "7" } }),
     undefined,

@@ -59,6 +59,22 @@ Deno.test("FileJournal gives back after a restart what was put", () =>
     assert.deepEqual(log.lines, []);
   }));
 
+Deno.test("FileJournal notes on a record that ADD starts, in place and at once", () =>
+  withFolder(async (folder, log) => {
+    const { journal } = await opened(folder, log);
+    await journal.putAttachment({ ...attachmentRecord, add: "pending" });
+    const [entry] = [...Deno.readDirSync(join(folder, "attachments"))];
+    const path = join(folder, "attachments", entry!.name);
+    const before = await Deno.stat(path);
+    assert.deepEqual((await opened(folder, log)).loaded.attachments[0]?.add, "pending");
+    journal.noteAddStarted(attachmentRecord);
+    const after = await Deno.stat(path);
+    // A crash of the machine leaves one or the other, never a part.
+    assert.deepEqual([after.ino, after.size], [before.ino, before.size]);
+    assert.deepEqual((await opened(folder, log)).loaded.attachments[0]?.add, "started");
+    assert.deepEqual([...Deno.readDirSync(join(folder, "attachments"))].length, 1);
+  }));
+
 Deno.test("FileJournal gives back every field that a record can have", () =>
   withFolder(async (folder, log) => {
     const { journal } = await opened(folder, log);
@@ -67,12 +83,16 @@ Deno.test("FileJournal gives back every field that a record can have", () =>
       networkData: { interfaceName: "net1", hardwareAddress: "02:00:00:00:00:01", ips: [] },
       at: "2026-01-01T00:00:00.000Z",
       checked: true,
+      index: 2,
     };
     const whole: Required<AttachmentRecord> = {
       ...attachmentRecord,
       attached,
       lost: { reason: "DeviceRemoved", message: "", since: attached.at },
+      add: "started",
+      repair: true,
       addFailed: true,
+      foreign: true,
     };
     const wholeClaim: Required<ClaimRecord> = {
       ...claimRecord,
@@ -111,6 +131,7 @@ Deno.test("FileJournal.look() tells the records of a pod from those that it may 
         attachments: [attachmentRecord],
         shareable: [shareable],
         unreadable: false,
+        recorded: new Set([claim.uid, uidOf(2), uidOf(3), uidOf(4)]),
       });
     }));
   await t.step("of a version to come", () =>
@@ -143,7 +164,7 @@ Deno.test("FileJournal keeps one record for each part of the key", () =>
 Deno.test("FileJournal removes what is not there without an error", () =>
   withFolder(async (folder, log) => {
     const { journal } = await opened(folder, log);
-    await journal.removeClaim("unknown");
+    await journal.removeClaim("unknown", { departs: true });
     await journal.removeAttachment(attachmentRecord);
   }));
 
@@ -162,6 +183,7 @@ Deno.test("FileJournal cannot be led out of its folder by a UID", () =>
     for (const uid of ["../../escaped", "/etc/x", "..", ".", "a/b", "a\0b"]) {
       await journal.putClaim({ ...claimRecord, claim: { ...claim, uid } });
       await journal.putAttachment({ ...attachmentRecord, claim: { ...claim, uid } });
+      await journal.removeClaim(uid, { departs: true });
     }
     const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
     assert.deepEqual(names, ["attachments", "claims"]);
@@ -195,7 +217,7 @@ Deno.test("FileJournal puts a broken record aside, reports it and loads the rest
         ...claimRecord,
         attachments: [anAttachment("../../x")],
       }),
-      says: /attachments\.0\.ifName: is no name of an interface/,
+      says: /attachments\.0\.ifName: must be the name of an interface/,
     },
     "with a plugin that is a path": {
       content: JSON.stringify({
@@ -245,10 +267,14 @@ Deno.test("FileJournal names the claim of an attachment whose record it cannot r
     const [file] = [...Deno.readDirSync(join(folder, "attachments"))];
     await Deno.writeTextFile(join(folder, "attachments", file!.name), "");
     const { loaded } = await opened(folder, log);
-    const expected = { claims: [], attachments: [], unreadable: [claim.uid] };
-    assert.deepEqual(loaded, expected);
+    const other = { ...attachmentRecord, sandbox: { ...attachmentRecord.sandbox, id: "other" } };
     // The agent may have died before it made anything of it.
-    assert.deepEqual((await opened(folder, log)).loaded, expected);
+    for (const { unreadable, ...rest } of [loaded, (await opened(folder, log)).loaded]) {
+      assert.deepEqual(rest, { claims: [], attachments: [], departed: [] });
+      assert.deepEqual(unreadable.map(({ claimUid }) => claimUid), [claim.uid]);
+      assert.ok(unreadable[0]!.isOf(attachmentRecord));
+      assert.ok(!unreadable[0]!.isOf(other));
+    }
   }));
 
 Deno.test("FileJournal ignores what a crash left half-written", () =>
@@ -261,6 +287,68 @@ Deno.test("FileJournal ignores what a crash left half-written", () =>
     assert.deepEqual([...Deno.readDirSync(join(folder, "claims"))].map(({ name }) => name), [
       `${claim.uid}.json`,
     ]);
+  }));
+
+Deno.test("FileJournal removes what failed writes left as soon as the disk lets it go", () =>
+  withFolder(async (folder, log) => {
+    const claims = join(folder, "claims");
+    const left = () => [...Deno.readDirSync(claims)].map(({ name }) => name);
+    // As on a disk that takes nothing, nothing can be renamed to it, and it cannot be removed.
+    const [record, temporary] = [`${claim.uid}.json`, `${claim.uid}.json.tmp`];
+    const keep = () => Deno.mkdir(join(claims, temporary, "full"), { recursive: true });
+    const letGo = () => Deno.remove(join(claims, temporary, "full"));
+    const { journal } = await opened(folder, log);
+    await keep();
+    await assert.rejects(journal.putClaim(claimRecord), /cannot write the record/);
+    journal.tidy();
+    assert.deepEqual(left(), [temporary]);
+    await letGo();
+    journal.tidy();
+    assert.deepEqual(left(), []);
+    // What an earlier agent left is no different.
+    await keep();
+    const next = await opened(folder, log);
+    await letGo();
+    next.journal.tidy();
+    assert.deepEqual(left(), []);
+    // A write that is under way is not disturbed.
+    await keep();
+    await assert.rejects(next.journal.putClaim(claimRecord));
+    await Deno.remove(join(claims, temporary), { recursive: true });
+    const writing = next.journal.putClaim(claimRecord);
+    next.journal.tidy();
+    await writing;
+    assert.deepEqual(left(), [record]);
+  }));
+
+Deno.test("FileJournal remembers a claim that departs until it is forgotten", () =>
+  withFolder(async (folder, log) => {
+    const files = () => [...Deno.readDirSync(join(folder, "claims"))].map(({ name }) => name);
+    const pod = { namespace: claim.namespace, name: "another", uid: "another" };
+    const { journal } = await opened(folder, log);
+    await journal.putClaim(claimRecord);
+    await journal.removeClaim(claim.uid, { departs: true });
+    assert.deepEqual(files(), [`${claim.uid}.departed`]);
+    const { journal: next, loaded } = await opened(folder, log);
+    assert.deepEqual([loaded.claims, loaded.departed], [[], [claimRecord]]);
+    // A pod can come to use it while no agent leads.
+    assert.deepEqual((await next.look(pod)).shareable, [claimRecord]);
+    assert.deepEqual((await next.look({ ...pod, namespace: "elsewhere" })).shareable, []);
+    next.forgetDeparted(claim.uid);
+    next.forgetDeparted(claim.uid);
+    assert.deepEqual(files(), []);
+    await next.putClaim(claimRecord);
+    await next.removeClaim(claim.uid, { departs: false });
+    assert.deepEqual(files(), []);
+  }));
+
+Deno.test("FileJournal removes what it cannot read of a claim that departed", () =>
+  withFolder(async (folder, log) => {
+    await opened(folder, log);
+    await Deno.writeTextFile(join(folder, "claims", `${claim.uid}.departed`), "{");
+    const { loaded } = await opened(folder, log);
+    assert.deepEqual([loaded.claims, loaded.departed], [[], []]);
+    assert.deepEqual([...Deno.readDirSync(join(folder, "claims"))], []);
   }));
 
 Deno.test("FileJournal says which file it cannot write", () =>
@@ -287,7 +375,7 @@ Deno.test("FileJournal refuses what is planted in its folders, and starts", asyn
       await Deno.writeTextFile(target, JSON.stringify({ version: 1, ...claimRecord }));
       await Deno.symlink(target, path);
     },
-    // Whoever opens it would wait for ever.
+    // Whoever opens it would wait forever.
     "a pipe": (path) => new Deno.Command("mkfifo", { args: [path] }).output(),
     "a folder": (path) => Deno.mkdir(join(path, "full"), { recursive: true }),
   };
@@ -297,7 +385,7 @@ Deno.test("FileJournal refuses what is planted in its folders, and starts", asyn
         await opened(folder, log);
         await put(join(folder, "claims", `${claim.uid}.json`), folder);
         assert.deepEqual((await opened(folder, log)).loaded.claims, []);
-        assert.match(log.lines.join(), /error a record cannot be understood and was put aside/);
+        assert.match(log.lines.join(), /error cannot read a record; it was set aside/);
       }));
   }
   await t.step(
@@ -310,7 +398,7 @@ Deno.test("FileJournal refuses what is planted in its folders, and starts", asyn
         await Deno.mkdir(join(folder, "claims", "y.json.tmp", "full"), { recursive: true });
         assert.deepEqual((await opened(folder, log)).loaded.claims, []);
         assert.match(log.lines.join(), /warn cannot remove a file/);
-        assert.match(log.lines.join(), /warn cannot put a record aside/);
+        assert.match(log.lines.join(), /warn cannot set a record aside/);
       }),
   );
   for (const kind of ["claims", "attachments"]) {

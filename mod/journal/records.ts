@@ -5,9 +5,9 @@ import { parseInterfaceName } from "../claim/interface_names.ts";
 import { migrated, RECORD_VERSION } from "./record_version.ts";
 
 const text = v.pipe(v.string(), v.minLength(1));
-/** What goes into file names and to plugins is checked again: DEL could not be done with it otherwise. */
+/** Values that become file names or go to plugins are checked again; otherwise, DEL could be impossible. */
 const identity = v.pipe(v.string(), v.regex(IDENTITY));
-const ifName = v.pipe(v.string(), v.check(isInterfaceName, "is no name of an interface"));
+const ifName = v.pipe(v.string(), v.check(isInterfaceName, "must be the name of an interface"));
 const claim = v.object({ namespace: identity, name: identity, uid: identity });
 const plugin = v.looseObject({
   type: v.pipe(text, v.regex(/^[^/\0]+$/), v.notValue("."), v.notValue("..")),
@@ -29,6 +29,7 @@ const attachment = v.object({
     from: v.picklist(["class", "claim"]),
     path: text,
     form: v.picklist(["list", "single", "name"]),
+    definition: v.optional(text),
   })),
 });
 const claimRecord = v.object({
@@ -59,8 +60,12 @@ const attachmentRecord = v.object({
     }),
     at: text,
     checked: v.optional(v.literal(true)),
+    index: v.optional(v.number()),
   })),
+  add: v.optional(v.picklist(["pending", "started"])),
+  repair: v.optional(v.literal(true)),
   addFailed: v.optional(v.literal(true)),
+  foreign: v.optional(v.literal(true)),
   lost: v.optional(v.object({
     reason: v.picklist(["NetworkInterfaceLost", "DeviceRemoved"]),
     message: v.string(),

@@ -12,7 +12,7 @@ const VERSION_TAG = 0xa0;
 export function checkClientCertificate(cert: string, key: string): void {
   const certificate = new X509Certificate(cert);
   if (!certificate.checkPrivateKey(createPrivateKey(key))) {
-    throw new Error("the client certificate and its key do not belong together");
+    throw new Error("the client certificate and its key do not match");
   }
   if (firstField(certificate.raw) !== VERSION_TAG) {
     throw new Error(

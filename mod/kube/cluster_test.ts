@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createSecureServer } from "node:http2";
 import { withApi } from "../../tests/support/api_connection.ts";
+import { certificates } from "../../tests/support/certificates.ts";
 import { join } from "node:path";
 import type { DeviceStatus } from "../agent/model.ts";
 import type { SimulatedApiServer } from "../simulator/api_server.ts";
@@ -272,6 +273,125 @@ Deno.test("applyDeviceStatus() without entries tries a few times when the claim 
     await assert.rejects(cluster.applyDeviceStatus(metadata, [], never), /has been modified/);
   }));
 
+/**
+ * Refuses server-side applies as the API server does where the keys of a claim's parameters are not
+ * in alphabetical order.
+ */
+function refusingApplies(request: Request): Response | undefined {
+  if (request.headers.get("Content-Type") !== "application/apply-patch+yaml") return undefined;
+  const said = 'ResourceClaim.resource.k8s.io "a" is invalid: status.allocation: Invalid value: ' +
+    '{"devices":{}}: field is immutable';
+  return failure(422, "Invalid", said, ["status.allocation"]);
+}
+
+Deno.test("applyDeviceStatus() writes by JSON Patch where an apply would change the order of a claim's parameters", () =>
+  withCluster(async ({ api, cluster, kubeconfig }) => {
+    const { metadata } = api.put(aClaim());
+    const connection = new KubeConnection({ kubeconfig });
+    const other = new KubeCluster(connection, { driver: "gpu.example", nodeName: "node" });
+    const gpu = entry("gpu-0", {
+      driver: "gpu.example",
+      data: { cniVersion: "1.0.0", z: 1, a: 2 },
+    });
+    const shown = () => api.get("default", "a")?.status?.devices;
+    await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+    await other.applyDeviceStatus(metadata, [gpu], never);
+    api.fault = refusingApplies;
+    const networkData = { interfaceName: "net1" };
+    const both = [entry("x", { networkData }), entry("y")];
+    assert.equal(await cluster.applyDeviceStatus(metadata, both, never), "applied");
+    assert.deepEqual(shown(), [both[0], gpu, both[1]], "also what was applied before");
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("y")], never), "applied");
+    assert.deepEqual(shown(), [gpu, entry("y")]);
+    assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "applied");
+    assert.deepEqual(shown(), [gpu]);
+    assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "applied");
+    connection.close();
+  }));
+
+Deno.test("applyDeviceStatus() removes what was written by JSON Patch, also where applies are accepted", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    const shown = () => api.get("default", "a")?.status?.devices;
+    api.fault = refusingApplies;
+    await cluster.applyDeviceStatus(metadata, [entry("x"), entry("y")], never);
+    api.fault = () => undefined;
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "applied");
+    assert.deepEqual(shown(), [entry("x")]);
+    assert.equal(await cluster.applyDeviceStatus(metadata, [], never), "applied");
+    assert.equal(shown(), undefined);
+  }));
+
+Deno.test("applyDeviceStatus() by JSON Patch tries a few times when the claim changes meanwhile", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    let changes = 2;
+    api.fault = (request: Request) => {
+      const refused = refusingApplies(request);
+      if (refused) return refused;
+      if (request.method === "PATCH" && changes-- > 0) api.put(api.get("default", "a")!);
+      return undefined;
+    };
+    assert.equal(await cluster.applyDeviceStatus(metadata, [entry("x")], never), "applied");
+    assert.deepEqual(api.get("default", "a")?.status?.devices, [entry("x")]);
+    changes = Infinity;
+    await assert.rejects(
+      cluster.applyDeviceStatus(metadata, [entry("y")], never),
+      { status: 409, refused: false, message: /has been modified 3 times while its status was/ },
+    );
+  }));
+
+Deno.test("applyDeviceStatus() by JSON Patch says gone for a claim that is not its own any more", async (t) => {
+  const meanwhile: Record<string, (api: SimulatedApiServer) => void> = {
+    "another has its name": (api) => void api.put(aClaim()),
+    "it is allocated to another node": (api) => void api.put(allocatedTo("node-b")),
+    "it is not allocated": (api) => void api.put({ metadata: { ...at, uid: "uid-a" } }),
+    "it is deleted": (api) => api.delete("default", "a"),
+  };
+  for (const [name, change] of Object.entries(meanwhile)) {
+    for (const devices of [[entry("x", { data: { cniVersion: "1.0.0" } })], []]) {
+      await t.step(
+        `${name}, with ${devices.length} entries`,
+        () =>
+          withCluster(async ({ api, cluster }) => {
+            const { metadata } = api.put(allocatedTo("node"));
+            await cluster.applyDeviceStatus(metadata, [entry("x")], never);
+            api.fault = (request: Request) => {
+              const refused = refusingApplies(request);
+              if (!refused && request.method === "PATCH") change(api);
+              return refused;
+            };
+            const expected = devices.length === 0 && name === "it is not allocated"
+              ? "applied"
+              : "gone";
+            assert.equal(await cluster.applyDeviceStatus(metadata, devices, never), expected);
+          }),
+      );
+    }
+  }
+});
+
+Deno.test("applyDeviceStatus() by JSON Patch rejects with what the API server finds wrong", () =>
+  withCluster(async ({ api, cluster }) => {
+    const { metadata } = api.put(aClaim());
+    api.fault = refusingApplies;
+    const tooLong = entry("x", { data: { cniVersion: "1.0.0", x: "x".repeat(10_240) } });
+    await assert.rejects(
+      cluster.applyDeviceStatus(metadata, [tooLong], never),
+      { status: 422, refused: true, message: /data: Too long/ },
+    );
+    // Where the parameters have more than their order that JSON Patch changes.
+    api.fault = (request: Request) =>
+      request.method === "PATCH"
+        ? failure(422, "Invalid", "field is immutable", ["status.allocation"])
+        : undefined;
+    await assert.rejects(
+      cluster.applyDeviceStatus(metadata, [entry("x")], never),
+      { status: 422, refused: true, message: /field is immutable/ },
+    );
+    assert.equal(api.get("default", "a")?.status?.devices, undefined);
+  }));
+
 Deno.test("applyDeviceStatus() leaves other drivers' entries alone", () =>
   withCluster(async ({ api, cluster, kubeconfig }) => {
     const { metadata } = api.put(aClaim());
@@ -307,7 +427,7 @@ Deno.test("applyDeviceStatus() rejects with what the API server finds wrong", as
       given: [entry("x", { data: { cniVersion: "1.0.0", x: "x".repeat(10_240) } })],
       says: /data: Too long/,
     },
-    "data that is no object": {
+    "data that is not an object": {
       given: [entry("x", { data: ["x"] as never })],
       says: /data: Invalid value: must be a JSON object/,
     },
@@ -351,7 +471,11 @@ Deno.test("applyDeviceStatus() rejects with what the API server finds wrong", as
       says: /conditions: Too many: 9/,
     },
     "a condition without a reason": {
-      given: [entry("x", { conditions: [{ ...entry("x").conditions[0]!, reason: "" }] })],
+      given: [
+        entry("x", {
+          conditions: [{ ...entry("x").conditions[0]!, reason: "" as "DeviceRemoved" }],
+        }),
+      ],
       says: /reason: Invalid value/,
     },
     "a condition without a time": {
@@ -389,43 +513,6 @@ Deno.test("KubeConnection says what is missing", async () => {
   }
 });
 
-async function openssl(...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command("openssl", { args, stdin: "null" }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-}
-
-/** A certificate authority, and a certificate of 127.0.0.1 signed by it. */
-async function certificates(folder: string) {
-  const path = (name: string) => join(folder, name);
-  const subject = (name: string) => ["-subj", `/CN=${name}`];
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await openssl(
-    "req",
-    "-x509",
-    ...key,
-    "-keyout",
-    path("ca.key"),
-    "-out",
-    path("ca.crt"),
-    ...subject("ca"),
-  );
-  await openssl(
-    "req",
-    ...key,
-    "-keyout",
-    path("server.key"),
-    "-out",
-    path("server.csr"),
-    ...subject("server"),
-  );
-  await Deno.writeTextFile(path("san"), "subjectAltName=IP:127.0.0.1\n");
-  await openssl(
-    ...["x509", "-req", "-in", path("server.csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key")],
-    ...["-CAcreateserial", "-extfile", path("san"), "-out", path("server.crt")],
-  );
-  return { ca: path("ca.crt"), cert: path("server.crt"), key: path("server.key") };
-}
-
 Deno.test("KubeConnection outlives a client certificate that is seen half rotated", async () => {
   const folder = await Deno.makeTempDir();
   try {
@@ -449,7 +536,7 @@ Deno.test("KubeConnection outlives a client certificate that is seen half rotate
     );
     const connection = new KubeConnection({ kubeconfig });
     const request = () => connection.request({ method: "GET", path: "/x", signal: never });
-    await assert.rejects(request(), /certificate and its key do not belong together/);
+    await assert.rejects(request(), /certificate and its key do not match/);
     await Deno.copyFile(key, clientKey);
     await assert.rejects(request(), /no answer .*refused/i);
     connection.close();
@@ -645,7 +732,7 @@ Deno.test("KubeConnection gives a connection up over which no answer came", asyn
   }
 });
 
-/** Passes bytes on to a port, until its connections are cut off without a word to either side. */
+/** Passes bytes on to a port, until its connections are cut off without notice to either side. */
 class Cable implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #ends: Deno.Conn[] = [];

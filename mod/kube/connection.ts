@@ -2,6 +2,9 @@ import { KubeConfig } from "@kubernetes/client-node/config";
 import { dirname, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse as parseYaml } from "yaml";
+import { errorMessage } from "../async/error_message.ts";
+import { Notifier } from "../async/notifier.ts";
+import { printable } from "../async/printable.ts";
 import { checkClientCertificate } from "./client_certificate.ts";
 import { KubeError } from "./error.ts";
 
@@ -51,32 +54,38 @@ export interface WatchEvent {
 
 /**
  * Requests to one API server. The library reads the credentials (kubeconfig, the pod's
- * ServiceAccount, exec plugins), every few seconds anew, so that rotated ones are picked up; the
+ * ServiceAccount, exec plugins), every few seconds again, so that rotated ones are picked up; the
  * requests themselves are plain JSON: typed models would drop fields that they do not know.
  */
 export class KubeConnection {
   readonly #config: KubeConfig;
-  readonly #server: string;
+  /** The URL of the API server. */
+  readonly server: string;
+  /** Notified each time that a request has had no answer. */
+  readonly unanswered = new Notifier();
   readonly #timeout: number;
   #credentials: { readonly read: number; readonly value: Promise<Credentials> } | undefined;
   #clients: Clients | undefined;
 
   /**
-   * @param kubeconfig path of a kubeconfig; without it the pod's ServiceAccount is used
+   * @param kubeconfig path of a kubeconfig, or one that is loaded; without it the pod's
+   *   ServiceAccount is used
    * @param timeout milliseconds after which a request that has no answer is given up
    * @throws Error that says what is missing
    */
   constructor(
-    { kubeconfig, timeout = REQUEST_TIMEOUT_MS }: {
-      readonly kubeconfig?: string;
+    { kubeconfig: given, timeout = REQUEST_TIMEOUT_MS }: {
+      readonly kubeconfig?: string | KubeConfig;
       readonly timeout?: number;
     },
   ) {
     this.#timeout = timeout;
     this.#config = new KubeConfig();
-    if (kubeconfig !== undefined) {
-      this.#config.loadFromFile(kubeconfig);
-      this.#config.users = withTokenFiles(this.#config.users, kubeconfig);
+    const kubeconfig = typeof given === "string" ? given : given && "the kubeconfig";
+    if (typeof given === "string") {
+      loadFile(this.#config, given);
+    } else if (given) {
+      this.#config = given;
     } else if (Deno.env.get("KUBERNETES_SERVICE_HOST")) {
       this.#config.loadFromCluster();
     } else {
@@ -86,12 +95,116 @@ export class KubeConnection {
     if (!cluster?.server) {
       throw new Error(`${kubeconfig ?? "the ServiceAccount"}: the current context has no cluster`);
     }
+    if (!["http:", "https:"].includes(URL.parse(cluster.server)?.protocol ?? "")) {
+      throw new Error(
+        `${kubeconfig ?? "the ServiceAccount"}: the server ${
+          JSON.stringify(cluster.server)
+        } of the ` +
+          "current context's cluster must be an address such as https://10.0.0.1:6443",
+      );
+    }
     if (cluster.skipTLSVerify && cluster.server.startsWith("https:")) {
       throw new Error(
         `${kubeconfig}: insecure-skip-tls-verify is not supported: give certificate-authority`,
       );
     }
-    this.#server = cluster.server.replace(/\/+$/, "");
+    this.server = cluster.server.replace(/\/+$/, "");
+  }
+
+  /** An answer that is text, such as a pod's log. @throws KubeError */
+  async text(request: Request): Promise<string> {
+    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(this.#timeout)]);
+    try {
+      return await (await this.#fetch({ ...request, signal })).text();
+    } catch (error) {
+      throw this.#failure(request, error);
+    }
+  }
+
+  /**
+   * The end of an answer that may be long, such as a pod's log: its last `most` bytes.
+   *
+   * @param limit milliseconds within which all of it must have come
+   * @throws KubeError
+   */
+  async tail(
+    { path, most, limit, signal }: {
+      readonly path: string;
+      readonly most: number;
+      readonly limit: number;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<{ readonly bytes: Uint8Array; readonly cut: boolean }> {
+    const request: Request = { method: "GET", path, signal };
+    const begun = new AbortController();
+    const late = setTimeout(() => begun.abort(new Error("it took too long")), this.#timeout);
+    const until = AbortSignal.any([signal, AbortSignal.timeout(limit)]);
+    let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+    // As in a watch: the signal of a fetch does not always reach a body that is silent.
+    const stop = () => void reader?.cancel().catch(() => {});
+    until.addEventListener("abort", stop, { once: true });
+    try {
+      const both = AbortSignal.any([until, begun.signal]);
+      const { body } = await this.#fetch({ ...request, signal: both });
+      clearTimeout(late);
+      reader = body!.getReader();
+      const end = new LastBytes(most);
+      for (;;) {
+        const { done, value } = await reader.read();
+        until.throwIfAborted();
+        if (done) return { bytes: end.bytes(), cut: end.cut };
+        end.add(value);
+      }
+    } catch (error) {
+      throw this.#failure(request, error);
+    } finally {
+      clearTimeout(late);
+      until.removeEventListener("abort", stop);
+      await reader?.cancel().catch(() => {});
+    }
+  }
+
+  /**
+   * A WebSocket to the API server, once it is open. Messages come as ArrayBuffers, the first of them
+   * with the answer that opens it: whoever listens only then has lost them.
+   *
+   * @throws KubeError with the API server's reason where it refuses
+   */
+  async webSocket(
+    { path, protocols, on, signal }: {
+      readonly path: string;
+      readonly protocols: readonly string[];
+      readonly on: SocketListener;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<WebSocket> {
+    const request: Request = { method: "GET", path, signal };
+    const until = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
+    try {
+      const credentials = await this.#readCredentials();
+      until.throwIfAborted();
+      return await openSocket(this.server.replace(/^http/, "ws") + path, {
+        protocols: [...protocols],
+        headers: { ...credentials.headers, "User-Agent": "network-dra" },
+        // It tries HTTP/1.1 first, and unlike the other says what is wrong with a certificate.
+        client: this.#clientsWith(credentials).http2,
+        on,
+        signal: until,
+      });
+    } catch (error) {
+      if (!until.aborted) await this.#refusal({ ...request, signal: until });
+      throw this.#failure(request, error);
+    }
+  }
+
+  /** Asks again without a WebSocket, which does not tell its caller the reason. @throws KubeError */
+  async #refusal(request: Request): Promise<void> {
+    const error = await this.#fetch(request).then(async ({ body }) => {
+      await body?.cancel();
+    }, (error) => error);
+    // A request that is allowed is told that it must be a WebSocket.
+    const isReason = error instanceof KubeError && !/upgrade/i.test(error.problem);
+    if (isReason) throw error;
   }
 
   /**
@@ -101,12 +214,27 @@ export class KubeConnection {
    * @throws KubeError
    */
   async request(request: Request): Promise<unknown> {
+    return (await this.answer(request)).body;
+  }
+
+  /**
+   * The same, with when the API server answered by its own clock (the header `Date`, to the second).
+   *
+   * @throws KubeError
+   */
+  async answer(
+    request: Request,
+  ): Promise<{ readonly body: unknown; readonly date?: Date }> {
     const { method, signal } = request;
     for (const began = performance.now();;) {
       const until = AbortSignal.any([signal, AbortSignal.timeout(this.#timeout)]);
       try {
         const response = await this.#fetch({ ...request, signal: until });
-        return await response.json();
+        const date = new Date(response.headers.get("Date") ?? NaN);
+        return {
+          body: await response.json(),
+          ...(!Number.isNaN(date.getTime()) && { date }),
+        };
       } catch (error) {
         const failure = this.#failure(request, error);
         const pause = 1000 * Math.max(1, failure.retryAfter ?? NaN);
@@ -173,7 +301,7 @@ export class KubeConnection {
     const credentials = await this.#readCredentials();
     const bytes = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const clients = this.#clientsWith(credentials);
-    const response = await fetch(this.#server + path, {
+    const response = await fetch(this.server + path, {
       method,
       body: bytes,
       headers: {
@@ -185,27 +313,31 @@ export class KubeConnection {
       client: bytes && bytes.length > HTTP2_BODY ? clients.http1 : clients.http2,
       signal,
     }).catch((error) => {
-      // Where the other side went without a word, HTTP/2 would give its one connection all further
+      // Where the other side went without notice, HTTP/2 would give its one connection all further
       // requests, until the kernel gives that up after a quarter of an hour.
       if (signal.aborted && this.#clients === clients) this.close();
       throw error;
     });
     if (response.ok) return response;
     if (response.status === 401) this.#credentials = undefined;
-    const problem = problemOf(await response.text());
+    const found = problemOf(await response.text());
     const { status } = response;
     // Kubernetes says seconds, never a date.
     const retryAfter = Number(response.headers.get("Retry-After")) || undefined;
-    throw new KubeError({ ...aboutOf({ method, path }), status, retryAfter, problem });
+    throw new KubeError({ ...aboutOf({ method, path }), status, retryAfter, ...found });
   }
 
   #failure(request: Request, cause: unknown): KubeError {
     if (cause instanceof KubeError) return cause;
-    const problem = `no answer from ${this.#server}: ${reasons(cause)}`;
+    const problem = cause instanceof SyntaxError
+      ? `the answer of ${this.server} is not JSON, or is cut off: is that an API server, and does ` +
+        `no proxy before it ask for a login? (${printable(errorMessage(cause))})`
+      : `no answer from ${this.server}: ${errorMessage(cause)}`;
+    if (!request.signal.aborted) this.unanswered.notify();
     return new KubeError({ ...aboutOf(request), problem, cause });
   }
 
-  /** Requests that are under way come to their end. */
+  /** Requests in progress are completed. */
   close(): void {
     this.#clients?.http1.close();
     this.#clients?.http2.close();
@@ -244,11 +376,103 @@ export class KubeConnection {
   }
 }
 
+/** Deno's WebSocket takes headers and a client too. */
+type WebSocketWithOptions = new (
+  url: string,
+  options: {
+    readonly protocols: string[];
+    readonly headers: Record<string, string>;
+    readonly client: Deno.HttpClient;
+  },
+) => WebSocket;
+
+/** Who listens to a WebSocket from its beginning. */
+export interface SocketListener {
+  readonly message: (data: unknown) => void;
+  /** It has ended, whichever side ended it. */
+  readonly close: () => void;
+}
+
+/** A WebSocket that is open. */
+function openSocket(
+  url: string,
+  { signal, on, ...options }: {
+    readonly protocols: string[];
+    readonly headers: Record<string, string>;
+    readonly client: Deno.HttpClient;
+    readonly on: SocketListener;
+    readonly signal: AbortSignal;
+  },
+): Promise<WebSocket> {
+  return new Promise((resolve, reject) => {
+    // The page of mod/ui brings the browser's types, whose WebSocket takes protocols alone.
+    const socket = new (WebSocket as unknown as WebSocketWithOptions)(url, options);
+    socket.binaryType = "arraybuffer";
+    socket.onmessage = ({ data }) => on.message(data);
+    socket.onclose = () => on.close();
+    const settle = (act: () => void) => {
+      socket.onopen = socket.onerror = null;
+      signal.removeEventListener("abort", stop);
+      act();
+    };
+    const stop = () =>
+      settle(() => {
+        socket.close();
+        reject(signal.reason);
+      });
+    signal.addEventListener("abort", stop, { once: true });
+    socket.onopen = () => settle(() => resolve(socket));
+    socket.onerror = (event) =>
+      settle(() => reject(new Error((event as ErrorEvent).message || "the WebSocket failed")));
+  });
+}
+
+/** The last bytes of what comes in pieces. */
+class LastBytes {
+  readonly #most: number;
+  readonly #pieces: Uint8Array[] = [];
+  #length = 0;
+  cut = false;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#length += piece.length;
+    for (;;) {
+      const [first] = this.#pieces;
+      if (first === undefined || this.#length - first.length < this.#most) return;
+      this.#length -= first.length;
+      this.#pieces.shift();
+      this.cut ||= first.length > 0;
+    }
+  }
+
+  bytes(): Uint8Array {
+    const all = new Uint8Array(this.#length);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      all.set(piece, at);
+      at += piece.length;
+    }
+    this.cut ||= all.length > this.#most;
+    return all.subarray(Math.max(0, all.length - this.#most));
+  }
+}
+
 interface Clients {
   /** The certificates that they were made with. */
   readonly material: string;
   readonly http1: Deno.HttpClient;
   readonly http2: Deno.HttpClient;
+}
+
+/** Reads a kubeconfig. @throws Error if it cannot be read, or is not a kubeconfig */
+export function loadFile(config: KubeConfig, path: string): void {
+  config.loadFromFile(path);
+  config.users = withTokenFiles(config.users, path);
 }
 
 /** The library passes over a kubeconfig's `tokenFile`, but can read one, as it does in a pod. */
@@ -278,12 +502,6 @@ function aboutOf({ method, path }: Pick<Request, "method" | "path">) {
   return { verb: method, path: path.split("?")[0]! };
 }
 
-/** An error's message with those of its causes: fetch says the reason only there. */
-function reasons(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${reasons(error.cause)}`;
-}
-
 /** @throws Error for a client certificate that cannot be used */
 function usable(credentials: Credentials): Credentials {
   const [cert, key] = [credentials.cert, credentials.key].map(asText);
@@ -296,12 +514,26 @@ function asText(material: string | Uint8Array | undefined): string | undefined {
 }
 
 /** The message of the API server's Status object, or the start of whatever came. */
-function problemOf(body: string): string {
+function problemOf(body: string): Pick<KubeError, "problem" | "fields"> {
   try {
-    const { message } = JSON.parse(body);
-    if (typeof message === "string") return message;
+    const { message, details } = JSON.parse(body);
+    if (typeof message === "string") {
+      return { problem: shown(message, 2_000), fields: fieldsOf(details?.causes) };
+    }
   } catch {
     // Proxies answer in HTML.
   }
-  return body.trim().slice(0, 200);
+  return { problem: shown(body, 200) || "the answer has no message", fields: [] };
+}
+
+/** Who answers may be no API server, and messages repeat what users wrote. */
+function shown(text: string, most: number): string {
+  const line = printable(text).trim();
+  return line.length > most ? `${line.slice(0, most)}…` : line;
+}
+
+function fieldsOf(causes: unknown): string[] {
+  return (Array.isArray(causes) ? causes : []).flatMap((cause) =>
+    typeof cause?.field === "string" ? [cause.field] : []
+  );
 }

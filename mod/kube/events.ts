@@ -9,7 +9,7 @@ import { WarnOnce } from "../async/warn_once.ts";
 
 /** The same event within this time raises the count of the first. */
 const WINDOW_MS = 600_000;
-/** A count that goes on rising is written after this, and then after twice as long each time. */
+/** A rising count is written after this time, and then after twice as long each time. */
 const FIRST_INTERVAL_MS = 15_000;
 const LONGEST_INTERVAL_MS = 300_000;
 /** What one object gets within the window: a message that is another each time must not flood the cluster. */
@@ -31,6 +31,8 @@ export interface KubeEventsOptions {
   readonly host: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** The trace that tells of a pod, where there is one. */
+  readonly traceOf?: (podUid: string) => string | undefined;
 }
 
 /**
@@ -45,7 +47,7 @@ export class KubeEvents implements Events {
   readonly #options: KubeEventsOptions;
   readonly #problem: WarnOnce;
   readonly #stop = new AbortController();
-  /** By object, reason and message; the one that was seen last stands last. */
+  /** By object, reason and message; the most recent one is last. */
   readonly #known = new Map<string, Known>();
   #writer: Promise<void> | undefined;
 
@@ -102,7 +104,7 @@ export class KubeEvents implements Events {
   async #write(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#stop;
-    // The agent goes on before any request is made.
+    // The agent continues before any request is made.
     await Promise.resolve();
     while (!signal.aborted) {
       const due = [...this.#known.values()].filter(({ count, written }) => count > written);
@@ -154,10 +156,15 @@ export class KubeEvents implements Events {
   async #create({ event, name, first, last, count }: Known): Promise<void> {
     const { component, host } = this.#options;
     const { reason, about: { kind, ...object } } = event;
+    const trace = kind === "Pod" ? this.#options.traceOf?.(object.uid) : undefined;
     const body = {
       apiVersion: "v1",
       kind: "Event",
-      metadata: { name, namespace: object.namespace },
+      metadata: {
+        name,
+        namespace: object.namespace,
+        ...trace !== undefined && { annotations: { [`${component}/trace-id`]: trace } },
+      },
       involvedObject: { apiVersion: API_VERSIONS[kind], kind, ...object },
       reason,
       message: shortened(event.message),
@@ -223,13 +230,13 @@ function eventsPath(namespace: string): string {
   return `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`;
 }
 
-/** The object's name with something of its own behind it, within what names may be. */
+/** The object's name with a unique suffix, within the limits of names. */
 function nameOf({ name }: EventObject): string {
   const start = name.slice(0, 230).replace(/[^a-z0-9]+$/, "");
   return `${start}.${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
 }
 
-/** The cause stands at the end of some messages and at the beginning of others: both ends stay. */
+/** The cause is at the end of some messages and at the beginning of others, so both ends are kept. */
 function shortened(message: string): string {
   if (message.length <= MESSAGE_LIMIT) return message;
   const half = Math.floor(MESSAGE_LIMIT / 2) - 1;

@@ -172,7 +172,7 @@ Deno.test("a refusal is not tried again", () =>
     assert.equal(requests, 1);
   }));
 
-Deno.test("a try that came through although its answer did not is no failure", () =>
+Deno.test("an attempt that succeeded although its answer was lost is not a failure", () =>
   withEvents(async ({ api, events, log, clock, until }) => {
     events.warn(aWarning("x"));
     let requests = 0;

@@ -14,7 +14,7 @@ export interface SharingOptions {
   readonly driver: string;
   /** Attachments that one interface takes. */
   readonly attachments: number;
-  /** Numbered copies that stand for it where devices cannot be shared. */
+  /** Numbered copies that replace it where devices cannot be shared. */
   readonly copies: number;
 }
 

@@ -55,7 +55,7 @@ export class SlicePool implements DevicePool {
     this.#served ??= await this.#probe(signal);
     const wanted = sliceDevices(devices, { ...this.#options, served: this.#served });
     const all = await this.#list(signal);
-    // A pool of another name is one that the node's driver no longer has.
+    // A pool with a different name is one that the node's driver no longer has.
     const own = all.filter(({ spec }) => spec.pool.name === this.#options.nodeName);
     const generation = Math.max(0, ...own.map(({ spec }) => spec.pool.generation));
     const matches = match(wanted, own);
@@ -180,7 +180,7 @@ export class SlicePool implements DevicePool {
     }
   }
 
-  /** Read each time: a node that was registered anew has another UID, and slices go with their owner. */
+  /** Read each time: a node that was registered again has another UID, and slices go with their owner. */
   async #owner(signal: AbortSignal): Promise<Record<string, unknown>> {
     const { nodeName: name } = this.#options;
     const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
@@ -215,7 +215,7 @@ function namePrefix(name: string): string {
   return `${name.slice(0, 57).replace(/[^a-z0-9]+$/, "")}-`;
 }
 
-/** Devices keep their slice: which one that is is told by the first of them. */
+/** Devices keep their slice, which is identified by its first device. */
 function match(wanted: readonly SliceDevice[][], own: readonly ResourceSlice[]): Match[] {
   const byFirst = new Map(own.map((slice) => [slice.spec.devices?.[0]?.name, slice]));
   const kept = wanted.map((devices) => byFirst.get(devices[0]?.name));

@@ -37,7 +37,7 @@ Deno.test("applyDeviceStatus() sends what a plugin printed so that YAML takes it
     const condition = {
       type: "Ready" as const,
       status: "False" as const,
-      reason: "NetworkInterfaceNotReady",
+      reason: "NetworkInterfaceNotReady" as const,
       message: "no lease\x7f of \ud83d",
       lastTransitionTime: "2026-01-01T00:00:00Z",
     };

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { LeadLock } from "../agent/ports.ts";
 import { STATE_PATHS } from "../files/state_paths.ts";
 
@@ -73,10 +73,23 @@ class FileLock {
   #open(): Deno.FsFile {
     this.#assertNoLink();
     try {
-      return Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+      return Deno.openSync(this.#path, { write: true });
     } catch (error) {
-      if ((error as { code?: unknown }).code !== "EROFS") throw error;
-      return Deno.openSync(this.#path);
+      if ((error as { code?: unknown }).code === "EROFS") return Deno.openSync(this.#path);
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    const file = Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 });
+    this.#outlastPowerCut();
+    return file;
+  }
+
+  /** Else the disk might be full when the next agent has to make it. */
+  #outlastPowerCut(): void {
+    try {
+      using folder = Deno.openSync(dirname(this.#path));
+      folder.syncSync();
+    } catch {
+      // It is there now, and locks.
     }
   }
 

@@ -26,7 +26,7 @@ Deno.test("one agent has the lead, and one stands next; both are free again when
   }
 });
 
-Deno.test("an agent that is killed has the lead no more", async () => {
+Deno.test("an agent that is killed loses the lead", async () => {
   const folder = await Deno.makeTempDir();
   const locks = new LeadLocks(folder);
   const script = `

@@ -1,29 +1,38 @@
 import type { Attachment } from "../claim/attachment.ts";
 import { CNI_DEVICE, deviceName } from "../claim/device_names.ts";
 import { assignInterfaceNames } from "../claim/interface_names.ts";
-import type { NetworkList } from "../claim/network_list.ts";
+import type { AskedNetwork } from "../claim/parameters.ts";
 import { planClaim } from "../claim/plan.ts";
 import { FieldError, type Fields } from "../claim/field.ts";
 import { assertAllowed } from "../claim/policy_judge.ts";
 import { type Policy, refusalIn } from "../claim/policy.ts";
-import { selectedDrivers } from "../manifests/drivers.ts";
-import type { Manifest } from "../manifests/manifest.ts";
+import { type Manifest, objectsIn } from "../manifests/manifest.ts";
 import { compileSelector } from "../selectors/selector.ts";
+import { type FileNetworkObjects, isElsewhere, networkInFiles } from "./file_networks.ts";
+import { isOurs } from "./pod_claims.ts";
 
 export interface PlanOptions {
   readonly driver: string;
   readonly policy: Policy;
   readonly classes: ReadonlyMap<string, Manifest>;
+  readonly networks: FileNetworkObjects;
+  /**
+   * The interface of the node whose device requests are taken to get, where they can; by default the
+   * device is the likely one.
+   */
+  readonly interfaceName?: string;
 }
 
-/** What the agent would say of a claim, and where. */
+/** What the agent would say about a claim, and where. */
 export interface PlanProblem {
   readonly rule: "agent" | "policy";
-  /** The class whose configuration it is about, where it is one's. */
+  /** The class, if the problem is in a class's configuration. */
   readonly deviceClass?: Manifest;
-  /** Of the claim, or of the class. */
+  /** A path in the claim, or in the class. */
   readonly path: string;
   readonly message: string;
+  /** False where the scheduler can take another alternative of the request, which has no problem. */
+  readonly certain: boolean;
 }
 
 /** A configuration in an allocation, and where it comes from. */
@@ -33,10 +42,10 @@ interface Origin {
 }
 
 /**
- * What the agent would say of a claim once it is allocated: for each request, and each of its
- * alternatives, as if a device was found.
+ * What the agent would say about a claim once it is allocated: for each request, and each of its
+ * alternatives, as if a device had been found.
  *
- * @param base where the claim's spec stands: `spec`, or `spec.spec` in a template
+ * @param base the path of the claim's spec: `spec`, or `spec.spec` in a template
  */
 export function planProblems(
   claim: Manifest,
@@ -56,6 +65,8 @@ export function planProblems(
         `${at}.requests[${i}].firstAvailable[${j}]`,
       ])
       : [[request.exactly as Fields, `${request.name}`, `${at}.requests[${i}]`]];
+    const before = found.length;
+    let failed = 0;
     for (const [way, name, path] of ways) {
       const deviceClass = options.classes.get(`${way.deviceClassName}`);
       if (!deviceClass || !isOurs(deviceClass, options.driver)) continue;
@@ -67,13 +78,18 @@ export function planProblems(
         config: devices.config ?? [],
         path,
       }, options);
-      if ("rule" in result) found.push(result);
+      if ("rule" in result) failed = found.push(result) - before;
       // Only one of the alternatives is attached.
       else if (ways[0]![0] === way) attachments.push(...result.attachments);
     }
+    if (failed === ways.length) continue;
+    for (let k = before; k < found.length; k++) found[k] = { ...found[k]!, certain: false };
   }
-  const clash = nameClash(attachments);
-  if (found.length === 0 && clash) found.push({ rule: "agent", path: at, message: clash });
+  const clash = nameClash(claim, attachments);
+  if (found.length === 0 && clash) {
+    const certain = (devices.requests ?? []).every(({ firstAvailable }) => !firstAvailable);
+    found.push({ rule: "agent", path: at, message: clash, certain });
+  }
   return unique(found);
 }
 
@@ -92,9 +108,9 @@ interface Way {
 function planned(
   claim: Manifest,
   { name, way, deviceClass, at, config, path }: Way,
-  { driver, policy }: PlanOptions,
+  { driver, policy, networks, interfaceName: assumed }: PlanOptions,
 ): PlanProblem | { readonly attachments: readonly Attachment[] } {
-  const ofClass = ((deviceClass.spec as Fields)?.config ?? []) as Fields[];
+  const ofClass = objectsIn((deviceClass.spec as Fields | undefined)?.config);
   const origins: Origin[] = [
     ...ofClass.map((_, i) => ({ path: `spec.config[${i}]`, deviceClass })),
     ...config.map((_, i) => ({ path: `${at}.config[${i}]` })),
@@ -103,25 +119,38 @@ function planned(
     ...ofClass.map((entry) => ({ source: "FromClass", requests: [name], ...entry })),
     ...config.map((entry) => ({ source: "FromClaim", ...entry })),
   ];
-  const interfaceName = isNetworkDevice(deviceClass, way, driver)
+  const possible = possibleDevices(deviceClass, way, driver);
+  const interfaceName = assumed !== undefined && possible.interface
+    ? assumed
+    : possible.network
     ? undefined
-    : parentOf(configs, driver) ?? "eth0";
+    : parentsIn(configs, driver)[0] ?? "eth0";
   const device = interfaceName === undefined ? CNI_DEVICE : deviceName(interfaceName);
   const { namespace = "default", name: claimName } = claim.metadata;
+  const result = { request: name, driver, pool: "node", device };
+  // Two devices would be two interfaces of the node, only one of which is known here.
+  const count = device === CNI_DEVICE ? Math.min(countOf(way), MOST_DEVICES) : 1;
+  let asked: AskedNetwork | undefined;
   try {
     const plan = planClaim({
       metadata: { namespace, name: claimName, uid: "lint" },
       status: {
         allocation: {
-          devices: { results: [{ request: name, driver, pool: "node", device }], config: configs },
+          devices: { results: Array.from({ length: count }, () => result), config: configs },
         },
       },
     }, {
       driver,
       interfaceOf: () => ({ device, ...(interfaceName !== undefined && { interfaceName }) }),
-      networkOf: (network) => ({ network: anyNetwork(network), file: "networkDir" }),
+      networkOf: (named) => {
+        asked = named;
+        return networkInFiles(named, { namespace, networks });
+      },
     });
-    for (const attachment of plan.attachments) {
+    // Whose text it is, and so whether the policy holds for it, is not known.
+    const unknown = asked?.by === "networkAttachmentDefinition" &&
+      isElsewhere(asked, { namespace, networks });
+    for (const attachment of unknown ? [] : plan.attachments) {
       assertAllowed(attachment, { policy, namespace, node: ANY_NODE, networkNames: [] });
     }
     return { attachments: plan.attachments };
@@ -130,7 +159,14 @@ function planned(
   }
 }
 
-/** A node of which nothing is known: whatever a claim names may be there. */
+/** Kubernetes' limit of devices in one claim. */
+const MOST_DEVICES = 32;
+
+function countOf({ count = 1, allocationMode = "ExactCount" }: Fields): number {
+  return allocationMode === "ExactCount" ? count as number : 1;
+}
+
+/** An unknown node: it may have whatever a claim names. */
 const ANY_NODE = {
   offers: () => true,
   taken: () => false,
@@ -138,47 +174,71 @@ const ANY_NODE = {
   addresses: [],
 };
 
-/** An administrator's network, which lies on the nodes. */
-function anyNetwork(name: string): NetworkList {
-  const capabilities = { ips: true, mac: true, bandwidth: true, portMappings: true };
-  return { cniVersion: "1.0.0", name, plugins: [{ type: "any", capabilities }] };
+/** Which devices a request can get, as far as their types decide it. */
+interface Possible {
+  /** The device `cni`. */
+  readonly network: boolean;
+  /** That of an interface. */
+  readonly interface: boolean;
 }
 
-function isOurs(deviceClass: Manifest, driver: string): boolean {
-  return selectedDrivers(deviceClass)?.includes(driver) ?? true;
+/** Of classes, for requests without selectors of their own. */
+const POSSIBLE = new WeakMap<Manifest, Possible>();
+
+function possibleDevices(deviceClass: Manifest, way: Fields, driver: string): Possible {
+  const known = way.selectors === undefined ? POSSIBLE.get(deviceClass) : undefined;
+  if (known) return known;
+  const ofClass = objectsIn((deviceClass.spec as Fields | undefined)?.selectors);
+  const selectors = [...ofClass, ...objectsIn(way.selectors)];
+  const network = selectors.every((each) =>
+    verdict(each, { driver, type: CNI_DEVICE }) === "matches"
+  );
+  const possible = {
+    network,
+    interface: !network ||
+      INTERFACE_TYPES.some((type) =>
+        selectors.every((each) => verdict(each, { driver, type }) !== "no match")
+      ),
+  };
+  if (way.selectors === undefined) POSSIBLE.set(deviceClass, possible);
+  return possible;
 }
 
-/** Whether the device `cni` can be what is allocated. */
-function isNetworkDevice(deviceClass: Manifest, way: Fields, driver: string): boolean {
-  const ofClass = ((deviceClass.spec as Fields)?.selectors ?? []) as Fields[];
-  const selectors = [...ofClass, ...(way.selectors ?? []) as Fields[]];
-  return selectors.every(({ cel }) => {
-    try {
-      const { expression } = cel as { expression: string };
-      return compileSelector(expression).matches({
-        driver,
-        attributes: { type: { string: CNI_DEVICE } },
-      });
-    } catch {
-      return false;
-    }
-  });
+/** What interfaces are tried as: selectors hardly speak of other types. */
+const INTERFACE_TYPES = [
+  ...["physical", "bond", "bridge", "vlan", "veth", "virtual", "vxlan", "macvlan", "ipvlan"],
+  ...["dummy", "tun", "team", "wireguard", "other"],
+];
+
+/** What a selector says of a device of which no more than the type is known. */
+function verdict(
+  { cel }: Fields,
+  { driver, type }: { readonly driver: string; readonly type: string },
+): "matches" | "no match" | "unknown" {
+  try {
+    const device = { driver, attributes: { type: { string: type } } };
+    const { expression } = cel as { expression: string };
+    return compileSelector(expression).matches(device) ? "matches" : "no match";
+  } catch {
+    return "unknown";
+  }
 }
 
-/** The node's interface that the configuration names. */
-function parentOf(configs: readonly object[], driver: string): string | undefined {
+/** The node's interfaces that configurations of the driver name as the parent. */
+export function parentsIn(configs: readonly object[], driver: string): string[] {
+  const found: string[] = [];
   for (const { opaque } of configs as { opaque?: { driver?: string; parameters?: Fields } }[]) {
     if (opaque?.driver !== driver) continue;
     const config = opaque.parameters?.config as Fields | undefined;
-    for (const plugin of [config, ...(config?.plugins ?? []) as Fields[]]) {
+    for (const plugin of [config, ...objectsIn(config?.plugins)]) {
       const parent = plugin?.master ?? plugin?.device ?? plugin?.bridge;
-      if (typeof parent === "string" && parent !== "") return parent;
+      if (typeof parent === "string" && parent !== "") found.push(parent);
     }
   }
-  return undefined;
+  return found;
 }
 
-/** The field of the claim or class that an error is about. */
+/** Finds the field of the claim or class that an error is about. */
 function placed(error: Error, origins: readonly Origin[], request: string): PlanProblem {
   const rule = refusalIn(error) ? "policy" : "agent";
   let cause: unknown = error;
@@ -186,22 +246,23 @@ function placed(error: Error, origins: readonly Origin[], request: string): Plan
     cause = cause.cause;
   }
   if (!(cause instanceof FieldError)) {
-    return { rule, path: request, message: (cause as Error).message };
+    return { rule, path: request, message: (cause as Error).message, certain: true };
   }
   const problem = cause.message.slice(cause.path.length + 2);
   const [, index, rest] = cause.path.match(/^status\.allocation\.devices\.config\[(\d+)\](.*)$/) ??
     [];
   const origin = index === undefined ? undefined : origins[Number(index)];
-  if (!origin) return { rule, path: request, message: problem };
+  if (!origin) return { rule, path: request, message: problem, certain: true };
   return {
     rule,
     ...origin,
     path: `${origin.path}${rest}`,
     message: inClaimsTerms(problem, origins),
+    certain: true,
   };
 }
 
-/** Errors may name other places of the allocation too. */
+/** Replaces other places of the allocation that an error names, too. */
 function inClaimsTerms(problem: string, origins: readonly Origin[]): string {
   return problem.replaceAll(
     /status\.allocation\.devices\.config\[(\d+)\]/g,
@@ -209,10 +270,12 @@ function inClaimsTerms(problem: string, origins: readonly Origin[]): string {
   );
 }
 
-function nameClash(attachments: readonly Attachment[]): string | undefined {
-  const claim = { namespace: "default", name: "claim", uid: "lint" };
+function nameClash(
+  { metadata: { namespace = "default", name } }: Manifest,
+  attachments: readonly Attachment[],
+): string | undefined {
   try {
-    assignInterfaceNames({ claim, attachments }, []);
+    assignInterfaceNames({ claim: { namespace, name, uid: "lint" }, attachments }, []);
     return undefined;
   } catch (error) {
     return (error as Error).message;

@@ -65,14 +65,57 @@ function report(text: string, options: LintOptions = {}): string[] {
 
 const PARAMETERS = "spec.devices.config[0].opaque.parameters";
 
+/** A claim with these parameters, and more of them. */
+function naming(parameters: string): string {
+  return `apiVersion: resource.k8s.io/v1
+kind: ResourceClaim
+metadata:
+  name: lan
+spec:
+  devices:
+    requests:
+      - name: lan
+        exactly:
+          deviceClassName: network-interface
+    config:
+      - opaque:
+          driver: dra.networking
+          parameters:
+            apiVersion: dra.networking/v1alpha1
+            ${parameters.split(", ").join("\n            ")}
+            kind: Network
+`;
+}
+
+const NETWORK = `---
+apiVersion: v1
+kind: Namespace
+metadata: {name: default, labels: {}}
+---
+apiVersion: dra.networking/v1alpha1
+kind: Network
+metadata: {name: lan}
+spec:
+  config: {cniVersion: 1.0.0, type: bridge}
+  namespaceSelector: {matchLabels: {tier: web}}
+`;
+
+const DEFINITION = `---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: lan}
+spec:
+  config: '{"cniVersion": "1.0.0", "type": "bridge", "isGateway": true}'
+`;
+
 Deno.test("lint() says what is wrong with a claim, on which line, and who would say it", async (t) => {
   const cases: Record<string, [string, string[], LintOptions?]> = {
     "nothing": [files(), []],
     "a field that is not known": [
       files().replace("selectors:", "selector:"),
       [
-        "10 error api-server ResourceClaim lan: spec.devices.requests[0].exactly.selector: is not known; " +
-        "allowed are adminAccess, deviceClassName, selectors, allocationMode, count, tolerations, " +
+        "10 error api-server ResourceClaim lan: spec.devices.requests[0].exactly.selector: is unknown; " +
+        "must be one of adminAccess, deviceClassName, selectors, allocationMode, count, tolerations, " +
         'capacity, derivedAttributes (did you mean "selectors"?)',
       ],
     ],
@@ -87,8 +130,8 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
     "a request that is not there": [
       files({ requests: "[lam]" }),
       [
-        '14 error api-server ResourceClaim lan: spec.devices.config[0].requests[0]: "lam" is no request ' +
-        'of the claim, which has lan (did you mean "lan"?)',
+        '14 error api-server ResourceClaim lan: spec.devices.config[0].requests[0]: "lam" is not a ' +
+        'request of the claim; its requests are lan (did you mean "lan"?)',
       ],
     ],
     "a driver that no class selects": [
@@ -96,7 +139,7 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
       [
         "16 error driver ResourceClaim lan: spec.devices.config[0].opaque.driver: no device of driver " +
         '"dra.networkin" is selected by DeviceClass network-interface: did you mean "dra.networking"? ' +
-        "(--driver-name dra.networkin is for an agent that is called so)",
+        "(set --driver-name dra.networkin if the agent has that name)",
       ],
     ],
     "a driver that the agent is called by": [
@@ -111,6 +154,58 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
         "DeviceClass network-interfaces is not in the files; did you mean network-interface?",
       ],
     ],
+    "a claim that cannot be read is not called missing as well": [
+      files().replace("  devices:", "\tdevices:"),
+      [
+        "5 error api-server YAML: a tab in the indentation, where YAML takes only spaces: replace it by " +
+        "spaces",
+      ],
+    ],
+    "a class that cannot be read is not called missing as well": [
+      `${files({ deviceClass: "lan" })}---
+apiVersion: resource.k8s.io/v2
+kind: DeviceClass
+metadata: {name: lan}
+`,
+      [
+        "28 error api-server DeviceClass lan: apiVersion resource.k8s.io/v2 is unknown; must be one of " +
+        "resource.k8s.io/v1, resource.k8s.io/v1beta2, resource.k8s.io/v1beta1, " +
+        'resource.k8s.io/v1alpha3 (did you mean "resource.k8s.io/v1"?)',
+      ],
+    ],
+    "a template written as a claim": [
+      files().replace("kind: ResourceClaim\n", "kind: ResourceClaimTemplate\n")
+        .replace("resourceClaimName", "resourceClaimTemplateName"),
+      [
+        "5 error api-server ResourceClaimTemplate lan: spec.devices: a template has the claim's spec in " +
+        "spec.spec: move it there",
+      ],
+    ],
+    "a template where a claim is meant": [
+      files().replace("resourceClaimName", "resourceClaimTemplateName"),
+      [
+        "25 warning reference Pod p: spec.resourceClaims[0].resourceClaimTemplateName: " +
+        "ResourceClaimTemplate default/lan is not in the files; default/lan is a ResourceClaim: name it " +
+        "in resourceClaimName",
+      ],
+    ],
+    "one interface name for two devices": [
+      files({ parameters: MACVLAN.replace("{", "{interface: lan, ") }).replace(
+        "        selectors:",
+        "        count: 2\n        selectors:",
+      ),
+      [
+        '5 error agent ResourceClaim lan: spec.devices: the interface name "lan" is requested twice in ' +
+        "the pod: by claim default/lan request lan, which has several devices; leave interfaceName out",
+      ],
+    ],
+    "inputs of kustomize": [
+      "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [lan.yaml]\n",
+      [
+        '1 warning not-run Kustomization: it is an input of kustomize: render it first with "kubectl ' +
+        'kustomize"',
+      ],
+    ],
     "a claim that is not in the files": [
       files({ claimName: "lam" }),
       [
@@ -118,10 +213,64 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
         "ResourceClaim default/lam is not in the files; did you mean default/lan?",
       ],
     ],
+    "a request that the container's claim does not have": [
+      files().replace(
+        "image: busybox",
+        "image: busybox, resources: {claims: [{name: lan, request: lam}]}",
+      ),
+      [
+        '26 warning reference Pod p: spec.containers[0].resources.claims[0].request: "lam" is not a ' +
+        'request of ResourceClaim default/lan; its requests are lan (did you mean "lan"?)',
+      ],
+    ],
+    "a request that the container's claim has": [
+      files().replace(
+        "image: busybox",
+        "image: busybox, resources: {claims: [{name: lan, request: lan}]}",
+      ),
+      [],
+    ],
+    "a pod on the host's network": [
+      files().replace("resourceClaims:", "hostNetwork: true\n  resourceClaims:"),
+      [
+        "23 error agent Pod p: spec.hostNetwork: the pod uses the host's network, to which " +
+        "ResourceClaim lan cannot add an interface: use hostNetwork: false, or a pod without the claim",
+      ],
+    ],
+    "a pod on the host's network with the claim of another driver": [
+      files({ deviceClass: "gpu", driver: "gpu.example.com" })
+        .replace("resourceClaims:", "hostNetwork: true\n  resourceClaims:") +
+      "---\napiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: {name: gpu}\n" +
+      `spec: {selectors: [{cel: {expression: 'device.driver == "gpu.example.com"'}}]}\n`,
+      [],
+      { driver: "dra.networking" },
+    ],
+    "a claim of no use to a pod that names it": [
+      files().replace(
+        /devices:\n {4}requests:\n(.*\n){6} {4}config/,
+        "devices:\n    requests: no\n    config",
+      ),
+      ["6 error api-server ResourceClaim lan: spec.devices.requests: must be a list, not false"],
+    ],
+    "an alias without an anchor": ["a: *b\n", [
+      "1 error api-server YAML: a value that begins with * refers to an anchor, and there is no &b: " +
+      "put it in quotes if it is text",
+    ]],
+    "a file without an object": ["# nothing\n---\n", [
+      "1 warning not-run file: contains no Kubernetes object",
+    ]],
+    "a claim of another namespace": [
+      files().replace("metadata: {name: lan}", "metadata: {name: lan, namespace: team-a}"),
+      [
+        "25 warning reference Pod p: spec.resourceClaims[0].resourceClaimName: " +
+        "ResourceClaim default/lan is not in the files; team-a/lan cannot be used: a pod uses what is " +
+        "in its own namespace",
+      ],
+    ],
     "a kind of parameters that is not known": [
       files({ parameters: "{apiVersion: dra.networking/v1alpha1, kind: Netwrok, config: {}}" }),
       [
-        `17 error agent ResourceClaim lan: ${PARAMETERS}.kind: "Netwrok" is not known; allowed are ` +
+        `17 error agent ResourceClaim lan: ${PARAMETERS}.kind: "Netwrok" is unknown; must be one of ` +
         "dra.networking/v1alpha1 Network, cni.networking.x-k8s.io/v1alpha1 CNIConfig (or CNI), or no " +
         "apiVersion and kind",
       ],
@@ -129,8 +278,8 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
     "a plugin's field that is not known": [
       files({ parameters: MACVLAN.replace("master", "mater") }),
       [
-        `17 error policy ResourceClaim lan: ${PARAMETERS}.config.mater: refused by policy: no such field ` +
-        'is known of this plugin, and plugins read names in any case (did you mean "master"?) ' +
+        `17 error policy ResourceClaim lan: ${PARAMETERS}.config.mater: refused by policy: is not a known ` +
+        'field of this plugin, and plugins ignore the case of names (did you mean "master"?) ' +
         "(an administrator can change policy.plugins.macvlan.mater in the agent's configuration file)",
       ],
     ],
@@ -144,7 +293,7 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
       files(),
       [
         `17 error policy ResourceClaim lan: ${PARAMETERS}.config.master: refused by policy: "eth0" is not ` +
-        'among what is allowed: "eth1" (an administrator can change policy.plugins.macvlan.master in ' +
+        'allowed; the policy allows "eth1" (an administrator can change policy.plugins.macvlan.master in ' +
         "the agent's configuration file)",
       ],
       { policy: parsePolicy({ plugins: { macvlan: { master: ["eth1"] } } }) },
@@ -160,7 +309,71 @@ Deno.test("lint() says what is wrong with a claim, on which line, and who would 
       "apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: lan}\n",
       [
         "1 warning not-run NetworkAttachmentDefinition lan: it is for Multus: put its configuration into " +
-        "the parameters of a ResourceClaim, as docs/from-multus.md shows",
+        "the parameters of a ResourceClaim, as docs/how-to/from-multus.md shows, or name it there " +
+        "(networkAttachmentDefinition)",
+      ],
+    ],
+    "a Network that the API server would refuse": [
+      "apiVersion: dra.networking/v1alpha1\nkind: Network\nmetadata: {name: lan}\nspec:\n" +
+      "  config: {type: macvlan}\n  mtu: 12\n",
+      [
+        "6 error api-server Network lan: spec.mtu: must be a whole number from 68 to 65535, not 12",
+      ],
+    ],
+    "a Network of another version": [
+      "apiVersion: dra.networking/v1\nkind: Network\nmetadata: {name: lan}\n",
+      [
+        "1 error api-server Network lan: apiVersion dra.networking/v1 is unknown; must be " +
+        "dra.networking/v1alpha1",
+      ],
+    ],
+    "somebody else's Network": [
+      "apiVersion: config.openshift.io/v1\nkind: Network\nmetadata: {name: cluster}\n",
+      [],
+    ],
+    "a Network that is not for the claim's namespace": [
+      naming("networkName: lan") + NETWORK,
+      [
+        "16 error agent ResourceClaim lan: spec.devices.config[0].opaque.parameters.networkName: Network lan " +
+        "is not for claims in namespace default: its namespaceSelector (tier=web) does not select the " +
+        "namespace",
+      ],
+    ],
+    "a Network that is, and an argument that no plugin takes": [
+      naming("networkName: lan, capabilities: {mac: 02:00:00:00:00:01}") +
+      NETWORK.replace("{}", "{tier: web}"),
+      [
+        "17 error agent ResourceClaim lan: spec.devices.config[0].opaque.parameters.capabilities.mac: no " +
+        'plugin of network "lan" accepts it; add "capabilities": {"mac": true} to the plugin that does',
+      ],
+    ],
+    "a NetworkAttachmentDefinition that is not in the files": [
+      naming("networkAttachmentDefinition: infra/lan"),
+      [
+        "16 warning reference ResourceClaim lan: spec.devices.config[0].opaque.parameters." +
+        "networkAttachmentDefinition: NetworkAttachmentDefinition infra/lan is not in the files",
+      ],
+    ],
+    "a NetworkAttachmentDefinition is held to the policy": [
+      naming("networkAttachmentDefinition: lan") + DEFINITION,
+      [
+        "16 error policy ResourceClaim lan: spec.devices.config[0].opaque.parameters." +
+        "networkAttachmentDefinition: default/lan: spec.config.isGateway: " +
+        "refused by policy: true: the node would take the gateway's address and forward packets (an " +
+        "administrator can change policy.plugins.bridge.isGateway in the agent's configuration file)",
+      ],
+    ],
+    "one of a namespace that is trusted is not": [
+      naming("networkAttachmentDefinition: lan") + DEFINITION,
+      [],
+      { policy: parsePolicy({ trustedDefinitions: ["default"] }) },
+    ],
+    "one that is not a configuration": [
+      naming("networkAttachmentDefinition: lan") + DEFINITION.replace('"type": "bridge", ', ""),
+      [
+        "16 error agent ResourceClaim lan: spec.devices.config[0].opaque.parameters." +
+        "networkAttachmentDefinition: NetworkAttachmentDefinition default/lan is not valid: spec.config: " +
+        'must have "plugins" (a network list) or "type" (a single plugin)',
       ],
     ],
   };

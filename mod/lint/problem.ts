@@ -1,4 +1,4 @@
-/** Who would say it on a cluster. */
+/** Who would report it on a cluster. */
 export type Rule =
   | "api-server"
   | "scheduler"
@@ -15,6 +15,8 @@ export interface Problem {
   readonly rule: Rule;
   readonly file: string;
   readonly line: number;
+  /** Counted from 1; only if the YAML cannot be read. */
+  readonly column?: number;
   /** `ResourceClaim lan` */
   readonly object: string;
   readonly message: string;

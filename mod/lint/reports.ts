@@ -1,10 +1,11 @@
 import { type Problem, RULES } from "./problem.ts";
 
-/** For people: a line each, and a sum. */
+/** For people: one line for each problem, and the totals. */
 export function textReport(problems: readonly Problem[], files: number): string {
-  const lines = problems.map(({ file, line, level, rule, object, message }) =>
-    `${file}:${line}: ${level}: ${object}: ${message} [${rule}]`
-  );
+  const lines = problems.map(({ file, line, column, level, rule, object, message }) => {
+    const at = [file, line, ...column === undefined ? [] : [column]].join(":");
+    return `${at}: ${level}: ${object}: ${message} [${rule}]`;
+  });
   const count = (level: Problem["level"]) => problems.filter((each) => each.level === level).length;
   const sum = `${plural(files, "file")}: ${plural(count("error"), "error")}, ` +
     plural(count("warning"), "warning");
@@ -24,12 +25,15 @@ export function sarifReport(problems: readonly Problem[], version: string): stri
       version: "2.1.0",
       runs: [{
         tool: { driver: { name: "network-dra lint", version, rules } },
-        results: problems.map(({ level, rule, file, line, object, message }) => ({
+        results: problems.map(({ level, rule, file, line, column, object, message }) => ({
           ruleId: rule,
           level,
           message: { text: `${object}: ${message}` },
           locations: [{
-            physicalLocation: { artifactLocation: { uri: file }, region: { startLine: line } },
+            physicalLocation: {
+              artifactLocation: { uri: file },
+              region: { startLine: line, ...(column !== undefined && { startColumn: column }) },
+            },
           }],
         })),
       }],

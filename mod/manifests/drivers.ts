@@ -1,8 +1,8 @@
 import { nearest } from "../claim/did_you_mean.ts";
 import { FieldError, type Fields } from "../claim/field.ts";
-import type { Manifest } from "./manifest.ts";
+import { type Manifest, objectsIn } from "./manifest.ts";
 
-/** As the chart installs it. */
+/** The name that the chart installs by default. */
 export const DEFAULT_DRIVER = "dra.networking";
 
 /**
@@ -23,8 +23,8 @@ export function driverOf(manifests: readonly Manifest[]): string {
 }
 
 /**
- * Configurations for a driver whose devices their requests cannot get: a typo, or an agent that is called
- * otherwise.
+ * Finds configurations for a driver whose devices their requests cannot get: a typo, or an agent with a
+ * different name.
  *
  * @param classes those of the files, and the chart's
  * @returns the first of a manifest
@@ -39,8 +39,8 @@ export function driverMistake(
   if (manifest.kind === "DeviceClass") {
     const typo = selectedDrivers(manifest)?.find((each) => nearest(each, [driver]) !== undefined);
     if (typo !== undefined) {
-      const problem = `no agent is called "${typo}": did you mean "${driver}"? ` +
-        `(--driver-name ${typo} is for an agent that is called so)`;
+      const problem = `no driver has the name "${typo}": did you mean "${driver}"? ` +
+        `(set --driver-name ${typo} if the agent has that name)`;
       return new FieldError("spec.selectors", problem);
     }
   }
@@ -53,11 +53,11 @@ export function driverMistake(
     const fits = selected.some((drivers) => drivers === undefined || drivers.includes(named));
     if (those.length === 0 || fits && !isTypo) continue;
     const names = those.map(({ metadata }) => metadata.name).join(", ");
-    const meant = isTypo ? `did you mean "${driver}"?` : `the agent is called "${driver}"`;
+    const meant = isTypo ? `did you mean "${driver}"?` : `the agent's driver is "${driver}"`;
     return new FieldError(
       path,
       `no device of driver "${named}" is selected by DeviceClass ${names}: ${meant} ` +
-        `(--driver-name ${named} is for an agent that is called so)`,
+        `(set --driver-name ${named} if the agent has that name)`,
     );
   }
   return undefined;
@@ -65,9 +65,10 @@ export function driverMistake(
 
 /** The drivers that a class selects by `device.driver == "…"`; undefined where it does not ask for one. */
 export function selectedDrivers({ spec }: Manifest): string[] | undefined {
-  const { selectors = [] } = (spec ?? {}) as { selectors?: { cel?: { expression?: string } }[] };
-  const drivers = (selectors ?? []).flatMap(({ cel }) => [
-    ...(cel?.expression ?? "").matchAll(/device\.driver\s*==\s*(["'])([^"']+)\1/g),
+  const drivers = objectsIn((spec as Fields | undefined)?.selectors).flatMap(({ cel }) => [
+    ...`${(cel as Fields | undefined)?.expression}`.matchAll(
+      /device\.driver\s*==\s*(["'])([^"']+)\1/g,
+    ),
   ]).map(([, , driver]) => driver!);
   return drivers.length === 0 ? undefined : drivers;
 }
@@ -86,7 +87,7 @@ function configurations({ kind, spec }: Manifest): Configuration[] {
   const inner = kind === "ResourceClaimTemplate" ? (spec as Fields)?.spec : spec;
   const devices = (inner as Fields)?.devices as Fields;
   const at = kind === "ResourceClaimTemplate" ? "spec.spec.devices" : "spec.devices";
-  const requests = (devices?.requests ?? []) as Fields[];
+  const requests = objectsIn(devices?.requests);
   return named(devices, at, (names) => requests.flatMap((request) => classNames(request, names)));
 }
 
@@ -95,22 +96,18 @@ function named(
   path: string,
   classesOf: (requests: readonly string[]) => string[],
 ): Configuration[] {
-  const config = (parent?.config ?? []) as { opaque?: Fields; requests?: string[] }[];
-  return config.flatMap(({ opaque, requests }, i) =>
-    typeof opaque?.driver === "string"
-      ? [{
-        driver: opaque.driver,
-        path: `${path}.config[${i}].opaque.driver`,
-        classNames: classesOf(requests ?? []),
-      }]
-      : []
-  );
+  return objectsIn(parent?.config).flatMap(({ opaque, requests }, i) => {
+    const { driver } = (opaque ?? {}) as Fields;
+    if (typeof driver !== "string") return [];
+    const classNames = classesOf(Array.isArray(requests) ? requests : []);
+    return [{ driver, path: `${path}.config[${i}].opaque.driver`, classNames }];
+  });
 }
 
 /** The classes of a request, or of those of its alternatives that are named. */
 function classNames({ name, exactly, firstAvailable }: Fields, names: readonly string[]): string[] {
   const isMeant = (full: string) => names.length === 0 || names.includes(full);
-  const alternatives = (firstAvailable ?? []) as Fields[];
+  const alternatives = objectsIn(firstAvailable);
   const ways = exactly
     ? [exactly as Fields]
     : alternatives.filter((each) => isMeant(`${name}`) || isMeant(`${name}/${each.name}`));

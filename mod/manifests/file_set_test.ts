@@ -39,7 +39,7 @@ Deno.test("readFileSet() finds the agent's name in classes and configurations", 
 Deno.test("readFileSet() names configurations for a driver that no class selects", () => {
   assert.throws(
     () => read(claim("dra.networkin")),
-    /^Error: f\.yaml:8: ResourceClaim lan: spec\.devices\.config\[0\]\.opaque\.driver: no device of driver "dra\.networkin" is selected by DeviceClass network-interface: did you mean "dra\.networking"\? \(--driver-name dra\.networkin is for an agent that is called so\)$/,
+    /^Error: f\.yaml:8: ResourceClaim lan: spec\.devices\.config\[0\]\.opaque\.driver: no device of driver "dra\.networkin" is selected by DeviceClass network-interface: did you mean "dra\.networking"\? \(set --driver-name dra\.networkin if the agent has that name\)$/,
   );
   assert.throws(
     () => read(deviceClass("lan") + claim("dra.networkin", "lan")),
@@ -47,11 +47,11 @@ Deno.test("readFileSet() names configurations for a driver that no class selects
   );
   assert.throws(
     () => read(claim("lan.example.com")),
-    /driver "lan\.example\.com" .*: the agent is called "dra\.networking" \(--driver-name lan\.example\.com/,
+    /driver "lan\.example\.com" .*: the agent's driver is "dra\.networking" \(set --driver-name lan\.example\.com/,
   );
   assert.throws(
     () => read(deviceClass("lan", 'device.driver == "dra.networkin"')),
-    /^Error: f\.yaml:4: DeviceClass lan: spec\.selectors: no agent is called "dra\.networkin": did you mean "dra\.networking"\?/,
+    /^Error: f\.yaml:4: DeviceClass lan: spec\.selectors: no driver has the name "dra\.networkin": did you mean "dra\.networking"\?/,
   );
   // Another driver's configuration, in a claim that has its devices too.
   read(
@@ -71,7 +71,7 @@ Deno.test("readFileSet() says what is passed over and what is not simulated", ()
     `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\n` +
       `apiVersion: k8s.cni.cncf.io/v1\nkind: NetworkAttachmentDefinition\nmetadata: {name: lan}\n---\n` +
       `apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {k8s.v1.cni.cncf.io/networks: lan}}\n` +
-      `spec: {nodeSelector: {a: b}, containers: [{name: main}]}\n`,
+      `spec: {nodeSelector: {a: b}, containers: [{name: main, image: busybox}]}\n`,
   );
   assert.deepEqual(passedOver, [
     "ConfigMap settings: passed over: it says nothing about networks",
@@ -81,10 +81,10 @@ Deno.test("readFileSet() says what is passed over and what is not simulated", ()
     "Pod p: not simulated",
     "Pod p: not simulated",
   ]);
-  assert.match(notSimulated.join(), /docs\/from-multus\.md/);
+  assert.match(notSimulated.join(), /docs\/how-to\/from-multus\.md/);
 });
 
-const podSpec = "spec: {containers: [{name: main}]";
+const podSpec = "spec: {containers: [{name: main, image: busybox}]";
 const workload = (kind: string, spec: string) => {
   const api = kind.endsWith("Job") ? "batch/v1" : "apps/v1";
   return read(
@@ -132,14 +132,18 @@ Deno.test("a workload's mistakes are refused as an API server does", () => {
     [
       "Deployment",
       `{${labels}, replicas: two}`,
-      /spec\.replicas: must be a whole number, not "two"/,
+      /spec\.replicas: must be a whole number, 0 or more, not "two"/,
     ],
     [
       "Job",
       `{template: {${podSpec}}}}`,
       /template\.spec\.restartPolicy: Unsupported value: "Always": supported values: "OnFailure", "Never"/,
     ],
-    ["Deploymnet", "{}", /Deploymnet is not a kind of apps\/v1 \(did you mean Deployment\?\)/],
+    [
+      "Deploymnet",
+      "{}",
+      /: Deploymnet.*: there is no such kind in apps\/v1 \(did you mean Deployment\?\)/,
+    ],
   ];
   for (const [kind, spec, says] of cases) assert.throws(() => workload(kind, spec), says);
 });

@@ -6,3 +6,9 @@ export interface Manifest extends Fields {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };
 }
+
+/** The objects in a list; none if it is not a list, as in an invalid manifest. */
+export function objectsIn(value: unknown): Fields[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter((each) => typeof each === "object" && each !== null);
+}

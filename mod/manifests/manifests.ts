@@ -1,10 +1,12 @@
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
-import { errorMessage } from "../async/error_message.ts";
+import { nearest } from "../claim/did_you_mean.ts";
+import { FieldError, join, object, show } from "../claim/field.ts";
 import type { Fields, Manifest } from "./manifest.ts";
 import { CLAIM_API, type Treatment, treatmentOf } from "./kinds.ts";
 import { validateManifest } from "./validation.ts";
+import { readDocument } from "../yaml/document.ts";
 
-/** Where an object stands. */
+/** The place of an object in its file. */
 export interface Place {
   readonly file: string;
   /** Its first line. */
@@ -13,24 +15,36 @@ export interface Place {
   readonly lineOf: (path: string) => number;
 }
 
-/** An object of a file, with what would be wrong with it on a cluster. */
+/** Why an object would be refused, or cannot be read. */
+export interface FileProblem {
+  readonly line: number;
+  /** Counted from 1; only if the YAML cannot be read. */
+  readonly column?: number;
+  /** It names the field, not the object. */
+  readonly message: string;
+}
+
+/** An object of a file, and what would be wrong with it on a cluster. */
 export interface FileObject {
   readonly place: Place;
-  /** `ResourceClaim lan`, as far as it says. */
+  /** Such as `ResourceClaim lan`, as far as it is known. */
   readonly title: string;
-  /** What is tried of it; undefined where that cannot be told. */
+  /** What is done with it; undefined if that is unknown. */
   readonly treatment?: Treatment;
-  /** In v1; undefined where it is not an object. */
+  /** In v1; undefined if it is not an object. */
   readonly manifest?: Manifest;
-  /** Why it would be refused. */
-  readonly problem?: Error;
+  /** As it stands, where it is of a kind that is not simulated. */
+  readonly unread?: Fields;
+  /** A Namespace, whose labels say which networks are for it. */
+  readonly namespace?: Manifest;
+  readonly problem?: FileProblem;
 }
 
 /**
  * Reads the objects of a YAML file as Kubernetes reads it: YAML 1.1, in which `no` and `off` are false.
  * Objects of older versions of resource.k8s.io become v1.
  *
- * @param seen where each object stood that was read before, to be shared by files that belong together
+ * @param seen the places of the objects read so far; pass the same map for files that belong together
  */
 export function readObjects(
   yaml: string,
@@ -44,25 +58,26 @@ export function readObjects(
     customTags: (tags) => tags.filter((tag) => typeof tag === "string" || !isText(tag)),
     merge: true,
     uniqueKeys: true,
+    prettyErrors: false,
     lineCounter: lines,
   });
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((document): FileObject[] => {
     const placeOf = placesIn(document, lines, file);
-    const [error] = document.errors;
-    if (error) {
-      const line = error.linePos?.[0]?.line ?? placeOf([]).line;
-      const place = { file, line, lineOf: () => line };
-      return [{ place, title: "YAML", problem: new Error(error.message) }];
+    const read = readDocument(yaml, document);
+    if ("problem" in read) {
+      const { problem } = read;
+      const place = { file, line: problem.line, lineOf: () => problem.line };
+      return [{ place, title: "YAML", problem }];
     }
-    const value = document.toJS();
+    const { value } = read;
     if (value === null || value === undefined) return [];
     return items(value).map(([item, path]) => readObject(item, placeOf(path), seen));
   });
 }
 
 /**
- * The objects of a YAML file that are run, and whatever has pods.
+ * The objects of a YAML file that are run, and the workloads.
  *
  * @throws Error that names the file and the line
  */
@@ -72,16 +87,25 @@ export function parseManifests(
   seen: Map<string, string> = new Map(),
 ): Manifest[] {
   return readObjects(yaml, file, seen).flatMap((object) => {
-    const { place: { line }, problem, manifest, treatment } = object;
-    if (problem) throw new Error(`${file}:${line}: ${problem.message}`);
-    const isRun = treatment?.how === "run" || treatment?.how === "workload";
+    const { problem, manifest, treatment } = object;
+    if (problem) throw refusal(object, problem);
+    const isRun = treatment?.how.startsWith("run") || treatment?.how === "workload";
     return manifest && isRun ? [manifest] : [];
   });
 }
 
+/** The error for an object that would be refused: file, line, object, field, what is wrong. */
+export function refusal(
+  { place: { file }, title }: FileObject,
+  { line, column, message }: FileProblem,
+): Error {
+  const at = [file, line, ...column === undefined ? [] : [column]].join(":");
+  return new Error(`${at}: ${title}: ${message}`);
+}
+
 /**
- * What YAML 1.1 has and Kubernetes has not: JSON knows no dates and sets, and Go's reader no numbers
- * to the base of 60, as which a MAC address could be read.
+ * Tags of YAML 1.1 that Kubernetes does not support: JSON has no dates or sets, and Go's YAML library
+ * does not read sexagesimal numbers, which a MAC address could be mistaken for.
  */
 function isText(tag: { readonly tag: string; readonly format?: string }): boolean {
   return NO_JSON.includes(tag.tag) || tag.format === "TIME";
@@ -138,30 +162,55 @@ function items(value: unknown): [unknown, (string | number)[]][] {
 
 function readObject(value: unknown, place: Place, seen: Map<string, string>): FileObject {
   let title = "object";
-  let found: Pick<FileObject, "treatment" | "manifest"> = {};
+  let found: Pick<FileObject, "treatment" | "manifest" | "unread"> = {};
   try {
-    if (!isObject(value)) throw new Error("this is not a Kubernetes object");
+    if (!isObject(value)) throw new Error(`must be a Kubernetes object, not ${show(value)}`);
     const { apiVersion, kind, metadata } = value as Manifest;
-    if (typeof kind !== "string" || typeof apiVersion !== "string") {
-      throw new Error("apiVersion and kind must say what this is");
-    }
-    title = kind;
+    for (const field of ["apiVersion", "kind"]) assertType(value, field);
     const name: unknown = metadata?.name;
+    title = name ? `${kind} ${name}` : kind;
     const treatment = treatmentOf(apiVersion, kind);
     found = { treatment };
-    if (name !== undefined && name !== null && name !== "") title = `${kind} ${name}`;
-    else if (treatment.how !== "pass over") throw new Error(`${kind}: metadata.name is missing`);
-    if (treatment.how === "pass over" || treatment.how === "not simulated") {
-      return { place, title, treatment };
+    if (treatment.how === "pass over") {
+      const isNamespace = apiVersion === "v1" && kind === "Namespace" && typeof name === "string";
+      return { place, title, treatment, ...(isNamespace && { namespace: value as Manifest }) };
+    }
+    if (treatment.how === "not simulated") return { place, title, treatment, unread: value };
+    if (treatment.how === "run if named") found = { ...found, unread: value };
+    object(value, "", FIELDS);
+    object(metadata ?? {}, "metadata");
+    if (name === undefined || name === null || name === "") {
+      const meant = Object.keys(metadata ?? {}).find((key) => nearest(key, ["name"]));
+      throw new FieldError("metadata.name", `is missing${meant ? ` (is it ${show(meant)}?)` : ""}`);
     }
     const manifest = inV1(value as Manifest);
-    found = { treatment, manifest };
+    found = { ...found, manifest };
     assertNew(manifest, place, seen);
-    validated(manifest, title);
-    return { place, title, treatment, manifest };
+    validateManifest(manifest);
+    return { place, title, ...found };
   } catch (error) {
-    return { place, title, ...found, problem: error as Error };
+    const line = error instanceof FieldError ? place.lineOf(error.path) : place.line;
+    return { place, title, ...found, problem: { line, message: (error as Error).message } };
   }
+}
+
+/** The fields of the objects that are checked. */
+const FIELDS = ["apiVersion", "kind", "metadata", "spec", "status"];
+
+/** @throws FieldError unless the field is text: apiVersion and kind must be. */
+function assertType(value: Fields, field: string): void {
+  const given = value[field];
+  if (typeof given === "string" && given !== "") return;
+  const meant = Object.keys(value).find((key) => nearest(key, [field]) !== undefined);
+  if (given === undefined && meant !== undefined) {
+    throw new FieldError(join("", meant), `is not known (did you mean ${show(field)}?)`);
+  }
+  throw new FieldError(
+    field,
+    given === undefined
+      ? "is missing: apiVersion and kind must say what this is"
+      : `must be a string, not ${show(given)}`,
+  );
 }
 
 function assertNew(
@@ -169,18 +218,12 @@ function assertNew(
   { file, line }: Place,
   seen: Map<string, string>,
 ): void {
-  const key = kind === "DeviceClass" ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
+  const key = kind === "DeviceClass" || kind === "Network"
+    ? `${kind} ${name}`
+    : `${kind} ${namespace}/${name}`;
   const before = seen.get(key);
-  if (before) throw new Error(`${key} stands at ${before} already; give it another name`);
+  if (before) throw new Error(`is already defined at ${before}: use another name`);
   seen.set(key, `${file}:${line}`);
-}
-
-function validated(manifest: Manifest, title: string): void {
-  try {
-    validateManifest(manifest);
-  } catch (error) {
-    throw new Error(`${title}: ${errorMessage(error)}`, { cause: error });
-  }
 }
 
 function inV1(manifest: Manifest): Manifest {
@@ -189,29 +232,36 @@ function inV1(manifest: Manifest): Manifest {
   return { ...convert(manifest, version), apiVersion: CLAIM_API };
 }
 
-/** Up to v1beta1 a request's fields stood in the request itself; later they stand in `exactly`. */
+/** Up to v1beta1, a request had these fields itself; later versions have them in `exactly`. */
 function convert(manifest: Manifest, version: string): Manifest {
   if (version === "v1" || version === "v1beta2") return manifest;
   switch (manifest.kind) {
     case "ResourceClaim":
-      return { ...manifest, spec: convertClaimSpec(manifest.spec) };
+      return { ...manifest, spec: convertClaimSpec(manifest.spec, "spec", version) };
     case "ResourceClaimTemplate": {
       const { spec } = manifest;
       if (!isObject(spec)) return manifest;
-      return { ...manifest, spec: { ...spec, spec: convertClaimSpec(spec.spec) } };
+      return {
+        ...manifest,
+        spec: { ...spec, spec: convertClaimSpec(spec.spec, "spec.spec", version) },
+      };
     }
     default:
       return manifest;
   }
 }
 
-/** What is not as it should be stays as it is: validation says so. */
-function convertClaimSpec(spec: unknown): unknown {
+/** Leaves invalid values unchanged, for validation to report. */
+function convertClaimSpec(spec: unknown, path: string, version: string): unknown {
   if (!isObject(spec) || !isObject(spec.devices)) return spec;
   const { requests } = spec.devices;
   if (!Array.isArray(requests)) return spec;
-  const converted = requests.map((request: unknown) => {
+  const converted = requests.map((request: unknown, i) => {
     if (!isObject(request)) return request;
+    if (request.exactly !== undefined) {
+      const problem = `is not a field in ${version}: use apiVersion ${CLAIM_API}`;
+      throw new FieldError(`${path}.devices.requests[${i}].exactly`, problem);
+    }
     const { name, firstAvailable, ...exactly } = request;
     return firstAvailable === undefined ? { name, exactly } : { name, firstAvailable };
   });

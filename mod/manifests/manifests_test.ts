@@ -3,7 +3,7 @@ import { parseManifests } from "./manifests.ts";
 
 const pod = (labels: string) =>
   `apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {${labels}}}\n` +
-  "spec: {containers: [{name: main}]}\n";
+  "spec: {containers: [{name: main, image: busybox}]}\n";
 
 function label(value: string): unknown {
   const [manifest] = parseManifests(pod(`x: ${value}`), "f.yaml");
@@ -36,7 +36,7 @@ Deno.test("documents, lists and things that say nothing are told apart", () => {
     `---\n---\n# nothing\n---\n${
       pod("")
     }---\napiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n` +
-    `---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: b}, spec: {containers: [{name: c}]}}\n`;
+    `---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: b}, spec: {containers: [{name: c, image: busybox}]}}\n`;
   assert.deepEqual(parseManifests(yaml, "f.yaml").map(({ metadata }) => metadata.name), ["a", "b"]);
 });
 
@@ -75,28 +75,32 @@ Deno.test("a mistake is refused as an API server would: file, line, object, fiel
   const requests = (one: string) => claim(`{devices: {requests: [${one}]}}`);
   const config = (one: string) => claim(`{devices: {requests: [${r}], config: [${one}]}}`);
   const aPod = (spec: string) => `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: ${spec}\n`;
-  const main = "containers: [{name: main}]";
+  const main = "containers: [{name: main, image: busybox}]";
   const cases: [string, string][] = [
     [claim("hello"), 'spec: must be an object, not "hello"'],
     [
       claim("{device: {}}"),
-      'spec.device: is not known; allowed are devices (did you mean "devices"?)',
+      'spec.device: is unknown; must be one of devices (did you mean "devices"?)',
     ],
     [
       claim("{devices: {request: []}}"),
-      "spec.devices.request: is not known; allowed are requests, constraints, config " +
+      "spec.devices.request: is unknown; must be one of requests, constraints, config " +
       '(did you mean "requests"?)',
     ],
     [claim("{devices: {requests: {}}}"), "spec.devices.requests: must be a list, not {}"],
     [requests("r"), 'spec.devices.requests[0]: must be an object, not "r"'],
-    [`${requests(`${r}, ${r}`)}`, 'spec.devices.requests[1].name: "r" is there twice'],
+    [`${requests(`${r}, ${r}`)}`, 'spec.devices.requests[1].name: "r" is used twice'],
+    [
+      requests(r).replace("resource.k8s.io/v1", "resource.k8s.io/v1alpha3"),
+      "spec.devices.requests[0].exactly: is not a field in v1alpha3: use apiVersion resource.k8s.io/v1",
+    ],
     [
       requests("{name: R, exactly: {deviceClassName: c}}"),
       'spec.devices.requests[0].name: "R" must be made of a to z, 0 to 9 and "-"',
     ],
     [
       requests("{name: r, exactly: {deviceClassName: c, cuont: 2}}"),
-      "spec.devices.requests[0].exactly.cuont: is not known; allowed are adminAccess, " +
+      "spec.devices.requests[0].exactly.cuont: is unknown; must be one of adminAccess, " +
       "deviceClassName, selectors, allocationMode, count, tolerations, capacity, derivedAttributes " +
       '(did you mean "count"?)',
     ],
@@ -106,8 +110,8 @@ Deno.test("a mistake is refused as an API server would: file, line, object, fiel
     ],
     [
       requests("{name: r, exactly: {deviceClassName: c, allocationMode: all}}"),
-      'spec.devices.requests[0].exactly.allocationMode: "all" is not known; ' +
-      "allowed are ExactCount, All",
+      'spec.devices.requests[0].exactly.allocationMode: "all" is unknown; ' +
+      "must be one of ExactCount, All",
     ],
     [
       requests("{name: r, exactly: {deviceClassName: c, selectors: [{cel: x}]}}"),
@@ -115,11 +119,11 @@ Deno.test("a mistake is refused as an API server would: file, line, object, fiel
     ],
     [
       config("{requests: [s], opaque: {driver: d, parameters: {}}}"),
-      'spec.devices.config[0].requests[0]: "s" is no request of the claim, which has r',
+      'spec.devices.config[0].requests[0]: "s" is not a request of the claim; its requests are r',
     ],
     [
       config("{opaque: {driver: d, parametres: {}}}"),
-      "spec.devices.config[0].opaque.parametres: is not known; allowed are driver, parameters " +
+      "spec.devices.config[0].opaque.parametres: is unknown; must be one of driver, parameters " +
       '(did you mean "parameters"?)',
     ],
     [
@@ -132,7 +136,7 @@ Deno.test("a mistake is refused as an API server would: file, line, object, fiel
     [aPod(`{${main}, resourceClaims: a}`), 'spec.resourceClaims: must be a list, not "a"'],
     [
       aPod(`{${main}, resourceClaims: [{name: a, resourceClaim: a}]}`),
-      "spec.resourceClaims[0].resourceClaim: is not known; allowed are name, resourceClaimName, " +
+      "spec.resourceClaims[0].resourceClaim: is unknown; must be one of name, resourceClaimName, " +
       "resourceClaimTemplateName",
     ],
     [
@@ -140,23 +144,41 @@ Deno.test("a mistake is refused as an API server would: file, line, object, fiel
       "spec.resourceClaims[0]: must have one of resourceClaimName and resourceClaimTemplateName",
     ],
     [
-      aPod("{containers: [{name: main, resources: {claims: [{name: b}]}}]}"),
+      aPod("{containers: [{name: main, image: busybox, resources: {claims: [{name: b}]}}]}"),
       'spec.containers[0].resources.claims[0].name: "b" is not among the pod\'s spec.resourceClaims',
+    ],
+    [
+      aPod(`{${main}, resourceClaim: [{name: a, resourceClaimName: a}]}`),
+      'spec.resourceClaim: is unknown (did you mean "resourceClaims"?)',
+    ],
+    [
+      aPod("{containers: [{name: main, image: busybox, resorces: {claims: [{name: b}]}}]}"),
+      'spec.containers[0].resorces: is unknown (did you mean "resources"?)',
+    ],
+    [
+      aPod("{containers: [{name: main, image: busybox, resources: {clams: [{name: b}]}}]}"),
+      "spec.containers[0].resources.clams: is unknown; must be one of limits, requests, claims " +
+      '(did you mean "claims"?)',
+    ],
+    [
+      aPod("{containers: [{name: main, image: busybox, resourceClaims: [{name: a}]}]}"),
+      "spec.containers[0].resourceClaims: is not a field of a container; name its claims in " +
+      "resources.claims",
     ],
   ];
   for (const [yaml, says] of cases) {
     const what = yaml.includes("kind: Pod") ? "Pod p" : "ResourceClaim a";
-    const escaped = `f.yaml:2: ${what}: ${says}`.replaceAll(/[[\](){}?+]/g, "\\$&");
+    const escaped = `${what}: ${says}`.replaceAll(/[[\](){}?+]/g, "\\$&");
     assert.throws(
       () => parseManifests(`---\n${yaml}`, "f.yaml"),
-      new RegExp(`^Error: ${escaped}$`),
+      new RegExp(`^Error: f\\.yaml:[2-9]: ${escaped}$`),
     );
   }
   for (const name of ["no", "A_b", "../x"]) {
     const yaml = pod("").replace("name: a", `name: ${name}`);
     assert.throws(
       () => parseManifests(yaml, "f.yaml"),
-      /f\.yaml:1: Pod .*: metadata\.name: .*must/,
+      /f\.yaml:3: Pod.*: metadata\.name: .*must/,
     );
   }
 });
@@ -166,7 +188,74 @@ Deno.test("two objects of one name are refused, also in two files", () => {
   parseManifests(pod(""), "f.yaml", seen);
   assert.throws(
     () => parseManifests(`---\n${pod("")}`, "g.yaml", seen),
-    /^Error: g\.yaml:2: Pod default\/a stands at f\.yaml:1 already; give it another name$/,
+    /^Error: g\.yaml:2: Pod a: is already defined at f\.yaml:1: use another name$/,
   );
   parseManifests(pod("").replace("name: a", "name: a, namespace: b"), "g.yaml", seen);
+});
+
+Deno.test("YAML that cannot be read: what and where, on one line", () => {
+  assert.throws(() => parseManifests("a: 1\na: 2\n", "f.yaml"), {
+    message: "f.yaml:2:1: YAML: a appears twice in the same object: keep one of them",
+  });
+});
+
+Deno.test("what an object is must be said, in fields that are spelled right", () => {
+  const right =
+    "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers: [{name: m, image: busybox}]\n";
+  assert.equal(parseManifests(right, "f.yaml").length, 1);
+  const known = "is unknown; must be one of apiVersion, kind, metadata, spec, status";
+  const cases: [right: string, wrong: string, says: string][] = [
+    ["metadata:", "metdata:", `3: Pod: metdata: ${known} (did you mean "metadata"?)`],
+    ["spec:", "sepc:", `5: Pod a: sepc: ${known} (did you mean "spec"?)`],
+    ["kind:", "knid:", '2: object: knid: is not known (did you mean "kind"?)'],
+    [
+      "apiVersion:",
+      "apiversion:",
+      '1: object: apiversion: is not known (did you mean "apiVersion"?)',
+    ],
+    ["kind: Pod\n", "", "1: object: kind: is missing: apiVersion and kind must say what this is"],
+    ["kind: Pod", "kind: 7", "2: object: kind: must be a string, not 7"],
+    ["  name: a", "  nmae: a", '3: Pod: metadata.name: is missing (is it "nmae"?)'],
+    [
+      "  name: a",
+      "  name:a",
+      '3: Pod: metadata: must be an object, not "name:a" (write a space after the colon: "name: a")',
+    ],
+    [
+      "{name: m,",
+      "{name: M,",
+      '6: Pod a: spec.containers[0].name: "M" must be made of a to z, 0 to',
+    ],
+    [
+      "image: busybox",
+      "imagee: busybox",
+      '6: Pod a: spec.containers[0].imagee: is unknown (did you mean "image"?)',
+    ],
+    [
+      "{name: m, image: busybox}",
+      "{name: m}",
+      "6: Pod a: spec.containers[0].image: must be a string that is not empty, not missing",
+    ],
+    [
+      "{name: m, image: busybox}]",
+      "{name: m, image: busybox}]\n  hostNetwrok: true",
+      '7: Pod a: spec.hostNetwrok: is unknown (did you mean "hostNetwork"?)',
+    ],
+    [
+      "{name: m, image: busybox}",
+      "{name: m, image: busybox, resources: {claims: [{name: c, request: l/f}]}}]\n  resourceClaims: [{name: c, resourceClaimName: c}",
+      '6: Pod a: spec.containers[0].resources.claims[0].request: "l/f" names an alternative: name ' +
+      'the request alone, "l"',
+    ],
+  ];
+  for (const [from, to, says] of cases) {
+    assert.ok(right.includes(from));
+    assert.throws(
+      () => parseManifests(right.replace(from, to), "f.yaml"),
+      ({ message }: Error) => {
+        assert.equal(message.slice(0, `f.yaml:${says}`.length), `f.yaml:${says}`);
+        return true;
+      },
+    );
+  }
 });

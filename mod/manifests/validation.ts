@@ -9,6 +9,8 @@ import {
   text,
 } from "../claim/field.ts";
 import { didYouMean } from "../claim/did_you_mean.ts";
+import { parseDefinition } from "../networks/definition.ts";
+import { parseNetwork } from "../networks/network_object.ts";
 import { compileSelector, SelectorError } from "../selectors/selector.ts";
 import type { Manifest } from "./manifest.ts";
 import { each, matching, NAME, unique, validatePodSpec } from "./pod_validation.ts";
@@ -18,27 +20,42 @@ const SELECTION = ["deviceClassName", "selectors", "allocationMode", "count", "t
 const MORE = ["capacity", "derivedAttributes"];
 
 /**
- * What of a manifest in resource.k8s.io/v1, or of a Pod, an API server would refuse, and kubectl before
- * it: fields that are not known, of a wrong type, or that name what is not there. Else a mistake would
- * look as if it had been tried.
+ * Refuses what the API server, or kubectl before it, would refuse in a manifest of resource.k8s.io/v1 or
+ * in a Pod: unknown fields, wrong types, and names of things that do not exist. Otherwise a mistake could
+ * look as if it had been tried successfully.
  *
  * @throws FieldError
  */
-export function validateManifest({ kind, metadata, spec }: Manifest): void {
+export function validateManifest(manifest: Manifest): void {
+  const { kind, metadata, spec } = manifest;
   matching(NAME, metadata.name, "metadata.name");
   optional((value, path) => matching(LABEL, value, path), metadata.namespace, "metadata.namespace");
   switch (kind) {
     case "ResourceClaim":
       return claimSpec(spec, "spec");
     case "ResourceClaimTemplate":
-      return claimSpec(object(spec, "spec", ["metadata", "spec"]).spec, "spec.spec");
+      return claimSpec(specOfTemplate(spec), "spec.spec");
     case "DeviceClass":
       return classSpec(spec, "spec");
+    case "Network":
+      return void parseNetwork(manifest);
+    case "NetworkAttachmentDefinition":
+      return void parseDefinition({ metadata: { namespace: "default", ...metadata }, spec });
     case "Pod":
       return validatePodSpec(spec, "spec");
     default:
       return validateWorkload(kind, spec);
   }
+}
+
+function specOfTemplate(spec: unknown): unknown {
+  if (object(spec, "spec").devices === undefined) {
+    return object(spec, "spec", ["metadata", "spec"]).spec;
+  }
+  throw new FieldError(
+    "spec.devices",
+    "a template has the claim's spec in spec.spec: move it there",
+  );
 }
 
 function claimSpec(spec: unknown, path: string): void {
@@ -68,7 +85,9 @@ function claimSpec(spec: unknown, path: string): void {
       if (names.has(text(request, here))) return;
       const known = [...names].join(", ") || "none";
       const meant = didYouMean(String(request), [...names]);
-      const problem = `${show(request)} is no request of the claim, which has ${known}${meant}`;
+      const problem = `${
+        show(request)
+      } is not a request of the claim; its requests are ${known}${meant}`;
       throw new FieldError(here, problem);
     });
   each(known.constraints, join(at, "constraints"), (constraint, here) => {
@@ -89,7 +108,7 @@ function classSpec(spec: unknown, path: string): void {
   each(config, join(path, "config"), (entry, here) => configuration(entry, here, []));
 }
 
-/** What a request, or an alternative of one, says about devices. */
+/** Checks the devices that a request, or one of its alternatives, asks for. */
 function selection(value: unknown, path: string, more: readonly string[]): Fields {
   const fields = object(value, path, [...more, ...SELECTION, ...MORE]);
   text(fields.deviceClassName, join(path, "deviceClassName"));
@@ -97,7 +116,7 @@ function selection(value: unknown, path: string, more: readonly string[]): Field
   const { allocationMode: mode, count } = fields;
   if (mode !== undefined && mode !== "ExactCount" && mode !== "All") {
     const at = join(path, "allocationMode");
-    throw new FieldError(at, `${show(mode)} is not known; allowed are ExactCount, All`);
+    throw new FieldError(at, `${show(mode)} is unknown; must be one of ExactCount, All`);
   }
   if (count !== undefined && !(Number.isInteger(count) && count as number >= 0)) {
     throw new FieldError(join(path, "count"), `must be a whole number, not ${show(count)}`);
@@ -114,7 +133,7 @@ function selectors(value: unknown, path: string): void {
     try {
       compileSelector(expression);
     } catch (error) {
-      // Whatever is not evaluated here may be right.
+      // An expression that cannot be evaluated here may still be valid.
       if (!(error instanceof SelectorError)) return;
       throw new FieldError(place, `Invalid value: ${show(expression)}: ${error.message}`);
     }
@@ -128,7 +147,7 @@ function resourceName(value: unknown, path: string): void {
   throw new FieldError(path, `${show(name)} must be a domain and a name, such as example.com/lan`);
 }
 
-/** What parameters hold, the agent says itself. */
+/** The agent checks the parameters itself. */
 function configuration(entry: unknown, path: string, more: readonly string[]): Fields {
   const fields = object(entry, path, [...more, "opaque"]);
   const at = join(path, "opaque");

@@ -2,8 +2,8 @@ import { FieldError, type Fields, join, object, optional, show } from "../claim/
 import { validatePodSpec } from "./pod_validation.ts";
 
 /**
- * What of a workload's spec an API server would refuse: its numbers, a selector that does not choose its
- * own pods, the pods' restart policy, and all that is refused of a pod.
+ * Refuses what the API server would refuse in a workload's spec: invalid numbers, a selector that does not
+ * match its own pods, an unsupported restart policy, and whatever is invalid in a pod.
  *
  * @throws FieldError
  */
@@ -21,7 +21,7 @@ function workload(kind: string, spec: unknown, path: string): void {
   for (const key of ["replicas", "completions", "parallelism"]) {
     const value = fields[key] ?? 0;
     if (Number.isInteger(value) && value as number >= 0) continue;
-    throw new FieldError(join(path, key), `must be a whole number, not ${show(value)}`);
+    throw new FieldError(join(path, key), `must be a whole number, 0 or more, not ${show(value)}`);
   }
   const at = join(path, "template");
   const template = object(fields.template, at);
@@ -36,7 +36,7 @@ function workload(kind: string, spec: unknown, path: string): void {
   throw new FieldError(`${at}.spec.restartPolicy`, problem);
 }
 
-/** Labels by name; of expressions nothing is looked at. */
+/** Checks labels by name; expressions are not checked. */
 function selector(fields: Fields, template: Fields, path: string): void {
   const at = join(path, "selector");
   const { matchLabels } = object(fields.selector, at);

@@ -1,16 +1,16 @@
 import type { Fields, Manifest } from "./manifest.ts";
 
-/** Pods of one workload that a small machine takes. */
+/** The most pods of one workload that run: enough for a small machine. */
 export const MOST_PODS = 10;
 
 /** The pods of a workload as they would be on one node. */
 export interface WorkloadPods {
   readonly pods: readonly Manifest[];
-  /** What is not as on a cluster, in words. */
+  /** How it differs from a cluster, in words. */
   readonly note?: string;
 }
 
-/** The pods that a controller would make of a Deployment, a Job or the like, or the Pod itself. */
+/** The pods that a controller would create for a Deployment, a Job or the like, or the Pod itself. */
 export function podsOf(manifest: Manifest): WorkloadPods {
   const { kind, metadata } = manifest;
   if (kind === "Pod") return { pods: [manifest] };

@@ -30,7 +30,7 @@ export class HostNamespaces implements Namespaces {
   /** @throws Error that names --netns-dir where the agent may not look at the path */
   classify(path: string): "pod" | "host" | "gone" {
     try {
-      // After a reboot or an unmount an ordinary file can stand where the namespace was.
+      // After a reboot or an unmount, an ordinary file can be in place of the namespace.
       if (statfsSync(path).type !== NSFS) return "gone";
       const { dev, ino } = Deno.statSync(path);
       return dev === this.#own.dev && ino === this.#own.ino ? "host" : "pod";

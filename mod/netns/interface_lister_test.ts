@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  installInterfaceLister,
-  InterfaceLister,
-  interfaceLister,
-  parseDeviceTable,
-} from "./interface_lister.ts";
+import { installInterfaceLister, InterfaceLister, interfaceLister } from "./interface_lister.ts";
 
 const never = new AbortController().signal;
 
@@ -16,19 +11,10 @@ Deno.test("interfaceLister() is a program for each machine that the agent is bui
   assert.equal(interfaceLister("riscv64"), undefined);
 });
 
-Deno.test("parseDeviceTable() reads the names in /proc/net/dev", () => {
-  const heading = "Inter-|   Receive\n face |bytes    packets\n";
-  assert.deepEqual(
-    [...parseDeviceTable(`${heading}    lo:  10 0\n  net1:123 4\nveth@x.1: 0 0\n`)],
-    ["lo", "net1", "veth@x.1"],
-  );
-  assert.deepEqual([...parseDeviceTable(heading)], []);
-});
-
 Deno.test("a path that is not a namespace is refused by name, and the next question is answered", () =>
   withLister(async (lister) => {
     await assert.rejects(lister.list("/nonexistent", never), {
-      message: "cannot look at the interfaces in the network namespace /nonexistent: ENOENT",
+      message: "cannot list the interfaces in the network namespace /nonexistent: ENOENT",
     });
     await assert.rejects(lister.list(`/${"x".repeat(2000)}`, never), /too long/);
     await assert.rejects(lister.list("/dev/null", never), /\/dev\/null: EINVAL/);

@@ -35,7 +35,7 @@ export type NriEvent =
   | "RemovePodSandbox"
   | "CreateContainer";
 
-/** Something that the runtime tells and waits for. */
+/** An event that the runtime sends, and for whose answer it waits. */
 export interface Handling {
   readonly event: NriEvent;
   readonly run: (handlers: NriHandlers, signal: AbortSignal) => void | Promise<void>;
@@ -91,7 +91,7 @@ function sandboxEvent(event: Event, pod: PodSandbox): Handling | undefined {
   }
 }
 
-/** The path of the sandbox's network namespace; undefined when the runtime names none. */
+/** The path of the sandbox's network namespace; undefined if the runtime names none. */
 export function networkNamespace(pod: PodSandbox): string | undefined {
   return pod.linux?.namespaces.find(({ type }) => type === "network")?.path || undefined;
 }

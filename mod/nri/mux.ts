@@ -15,7 +15,7 @@ export interface Socket {
 
 /** More than this waiting to be read on one connection means that nobody reads it. */
 const QUEUE_LIMIT = 64 * 1024 * 1024;
-/** What a piece costs besides its bytes, about: many empty ones must not go unnoticed. */
+/** The approximate overhead of a piece: many empty pieces must count, too. */
 const PIECE_COST = 64;
 /** More than this waiting to be written means that the other side does not read. */
 const WRITE_LIMIT = 16 * 1024 * 1024;
@@ -31,7 +31,7 @@ export class Mux {
   /** Bytes that wait to be written. */
   #unwritten = 0;
   #closed = false;
-  /** Gives up the write that is under way. */
+  /** Gives up the write that is in progress. */
   #breakOff = () => {};
 
   constructor(socket: Socket) {
@@ -79,7 +79,7 @@ export class Mux {
     try {
       return await this.#socket.read(buffer);
     } catch (error) {
-      // Closing from our side makes the read under way fail.
+      // Closing from our side makes the read in progress fail.
       if (this.#closed) return null;
       throw error;
     }

@@ -1,7 +1,6 @@
 import { type Backoff, pauseAfter } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
-import { WarnOnce } from "../async/warn_once.ts";
-import type { Log } from "../agent/ports.ts";
+import type { Lack, Log } from "../agent/ports.ts";
 import type { NriEvent, NriHandlers } from "./events.ts";
 import { runSession } from "./session.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -12,7 +11,7 @@ export interface NriPluginOptions {
   readonly socketPath: string;
   /** Letters, digits, "_", ".", "+" and "-". */
   readonly name: string;
-  /** Two digits: where the plugin stands among others. */
+  /** Two digits: the plugin's position among others. */
   readonly index: string;
   readonly log: Log;
   readonly clock: Clock;
@@ -27,11 +26,23 @@ export interface NriPluginOptions {
 
 /** Between two tries to connect. */
 const RETRY: Backoff = { first: 100, most: 5_000 };
+/** For so long after it was started, or was taken, a runtime may need to synchronize. */
+const USUAL_MS = 10_000;
 
-/** An NRI plugin that stays connected: it connects anew, with growing pauses, whenever it must. */
+/** How far the connection has come. */
+type ConnectionState =
+  | { readonly kind: "connecting" }
+  /** After a failure, perhaps: `before`. */
+  | { readonly kind: "connected"; readonly before?: Lack }
+  | { readonly kind: "synchronized" }
+  /** It is tried again. */
+  | { readonly kind: "failed"; readonly lack: Lack };
+
+/** An NRI plugin that stays connected: it connects again, with growing pauses, whenever it must. */
 export class NriPlugin {
   readonly #options: NriPluginOptions;
   readonly #handlers: NriHandlers;
+  #state: ConnectionState = { kind: "connecting" };
 
   /** @throws RangeError when name or index are not what runtimes accept */
   constructor(options: NriPluginOptions, handlers: NriHandlers) {
@@ -47,44 +58,85 @@ export class NriPlugin {
     this.#handlers = handlers;
   }
 
+  /** Whether there is a connection to the runtime. */
+  get isConnected(): boolean {
+    return this.#state.kind === "connected" || this.#state.kind === "synchronized";
+  }
+
+  /** Why the runtime does not know the plugin; undefined while it does. */
+  lack(): Lack | undefined {
+    const { socketPath } = this.#options;
+    switch (this.#state.kind) {
+      case "synchronized":
+        return undefined;
+      case "failed":
+        return this.#state.lack;
+      case "connected":
+        return this.#state.before ?? notSynchronized(socketPath);
+      case "connecting":
+        return notSynchronized(socketPath);
+    }
+  }
+
   /** Runs until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { socketPath: path, log, clock, onState } = this.#options;
-    const problem = new WarnOnce(log);
     let failures = 0;
+    let lack: Lack | undefined;
     while (!signal.aborted) {
-      let error = "the container runtime closed the connection";
+      let failure: unknown = new Error("the container runtime closed the connection");
       let connected = false;
       try {
         const socket = await Deno.connect({ transport: "unix", path });
         connected = true;
+        this.#state = { kind: "connected", before: lack };
         await runSession(socket, this.#handlers, {
           ...this.#options,
           signal,
           onSynchronized: () => {
             failures = 0;
-            problem.over();
+            lack = undefined;
+            this.#state = { kind: "synchronized" };
             log.info("the NRI plugin is synchronized", { socket: path });
             onState?.(true);
           },
         });
       } catch (cause) {
-        error = explain(cause);
+        failure = cause;
       }
+      lack = explain(failure, path);
+      this.#state = { kind: "failed", lack };
       if (connected) onState?.(false);
       if (signal.aborted) break;
-      problem.say("no connection to the container runtime's NRI socket; trying again", {
-        socket: path,
-        error,
-      });
+      log.debug("no connection to the container runtime; trying again", { error: lack.problem });
       await clock.sleep(pauseAfter(++failures, RETRY), signal).catch(() => {});
     }
   }
 }
 
-function explain(error: unknown): string {
+function notSynchronized(path: string): Lack {
+  return {
+    problem: `the container runtime at ${path} has not synchronized yet`,
+    whatToDo: "check the container runtime's log",
+    usualFor: USUAL_MS,
+  };
+}
+
+/** @param error why there is no connection */
+function explain(error: unknown, path: string): Lack {
+  const enable = "enable NRI in the container runtime's configuration and restart the runtime";
+  const name = "set --nri-socket (the chart's value nriSocket) if its socket is elsewhere";
   if (error instanceof Deno.errors.NotFound) {
-    return "the socket is not there: is NRI enabled in the container runtime?";
+    return { problem: `the socket ${path} does not exist`, whatToDo: `${enable}, or ${name}` };
   }
-  return errorMessage(error);
+  if (error instanceof Deno.errors.ConnectionRefused) {
+    return {
+      problem: `nothing listens on the socket ${path}`,
+      whatToDo: `start the container runtime; if it runs, ${enable}, or ${name}`,
+    };
+  }
+  return {
+    problem: `no connection to the container runtime at ${path}: ${errorMessage(error)}`,
+    whatToDo: "check the container runtime's log",
+  };
 }

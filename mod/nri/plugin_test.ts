@@ -13,6 +13,7 @@ import { NriPlugin } from "./plugin.ts";
 
 const clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: (ms: number, signal?: AbortSignal) =>
     new Promise<void>((resolve, reject) => {
       const timer = setTimeout(resolve, Math.min(ms, 20));
@@ -74,6 +75,7 @@ class Recorder implements NriHandlers {
 }
 
 interface Bench {
+  readonly plugin: NriPlugin;
   readonly runtime: NriRuntime;
   readonly recorder: Recorder;
   readonly log: FakeLog;
@@ -111,7 +113,7 @@ async function withPlugin(
   const running = plugin.run(end.signal);
   try {
     if (!options.late) await runtime.synchronized();
-    await body({ runtime, recorder, log, states, handled, socketPath });
+    await body({ plugin, runtime, recorder, log, states, handled, socketPath });
   } finally {
     end.abort();
     await running;
@@ -267,12 +269,27 @@ Deno.test("the end of a connection is told also where the runtime does not know 
   );
 });
 
-Deno.test("the plugin waits for a runtime that starts later, and says so once", () =>
-  withPlugin({ late: true }, async ({ runtime, log }) => {
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    assert.equal(log.lines.filter((line) => line.startsWith("warn")).length, 1);
+Deno.test("the plugin waits for a runtime that starts later, and knows what is missing", () =>
+  withPlugin({ late: true }, async ({ plugin, runtime, socketPath }) => {
+    const missing = async (problem: string) => {
+      while (plugin.lack()?.problem !== problem) await new Promise((done) => setTimeout(done, 5));
+    };
+    await missing(`the socket ${socketPath} does not exist`);
+    assert.match(plugin.lack()!.whatToDo, /^enable NRI .*--nri-socket/);
+    assert.equal(plugin.isConnected, false);
+    // Renamed, or the listener would take its socket along.
+    const dead = Deno.listen({ transport: "unix", path: `${socketPath}~` });
+    await Deno.rename(`${socketPath}~`, socketPath);
+    dead.close();
+    await missing(`nothing listens on the socket ${socketPath}`);
+    await Deno.remove(socketPath);
     runtime.start();
     await runtime.synchronized();
+    while (plugin.lack()) await new Promise((done) => setTimeout(done, 5));
+    assert.equal(plugin.isConnected, true);
+    runtime.stop();
+    while (!plugin.lack()) await new Promise((done) => setTimeout(done, 5));
+    assert.equal(plugin.lack()?.usualFor, undefined);
   }));
 
 Deno.test("NriPlugin refuses names and indices that runtimes refuse", () => {

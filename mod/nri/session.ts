@@ -32,22 +32,22 @@ const REGISTRATION_TIMEOUT_MS = 60_000;
  */
 const ANSWER_MARGIN_MS = 500;
 
-/** A time-out beyond this is none that a runtime can mean, and timers fire at once beyond 2³¹ ms. */
+/** No runtime can mean a longer time-out, and timers beyond 2³¹ ms fire at once. */
 const LONGEST_TIMEOUT_MS = 3_600_000;
 /**
  * Runtimes with NRI before 0.7 tell all there is in one message, of more than ttrpc's 4 MiB where it
  * must be, and tell a plugin that refuses it of nothing else; their multiplexer takes this much.
  */
 const MESSAGE_LIMIT = 16 * 1024 * 1024;
-/** What one synchronization may come to, in bytes: a node has hundreds of pods, of some 10 KB each. */
+/** The limit of one synchronization, in bytes: a node has hundreds of pods, of some 10 KB each. */
 const SYNCHRONIZE_LIMIT = 64 * 1024 * 1024;
 
-/** How the plugin registers, and who is told what happens. */
+/** How the plugin registers, and the handlers of its events. */
 export interface SessionOptions {
   readonly name: string;
   readonly index: string;
   readonly log: Log;
-  /** Called when the runtime has told all there is, and that was dealt with. */
+  /** Called when the runtime has sent its whole inventory, and it was processed. */
   readonly onSynchronized: () => void;
   /** Called when an event was dealt with, well or not, with the seconds that it took. */
   readonly onHandled?: (event: NriEvent, seconds: number) => void;
@@ -181,7 +181,7 @@ class Session {
           throw new Error(`synchronization took too long: ${ms} ms`);
         }
       } catch (error) {
-        // NRI 0.6 keeps a plugin connected that did not synchronize, but tells it of no event.
+        // NRI 0.6 keeps a plugin connected that did not synchronize, but sends it no events.
         this.#failed.reject(error);
         throw error;
       }

@@ -4,13 +4,13 @@ import type {
   CheckResult,
   ForgetCause,
   GateOutcome,
+  PreparePhase,
   Result,
   StatusResult,
 } from "../agent/model.ts";
 import type { Metrics } from "../agent/ports.ts";
 import { type PluginOperation, PluginSeries } from "./plugin_series.ts";
 import { counters, durations, gauges } from "./series.ts";
-import type { Side } from "./readiness.ts";
 
 /** The runtime's events that are handled. */
 export type Hook =
@@ -28,11 +28,16 @@ const HOOKS: readonly Hook[] = [
   "CreateContainer",
 ];
 const RESULTS: readonly Result[] = ["ok", "error"];
+/** Who must know the agent before it is of use. */
+export type Side = "NRI" | "kubelet";
+
 const SIDES: readonly Side[] = ["NRI", "kubelet"];
 const STATUS_RESULTS: readonly StatusResult[] = ["applied", "gone", "failed", "refused"];
 /** A hook answers at once, and CreateContainer when the networks are there. */
 const HOOK_BUCKETS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3];
 const GATE_BUCKETS = [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
+/** The kubelet waits for 45 s at most. */
+const PREPARE_BUCKETS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30];
 
 /** Counts in memory what the agent does; read as text by Prometheus. */
 export class PrometheusMetrics implements Metrics {
@@ -40,6 +45,7 @@ export class PrometheusMetrics implements Metrics {
   readonly #registers = [this.#registry];
   readonly #known = new Set<Side>();
   #counts: (() => AgentCounts | undefined) | undefined;
+  #isReady: (() => boolean) | undefined;
 
   readonly #plugins: PluginSeries;
   readonly #attachments = gauges({
@@ -51,7 +57,13 @@ export class PrometheusMetrics implements Metrics {
   });
   readonly #leads = new Gauge({
     name: "network_dra_leads",
-    help: "Whether this agent leads; 0 while it stands by for another of the node",
+    help:
+      "1 while this agent leads, 0 while it stands by for another agent on the node (rolling update)",
+    registers: this.#registers,
+  });
+  readonly #ready = new Gauge({
+    name: "network_dra_ready",
+    help: "1 while the agent has all that it needs (as /readyz), 0 while it lacks something",
     registers: this.#registers,
   });
   readonly #records = gauges({
@@ -63,7 +75,7 @@ export class PrometheusMetrics implements Metrics {
   });
   readonly #devices = gauges({
     name: "network_dra_devices",
-    help: "Devices of this node that are published, by state of their interface",
+    help: "Devices that are published for this node, by the state of their interface",
     label: "state",
     values: ["up", "down"],
     registers: this.#registers,
@@ -80,6 +92,17 @@ export class PrometheusMetrics implements Metrics {
     help: "Claims that the kubelet asked to unprepare, by result",
     label: "result",
     values: RESULTS,
+    registers: this.#registers,
+  });
+  readonly #prepareTimes = durations({
+    name: "network_dra_prepare_duration_seconds",
+    help:
+      "How long the kubelet waited for a pod's claims to be prepared, by phase; plan: claims are " +
+      "read from the API server and checked; pods: it is learned which claims the pods share; " +
+      "record: it is put on record what to attach",
+    label: "phase",
+    values: ["plan", "pods", "record"],
+    buckets: PREPARE_BUCKETS,
     registers: this.#registers,
   });
   readonly #gates = durations({
@@ -100,28 +123,30 @@ export class PrometheusMetrics implements Metrics {
   });
   readonly #connected = gauges({
     name: "network_dra_connected",
-    help: "1 while the container runtime (NRI) or the kubelet knows the agent",
+    help: "1 while the container runtime (NRI) or the kubelet is connected to the agent",
     label: "side",
     values: SIDES,
     registers: this.#registers,
   });
   readonly #reconnects = counters({
     name: "network_dra_reconnects_total",
-    help: "Times that the container runtime (NRI) or the kubelet came to know the agent again",
+    help: "Reconnections of the container runtime (NRI) or the kubelet",
     label: "side",
     values: SIDES,
     registers: this.#registers,
   });
   readonly #statusWrites = counters({
     name: "network_dra_status_writes_total",
-    help: "Writes of a claim's status, retries among them, by result",
+    help:
+      "Writes of a claim's status, retries included, by result; refused: the API server finds it " +
+      "invalid",
     label: "result",
     values: STATUS_RESULTS,
     registers: this.#registers,
   });
   readonly #statusRetries = counters({
     name: "network_dra_status_write_retries_total",
-    help: "Writes of a claim's status after one that failed, by result",
+    help: "Retried writes of a claim's status, by result",
     label: "result",
     values: STATUS_RESULTS,
     registers: this.#registers,
@@ -129,14 +154,14 @@ export class PrometheusMetrics implements Metrics {
 
   readonly #checks = counters({
     name: "network_dra_checks_total",
-    help: "CNI CHECKs of attachments, by what was found",
+    help: "CNI CHECKs of attachments, by result; unknown: the plugin could not tell",
     label: "result",
     values: ["intact", "lost", "unknown"],
     registers: this.#registers,
   });
   readonly #repairs = counters({
     name: "network_dra_repairs_total",
-    help: "Tries to attach a lost network anew, by result",
+    help: "Attempts to attach a lost network again, by result",
     label: "result",
     values: RESULTS,
     registers: this.#registers,
@@ -150,17 +175,31 @@ export class PrometheusMetrics implements Metrics {
   });
   readonly #forgotten = counters({
     name: "network_dra_forgotten_total",
-    help: "Claims gone from the API and attachments given up that were let go, by cause",
+    help: "Claims and attachments that were forgotten, by cause",
     label: "cause",
     values: ["claim_gone", "plugin_missing", "never_attached", "asked"],
     registers: this.#registers,
   });
 
-  /** @param plugins the types of the CNI plugins on the node: their series are there from the start */
-  constructor({ plugins = [] }: { readonly plugins?: readonly string[] } = {}) {
+  /**
+   * @param options.plugins the types of the CNI plugins on the node: their series are there from the start
+   * @param options.version the agent's
+   */
+  constructor(
+    { plugins = [], version = "unknown" }: {
+      readonly plugins?: readonly string[];
+      readonly version?: string;
+    } = {},
+  ) {
     this.#plugins = new PluginSeries(this.#registry);
     for (const plugin of plugins) this.#plugins.seed(plugin);
     const registers = this.#registers;
+    new Gauge({
+      name: "network_dra_build_info",
+      help: "Always 1; the label is the agent's version",
+      labelNames: ["version"],
+      registers,
+    }).set({ version }, 1);
     new Gauge({
       name: "process_resident_memory_bytes",
       help: "Resident memory size in bytes",
@@ -185,12 +224,21 @@ export class PrometheusMetrics implements Metrics {
     this.#counts = counts;
   }
 
+  /** Whether the agent has all that it needs, when it is asked. */
+  readyWhen(isReady: () => boolean): void {
+    this.#isReady = isReady;
+  }
+
   prepared(result: Result): void {
     this.#prepares[result]();
   }
 
   unprepared(result: Result): void {
     this.#unprepares[result]();
+  }
+
+  prepareTook(phase: PreparePhase, seconds: number): void {
+    this.#prepareTimes[phase](seconds);
   }
 
   gateWaited(outcome: GateOutcome, seconds: number): void {
@@ -245,6 +293,7 @@ export class PrometheusMetrics implements Metrics {
     setAll(this.#attachments, counts?.attachments);
     setAll(this.#records, counts?.records);
     this.#leads.set(counts ? 1 : 0);
+    this.#ready.set(this.#isReady?.() ? 1 : 0);
     return await this.#registry.metrics();
   }
 }

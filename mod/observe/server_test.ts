@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
 import { Loops } from "./loops.ts";
 import { PrometheusMetrics } from "./metrics.ts";
-import { Readiness } from "./readiness.ts";
+import { Needs } from "./needs.ts";
 import { serveObserved } from "./server.ts";
 
 const hostname = "127.0.0.1";
@@ -15,10 +15,18 @@ function freePort(): number {
 
 function setUp(port = freePort()) {
   const [log, clock, end] = [new FakeLog(), new FakeClock(), new AbortController()];
-  const [readiness, loops] = [new Readiness(log), new Loops()];
+  const missing = new Set(["NRI", "kubelet"]);
+  const lack = (name: string) =>
+    missing.has(name) ? { problem: `no ${name}`, whatToDo: "start it" } : undefined;
+  const needs = new Needs([
+    { name: "NRI", met: "synchronized", lack: () => lack("NRI") },
+    { name: "kubelet", met: "registered", lack: () => lack("kubelet") },
+  ], { clock, log });
+  const loops = new Loops();
   const served = serveObserved({ hostname, port }, {
+    agent: "node-1",
     health: () => loops.checks(),
-    readiness: () => readiness.checks(),
+    readiness: () => needs.checks(),
     metrics: new PrometheusMetrics(),
   }, { log, clock, signal: end.signal });
   const get = async (path: string, method = "GET") => {
@@ -29,26 +37,30 @@ function setUp(port = freePort()) {
     end.abort();
     await served;
   };
-  return { log, clock, readiness, loops, get, stop };
+  return { log, clock, missing, loops, get, stop };
 }
 
-Deno.test("/readyz names both sides, and is 503 until both know the agent", async () => {
-  const { readiness, log, get, stop } = setUp();
+Deno.test("/readyz names what is missing, and is 503 until all is there", async () => {
+  const { missing, clock, get, stop } = setUp();
   try {
     const shown = async () => {
       const { status, text } = await get("/readyz");
       return [status, ...text.trimEnd().split("\n")];
     };
-    const not = ["[-] NRI: not synchronized", "[-] kubelet: not registered"];
-    assert.deepEqual(await shown(), [503, ...not]);
-    readiness.set("NRI", true);
-    assert.deepEqual(await shown(), [503, "[+] NRI: synchronized", not[1]]);
-    readiness.set("kubelet", true);
+    assert.deepEqual(await shown(), [
+      503,
+      "[-] NRI: no NRI (for 0s): start it",
+      "[-] kubelet: no kubelet (for 0s): start it",
+    ]);
+    missing.delete("NRI");
+    await clock.advance(70_000);
+    assert.deepEqual(await shown(), [
+      503,
+      "[+] NRI: synchronized",
+      "[-] kubelet: no kubelet (for 1m10s): start it",
+    ]);
+    missing.delete("kubelet");
     assert.deepEqual(await shown(), [200, "[+] NRI: synchronized", "[+] kubelet: registered"]);
-    readiness.set("NRI", false);
-    assert.deepEqual(await shown(), [503, not[0], "[+] kubelet: registered"]);
-    readiness.set("NRI", true);
-    assert.equal(log.lines.filter((line) => line === "info ready").length, 2);
   } finally {
     await stop();
   }
@@ -58,8 +70,12 @@ Deno.test("/healthz is 503 once a loop has ended", async () => {
   const { loops, get, stop } = setUp();
   try {
     const loop = Promise.withResolvers<void>();
-    loops.watch("NRI", loop.promise);
-    assert.deepEqual((await get("/healthz")).text, "[+] process: answers\n[+] NRI: running\n");
+    loops.watch("NRI", loop.promise, { says: () => "not connected" });
+    loops.watch("upkeep", new Promise(() => {}));
+    assert.deepEqual(await get("/healthz").then(({ status, text }) => [status, text]), [
+      200,
+      "[+] process: answers\n[+] NRI: not connected\n[+] upkeep: running\n",
+    ]);
     loop.resolve();
     await settle();
     const { status, text } = await get("/healthz");
@@ -90,7 +106,7 @@ Deno.test("a port that is taken is said once and tried again until it is free", 
   const { log, clock, get, stop } = setUp(taken.addr.port);
   try {
     await clock.advance(60_000);
-    const said = "cannot serve health and metrics; trying again (--listen names another address)";
+    const said = "cannot serve health and metrics; trying again (set --listen to another address)";
     assert.deepEqual(log.lines.slice(0, 2), [`warn ${said}`, `debug ${said}`]);
     assert.ok(log.lines.slice(1).every((line) => line === `debug ${said}`));
     taken.close();

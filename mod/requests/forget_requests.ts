@@ -113,7 +113,7 @@ async function removeOld(path: string, now: Date): Promise<void> {
   if (mtime && now.getTime() - mtime.getTime() > ANSWER_LIFE_MS) await removeDurably(path);
 }
 
-/** Of files only: a link may lead anywhere, and who reads a pipe may wait for ever. */
+/** Of files only: a link may lead anywhere, and who reads a pipe may wait forever. */
 async function names(folder: string): Promise<string[]> {
   try {
     assertRealFolder(folder);

@@ -7,6 +7,7 @@ import { requestForget, serveForgetRequests } from "./forget_requests.ts";
 /** Real, but in a hurry. */
 const clock: Clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: (_, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -73,7 +74,7 @@ Deno.test("without an agent a request waits for the next one", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("what is no request is answered with why, and answers that nobody took go in time", () =>
+Deno.test("what is not a request is answered with the reason, and answers that nobody takes are removed in time", () =>
   withServer(() => assert.fail("nothing was asked for"), async (folder) => {
     const path = join(folder, "requests");
     await Deno.mkdir(path, { recursive: true });

@@ -17,7 +17,7 @@ export class CelDevice {
   }
 }
 
-/** CEL as it is for device selectors in Kubernetes 1.36: `device`, quantities, versions, optional types. */
+/** The CEL environment of device selectors in Kubernetes 1.36: `device`, quantities, versions, optional types. */
 export function selectorEnvironment(): Environment {
   const env = new Environment({ enableOptionalTypes: true });
   env.registerType("kubernetes.Quantity", { ctor: Quantity, fields: {} });

@@ -1,4 +1,4 @@
-/** Thousand-millionths: the finest that Kubernetes keeps. */
+/** In billionths, the finest unit that Kubernetes keeps. */
 const NANO = 1_000_000_000n;
 
 const DECIMAL: Readonly<Record<string, number>> = {
@@ -17,9 +17,9 @@ const BINARY = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
 const INT64 = { least: -(2n ** 63n), most: 2n ** 63n - 1n };
 
-/** A Kubernetes quantity such as `256`, `1500m`, `10Gi` or `1e3`, exact to a thousand-millionth. */
+/** A Kubernetes quantity such as `256`, `1500m`, `10Gi` or `1e3`, exact to a billionth. */
 export class Quantity {
-  /** In thousand-millionths. */
+  /** In billionths. */
   readonly nanos: bigint;
 
   constructor(nanos: bigint) {
@@ -47,7 +47,7 @@ export class Quantity {
     return this.nanos < nanos ? -1 : this.nanos > nanos ? 1 : 0;
   }
 
-  /** Undefined where it is not a whole number of 64 bits. */
+  /** Undefined if it is not a whole number of 64 bits. */
   toInteger(): bigint | undefined {
     const whole = this.nanos / NANO;
     const fits = this.nanos % NANO === 0n && whole >= INT64.least && whole <= INT64.most;
@@ -59,7 +59,7 @@ export class Quantity {
   }
 }
 
-/** Times ten to the power; what is finer than a thousand-millionth is rounded up, as Kubernetes does. */
+/** Multiplies by a power of ten; rounds up below a billionth, as Kubernetes does. */
 function scaled(number: bigint, power: number): bigint {
   if (power >= 0) return number * 10n ** BigInt(power);
   const divisor = 10n ** BigInt(-power);

@@ -1,12 +1,12 @@
 import type { ASTNode } from "@marcbachmann/cel-js";
 
 /**
- * Writes one call that the library reads otherwise than CEL in words that mean the same in both:
+ * Rewrites one call that the library reads differently from CEL, so that it means the same in both:
  * - `has(e[…].name)` becomes `(e[…].?name).hasValue()`: the library takes dotted names only;
- * - `x in device.attributes` becomes `x in device.attributes.map(domain, domain)`: a look-up of a domain
- *   that is not there gives an empty map, by which the library would find every domain.
+ * - `x in device.attributes` becomes `x in device.attributes.map(domain, domain)`: looking up a domain
+ *   that does not exist gives an empty map, so the library would find every domain.
  *
- * @returns the expression with one such part rewritten; undefined where there is none
+ * @returns the expression with one such part rewritten; undefined if there is none
  */
 export function rewrite(ast: ASTNode, expression: string): string | undefined {
   const all = nodes(ast);
@@ -26,7 +26,7 @@ export function rewrite(ast: ASTNode, expression: string): string | undefined {
   return replaced(domains, expression, `${textOf(domains, expression)}.map(domain, domain)`);
 }
 
-/** What stands in `has(…)`, where it is dotted names: the library lets fields through that no type has. */
+/** The argument of `has(…)` if it is dotted names: the library accepts fields that no type has. */
 export function dottedHas(ast: ASTNode, expression: string): string[] {
   return nodes(ast).flatMap((node) => {
     const argument = hasArgument(node);
@@ -34,7 +34,7 @@ export function dottedHas(ast: ASTNode, expression: string): string[] {
   });
 }
 
-/** Patterns of `matches(…)` that stand in the expression itself. */
+/** Patterns of `matches(…)` that are literals. */
 export function patterns(ast: ASTNode): string[] {
   return nodes(ast).flatMap((node) => {
     if (node.op !== "rcall" || node.args[0] !== "matches") return [];
@@ -62,7 +62,7 @@ function isDomains(node: ASTNode): boolean {
   return object.op === "id" && object.args === "device";
 }
 
-/** The node and all below it, in the order of the text. */
+/** The node and all nodes below it, in the order of the text. */
 function nodes(part: unknown): ASTNode[] {
   if (Array.isArray(part)) return part.flatMap(nodes);
   if (typeof part !== "object" || part === null || !("op" in part)) return [];

@@ -4,7 +4,7 @@ import { Quantity } from "./quantity.ts";
 import { dottedHas, patterns, rewrite } from "./rewrite.ts";
 import { Semver } from "./semver.ts";
 
-/** A device of a ResourceSlice (resource.k8s.io/v1), as far as selectors see it. */
+/** The parts of a ResourceSlice's device (resource.k8s.io/v1) that selectors see. */
 export interface SelectorDevice {
   readonly driver: string;
   readonly allowMultipleAllocations?: boolean;
@@ -32,7 +32,7 @@ export class UnsupportedSelectorError extends Error {
 /** A compiled CEL expression of a DeviceClass or a request. */
 export interface Selector {
   readonly expression: string;
-  /** @throws Error when the evaluation fails, such as "no such key: mtu": the scheduler then gives up */
+  /** @throws Error if the evaluation fails, such as "no such key: mtu": the scheduler then stops */
   matches(device: SelectorDevice): boolean;
 }
 
@@ -116,7 +116,7 @@ function evaluate(program: ParseResult, device: SelectorDevice): unknown {
   }
 }
 
-/** With the place in the expression, and cel-go's words for the most common mistakes. */
+/** Adds the position in the expression, and uses cel-go's words for the most common mistakes. */
 function described(error: unknown): string {
   const { summary, message, range, node } = error as {
     readonly summary?: string;
@@ -157,7 +157,7 @@ function byDomain<T, R>(
     const names = domains.get(domain) ?? new Map<string, R>();
     domains.set(domain, names.set(name, convert(value)));
   }
-  // A domain that is not there is an empty map; the library wants a Map itself, not a class of ours.
+  // A missing domain is an empty map. The library requires a Map, not a subclass.
   const get = domains.get.bind(domains);
   return Object.assign(domains, { get: (domain: string) => get(domain) ?? new Map<string, R>() });
 }

@@ -30,7 +30,7 @@ export class Semver {
     return new Semver([major!, minor!, patch!], parts);
   }
 
-  /** As {@link parse}; a leading "v", leading zeros and missing numbers are let through. */
+  /** As {@link parse}; a leading "v", leading zeros and missing numbers are accepted. */
   static parseNormalized(text: string): Semver {
     const parts = splitInThree(text.replace(/^v/, "")).map((part) => {
       if (part.length < 2) return part;
@@ -57,7 +57,7 @@ function splitInThree(text: string): string[] {
   return [major, ...minor === undefined ? [] : [minor], ...rest.length ? [rest.join(".")] : []];
 }
 
-/** A version without a prerelease comes after all that have one. */
+/** A version without a prerelease is newer than those with one. */
 function comparePrerelease(a: readonly string[], b: readonly string[]): number {
   if (a.length === 0 || b.length === 0) return Math.sign(b.length - a.length);
   for (let i = 0; i < Math.max(a.length, b.length); i++) {

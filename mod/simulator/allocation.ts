@@ -9,9 +9,9 @@ export interface Allocation {
   readonly nodeSelector: Fields;
 }
 
-/** As many devices can be allocated for one claim. */
+/** Kubernetes' limit of devices in one claim. */
 const MOST_DEVICES = 32;
-/** Steps after which the search for devices that fit together is given up. */
+/** Steps after which the search for devices that fit together ends. */
 const MOST_STEPS = 100_000;
 
 interface Pick extends DeviceUse {
@@ -34,9 +34,9 @@ export class NotAllocatable extends Error {
  * that its classes' and its own selectors match, whose taints it tolerates, that have enough left, and
  * that fit together by its constraints.
  *
- * @param used what is taken already; what this claim gets is added
- * @throws NotAllocatable that says why none fits
- * @throws Error where a selector cannot be evaluated or a class is not there
+ * @param used the devices already in use; those that this claim gets are added
+ * @throws NotAllocatable with the reason why none fits
+ * @throws Error if a selector cannot be evaluated or a class does not exist
  */
 export function allocate(
   claim: Manifest,
@@ -95,13 +95,13 @@ function configsOf(picks: readonly Pick[], ofClaim: readonly Fields[]): Fields[]
   return [...ofClasses, ...(ofClaim ?? []).map((entry) => ({ source: "FromClaim", ...entry }))];
 }
 
-/** Devices for all requests of a claim, one after the other, and back where they do not fit together. */
+/** Finds devices for the requests of a claim, one after another; steps back when they do not fit together. */
 class Search {
   readonly #ways: readonly (readonly Wanted[])[];
   readonly #constraints: readonly Constraint[];
   readonly #devices: readonly PublishedDevice[];
   readonly #used: UsedDevices;
-  /** Why devices do not match, of those that were looked at. */
+  /** Why the devices that were tried do not match. */
   readonly #looked = new Map<Wanted, Map<PublishedDevice, string | undefined>>();
   readonly #picks: Pick[] = [];
   /** The request at which the search ended, the furthest. */
@@ -138,7 +138,7 @@ class Search {
     });
   }
 
-  /** @param all the devices that are to be taken, one after the other; else any that match */
+  /** @param all the devices to take, one after another; if undefined, any that match */
   #pick(
     request: number,
     wanted: Wanted,
@@ -148,7 +148,7 @@ class Search {
     if (this.#picks.length + left > MOST_DEVICES) {
       const asked = this.#picks.length + left;
       throw new NotAllocatable(
-        `${wanted.path}: ${asked} devices are too many: a claim has ${MOST_DEVICES} at most`,
+        `${wanted.path}: asks for ${asked} devices; a claim can have at most ${MOST_DEVICES}`,
       );
     }
     for (const device of all ? [all[all.length - left]!] : this.#devices) {
@@ -203,7 +203,7 @@ class Search {
       const which = fitting.map(({ name }) => name).join(", ");
       const constrained = this.#constraints.length > 0 ? " and fit the claim's constraints" : "";
       const number = wanted.count ?? fitting.length;
-      return `${wanted.path}: not ${number} of the devices that match (${which}) have enough left` +
+      return `${wanted.path}: fewer than ${number} of the devices that match (${which}) have capacity left` +
         constrained;
     }
     const reasons = this.#devices.map((device) =>

@@ -122,12 +122,12 @@ Deno.test("schedule() counts what other claims have", () => {
   assert.deepEqual(outcome([one, one]), ["a=eth0@n", "a=eth0@n"]);
   assert.throws(
     () => outcome([one, one, one]),
-    /claim c2: .*exactly: not 1 of the devices that match \(eth0\) have enough left/,
+    /claim c2: .*exactly: fewer than 1 of the devices that match \(eth0\) have capacity left/,
   );
   const alone = [
     device("eth0", { allowMultipleAllocations: false, attributes: { numa: { int: 0 } } }),
   ];
-  assert.throws(() => outcome([one, one], { cluster: alone }), /have enough left/);
+  assert.throws(() => outcome([one, one], { cluster: alone }), /have capacity left/);
 });
 
 Deno.test("schedule() takes the first node on which all claims fit", () => {
@@ -172,7 +172,7 @@ Deno.test("schedule() says why nothing fits, device by device", () => {
         "requests: [{name: a, exactly: {deviceClassName: network-interface, count: 30}}, " +
         "{name: b, exactly: {deviceClassName: network-interface, count: 3}}]",
       ], { cluster: [device("cni", { capacity: {} })] }),
-    /requests\[1\]\.exactly: 33 devices are too many: a claim has 32 at most/,
+    /requests\[1\]\.exactly: asks for 33 devices; a claim can have at most 32/,
   );
 });
 

@@ -1,6 +1,10 @@
+import { isDeepStrictEqual } from "node:util";
+import { errorMessage } from "../async/error_message.ts";
 import { SimulatedEvents } from "./events.ts";
 import { failure } from "./failure.ts";
+import { applyJsonPatch, type JsonPatchOperation } from "./json_patch.ts";
 import { ResourceSlices, SLICES_PATH } from "./resource_slices.ts";
+import { StoredObjects } from "./stored_objects.ts";
 import { deviceKey, validateDeviceStatuses } from "./status_validation.ts";
 
 type Fields = Record<string, unknown>;
@@ -19,24 +23,26 @@ const POD_PATH = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)$/;
 
 /**
  * An API server that has ResourceClaims and ResourceSlices (resource.k8s.io/v1) and Events, for `try`
- * and the tests: GET of a claim and server-side apply of its status, with the real one's validation
- * and ownership of list entries by field manager; the slices of a node; GET of a Node, and of a Pod
- * for which claims are reserved.
+ * and the tests: GET of a claim, server-side apply and JSON Patch of its status, with the real one's
+ * validation and ownership of list entries by field manager; the slices of a node; GET of a Node, and
+ * of a Pod for which claims are reserved; lists and watches of what networks are read from.
  */
 export class SimulatedApiServer {
   readonly events = new SimulatedEvents();
   readonly slices = new ResourceSlices();
+  /** Networks, NetworkAttachmentDefinitions and namespaces. */
+  readonly objects = new StoredObjects();
   readonly #nodes = new Map<string, string>();
   readonly #claims = new Map<string, StoredClaim>();
   /** Which managers own each entry of status.devices, by claim UID and entry. */
   readonly #owners = new Map<string, Set<string>>();
   #server: Deno.HttpServer<Deno.NetAddr> | undefined;
   #version = 0;
-  /** What stands in for an answer: a fault, or undefined for the real answer. */
+  /** Gives a fault to answer with, or undefined for the real answer. */
   fault: (request: Request) => Response | undefined | Promise<Response | undefined> = () =>
     undefined;
 
-  /** @param port where it listens; a free one unless told */
+  /** @param port the port to listen on; any free one by default */
   start({ port = 0 }: { readonly port?: number } = {}): void {
     this.#server = Deno.serve(
       {
@@ -51,8 +57,9 @@ export class SimulatedApiServer {
   }
 
   async stop(): Promise<void> {
-    // A server waits for its answers to end, and a watch has no end.
+    // The server waits until its answers end, and a watch never ends.
     this.slices.endWatches();
+    this.objects.endWatches();
     await this.#server?.shutdown();
     this.#server = undefined;
   }
@@ -62,7 +69,7 @@ export class SimulatedApiServer {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** A kubeconfig (YAML, as JSON) that leads here. */
+  /** A kubeconfig for this server (JSON, which is YAML, too). */
   kubeconfig(): string {
     return JSON.stringify({
       apiVersion: "v1",
@@ -77,7 +84,7 @@ export class SimulatedApiServer {
     });
   }
 
-  /** Stores a claim in place of one of that name; gives it a UID when it has none. */
+  /** Stores a claim and replaces one with the same name. Gives it a UID if it has none. */
   put(claim: Fields & { metadata: Fields }): StoredClaim {
     const metadata = {
       namespace: "default",
@@ -120,6 +127,8 @@ export class SimulatedApiServer {
     if (`${url.pathname}/`.startsWith(`${SLICES_PATH}/`)) {
       return await this.slices.answer(request, url);
     }
+    const listed = this.objects.answer(request, url);
+    if (listed) return listed;
     if (url.pathname.startsWith(NODES_PATH)) {
       return this.#node(decodeURIComponent(url.pathname.slice(NODES_PATH.length)));
     }
@@ -136,10 +145,15 @@ export class SimulatedApiServer {
     if (request.method === "GET" && !status) return Response.json(claim);
     if (request.method === "PATCH" && status) {
       const type = request.headers.get("Content-Type");
-      if (type !== "application/apply-patch+yaml") {
-        return failure(415, "UnsupportedMediaType", `the body's type ${type} is not supported`);
+      const body = await request.text();
+      switch (type) {
+        case "application/apply-patch+yaml":
+          return this.#apply(claim, JSON.parse(body), url.searchParams);
+        case "application/json-patch+json":
+          return this.#patch(claim, JSON.parse(body));
+        default:
+          return failure(415, "UnsupportedMediaType", `the body's type ${type} is not supported`);
       }
-      return this.#apply(claim, await request.json(), url.searchParams);
     }
     return failure(405, "MethodNotAllowed", `${request.method} is not allowed`);
   }
@@ -158,7 +172,7 @@ export class SimulatedApiServer {
         .filter((user) => user.resource === "pods" && user.name === name)
         .map(({ uid }) => ({ uid, claim: metadata.name }));
     });
-    // Pods of one name come one after the other.
+    // Pods with the same name come one after the other.
     const uid = uses.at(-1)?.uid;
     if (uid === undefined) return failure(404, "NotFound", `pods "${name}" not found`);
     const claims = uses.filter((use) => use.uid === uid).map(({ claim }) => claim);
@@ -185,19 +199,42 @@ export class SimulatedApiServer {
     }
     const applied = ((body.status as Fields | undefined)?.devices ?? []) as Fields[];
     const devices = this.#merge(claim, { applied, manager });
-    const problems = validateDeviceStatuses(devices.entries, claim.status?.allocation);
-    if (problems.length > 0) {
-      const said = `ResourceClaim.resource.k8s.io "${claim.metadata.name}" is invalid: `;
-      return failure(422, "Invalid", said + problems.join(", "));
-    }
+    const refused = refusalOf(claim, devices.entries);
+    if (refused) return refused;
     devices.commit();
-    claim.status = { ...claim.status, devices: devices.entries };
-    if (devices.entries.length === 0) delete claim.status.devices;
+    return this.#store(claim, devices.entries);
+  }
+
+  /** JSON Patch. What it adds is owned by nobody here: an apply of its manager does not remove it. */
+  #patch(claim: StoredClaim, operations: readonly JsonPatchOperation[]): Response {
+    let patched: StoredClaim;
+    try {
+      patched = applyJsonPatch(claim, operations);
+    } catch (error) {
+      return failure(422, "", errorMessage(error));
+    }
+    if (!isDeepStrictEqual(patched.status?.allocation, claim.status?.allocation)) {
+      const said = "status.allocation: Invalid value: field is immutable";
+      return failure(422, "Invalid", said, ["status.allocation"]);
+    }
+    const entries = patched.status?.devices ?? [];
+    const refused = refusalOf(claim, entries);
+    if (refused) return refused;
+    const left = new Set(entries.map(deviceKey));
+    for (const key of (claim.status?.devices ?? []).map(deviceKey)) {
+      if (!left.has(key)) this.#owners.delete(`${claim.metadata.uid} ${key}`);
+    }
+    return this.#store(claim, entries);
+  }
+
+  #store(claim: StoredClaim, entries: Fields[]): Response {
+    claim.status = { ...claim.status, devices: entries };
+    if (entries.length === 0) delete claim.status.devices;
     (claim.metadata as Fields).resourceVersion = `${++this.#version}`;
     return Response.json(claim);
   }
 
-  /** What status.devices becomes, and who owns what of it once that is accepted. */
+  /** The new status.devices, and the owners of its entries once it is accepted. */
   #merge(
     claim: StoredClaim,
     { applied, manager }: { readonly applied: readonly Fields[]; readonly manager: string },
@@ -212,7 +249,7 @@ export class SimulatedApiServer {
     const entries = kept.map((entry) => {
       const mine = wanted.get(deviceKey(entry));
       const shared = [...ownersOf(entry)].some((owner) => owner !== manager);
-      // What an applier leaves out of an entry goes, unless another applied the entry too.
+      // Fields that an applier leaves out are removed, unless another manager also applied the entry.
       return mine ? shared ? mergeEntry(entry, mine) : mine : entry;
     });
     const known = new Set(kept.map(deviceKey));
@@ -229,6 +266,14 @@ export class SimulatedApiServer {
       },
     };
   }
+}
+
+/** The answer to entries that are not valid. */
+function refusalOf(claim: StoredClaim, entries: readonly Fields[]): Response | undefined {
+  const problems = validateDeviceStatuses(entries, claim.status?.allocation);
+  if (problems.length === 0) return undefined;
+  const said = `ResourceClaim.resource.k8s.io "${claim.metadata.name}" is invalid: `;
+  return failure(422, "Invalid", said + problems.join(", "));
 }
 
 function mergeEntry(entry: Fields, applied: Fields): Fields {

@@ -65,3 +65,31 @@ Deno.test("an apply that is not valid, for another claim or of another type chan
     assert.equal(await status(fetch(url.replace("/c/", "/x/"), { method: "PATCH" })), 404);
     assert.equal(shown(), undefined);
   }));
+
+Deno.test("a JSON Patch changes the entries that it names, of the claim as it was read", () =>
+  withClaim(async ({ api, apply, shown }) => {
+    const url = `${api.url}/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/c/status`;
+    const patch = (...operations: object[]) =>
+      status(fetch(url, {
+        method: "PATCH",
+        headers: { "Content-Type": "application/json-patch+json" },
+        body: JSON.stringify(operations),
+      }));
+    const [one, other] = [device("a"), device("b", { data: { x: 1 } })];
+    assert.equal(await status(apply("other", [other])), 200);
+    assert.equal(await patch({ op: "add", path: "/status/devices/-", value: one }), 200);
+    assert.deepEqual(shown(), [other, one]);
+    const version = (api.get("default", "c")!.metadata as { resourceVersion?: string })
+      .resourceVersion;
+    const test = { op: "test", path: "/metadata/resourceVersion", value: version };
+    assert.equal(await patch(test, { op: "remove", path: "/status/devices/0" }), 200);
+    assert.deepEqual(shown(), [one]);
+    assert.equal(await patch(test, { op: "remove", path: "/status/devices/0" }), 422);
+    assert.equal(await patch({ op: "add", path: "/status/devices/-", value: device("c") }), 422);
+    assert.equal(await patch({ op: "remove", path: "/status/allocation/devices/results/0" }), 422);
+    assert.deepEqual(shown(), [one]);
+    assert.equal(await status(apply("other", [])), 200);
+    assert.deepEqual(shown(), [one], "an apply leaves what was patched");
+    assert.equal(await patch({ op: "remove", path: "/status/devices/0" }), 200);
+    assert.equal(shown(), undefined);
+  }));

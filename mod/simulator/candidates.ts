@@ -2,15 +2,15 @@ import { compileSelector, type Selector } from "../selectors/selector.ts";
 import type { Fields, Manifest } from "../manifests/manifest.ts";
 import type { PublishedDevice, Taint } from "./published_devices.ts";
 
-/** One way in which a request can be served: what stands in `exactly`, or in one of `firstAvailable`. */
+/** One way to serve a request: its `exactly`, or one entry of its `firstAvailable`. */
 export interface Wanted {
   /** `lan`, or `lan/fast` for an alternative. */
   readonly request: string;
-  /** Where it stands in the claim. */
+  /** Its path in the claim. */
   readonly path: string;
   readonly deviceClass: Manifest;
   readonly selectors: readonly NamedSelector[];
-  /** Undefined for all that fit. */
+  /** Undefined means all that fit. */
   readonly count?: number;
   readonly capacity: Readonly<Record<string, string>>;
   readonly tolerations: readonly Toleration[];
@@ -18,7 +18,7 @@ export interface Wanted {
 }
 
 interface NamedSelector extends Selector {
-  /** Where it stands. */
+  /** Its path. */
   readonly at: string;
 }
 
@@ -29,7 +29,7 @@ export interface Toleration {
   readonly effect?: string;
 }
 
-/** The ways in which a request can be served, the best first. @throws Error for a class that is not there */
+/** The ways to serve a request, the best first. @throws Error if a class does not exist */
 export function waysOf(
   request: Fields,
   { path, classOf }: { readonly path: string; readonly classOf: (name: string) => Manifest },
@@ -80,7 +80,7 @@ function named(selectors: unknown, path: string): NamedSelector[] {
 /**
  * Why a device does not fit; undefined for one that does.
  *
- * @throws Error where a selector cannot be evaluated: the scheduler gives the pod up for now
+ * @throws Error if a selector cannot be evaluated: the scheduler then tries the pod again later
  */
 export function misfit(
   device: PublishedDevice,
@@ -109,7 +109,7 @@ function runtimeProblem({ at }: NamedSelector, device: PublishedDevice, error: E
   return `${at}: CEL runtime error: ${error.message} (device ${device.name} of ${device.node})${advice}`;
 }
 
-/** The attributes that an expression speaks of, as the device has them. */
+/** The device's values of the attributes that an expression mentions. */
 function mentioned({ attributes = {} }: PublishedDevice, expression: string): string {
   const words: readonly string[] = expression.match(/[A-Za-z_][A-Za-z0-9_]*/g) ?? [];
   const shown = Object.entries(attributes).filter(([key]) => words.includes(key.split("/").at(-1)!))

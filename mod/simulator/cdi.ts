@@ -7,10 +7,10 @@ export interface CdiMount {
 }
 
 /**
- * As a runtime does before it asks its plugins: the mounts of the devices, by the spec files that
- * there are.
+ * Finds the mounts of devices in the spec files, as a runtime does before it
+ * asks its plugins.
  *
- * @throws Error for a device that no spec file has
+ * @throws Error for a device that is in no spec file
  */
 export async function resolveCdi(folder: string, devices: readonly string[]): Promise<CdiMount[]> {
   const known = new Map<string, readonly CdiMount[]>();
@@ -32,9 +32,9 @@ export async function resolveCdi(folder: string, devices: readonly string[]): Pr
 }
 
 /**
- * As runc does when a container starts.
+ * Mounts as runc does when a container starts.
  *
- * @throws Error for a mount of which the source is not there
+ * @throws Error for a mount whose source does not exist
  */
 export async function bindMounts(mounts: readonly CdiMount[]): Promise<void> {
   for (const { hostPath, containerPath } of mounts) {

@@ -35,8 +35,8 @@ export async function fetchCniPlugins(
   } catch (error) {
     const why = errorMessage(error);
     throw new Error(
-      `no CNI plugins: none in ${USUAL_FOLDERS.join(" or ")}, and Debian's package cannot be ` +
-        `had (${why}); install them, and give --cni-path if they are elsewhere`,
+      `there are no CNI plugins in ${USUAL_FOLDERS.join(" or ")}, and Debian's package cannot be ` +
+        `downloaded (${why}): install CNI plugins, and set --cni-path if they are elsewhere`,
       { cause: error },
     );
   }

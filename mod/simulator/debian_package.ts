@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { DOWNLOAD_LIMIT_MINUTES, outputWithin } from "./output_within.ts";
 
 export interface DebianPackageOptions {
   /** Debian's release, such as bookworm, trixie or forky; the machine's own where it is not named. */
@@ -8,6 +9,8 @@ export interface DebianPackageOptions {
   readonly cache: string;
   /** The only file of it that is kept, for packages that are large. */
   readonly keep?: string;
+  /** Also fetches everything that it depends on, as for a machine without any package. */
+  readonly withDependencies?: boolean;
   readonly progress?: (line: string) => void;
 }
 
@@ -23,23 +26,29 @@ export function cacheFolder(): string {
  * Fetches a Debian package and unpacks it into the cache, without installing it and without touching
  * apt's own lists and configuration. Gives the folder that holds its files.
  *
- * Two processes may do so at once: each unpacks apart, and the first to be done wins.
+ * Two processes can do this at the same time: each unpacks into its own folder, and the first one wins.
  */
 export async function fetchDebianPackage(
   name: string,
-  { suite, cache, keep, progress }: DebianPackageOptions,
+  { suite, cache, keep, withDependencies = false, progress }: DebianPackageOptions,
 ): Promise<string> {
   const mirror = await ownMirror();
   const release = suite ?? mirror.suite;
-  const target = join(cache, "debian", `${name}_${release}_${Deno.build.arch}`);
+  const whole = withDependencies ? "-whole" : "";
+  const target = join(cache, "debian", `${name}${whole}_${release}_${Deno.build.arch}`);
   if (await exists(target)) return target;
   progress?.(`fetching Debian's package ${name} (${release}); once, into ${cache}`);
   await Deno.mkdir(join(cache, "debian"), { recursive: true });
   const work = await Deno.makeTempDir({ dir: join(cache, "debian"), prefix: ".unpacking-" });
   try {
-    const archive = await download(work, name, { ...mirror, suite: release });
+    const source = { ...mirror, suite: release };
+    const archives = withDependencies
+      ? await downloadWhole(work, name, source)
+      : [await download(work, name, source)];
     await Deno.mkdir(join(work, "files"));
-    await run("dpkg-deb", ["-x", archive, join(work, "files")], work);
+    for (const archive of archives) {
+      await run("dpkg-deb", ["-x", archive, join(work, "files")], work);
+    }
     if (keep !== undefined) {
       await Deno.mkdir(join(work, "kept", dirname(keep)), { recursive: true });
       await Deno.rename(join(work, "files", keep), join(work, "kept", keep));
@@ -66,8 +75,8 @@ export interface PinnedPackage {
 }
 
 /**
- * Fetches a package file (.deb) into the cache. Gives its path; the file has the pinned checksum, be
- * it new or from the cache.
+ * Fetches a package file (.deb) into the cache. Gives its path; the file has the pinned checksum,
+ * whether it is new or from the cache.
  */
 export async function fetchPinnedPackage(
   pinned: PinnedPackage,
@@ -102,7 +111,7 @@ async function hasChecksum(path: string, { sha256 }: PinnedPackage): Promise<boo
   return content !== undefined && createHash("sha256").update(content).digest("hex") === sha256;
 }
 
-/** Downloads the archive of `name` or `name=version` into a folder of its own; its path. */
+/** Downloads the archive of `name` or `name=version` into a new folder. Gives its path. */
 async function download(work: string, name: string, mirror: Mirror): Promise<string> {
   const apt = await privateApt(work, mirror);
   await run("apt-get", [...apt, "-q", "update"], work);
@@ -110,6 +119,17 @@ async function download(work: string, name: string, mirror: Mirror): Promise<str
   const archive = [...Deno.readDirSync(work)].find((entry) => entry.name.endsWith(".deb"));
   if (!archive) throw new Error(`apt-get downloaded no package ${name} from ${mirror.suite}`);
   return join(work, archive.name);
+}
+
+/** Downloads a package and everything that it depends on. Gives the paths of the archives. */
+async function downloadWhole(work: string, name: string, mirror: Mirror): Promise<string[]> {
+  const apt = await privateApt(work, mirror);
+  await run("apt-get", [...apt, "-q", "update"], work);
+  const install = ["--yes", "--no-install-recommends", "--download-only", "install", name];
+  await run("apt-get", [...apt, "-q", ...install], work);
+  const folder = join(work, "cache/archives");
+  return [...Deno.readDirSync(folder)].filter((entry) => entry.name.endsWith(".deb"))
+    .map((entry) => join(folder, entry.name));
 }
 
 interface Mirror {
@@ -160,8 +180,10 @@ async function privateApt(
     "Dir::Cache": join(folder, "cache"),
     "APT::Sandbox::User": "root",
     "Acquire::Languages": "none",
+    "Acquire::Retries": "3",
+    "Acquire::http::Timeout": "30",
     ...architecture && { "APT::Architecture": architecture, "APT::Architectures": architecture },
-    // An archive that cannot be reached is no more than a warning otherwise.
+    // Without this, apt only warns about an archive that it cannot reach.
     "APT::Update::Error-Mode": "any",
   };
   return Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
@@ -170,9 +192,12 @@ async function privateApt(
 async function run(program: string, args: readonly string[], cwd: string): Promise<void> {
   let output: Deno.CommandOutput;
   try {
-    output = await new Deno.Command(program, { args: [...args], cwd, stdin: "null" }).output();
+    output = await outputWithin(DOWNLOAD_LIMIT_MINUTES, program, { args: [...args], cwd });
   } catch (cause) {
-    throw new Error(`the program ${program} is not here: this is no Debian`, { cause });
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Error(`the program ${program} is not installed: this is not a Debian machine`, {
+      cause,
+    });
   }
   if (output.success) return;
   const said = new TextDecoder().decode(output.stderr).trim().split("\n").slice(-3).join("; ");

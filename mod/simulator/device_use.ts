@@ -8,7 +8,7 @@ export interface DeviceUse {
   readonly consumed: Readonly<Record<string, string>>;
 }
 
-/** What of the devices is taken, by claims and by the allocation that is being made. */
+/** The capacity that is in use, by claims and by the allocation in progress. */
 export class UsedDevices {
   readonly #uses: DeviceUse[];
 
@@ -16,7 +16,7 @@ export class UsedDevices {
     this.#uses = [...uses];
   }
 
-  /** Takes the device, or gives undefined where it has not enough left. */
+  /** Takes the device, or gives undefined if it does not have enough left. */
   take(
     device: PublishedDevice,
     requested: Readonly<Record<string, string>>,

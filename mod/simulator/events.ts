@@ -22,7 +22,7 @@ export class SimulatedEvents {
     return [...this.#stored.values()];
   }
 
-  /** Forgets all, as the API server does after a time. */
+  /** Removes all events, as the API server does after some time. */
   expire(): void {
     this.#stored.clear();
   }

@@ -1,7 +1,7 @@
 import { CLAIM_API } from "../manifests/kinds.ts";
 import type { Fields, Manifest } from "../manifests/manifest.ts";
 
-/** Every class has this name for its devices too (KEP-5004). */
+/** The implicit extended resource name of every class (KEP-5004). */
 const IMPLICIT = "deviceclass.resource.kubernetes.io/";
 
 /** The claim that the scheduler makes for a pod whose containers ask for devices as extended resources. */
@@ -11,7 +11,7 @@ export interface ExtendedResourceClaim {
   readonly containers: readonly string[];
 }
 
-/** @returns undefined where no container asks for a resource that a class stands for */
+/** @returns undefined if no container asks for the extended resource of a class */
 export function extendedResourceClaim(
   pod: Manifest,
   classes: ReadonlyMap<string, Manifest>,

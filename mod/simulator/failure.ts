@@ -1,7 +1,19 @@
-/** The Status object with which the API server refuses a request. */
-export function failure(code: number, reason: string, message: string): Response {
+/**
+ * The Status object with which the API server refuses a request.
+ *
+ * @param fields what it finds invalid of the object
+ */
+export function failure(
+  code: number,
+  reason: string,
+  message: string,
+  fields: readonly string[] = [],
+): Response {
+  const details = fields.length > 0 && {
+    details: { causes: fields.map((field) => ({ reason: "FieldValueInvalid", field })) },
+  };
   return Response.json(
-    { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message },
+    { kind: "Status", apiVersion: "v1", status: "Failure", code, reason, message, ...details },
     { status: code },
   );
 }

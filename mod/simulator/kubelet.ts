@@ -43,7 +43,7 @@ export interface SimulatedKubeletOptions {
 export class SimulatedKubelet {
   readonly #registry: string;
   readonly #versions: readonly Version[];
-  /** By the name of their registry socket, in the order in which they registered. */
+  /** By the name of their registry socket, in the order of registration. */
   readonly #drivers = new Map<string, Driver>();
   readonly #seen = new Map<string, string>();
   readonly #stop = new AbortController();
@@ -109,7 +109,7 @@ export class SimulatedKubelet {
     return client.stream(DRAResourceHealth.method.nodeWatchResources, {}, signal);
   }
 
-  /** Of several instances of a driver the one that registered last is called. */
+  /** The kubelet calls the instance of a driver that registered last. */
   #newest(name: string): Driver | undefined {
     return [...this.#drivers.values()].findLast((driver) => driver.name === name);
   }
@@ -155,7 +155,7 @@ export class SimulatedKubelet {
       const version = info.supportedVersions.find((candidate): candidate is Version =>
         this.#versions.includes(candidate as Version)
       );
-      // Known before it is told so: the driver may be called from then on.
+      // Registered before the driver hears of it: calls may follow at once.
       if (version) {
         this.#forget(socket);
         this.#drivers.set(socket, {
@@ -174,7 +174,7 @@ export class SimulatedKubelet {
       );
       return true;
     } catch {
-      // Not listening yet, or no longer: looked at again.
+      // It does not listen yet, or no longer does: try again later.
       return false;
     } finally {
       client.close();
@@ -182,7 +182,7 @@ export class SimulatedKubelet {
   }
 }
 
-/** What tells a socket from one that was made in its place; undefined where there is none. */
+/** The identity of a socket, which differs from that of its replacement; undefined if it does not exist. */
 async function identityOf(path: string): Promise<string | undefined> {
   try {
     const { ino, mtime } = await Deno.lstat(path);

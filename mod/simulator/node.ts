@@ -9,6 +9,7 @@ import {
 } from "../../proto/gen/nri/nri_pb.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
 import type { Fields, Manifest } from "../manifests/manifest.ts";
+import { namespaceLabels, NETWORK_KINDS } from "../manifests/networks.ts";
 import { podsOf } from "../manifests/workloads.ts";
 import { SimulatedApiServer, type StoredClaim } from "./api_server.ts";
 import { bindMounts, resolveCdi } from "./cdi.ts";
@@ -27,17 +28,17 @@ export interface SimulatedNodeOptions {
   /** A folder for sockets and state, made by the caller. */
   readonly folder: string;
   readonly driver: string;
-  /** Says what happens, step by step. */
+  /** Called with each step, in words. */
   readonly step: (line: string) => void;
 }
 
 /** How long the agent may take to publish the node's devices, in milliseconds. */
 const DEVICES_PATIENCE = 10_000;
-/** The kubelet's pauses between its tries to create a container; the later ones made short here. */
+/** The kubelet's pauses between attempts to create a container; the later ones are shortened here. */
 const CREATE_PAUSES = [400, 1000, 2000, 4000, 8000];
-/** Tries that may fail for another cause than that the networks are not there yet. */
+/** Attempts that may fail for a cause other than networks that are still being attached. */
 const MOST_FAILURES = 4;
-/** What the agent answers while it works. */
+/** The agent's answer while it attaches networks. */
 const STILL_ATTACHING = /: still being attached$/;
 const PREPARE_TRIES = 3;
 
@@ -93,11 +94,11 @@ export class SimulatedNode {
   }
 
   /**
-   * How one enters the networks of the pods that run, from outside of the private node.
+   * The commands that enter the networks of running pods from outside the private node.
    *
-   * @param pid the process by which the private node is known there
+   * @param pid the process ID of the private node, as seen from outside
    */
-  entrances(pid: string): { readonly pod: string; readonly command: string }[] {
+  entrances(pid: number): { readonly pod: string; readonly command: string }[] {
     return this.#pods.filter(({ stage }) => stage === "running").map(({ sandbox, netns }) => ({
       pod: sandbox.name,
       command: `nsenter --target ${pid} --net --mount ip netns exec ${netns} sh`,
@@ -118,6 +119,28 @@ export class SimulatedNode {
     await this.api.stop();
   }
 
+  /** Stores the networks and namespaces that files describe. */
+  storeNetworks(
+    manifests: readonly Manifest[],
+    { namespaces }: { readonly namespaces: readonly Manifest[] },
+  ): void {
+    const labels = new Map([["default", {}], ...namespaceLabels(namespaces)]);
+    const used = manifests.map(({ metadata }) => metadata.namespace ?? "default");
+    for (const name of new Set([...labels.keys(), ...used])) {
+      this.api.objects.put("/api/v1/namespaces", { metadata: { name, labels: labels.get(name) } });
+    }
+    for (const { kind, apiVersion, metadata, ...rest } of manifests) {
+      if (!NETWORK_KINDS.includes(kind)) continue;
+      const { namespace = "default" } = metadata;
+      const isNetwork = kind === "Network";
+      const plural = isNetwork ? "networks" : "network-attachment-definitions";
+      this.api.objects.put(`/apis/${apiVersion}/${plural}`, {
+        ...rest,
+        metadata: isNetwork ? metadata : { ...metadata, namespace },
+      });
+    }
+  }
+
   /**
    * Runs the pods of the manifests with their claims, one after the other. Rejects at the first that
    * fails.
@@ -133,10 +156,10 @@ export class SimulatedNode {
     );
     for (const claim of byKind("ResourceClaim")) this.#store(claim);
     const workloads = manifests.filter(({ kind }) =>
-      !["DeviceClass", "ResourceClaimTemplate", "ResourceClaim"].includes(kind)
+      !["DeviceClass", "ResourceClaimTemplate", "ResourceClaim", ...NETWORK_KINDS].includes(kind)
     );
     if (workloads.length === 0) {
-      throw new Error("the files hold no Pod and no workload: nothing would use the claims");
+      throw new Error("the files contain no Pod and no workload that would use the claims");
     }
     await this.#devicesPublished();
     const untried: string[] = [];
@@ -150,12 +173,12 @@ export class SimulatedNode {
     }
     for (const { metadata, status } of this.api.all()) {
       if (((status?.reservedFor ?? []) as unknown[]).length > 0) continue;
-      step(`claim ${metadata.name}: not tried, for no pod names it`);
+      step(`claim ${metadata.name}: not tried: no pod uses it`);
     }
     return untried;
   }
 
-  /** Adds a node of the cluster that has devices and no agent: pods that land there are not tried. */
+  /** Adds a node of the cluster with devices but without an agent: pods that are scheduled to it are not tried. */
   addNode(name: string): void {
     this.api.addNode(name);
     this.#others.push(name);
@@ -185,10 +208,10 @@ export class SimulatedNode {
   }
 
   /**
-   * Stops all pods, the last first, and unprepares the claims that no pod uses any more.
+   * Stops all pods, the last one first, and unprepares the claims that no pod uses any longer.
    *
-   * @param patience how long the agent may take for a pod's claims, in milliseconds; as long as for the
-   * kubelet unless told
+   * @param patience how long the agent may take for a pod's claims, in milliseconds; by default, the
+   * kubelet's time-out
    */
   async drain(patience?: number): Promise<void> {
     while (this.#pods.length > 0) {
@@ -222,7 +245,7 @@ export class SimulatedNode {
     return this.#pods.some(({ claims }) => claims.some((claim) => claim.uid === uid));
   }
 
-  /** A status that stands in a file is that of another cluster. */
+  /** A status in a file comes from another cluster. */
   #store(claim: Manifest): StoredClaim {
     return this.api.put({ ...claim, status: {} });
   }
@@ -302,7 +325,7 @@ export class SimulatedNode {
     return undefined;
   }
 
-  /** Gives the claims their devices, and says which. */
+  /** Allocates devices for the claims, and reports them. */
   #schedule(
     pod: string,
     claims: readonly PodClaim[],
@@ -330,7 +353,7 @@ export class SimulatedNode {
     return node;
   }
 
-  /** Prepares the claims that no other pod uses already: the kubelet does so once a claim. */
+  /** Prepares the claims that no other pod uses yet: the kubelet prepares each claim once. */
   async #prepare(pod: RunningPod, fresh: readonly ClaimRef[]): Promise<void> {
     const { driver, step } = this.#options;
     const { name } = pod.sandbox;

@@ -22,15 +22,15 @@ import { listenUnix } from "../unix/listen.ts";
 
 export interface NriRuntimeOptions {
   readonly socketPath: string;
-  /** Milliseconds; announced to the plugin and kept. */
+  /** In milliseconds; the runtime announces it to the plugin and enforces it. */
   readonly requestTimeout?: number;
-  /** Whether sandbox events are calls of their own (NRI 0.12) or StateChange (before). */
+  /** Whether sandbox events are separate calls (NRI 0.12) or StateChange (earlier). */
   readonly dedicatedCalls?: boolean;
-  /** How many pods or containers go into one part of a synchronization. */
+  /** How many pods or containers one part of a synchronization holds. */
   readonly partSize?: number;
-  /** A plugin was closed that gave no answer in time. */
+  /** A plugin was disconnected because it did not answer in time. */
   readonly onLate?: (method: string) => void;
-  /** What there is when a plugin registers. */
+  /** The pods and containers that exist when a plugin registers. */
   readonly inventory?: () => { readonly pods: PodSandbox[]; readonly containers: Container[] };
 }
 
@@ -79,7 +79,7 @@ export class NriRuntime {
     }
   }
 
-  /** Closes the connections of all plugins, as a runtime does that lost patience; also half-made ones. */
+  /** Closes the connections of all plugins, also unfinished ones, as a runtime does after a time-out. */
   disconnect(): void {
     for (const mux of this.#muxes) mux.close();
   }
@@ -165,7 +165,7 @@ export class NriRuntime {
 
   async #accept(listener: Deno.UnixListener): Promise<void> {
     for await (const socket of listener) {
-      // Real runtimes accept one after the other too.
+      // Real runtimes also accept one plugin after another.
       await this.#register(socket).catch(() => {});
     }
   }

@@ -1,6 +1,7 @@
 import { didYouMean } from "../claim/did_you_mean.ts";
 import { CLAIM_API } from "../manifests/kinds.ts";
 import type { Fields, Manifest } from "../manifests/manifest.ts";
+import { namesake, POD_FIELDS } from "../manifests/namesake.ts";
 import type { StoredClaim } from "./api_server.ts";
 
 /** A claim as a pod uses it. */
@@ -10,9 +11,9 @@ export interface PodClaim {
 }
 
 /**
- * The claims of a pod's spec.resourceClaims; one made from a template is the pod's own.
+ * The claims of a pod's spec.resourceClaims. A claim from a template belongs to the pod.
  *
- * @throws Error for a claim or a template that is not there
+ * @throws Error for a claim or a template that does not exist
  */
 export function claimsOf(
   pod: Manifest,
@@ -21,7 +22,7 @@ export function claimsOf(
     readonly uid: string;
     /** A claim of the pod's namespace. */
     readonly claim: (name: string) => StoredClaim | undefined;
-    /** Of all claims: NAMESPACE/NAME. */
+    /** The names of all claims: NAMESPACE/NAME. */
     readonly claimNames: () => string[];
     /** By NAMESPACE/NAME. */
     readonly templates: ReadonlyMap<string, Manifest>;
@@ -38,14 +39,19 @@ export function claimsOf(
       const found = claim(entry.resourceClaimName);
       if (found) return found;
       const wanted = `${namespace}/${entry.resourceClaimName}`;
-      throw new Error(
-        `${at}: there is no ResourceClaim ${wanted}${didYouMean(wanted, claimNames())}`,
-      );
+      const meant = meantBy(wanted, claimNames(), {
+        kind: "ResourceClaimTemplate",
+        names: [...templates.keys()],
+      });
+      throw new Error(`${at}: there is no ResourceClaim ${wanted}${meant}`);
     }
     const wanted = `${namespace}/${entry.resourceClaimTemplateName}`;
     const template = templates.get(wanted);
     if (template) return store(claimFrom(template, { pod, uid, entry: `${entry.name}` }));
-    const meant = didYouMean(wanted, [...templates.keys()]);
+    const meant = meantBy(wanted, [...templates.keys()], {
+      kind: "ResourceClaim",
+      names: claimNames(),
+    });
     throw new Error(`${at}: there is no ResourceClaimTemplate ${wanted}${meant}`);
   };
   const users = (entry: Fields) => (container: string) =>
@@ -56,7 +62,20 @@ export function claimsOf(
   return (resourceClaims ?? []).map((entry) => ({ stored: stored(entry), isUsedBy: users(entry) }));
 }
 
-/** As the controller for claims makes it. */
+/** ` (did you mean "default/lan"?)` and the like, or nothing. */
+function meantBy(
+  wanted: string,
+  names: readonly string[],
+  { kind, names: others }: {
+    readonly kind: keyof typeof POD_FIELDS;
+    readonly names: readonly string[];
+  },
+): string {
+  const other = namesake(wanted, names, { kind, field: POD_FIELDS[kind], names: others });
+  return other === undefined ? didYouMean(wanted, names) : ` (${other})`;
+}
+
+/** Creates the claim as Kubernetes' resource claim controller does. */
 function claimFrom(
   template: Manifest,
   { pod, uid, entry }: { readonly pod: Manifest; readonly uid: string; readonly entry: string },

@@ -1,18 +1,18 @@
 /**
- * A private node: namespaces of this process tree's own for network, mounts and processes, in which
- * `try` and the tests do as they like. When its first process ends, the kernel unmakes all of it.
+ * A private node: separate network, mount and PID namespaces for `try` and the tests. When its first
+ * process ends, the kernel removes all of them.
  */
 
-/** Set inside, so that a program knows where it is. */
+/** Set inside, so that a program knows that it runs in a private node. */
 const MARK = "NETWORK_DRA_PRIVATE_NODE";
 
-/** Folders of the node that plugins and the runtime write to; inside they are empty and in memory. */
+/** Folders of the node that plugins and the runtime write to; inside, they are empty and in memory. */
 const RUN = "/run";
 const STATE = "/var/lib";
-/** Of these the machine may have its own, where it is a node already; inside they are empty too. */
+/** A machine that is a node has these folders already; inside, they are empty, too. */
 export const NODE_STATE = ["cni", "kubelet", "network-dra"].map((name) => `${STATE}/${name}`);
 
-/** Where the machine's cgroups are besides, for those who mount a sysfs of their own. */
+/** A second mount of the machine's cgroups, for those who mount their own sysfs. */
 export const PRIVATE_CGROUPS = `${RUN}/private-node/cgroup`;
 
 /** Whether this process runs inside a private node. */
@@ -20,14 +20,14 @@ export function inPrivateNode(): boolean {
   return Deno.env.get(MARK) === "1";
 }
 
-/** Why no private node can be made here, in words for the user; undefined when one can. */
+/** Why a private node cannot be created here, in words for the user; undefined if it can. */
 export async function privateNodeObstacle(): Promise<string | undefined> {
-  if (Deno.uid() !== 0) return "it needs root, to make network namespaces: run it as root";
+  if (Deno.uid() !== 0) return "it must run as root, to create network namespaces";
   for (
     const [program, pack] of [["unshare", "util-linux"], ["mount", "mount"], ["ip", "iproute2"]]
   ) {
     if (!await runs(program!)) {
-      return `it needs the program ${program}, which is not here (Debian's package ${pack})`;
+      return `it needs the program ${program}, which is not installed (Debian's package ${pack})`;
     }
   }
   const { success, stderr } = await new Deno.Command("unshare", {
@@ -35,7 +35,9 @@ export async function privateNodeObstacle(): Promise<string | undefined> {
     stdin: "null",
   }).output();
   if (success) return undefined;
-  return `this machine lets no namespaces be made: ${new TextDecoder().decode(stderr).trim()}`;
+  return `this machine does not allow namespaces to be created: ${
+    new TextDecoder().decode(stderr).trim()
+  }`;
 }
 
 const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
@@ -44,8 +46,8 @@ const NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mo
  * Runs a program inside a new private node, with this process's output and errors unless they are to
  * be piped.
  *
- * Its input is a pipe: unshare hands no signals on, but the pipe's end reaches the program inside,
- * whichever way this process ends.
+ * Its input is a pipe: unshare does not forward signals, but the program inside sees the pipe close,
+ * however this process ends.
  */
 export function spawnInPrivateNode(
   program: string,
@@ -65,15 +67,15 @@ export function spawnInPrivateNode(
 }
 
 /**
- * To be called first inside: gives the node its own `/run`, `/var/lib` and `/sys`, and an `eth0` at
- * the end of a cable that leads nowhere.
+ * Call this first inside: it gives the node its own `/run`, `/var/lib` and `/sys`, and an `eth0` (a veth
+ * device whose other end is connected to nothing).
  */
 export async function furnishPrivateNode(): Promise<void> {
   await run("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", RUN]);
   await mountSysfs();
   const [upper, work] = [`${RUN}/private-node/upper`, `${RUN}/private-node/work`];
   for (const folder of [upper, work]) await Deno.mkdir(folder, { recursive: true });
-  // What is there stays readable: the programs in use may live there.
+  // The existing files stay readable: programs in use may be there.
   const layers = `lowerdir=${STATE},upperdir=${upper},workdir=${work}`;
   await run("mount", ["-t", "overlay", "-o", layers, "overlay", STATE]);
   for (const folder of NODE_STATE) {

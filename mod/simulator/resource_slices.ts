@@ -4,7 +4,7 @@ import type { StoredDevice, StoredSlice } from "./stored_slice.ts";
 
 export const SLICES_PATH = "/apis/resource.k8s.io/v1/resourceslices";
 
-/** What of a prefix becomes part of the name. */
+/** How many characters of a prefix become part of the name. */
 const GENERATED_LENGTH = 58;
 
 interface Watcher {
@@ -17,9 +17,9 @@ export class ResourceSlices {
   readonly #slices = new Map<string, StoredSlice>();
   readonly #watchers = new Set<Watcher>();
   #version = 0;
-  /** Writes that changed something, dry runs not among them. */
+  /** Writes that changed something, without dry runs. */
   writes = 0;
-  /** Fields of a feature that is off are dropped, silently as by the real one. */
+  /** Drops the fields of disabled features silently, as the real API server does. */
   readonly features = { sharing: true, taints: true };
 
   all(): StoredSlice[] {
@@ -31,7 +31,7 @@ export class ResourceSlices {
     return this.all().flatMap(({ spec }) => spec.devices ?? []);
   }
 
-  /** What the kubelet does when it starts. */
+  /** Removes a driver's slices, as the kubelet does when it starts. */
   deleteAll(): void {
     for (const { metadata } of this.all()) this.delete(metadata.name);
   }

@@ -5,17 +5,17 @@ import { allocate, type Allocation, NotAllocatable } from "./allocation.ts";
 import { type DeviceUse, UsedDevices } from "./device_use.ts";
 import type { PublishedDevice } from "./published_devices.ts";
 
-/** No node has devices for all claims of a pod, and why not, node by node. */
+/** No node has devices for all claims of a pod; the message gives the reason for each node. */
 export class Unschedulable extends Error {
   override readonly name = "Unschedulable";
 }
 
 export interface Cluster {
-  /** In the order in which they are tried; the scheduler of a cluster has preferences of its own. */
+  /** Tried in this order; a cluster's scheduler has its own preferences. */
   readonly nodes: readonly string[];
   readonly devices: readonly PublishedDevice[];
   readonly classes: ReadonlyMap<string, Manifest>;
-  /** All claims that there are. */
+  /** All claims of the cluster. */
   readonly claims: readonly StoredClaim[];
 }
 
@@ -25,7 +25,7 @@ export interface Cluster {
  * @param claims those of the pod; their status gets the allocation
  * @returns the name of the node
  * @throws Unschedulable
- * @throws Error where a selector cannot be evaluated or a class is not there
+ * @throws Error if a selector cannot be evaluated or a class does not exist
  */
 export function schedule(claims: readonly StoredClaim[], cluster: Cluster): string {
   const fixed = claims.flatMap(({ status }) => nodeOf(status?.allocation) ?? []);

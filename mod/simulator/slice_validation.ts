@@ -3,12 +3,12 @@ import type { StoredDevice, StoredSlice } from "./stored_slice.ts";
 
 const IDENTIFIER = /^([a-z0-9.-]+\/)?[A-Za-z_][A-Za-z0-9_]{0,31}$/;
 
-/** Whether `generateName` is a DNS name, but for dashes at its end. */
+/** Whether `generateName` is a DNS name, apart from dashes at its end. */
 export function isNamePrefix(prefix: string): boolean {
   return prefix.length <= 253 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?-*$/.test(prefix);
 }
 
-/** What of the API server's validation of ResourceSlices a driver can run into. */
+/** The parts of the API server's validation of ResourceSlices that a driver can violate. */
 export function validateSlice({ devices = [] }: StoredSlice["spec"]): string[] {
   const tainted = devices.some(({ taints }) => taints?.length);
   const most = tainted ? 64 : 128;

@@ -2,7 +2,7 @@ import ipaddr from "ipaddr.js";
 
 type Fields = Record<string, unknown>;
 
-/** What the API server's validation says of `status.devices` (resource.k8s.io/v1); empty when all is well. */
+/** The errors of the API server's validation of `status.devices` (resource.k8s.io/v1); empty if it is valid. */
 export function validateDeviceStatuses(devices: unknown, allocation: unknown): string[] {
   if (!Array.isArray(devices)) return ["status.devices: must be a list"];
   const results = list(fields(fields(allocation).devices).results).map(fields);
@@ -62,7 +62,7 @@ function data(value: unknown, at: string): string[] {
   if (typeof value !== "object" || Array.isArray(value)) {
     return [`${at}: Invalid value: must be a JSON object`];
   }
-  // It is measured as Go's encoding/json writes it, with these as escapes.
+  // Its length is that of Go's encoding/json, which escapes these characters.
   const json = JSON.stringify(value).replaceAll(/[<>&\u2028\u2029]/g, "\\u0000");
   const size = new TextEncoder().encode(json).length;
   return size > 10 * 1024 ? [`${at}: Too long: must have at most 10240 bytes`] : [];
@@ -94,7 +94,7 @@ function networkData(value: unknown, at: string): string[] {
   return problems;
 }
 
-/** Host bits may be set; IPv6 is compressed and in lower case and no IPv4 in disguise. */
+/** Host bits may be set. IPv6 must be compressed, in lower case, and not an IPv4-mapped address. */
 function isCanonicalCidr(value: unknown): boolean {
   const [, text = "", prefix = ""] = String(value).match(/^([^/]+)\/(0|[1-9][0-9]*)$/) ?? [];
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) {

@@ -47,7 +47,9 @@ export class TtrpcClient {
       timer = setTimeout(() => resolve(late), timeout);
     });
     try {
-      this.#connection.write(frame).catch((error) => this.#close(`cannot write: ${error}`));
+      this.#connection.write(frame).catch((error) =>
+        this.#close(`cannot write: ${errorMessage(error)}`)
+      );
       const result = await outcome;
       if (result instanceof TtrpcError) throw result;
       return result;
@@ -85,6 +87,6 @@ function read({ data, oversized }: Frame): Uint8Array | TtrpcError {
     if (status && status.code !== Code.OK) return new TtrpcError(status.code, status.message);
     return payload;
   } catch (error) {
-    return new TtrpcError(Code.Unknown, `the response cannot be read: ${error}`);
+    return new TtrpcError(Code.Unknown, `the response cannot be read: ${errorMessage(error)}`);
   }
 }

@@ -53,7 +53,7 @@ Deno.test("data at the limit goes through; beyond it is refused going out and sk
   );
 });
 
-Deno.test("a length of 4 GiB is no message but a stream that lost its step", () => {
+Deno.test("a length of 4 GiB is not a message but a stream out of step", () => {
   const decoder = new FrameDecoder();
   assert.throws(() => decoder.push(new Uint8Array(HEADER_LENGTH).fill(0xff)), RangeError);
 });

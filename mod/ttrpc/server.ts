@@ -16,7 +16,7 @@ export interface Call {
   readonly timeout: number | undefined;
 }
 
-/** Calls under way at once on one connection: runtimes ask one thing at a time, so more are a flood. */
+/** Calls in progress at once on one connection: runtimes ask one thing at a time, so more are a flood. */
 const MOST_CALLS = 64;
 /** The longest pause of timers, in milliseconds: beyond 2³¹ they fire at once. */
 const LONGEST_TIMEOUT = 3_600_000;
@@ -52,7 +52,7 @@ export async function serve(
         if (error) {
           void respond(connection, frame.streamId, failure(error));
         } else if (calls >= MOST_CALLS) {
-          const busy = `${MOST_CALLS} calls are under way already`;
+          const busy = `${MOST_CALLS} calls are already in progress`;
           const refused = failure(new TtrpcError(Code.ResourceExhausted, busy));
           void respond(connection, frame.streamId, refused);
         } else {
@@ -105,7 +105,10 @@ async function respondTo(
   try {
     request = fromBinary(RequestSchema, data);
   } catch (error) {
-    throw new TtrpcError(Code.InvalidArgument, `the request cannot be read: ${error}`);
+    throw new TtrpcError(
+      Code.InvalidArgument,
+      `the request cannot be read: ${errorMessage(error)}`,
+    );
   }
   const { service, method, payload, timeoutNano } = request;
   const run = methods.get(`${service}/${method}`);

@@ -131,7 +131,7 @@ Deno.test("requests that are not acceptable are refused, and the connection stay
       sent: [frame(5, request), frame(5, request), frame(3, request)],
       codes: [0, 3, 3],
     },
-    "bytes that are no request": { sent: [frame(1, new Uint8Array([0xff, 0xff]))], codes: [3] },
+    "bytes that are not a request": { sent: [frame(1, new Uint8Array([0xff, 0xff]))], codes: [3] },
     "an oversized message": { sent: [oversized], codes: [8] },
     "a frame of an unknown type": {
       sent: [encodeFrame({ streamId: 1, type: 9, flags: 0, data: request })],
@@ -190,7 +190,7 @@ Deno.test("a server that is to take more than 4 MiB does, and no more than that"
   await served;
 });
 
-Deno.test("a time-out beyond what timers can keep is no time-out of a millisecond", async () => {
+Deno.test("a time-out beyond what timers support is not a time-out of a millisecond", async () => {
   const [near, far] = pair();
   const slow: Method = (payload) =>
     new Promise((resolve) => setTimeout(() => resolve(payload), 30));

@@ -12,7 +12,7 @@ const CHUNK = 64 * 1024;
 export function unixStream(connection: Deno.UnixConn): Duplex {
   const buffer = new Uint8Array(CHUNK);
   return new Duplex({
-    // Who has closed does not read either; node:http2 keeps one for ever that did so before it spoke.
+    // Who has closed does not read either; node:http2 keeps one forever that did so before it spoke.
     allowHalfOpen: false,
     read() {
       connection.read(buffer).then(

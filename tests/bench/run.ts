@@ -1,5 +1,5 @@
 /**
- * The benchmark (`deno task bench [PART…]`): the agent as a process of its own, from the bundle, with
+ * The benchmark (`deno task bench [PART…]`): the agent as a separate process, from the bundle, with
  * real CNI plugins in a private node. Every figure stands beside its baseline or its limit, from the
  * same run; nothing is asserted.
  */
@@ -23,9 +23,13 @@ import {
   spawnInPrivateNode,
 } from "../../mod/simulator/private_node.ts";
 import { AgentProcess, bundleArguments } from "../support/agent_process.ts";
+import { fetchChromium } from "../support/browser.ts";
 import { macvlan, storeClaim } from "../support/claims.ts";
+import { CLAIMS, measureCluster, NODES } from "./cluster.ts";
 import { ATTACHED, measureRecovery } from "./recovery.ts";
 import { pairwise, percentile, time } from "./statistics.ts";
+import { measureStatus, SHOWN } from "./status.ts";
+import { MAP_SIZE, measureMap } from "./ui.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DRIVER = "dra.networking";
@@ -291,6 +295,45 @@ async function recovery(): Promise<void> {
   });
 }
 
+async function largeCluster(): Promise<void> {
+  const program = [Deno.execPath(), ...bundleArguments().slice(0, -1)];
+  const { seconds, user, processor, memory } = await measureCluster(program);
+  report(
+    `cluster-status of ${NODES} nodes and ${CLAIMS} claims`,
+    `${seconds.toFixed(1)} s, ${memory.toFixed(0)} MB`,
+    {
+      baseline: `processor ${processor.toFixed(1)} s, ${user.toFixed(1)} s of it in user mode`,
+      goal: "under 5 s and 500 MB",
+    },
+  );
+}
+
+async function status(): Promise<void> {
+  const { command, process, asked, quiet } = await measureStatus();
+  report(`status with ${SHOWN.toLocaleString("en")} attached, p50`, ms(command), {
+    baseline: `version, which asks nobody: ${ms(process)}`,
+    goal: "under 500 ms",
+  });
+  report("RunPodSandbox hook while status is asked for all the time, p99", ms(asked), {
+    baseline: `while nobody asks ${ms(quiet)}: ${asked >= quiet ? "+" : ""}${
+      (asked - quiet).toFixed(2)
+    } ms`,
+    goal: "at most +1 ms",
+  });
+}
+
+async function map(): Promise<void> {
+  const { dragged, zoomed, still, longest, shown } = await measureMap();
+  const rate = (value: number) => `${value.toFixed(0)} frames/s`;
+  const { nodes, pods } = MAP_SIZE;
+  report(
+    `map of ${nodes} nodes and ${pods.toLocaleString("en")} pods, dragged and zoomed`,
+    `${rate(dragged)} and ${rate(zoomed)}`,
+    { baseline: `still: ${rate(still)}; longest gap ${ms(longest)}`, goal: "30 frames/s or more" },
+  );
+  report("from the page's address to the map", ms(shown), { goal: "under 10 s" });
+}
+
 async function main(): Promise<number> {
   if (!inPrivateNode()) {
     const obstacle = await privateNodeObstacle();
@@ -299,6 +342,8 @@ async function main(): Promise<number> {
       return 1;
     }
     await fetchCniPlugins({ progress: console.error });
+    const browser = await fetchChromium({ progress: console.error });
+    if ("missing" in browser) console.error(browser.missing);
     const built = await new Deno.Command(Deno.execPath(), {
       args: ["task", "--quiet", "build"],
       cwd: ROOT,
@@ -314,7 +359,17 @@ async function main(): Promise<number> {
   const bench = new Bench(folder, cniPath!);
   await bench.node.start();
   await bench.startAgent();
-  const parts = { start, hooks, oneAttachment, burst, endurance, recovery };
+  const parts = {
+    start,
+    hooks,
+    oneAttachment,
+    burst,
+    endurance,
+    recovery,
+    largeCluster,
+    status,
+    map,
+  };
   for (const [name, part] of Object.entries(parts)) {
     if (Deno.args.length === 0 || Deno.args.includes(name)) await part(bench);
   }

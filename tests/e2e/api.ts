@@ -6,7 +6,11 @@ export type Json = any;
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly [field: string]: unknown;
 }
 
@@ -39,6 +43,15 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
     api: "/apis/admissionregistration.k8s.io/v1",
     plural: "validatingadmissionpolicybindings",
   },
+  ValidatingWebhookConfiguration: {
+    api: "/apis/admissionregistration.k8s.io/v1",
+    plural: "validatingwebhookconfigurations",
+  },
+  CustomResourceDefinition: {
+    api: "/apis/apiextensions.k8s.io/v1",
+    plural: "customresourcedefinitions",
+  },
+  Network: { api: "/apis/dra.networking/v1alpha1", plural: "networks" },
   DeviceClass: { api: "/apis/resource.k8s.io/v1", plural: "deviceclasses" },
   ResourceClaim: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaims" },
   ResourceClaimTemplate: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaimtemplates" },

@@ -24,9 +24,10 @@ export async function apply(api: Api, manifests: readonly Manifest[]): Promise<v
   await until("the ServiceAccount is there", () => api.get(account));
 }
 
-/** Deletes what was applied, the last first, as `kubectl delete` does. */
+/** Deletes what was applied, the last first, as `helm uninstall` does, and keeps what it keeps. */
 export async function remove(api: Api, manifests: readonly Manifest[]): Promise<void> {
-  for (const { kind, metadata: { name, namespace } } of [...manifests].reverse()) {
+  for (const { kind, metadata: { name, namespace, annotations } } of [...manifests].reverse()) {
+    if (annotations?.["helm.sh/resource-policy"] === "keep") continue;
     await api.delete({ kind, name, namespace });
   }
 }

@@ -136,8 +136,9 @@ export class Cluster {
       args: ["--kubeconfig", await this.adminKubeconfig(), ...args],
       stdin: "null",
     }).output();
-    if (success) return new TextDecoder().decode(stdout);
-    throw new Error(`kubectl ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    if (success) return out!;
+    throw new Error(`kubectl ${args.join(" ")}: ${out}${err}`);
   }
 
   /** Runs `body` with the agent under another driver name, installed as the chart does for that. */

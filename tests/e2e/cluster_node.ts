@@ -17,7 +17,7 @@ export interface ClusterNodeOptions {
   readonly place: NodePlace;
   /** By which the other nodes reach it. */
   readonly address: string;
-  /** For files of its own. */
+  /** For its own files. */
   readonly folder: string;
   readonly logs: string;
   /** Name of the cgroup for its pods. */
@@ -114,7 +114,10 @@ export class ClusterNode {
   async leftovers(): Promise<string[]> {
     const left: string[] = [];
     for (const folder of [`${FOLDERS.state}/claims`, `${FOLDERS.state}/attachments`, FOLDERS.cdi]) {
-      for (const name of await this.#names(folder)) left.push(`${folder}/${name}`);
+      for (const name of await this.#names(folder)) {
+        // A claim that was unprepared is remembered for some minutes.
+        if (!name.endsWith(".departed")) left.push(`${folder}/${name}`);
+      }
     }
     const networks = `${FOLDERS.leases}/networks`;
     for (const network of await this.#names(networks)) {

@@ -178,7 +178,8 @@ export class DraNode {
     const found: string[] = [];
     for (const folder of ["state/claims", "state/attachments", "cdi"]) {
       for await (const { name } of Deno.readDir(join(this.folder, folder))) {
-        found.push(`${folder}/${name}`);
+        // A claim that was unprepared is remembered for some minutes.
+        if (!name.endsWith(".departed")) found.push(`${folder}/${name}`);
       }
     }
     for await (const { name } of Deno.readDir("/var/lib/cni/networks/lan")) {

@@ -52,7 +52,7 @@ export interface ClaimHealth {
   }[];
 }
 
-/** A real kubelet's DRA manager and plugin manager, in a process of their own. */
+/** A real kubelet's DRA manager and plugin manager, in a separate process. */
 export class DraOracle {
   readonly #process: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;

@@ -1,5 +1,6 @@
 /** Programs that run in a private node, and end with who started them, however that goes. */
 import { spawnInPrivateNode } from "../../mod/simulator/private_node.ts";
+import { succeedsWithin } from "../support/test_runs.ts";
 
 let told = false;
 
@@ -8,13 +9,14 @@ export function interrupted(): boolean {
   return told;
 }
 
-/** Runs one in a new private node; gives whether it ended well. */
+/** Runs one in a new private node; gives whether it ended well and within its limit. */
 export async function runInside(
   file: string,
-  { env, print, args = [] }: {
+  { env, print, args = [], limitMinutes = Infinity }: {
     readonly env: Readonly<Record<string, string>>;
     readonly args?: readonly string[];
     readonly print: (line: string) => void;
+    readonly limitMinutes?: number;
   },
 ): Promise<boolean> {
   const inside = spawnInPrivateNode(Deno.execPath(), {
@@ -28,8 +30,11 @@ export async function runInside(
     inside.kill("SIGKILL");
   };
   for (const signal of signals) Deno.addSignalListener(signal, end);
-  await Promise.all([eachLine(inside.stdout, print), eachLine(inside.stderr, print)]);
-  const { success } = await inside.status;
+  const [success] = await Promise.all([
+    succeedsWithin(inside, limitMinutes),
+    eachLine(inside.stdout, print),
+    eachLine(inside.stderr, print),
+  ]);
   for (const signal of signals) Deno.removeSignalListener(signal, end);
   return success;
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
+import { BUILD_LIMIT_MINUTES, outputWithin } from "../../mod/simulator/output_within.ts";
 
 /**
  * The releases that are tested, and the module file of each: the oldest that serves
@@ -111,7 +112,7 @@ export async function buildOfKubernetes(
   const [major, minor] = version.split(".");
   const stamps = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
   const flags = Object.entries(stamps).map(([key, value]) => `-X ${stamped}.${key}=${value}`);
-  const { success, stderr } = await new Deno.Command("nice", {
+  const { success, stderr } = await outputWithin(BUILD_LIMIT_MINUTES, "nice", {
     args: [
       // Other tests may run meanwhile.
       ...["-n", "19", "go", "build", "-modfile", MODULE_FILES[version], "-mod=readonly"],
@@ -122,7 +123,6 @@ export async function buildOfKubernetes(
     cwd: SOURCE,
     // There is memory enough for a compiler that collects its garbage less often.
     env: { GOTOOLCHAIN: "local", CGO_ENABLED: "0", GOGC: "400" },
-    stdin: "null",
-  }).output();
+  });
   return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n").at(-1);
 }

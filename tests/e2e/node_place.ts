@@ -35,6 +35,8 @@ export const FOLDERS = {
   /** Of the plugin dhcp; the marks of the tests' own plugins are in it too. */
   plugins: "/run/cni",
   logs: "/var/log",
+  /** Of CNI configurations that claims can name. */
+  networks: "/run/networks",
 } as const;
 
 /** The node's CNI plugins, and those that the cases write. */
@@ -52,7 +54,7 @@ const KERNEL_SETTINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Gives a node folders of its own, in memory, whatever the machine has there, and keeps from the
+ * Gives a node its own folders, in memory, whatever the machine has there, and keeps from the
  * machine what a kubelet does to it beyond its namespaces: settings of the kernel, for which it finds
  * files that hold what it wants.
  *

@@ -33,13 +33,13 @@ function ofType(type: string): string {
   return `device.driver == "${DRIVER}" && device.attributes["${DRIVER}"].type == "${type}"`;
 }
 
-/** Selects the node's interface of that name. */
+/** Selects the node's interface with that name. */
 export function ofInterface(name: string): string {
   return `device.driver == "${DRIVER}" && ` +
     `device.attributes["${DRIVER}"].?interface.orValue("") == "${name}"`;
 }
 
-/** A request: a network with a configuration of its own. */
+/** A request: a network with its own configuration. */
 export interface RequestOptions extends NetworkOptions {
   readonly parameters?: unknown;
 }

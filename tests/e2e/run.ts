@@ -1,6 +1,6 @@
 /**
  * The end-to-end tests (`deno task e2e [--all | --with TEXT] [WORDS]`): the agent on real Kubernetes,
- * in private nodes whose end unmakes whatever they made. Several clusters share the cases, as each
+ * in private nodes whose end removes whatever they created. Several clusters share the cases, as each
  * waits most of the time. `--all` goes through the supported releases of Kubernetes and of container
  * runtimes too, with the main cases; `--with` through those whose names hold TEXT; WORDS choose cases
  * by their names. With each release of Kubernetes, its kubelet's DRA manager drives the agent without a
@@ -25,8 +25,11 @@ const CLUSTER_TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
 const DRA_MANAGER_TESTS = new URL("dra_oracle_test.ts", import.meta.url).pathname;
 /** Cgroups of tests that run at the same time. */
 const OTHER_TESTS = /^\/sys\/fs\/cgroup\/.*network-dra-/;
-/** Clusters at once: two cores are busy with so many. */
+/** Clusters at the same time: this many keep two cores busy. */
 const CLUSTERS = 3;
+
+/** Several times what a share of the cases takes on two cores, so that only what hangs meets it. */
+const SHARE_LIMIT_MINUTES = 30;
 
 /** What the agent is tested with. */
 interface Combination extends Releases {
@@ -118,7 +121,7 @@ function skipped(cases: readonly string[], obstacle: string): Count {
   return { passed: 0, failed: 0, skipped: cases.length };
 }
 
-/** Runs each share of the cases in a private node of its own; what they leave counts as failed. */
+/** Runs each share of the cases in its own private node; what they leave counts as failed. */
 async function runShares(
   combination: Combination,
   { tests, shares }: { readonly tests: string; readonly shares: readonly Share[] },
@@ -177,6 +180,7 @@ async function runShare(
     const success = await runInside(import.meta.filename!, {
       env: toEnvironment(env),
       print: (line) => console.log(`${mark}  ${line}`),
+      limitMinutes: SHARE_LIMIT_MINUTES,
     });
     return await count(report, success);
   } finally {

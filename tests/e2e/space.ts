@@ -5,7 +5,7 @@ import type { Cluster } from "./cluster.ts";
 import { until } from "./poll.ts";
 
 /** Objects that are of no namespace. */
-const CLUSTER_WIDE = ["DeviceClass"];
+const CLUSTER_WIDE = ["DeviceClass", "Network"];
 /** What makes pods, those first that make others. */
 const MAKERS = ["Deployment", "ReplicaSet", "Job"];
 /** What else there is of a case. */
@@ -17,14 +17,14 @@ export type Case = (space: Space) => Promise<void>;
 export class Space {
   readonly cluster: Cluster;
   readonly namespace: string;
-  readonly #classes: string[] = [];
+  readonly #clusterWide: { readonly kind: string; readonly name: string }[] = [];
 
   private constructor(cluster: Cluster, namespace: string) {
     this.cluster = cluster;
     this.namespace = namespace;
   }
 
-  /** Runs a case in a namespace of its own; afterwards nothing of it may be left on the node. */
+  /** Runs a case in a separate namespace; afterwards nothing of it may be left on the node. */
   static async run(cluster: Cluster, body: Case): Promise<void> {
     const space = new Space(cluster, `e2e-${crypto.randomUUID().slice(0, 8)}`);
     const from = cluster.agent.lines.length;
@@ -51,7 +51,7 @@ export class Space {
       const { kind, metadata } = manifest;
       if (CLUSTER_WIDE.includes(kind)) {
         if (!await this.cluster.api.get({ kind, name: metadata.name })) {
-          this.#classes.push(metadata.name);
+          this.#clusterWide.push({ kind, name: metadata.name });
         }
         await this.cluster.api.apply(manifest);
       } else {
@@ -208,7 +208,7 @@ export class Space {
         }, { limit: 20_000, explain }),
       );
     }
-    for (const { networkData: { interfaceName, hardwareAddress, ips } } of entries) {
+    for (const { networkData: { interfaceName, hardwareAddress, ips = [] } } of entries) {
       const shown = await this.exec(pod, "ip", "addr", "show", interfaceName);
       for (
         const part of [
@@ -266,7 +266,7 @@ export class Space {
   async #close(): Promise<void> {
     await this.clear();
     const { api } = this.cluster;
-    for (const name of this.#classes) await api.delete({ kind: "DeviceClass", name });
+    for (const each of this.#clusterWide) await api.delete(each);
     await api.delete({ kind: "Namespace", name: this.namespace });
   }
 

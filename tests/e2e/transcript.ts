@@ -36,6 +36,8 @@ const COMMANDS = [
   "kubectl apply --server-side -f examples/demo-a/demo-a.yaml",
   "kubectl wait --for=condition=Ready pod/demo-a --timeout=60s",
   "kubectl exec demo-a -- ip -4 addr show net1",
+  // The status is written once nothing has changed for half a second.
+  "kubectl wait --for=jsonpath='{.status.devices[0].conditions[0].status}'=True resourceclaim/macvlan-eth0-attachment",
   "kubectl get resourceclaim macvlan-eth0-attachment -o yaml | sed -n '/- conditions/,/^    shareID/p'",
   `ctr --namespace k8s.io images import ${NEXT_FILE}`,
   `helm upgrade network-dra ${CHART} --reuse-values --set image.tag=${TAG}`,

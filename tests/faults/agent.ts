@@ -100,7 +100,7 @@ export class SupervisedAgent {
     return this.#inTurn(() => this.#start());
   }
 
-  /** Ends it, waits, and starts it anew; `meanwhile` is done while it is away. */
+  /** Ends it, waits, and starts it again; `meanwhile` is done while it is away. */
   restart(
     signal: "SIGTERM" | "SIGKILL",
     { away, meanwhile = () => Promise.resolve() }: {
@@ -129,7 +129,7 @@ export class SupervisedAgent {
     this.#tell({ ...this.#control, clock: offset });
   }
 
-  /** Resolves when no step is under way and the agent is ready. */
+  /** Resolves when no step is in progress and the agent is ready. */
   async settled(): Promise<void> {
     let before: Promise<unknown> | undefined;
     while (before !== this.#turn) {

@@ -65,10 +65,14 @@ function crashInFiles(): void {
     return file;
   };
   Deno.renameSync = (from, to) => {
-    const write = writeOf(String(from));
+    // A claim that departs is moved elsewhere: its record goes.
+    const goes = String(from).endsWith(".tmp") ? undefined : kindOf(String(from));
+    const write = goes ? undefined : writeOf(String(from));
+    if (goes) reach(`${goes}:before-remove` as CrashPoint);
     if (write) reach(`${write}:after-write` as CrashPoint);
     renameSync(from, to);
     if (write) reach(`${write}:after-rename` as CrashPoint);
+    if (goes) reach(`${goes}:after-remove` as CrashPoint);
   };
   Deno.removeSync = (path, options) => {
     const ours = /\.(json|attached)$/.test(String(path)) && exists(String(path));

@@ -1,3 +1,4 @@
+import { systemClock } from "../../mod/async/clock.ts";
 import { networkNamespace } from "../../mod/nri/events.ts";
 import { NriPlugin } from "../../mod/nri/plugin.ts";
 import { FakeLog } from "../support/agent_fakes.ts";
@@ -29,7 +30,7 @@ export class ContainerdRuntime implements PodRuntime {
   readonly #namespaces = new Map<string, string>();
   readonly #known = new Map<string, Known>();
   #up: Promise<void> = Promise.resolve();
-  /** Rejects when containerd is killed: calls that are under way then may never be answered. */
+  /** Rejects when containerd is killed: calls that are in progress then may never be answered. */
   #killed = Promise.withResolvers<never>();
   #attempt = 0;
   epoch = 0;
@@ -115,7 +116,7 @@ export class ContainerdRuntime implements PodRuntime {
 
   async end(sandbox: Sandbox, how: End): Promise<number> {
     sandbox.endsSince = uptime();
-    // What a runtime does of its own accord cannot be chosen here.
+    // What a runtime does by itself cannot be chosen here.
     if (how === "removeWithoutStop") {
       await this.#remove(sandbox);
       return 1;
@@ -220,7 +221,7 @@ export class ContainerdRuntime implements PodRuntime {
       name: "watch",
       index: "10",
       log: new FakeLog(),
-      clock: { now: () => new Date(), sleep: (ms) => pause(Math.min(ms, 100)) },
+      clock: { ...systemClock, sleep: (ms) => pause(Math.min(ms, 100)) },
     }, {
       synchronize: (pods) => {
         pods.forEach(note);

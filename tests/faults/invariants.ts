@@ -195,7 +195,8 @@ export class Invariants {
       [...claims.values()].filter((claim) => claim.prepared).map(({ ref }) => ref.uid),
     );
     for (const name of await names(join(paths.state, "claims"))) {
-      if (name.endsWith(".corrupt") || prepared.has(name.replace(/\.json$/, ""))) continue;
+      // A claim that was unprepared is remembered for some minutes.
+      if (/\.(corrupt|departed)$/.test(name) || prepared.has(name.replace(/\.json$/, ""))) continue;
       problems.push({ invariant: "leftovers", what: `the claim's record ${name}` });
     }
     let expected = 0;
@@ -219,10 +220,15 @@ export class Invariants {
     const files = new Set(await names(this.#world.runtime.cdiFolder));
     const known = new Set<string>();
     for (const claim of this.#world.claims.values()) {
-      const users = [...claim.users].flatMap((pod) => runningSandbox(pod) ?? []);
-      if (users.length === 0) continue;
       const name = `${DRIVER}_${claim.ref.uid}`;
       const [spec, attached] = [`${name}.json`, `${name}.attached`];
+      const users = [...claim.users].flatMap((pod) => runningSandbox(pod) ?? []);
+      if (users.length === 0) {
+        // The runtime may be starting a sandbox that it left out when the agent connected; the
+        // containers of it would be created, and wait.
+        if (claim.users.size > 0) known.add(spec);
+        continue;
+      }
       const metadata = `${name}.metadata`;
       known.add(spec).add(attached).add(metadata);
       const own = users.filter(({ netns }) => netns);

@@ -26,7 +26,7 @@ export interface PluginCall {
 }
 
 /**
- * CNI plugins that misbehave: in a folder of their own, scripts that write down each call, hold a
+ * CNI plugins that misbehave: in their own folder, scripts that write down each call, hold a
  * lock for their container, and run the real plugin, or do what a token in another folder says.
  */
 export class MisbehavingPlugins {
@@ -115,7 +115,7 @@ export class MisbehavingPlugins {
 }
 
 /**
- * The lock's descriptor goes on to the real plugin, so a container stays locked until the last
+ * The lock's descriptor is passed on to the real plugin, so a container stays locked until the last
  * process of an operation is gone. One that was killed for hanging may take a moment for that.
  */
 function wrapper(

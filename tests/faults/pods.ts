@@ -35,7 +35,7 @@ export interface Pod {
   ending: boolean;
   /** One step of a pod at a time. */
   turn: Promise<unknown>;
-  /** What a kubelet that was restarted prepares of it anew, at any time. */
+  /** What a kubelet that was restarted prepares of it again, at any time. */
   anew: Promise<void>;
 }
 

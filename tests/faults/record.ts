@@ -1,4 +1,4 @@
-/** What of a run is kept: its operations, faults, checks and violations. */
+/** The parts of a run that are kept: its operations, faults, checks and violations. */
 
 /** What must hold at all times; numbered as in docs/faults.md. */
 export const INVARIANTS = {

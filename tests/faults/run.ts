@@ -1,5 +1,5 @@
 /**
- * The fault tests (`deno task faults --ops N --seed S`): the agent as a process of its own, with
+ * The fault tests (`deno task faults --ops N --seed S`): the agent as a separate process, with
  * real CNI plugins in a private node, under a random schedule that the seed determines. Ends with
  * the line `violations: N`; the exit code is 0 when N is.
  */
@@ -77,7 +77,7 @@ async function main(): Promise<number> {
   return (await spawnInPrivateNode(Deno.execPath(), { args }).status).code;
 }
 
-/** The private node ends with the process that made it, whichever way that ends. */
+/** The private node ends with the process that created it, however that ends. */
 async function endWithInput(): Promise<void> {
   const buffer = new Uint8Array(64);
   while (await Deno.stdin.read(buffer) !== null);

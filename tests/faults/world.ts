@@ -85,9 +85,10 @@ export class World {
     const { cniPath, record, sabotage, logs } = this.#options;
     this.plugins = await MisbehavingPlugins.install(this.folder, { real: cniPath });
     // Disks of their own, which can be full or read-only: the agent keeps its lock open beside them.
+    // They hold the records of all claims that were unprepared in the last minutes.
     for (const folder of this.recordFolders) {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      await mount(["-t", "tmpfs", "-o", "size=4m", "tmpfs", folder]);
+      await mount(["-t", "tmpfs", "-o", "size=32m", "tmpfs", folder]);
     }
     this.api.start();
     this.api.addNode(NODE);
@@ -236,7 +237,7 @@ export class World {
     });
   }
 
-  /** The kubelet begins anew, with the connection only or with all that it knew of Prepare. */
+  /** The kubelet begins again, with the connection only or with all that it knew of Prepare. */
   async restartKubelet({ forgets }: { readonly forgets: boolean }): Promise<void> {
     const old = this.kubelet;
     const next = new SimulatedKubelet({ kubeletDir: this.paths.kubelet });
@@ -367,7 +368,7 @@ export class World {
     }, { repeats: true });
   }
 
-  /** Unprepare of claims that are none, or another of that name. */
+  /** Unprepare of claims that are none, or another with that name. */
   async strangeUnprepare(choice: number): Promise<void> {
     const known = [...this.claims.values()].filter(({ prepared }) => prepared);
     const name = known[Math.floor(choice * known.length)]?.ref.name ?? "never-there";
@@ -434,7 +435,7 @@ export class World {
     // A death of the agent may become known a moment later.
     await pause(30);
     if (missing.length === 0) {
-      // What no agent vouches for may be made anew: its ADD was half done when the agent died.
+      // What no agent vouches for may be recreated: its ADD was half done when the agent died.
       const vouched = runtime.connected && before === `${runtime.epoch} ${agent.epoch}`;
       if (vouched) noteAttached(sandbox, links);
       return;

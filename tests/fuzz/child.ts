@@ -5,7 +5,7 @@
 import process from "node:process";
 import type { Found, Order, Report } from "./worker.ts";
 
-/** An input takes no more of the processor than this, in milliseconds: the machine may be busy. */
+/** The most processor time for one input, in milliseconds: the machine may be busy. */
 const CPU_LIMIT = 1_000;
 /** Nor does it wait for longer than this. */
 const WALL_LIMIT = 10_000;

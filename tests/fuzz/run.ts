@@ -1,6 +1,6 @@
 /**
  * Throws hostile input at everything that reads input (`deno task fuzz [--seed N] [--inputs N]
- * [--from N] [TARGET…]`): each target in a process of its own, which may write to one folder only.
+ * [--from N] [TARGET…]`): each target in a separate process, which may write to one folder only.
  * Without --inputs it runs long: a million inputs for the codecs of bytes, a hundred thousand for
  * each of the rest. Ends with one line that counts everything; exit code 1 when something was found.
  */

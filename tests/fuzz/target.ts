@@ -44,7 +44,9 @@ export function declared(
 
 /** Deno keeps the code in its folder; that it was kept must not be lost in a message. */
 export function staysInside(message: string): void {
-  if (/NotCapable|Requires \w+ access/.test(message)) throw new Violation(`it tried: ${message}`);
+  if (/NotCapable|Requires \w+ access|the agent is not allowed to/.test(message)) {
+    throw new Violation(`it tried: ${message}`);
+  }
 }
 
 /** What JavaScript objects have in common must stay as it is. */

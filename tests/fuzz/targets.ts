@@ -3,6 +3,7 @@ import { makeClaims } from "./targets/claims.ts";
 import { makeConfig } from "./targets/config.ts";
 import { makeGrpc } from "./targets/grpc.ts";
 import { makeJournal } from "./targets/journal.ts";
+import { makeMigrate } from "./targets/migrate.ts";
 import { makeMux } from "./targets/mux.ts";
 import { makeNri } from "./targets/nri.ts";
 import { makePlugins } from "./targets/plugins.ts";
@@ -25,4 +26,5 @@ export const TARGETS: Targets = {
   plugins: { make: makePlugins, inputs: 100_000 },
   journal: { make: makeJournal, inputs: 100_000 },
   config: { make: makeConfig, inputs: 100_000 },
+  migrate: { make: makeMigrate, inputs: 100_000 },
 };

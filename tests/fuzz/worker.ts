@@ -1,4 +1,4 @@
-/** Runs inputs in a thread of its own, under the eyes of child.ts. */
+/** Runs inputs in a separate thread, under the eyes of child.ts. */
 import { Random } from "./random.ts";
 import { assertPrototypes } from "./target.ts";
 import type { Targets } from "./targets.ts";

@@ -1,5 +1,5 @@
 /**
- * The agent as a process of its own, real CNI plugins and real container runtimes; the kubelet and
+ * The agent as a separate process, real CNI plugins and real container runtimes; the kubelet and
  * the API server are simulated.
  */
 import assert from "node:assert/strict";

@@ -69,7 +69,7 @@ Deno.test("each attack works where the administrator trusts claims", async (t) =
 
 Deno.test("every row of the documentation's table is an attack, and the other way round", async () => {
   const text = await Deno.readTextFile(new URL("../../docs/security.md", import.meta.url));
-  const table = text.split("## What claims are kept from")[1]!.split("\n## ")[0]!;
+  const table = text.split("## What claims cannot do")[1]!.split("\n## ")[0]!;
   const rows = table.split("\n").filter((line) => line.startsWith("| ")).slice(1)
     .map((line) => line.split("|").slice(1, 3).map((cell) => cell.replaceAll("`", "").trim()))
     .filter(([plugin]) => !/^-+$/.test(plugin!)).map(([plugin, field]) => `${plugin}: ${field}`);

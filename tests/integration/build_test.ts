@@ -6,6 +6,7 @@ import { bundle } from "../../deploy/executable/bundle.ts";
 import { checkExecutable, compile } from "../../deploy/executable/compile.ts";
 import { checkPin } from "../../deploy/executable/pins.ts";
 import { type Target, targetOf } from "../../deploy/executable/targets.ts";
+import { help } from "../../mod/cmd/help.ts";
 import { SimulatedNode } from "../../mod/simulator/node.ts";
 import { fetchCniPlugins } from "../../mod/simulator/cni_plugins.ts";
 import { AgentProcess } from "../support/agent_process.ts";
@@ -47,7 +48,13 @@ Deno.test("the built file runs in an empty environment: version, try, run", asyn
     await t.step("wrong usage", async () => {
       const { code, err } = await run("run", "--bogus");
       assert.equal(code, 2);
-      assert.match(err, /'--bogus'/);
+      assert.match(err, /^network-dra run: unknown flag --bogus\n/);
+    });
+    await t.step("help and completion", async () => {
+      assert.deepEqual(await run(), { code: 0, out: `${help()}\n`, err: "" });
+      const { code, out } = await run("completion", "bash");
+      assert.equal(code, 0);
+      assert.match(out, /complete -F _network_dra network-dra\n$/);
     });
     await t.step("try", async () => {
       const { code, out, err } = await run(
@@ -98,7 +105,7 @@ Deno.test("the built file runs in an empty environment: version, try, run", asyn
   }
 });
 
-Deno.test("a build whose result does not run is no build", async (t) => {
+Deno.test("a build fails if its result does not run", async (t) => {
   const folder = await Deno.makeTempDir();
   const output = join(folder, "network-dra");
   const own = targetOf(undefined);

@@ -43,7 +43,9 @@ async function makeNode(folder: string): Promise<void> {
   await Deno.copyFile(join(busybox, "bin/busybox"), join(folder, "opt/cni/bin/cat"));
 }
 
-async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string | undefined> {
+async function firstLine(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<string | undefined> {
   let text = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
     text += chunk;

@@ -27,7 +27,7 @@ Deno.test("the agent's pod attaches demo-a's network with nothing but the image"
     await t.step("wrong usage", async () => {
       const { code, err } = await run(container.command(...program(["run", "--bogus"])));
       assert.equal(code, 2);
-      assert.match(err, /'--bogus'/);
+      assert.match(err, /network-dra run: unknown flag --bogus\n/);
     });
     const { agent } = agentPod(MANIFESTS);
     const [probe, ...probeArgs] = agent.startupProbe.exec.command;
@@ -171,7 +171,7 @@ async function installs(): Promise<void> {
       const container = make({ other: { container: init!, content: join(folder!, "../../..") } });
       const { code, out, err } = await run(container.command(...program(init!.args)));
       assert.deepEqual([code, err], [0, ""]);
-      assert.match(out, /^added: bandwidth, .*macvlan.*\nkept as they are, .*: bridge\n$/);
+      assert.match(out, /^added: bandwidth, .*macvlan.*\nkept, because someone else .*: bridge\n$/);
       assert.equal(await Deno.readTextFile(join(node, "bridge")), "someone else's");
       const macvlan = await new Deno.Command(join(node, "macvlan"), {
         env: { CNI_COMMAND: "VERSION" },

@@ -35,7 +35,7 @@ Deno.test("the manifests hold these objects and no others", () => {
   ]);
 });
 
-Deno.test("the agent may do this and no more", () => {
+Deno.test("the agent may do this and nothing else", () => {
   const { rules } = only(readObjects(MANIFESTS), "ClusterRole") as unknown as { rules: unknown };
   assert.deepEqual(rules, [
     { apiGroups: [""], resources: ["nodes"], verbs: ["get"] },
@@ -75,6 +75,7 @@ Deno.test("the DaemonSet's arguments say what the agent's defaults say", () => {
   assert.deepEqual(agent.env, [
     field("NODE_NAME", "spec.nodeName"),
     field("POD_UID", "metadata.uid"),
+    { name: "NETWORK_DRA_STATE_DIR", value: configOf(agent.args, configFile(MANIFESTS)).stateDir },
   ]);
 });
 
@@ -100,7 +101,7 @@ Deno.test("the DaemonSet mounts what the agent uses, folders at the same path in
     assert.equal(mount.readOnly ?? false, readOnly, folder);
     const { hostPath } = pod.volumes.find(({ name }) => name === mount.name)!;
     assert.equal(hostPath?.path, folder);
-    // A socket or file that is made anew would be another one than the one that is mounted.
+    // A socket or file that is recreated would be another one than the one that is mounted.
     assert.match(hostPath.type ?? "", /^Directory(OrCreate)?$/, folder);
     mounts.delete(folder);
   }
@@ -153,9 +154,12 @@ Deno.test("the startup probe asks for the socket of the agent that it starts", (
   const { agent } = agentPod(MANIFESTS);
   const [program, command, ...flags] = agent.startupProbe.exec.command;
   assert.deepEqual([program, command], ["/network-dra", "ready"]);
-  const { driverName, kubeletDir } = configOf(agent.args, configFile(MANIFESTS));
+  const { driverName, kubeletDir, listen } = configOf(agent.args, configFile(MANIFESTS));
   const asked = configOf(["run", ...flags]);
-  assert.deepEqual([asked.driverName, asked.kubeletDir], [driverName, kubeletDir]);
+  assert.deepEqual(
+    [asked.driverName, asked.kubeletDir, asked.listen],
+    [driverName, kubeletDir, listen],
+  );
 });
 
 Deno.test("an update ends a node's old agent when the new one is ready", () => {

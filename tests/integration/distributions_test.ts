@@ -14,7 +14,7 @@ import {
 import { fetchHelmRender, renderChart } from "../support/helm_render.ts";
 
 const CHART = new URL("../../deploy/helm/network-dra", import.meta.url).pathname;
-const PAGE = new URL("../../docs/distributions.md", import.meta.url);
+const PAGES = new URL("../../docs/how-to/distributions", import.meta.url).pathname;
 
 const helm = await fetchHelmRender({ progress: (line) => console.error(line) });
 
@@ -102,10 +102,19 @@ for (const [name, { settings, kept = [], look }] of Object.entries(DISTRIBUTIONS
   });
 }
 
-Deno.test("every values file has its test, and its section in docs/distributions.md", async () => {
+Deno.test("every values file has its test and its page", async () => {
   const files = (await Array.fromAsync(Deno.readDir(CHART))).map(({ name }) => name);
   const names = files.flatMap((name) => basename(name).match(/^values-(.+)\.yaml$/)?.[1] ?? []);
   assert.deepEqual(names.toSorted(), Object.keys(DISTRIBUTIONS).toSorted());
-  const page = await Deno.readTextFile(PAGE);
-  for (const name of names) assert.ok(page.includes(`values-${name}.yaml`), name);
+  const index = await Deno.readTextFile(join(PAGES, "index.md"));
+  for (const name of names) {
+    assert.ok(index.includes(`values-${name}.yaml`), name);
+    const [comment = ""] = (await Deno.readTextFile(join(CHART, `values-${name}.yaml`))).split(
+      "\n",
+    );
+    const [, page] = comment.match(/: docs\/how-to\/distributions\/(\S+\.md)\.$/) ?? [];
+    assert.ok(page, `values-${name}.yaml: ${comment}`);
+    const text = await Deno.readTextFile(join(PAGES, page));
+    assert.ok(text.includes(`values-${name}.yaml`), page);
+  }
 });

@@ -67,9 +67,10 @@ interface Claim {
   readonly status: { readonly devices: Shown[] };
 }
 
-Deno.test("the claims of docs/from-multus.md", async () => {
-  const page = await Deno.readTextFile(join(EXAMPLES_FOLDER, "../docs/from-multus.md"));
-  const [, yaml = ""] = page.match(/```yaml\n(.*?)```/s) ?? [];
+Deno.test("the claims of docs/how-to/from-multus.md", async () => {
+  const page = await Deno.readTextFile(join(EXAMPLES_FOLDER, "../docs/how-to/from-multus.md"));
+  const yaml = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text!)
+    .find((text) => /^kind: ResourceClaim/m.test(text)) ?? "";
   const file = await Deno.makeTempFile({ suffix: ".yaml" });
   try {
     await Deno.writeTextFile(file, yaml);

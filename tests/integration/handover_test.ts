@@ -103,7 +103,10 @@ class Node extends SimulatedNode {
     const found: string[] = [];
     const { stateDir, cdiDir } = this.paths;
     for (const folder of [join(stateDir, "claims"), join(stateDir, "attachments"), cdiDir]) {
-      for await (const { name } of Deno.readDir(folder)) found.push(join(folder, name));
+      for await (const { name } of Deno.readDir(folder)) {
+        // A claim that was unprepared is remembered for some minutes.
+        if (!name.endsWith(".departed")) found.push(join(folder, name));
+      }
     }
     for await (const { name } of Deno.readDir("/var/lib/cni/networks/lan")) {
       if (/^[0-9.]+$/.test(name)) found.push(`lease ${name}`);
@@ -174,6 +177,35 @@ Deno.test("an agent that stands by leads when the one that leads is killed, and 
     for (const path of Object.values(dead)) {
       await assert.rejects(Deno.lstat(path), Deno.errors.NotFound);
     }
+    await node.live();
+  }));
+
+Deno.test("of two agents that both stay, a kubelet that restarted knows the one that leads", () =>
+  withNode(async (node) => {
+    const { kubeletDir } = node.paths;
+    const first = await node.startAgent(UIDS[0]);
+    await first.ready();
+    const second = await node.startAgent(UIDS[1]);
+    await second.logged("leading now");
+    const [old, now] = UIDS.map((podUid) => socketPaths({ kubeletDir, driver, podUid }).registry);
+    const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
+    const becomes = async (expected: readonly boolean[]) => {
+      for (let tries = 0;; tries++) {
+        const found = [await isThere(old!), await isThere(now!)];
+        if (`${found}` === `${expected}`) return;
+        assert.ok(tries < 500, `the registry sockets are there: ${found}, not ${expected}`);
+        await pause(20);
+      }
+    };
+    // A kubelet that starts registers what it finds, in any order.
+    await becomes([false, true]);
+    await pause(3_000);
+    assert.ok(!await isThere(old!), "nor is it made again");
+    await node.live();
+    await second.end("SIGKILL");
+    await becomes([true, true]);
+    // The kubelet finds it.
+    await pause(500);
     await node.live();
   }));
 

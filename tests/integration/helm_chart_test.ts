@@ -1,9 +1,14 @@
 /** deploy/helm, rendered as helm does it. */
 import assert from "node:assert/strict";
 import { plainManifests } from "../../deploy/render.ts";
-import { parseInstallOptions } from "../../mod/cmd/install_plugins.ts";
+import { CNI_VERSIONS } from "../../mod/claim/network_list.ts";
+import { NETWORK_API, NETWORK_FIELDS } from "../../mod/networks/network_object.ts";
+import { INSTALL_PLUGINS } from "../../mod/cmd/commands/install_plugins.ts";
+import { WEBHOOK } from "../../mod/cmd/commands/webhook.ts";
+import { readCommandLine } from "../../mod/cmd/flag_values.ts";
 import {
   agentPod,
+  type ApiObject,
   configFile,
   configOf,
   type DaemonSet,
@@ -41,6 +46,7 @@ const POLICY = {
   trustClaims: false,
   inline: true,
   networks: ["lan-*"],
+  trustedDefinitions: ["infra-*"],
   reservedNetworks: ["cbr0"],
   refusedAddresses: ["10.96.0.0/12"],
   capabilities: { mac: false },
@@ -158,17 +164,223 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ tolerations: {} }, /'\/tolerations'.*want array/],
     [{ config: "cniTimeout: 1m" }, /'\/config'.*want object/],
     [{ networkDir: "networks" }, /'\/networkDir'/],
+    [{ networks: { object: true } }, /'\/networks'.*'object' not allowed/],
+    [{ networks: { cacheTime: "1h" } }, /'\/networks\/cacheTime'.*'1h'/],
+    [
+      { config: { networkObjects: true } },
+      /config\.networkObjects.*set the value networks\.objects/,
+    ],
     [{ config: { policy: { trust: true } } }, /'\/config\/policy'.*'trust' not allowed/],
     [{ config: { policy: { plugins: { tap: "no" } } } }, /'\/config\/policy\/plugins\/tap'/],
     [{ config: { policy: { namespaces: [{ inline: false }] } } }, /missing property 'names'/],
     [{ config: { networkDir: "/n" } }, /config\.networkDir.*set the value networkDir/],
     [{ config: { driverName: "a.b" } }, /config\.driverName.*set the value driverName/],
     [{ config: { logLevel: "info" } }, /config\.logLevel.*set the value log\.level/],
+    [{ webhook: { enabled: true } }, /webhook\.enabled needs a certificate/],
+    [{ webhook: { enabled: true, certificateSecret: "a" } }, /webhook\.caBundle/],
+    [
+      { webhook: { enabled: true, certificateSecret: "a", certManager: { enabled: true } } },
+      /cannot both be set/,
+    ],
+    [{ webhook: { failurePolicy: "Ignored" } }, /'\/webhook\/failurePolicy'.*'Ignore', 'Fail'/],
+    [{ webhook: { caBundle: "-----BEGIN" } }, /'\/webhook\/caBundle'/],
     [{ config: { nodeName: "n" } }, /config\.nodeName.*from node to node/],
   ];
   for (const [values, message] of wrong) {
     await assert.rejects(renderChart(program, values), { message }, JSON.stringify(values));
   }
+});
+
+interface ClusterRole extends ApiObject {
+  readonly rules: readonly {
+    readonly apiGroups: readonly string[];
+    readonly resources: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
+}
+
+/** The rules of the agent's ClusterRole for what networks are read from, as text. */
+function networkRules(yaml: string): string[] {
+  const { rules } = only<ClusterRole>(readObjects(yaml), "ClusterRole");
+  return rules.flatMap(({ apiGroups, resources, verbs }) =>
+    resources.filter((each) => /network|namespace/.test(each))
+      .map((each) => `${verbs.join(",")} ${each} ${apiGroups.join()}`)
+  );
+}
+
+chartTest(
+  "networks as objects: the kind, the agent's settings and no more rights than it needs",
+  async (program) => {
+    const settings = (yaml: string) => {
+      const { networkObjects, networkAttachmentDefinitions, networkCacheTime } = configOf(
+        agentPod(yaml).agent.args,
+        configFile(yaml),
+      );
+      return [networkObjects, networkAttachmentDefinitions, networkCacheTime];
+    };
+    const none = await renderChart(program, {});
+    assert.deepEqual(settings(none), [false, false, 0]);
+    assert.deepEqual(networkRules(none), []);
+    assert.ok(readObjects(none).every(({ kind }) => kind !== "CustomResourceDefinition"));
+    const both = await renderChart(program, {
+      networks: { objects: true, attachmentDefinitions: true, cacheTime: "30m" },
+    });
+    assert.deepEqual(settings(both), [true, true, 1_800_000]);
+    assert.deepEqual(networkRules(both), [
+      "get,list,watch networks dra.networking",
+      "get,list,watch namespaces ",
+      "get,list,watch network-attachment-definitions k8s.cni.cncf.io",
+    ]);
+    // deno-lint-ignore no-explicit-any
+    const kind = only<any>(readObjects(both), "CustomResourceDefinition");
+    assert.equal(kind.metadata.annotations["helm.sh/resource-policy"], "keep");
+    const [version] = kind.spec.versions;
+    assert.equal(`${kind.spec.group}/${version.name}`, NETWORK_API);
+    const { spec } = version.schema.openAPIV3Schema.properties;
+    const described = Object.entries(NETWORK_FIELDS).map(([name, text]) => [
+      name,
+      text.replaceAll("`", ""),
+    ]);
+    assert.deepEqual(
+      // deno-lint-ignore no-explicit-any
+      Object.entries<any>(spec.properties).map(([name, { description }]) => [name, description]),
+      described,
+      "the chart's schema is that of the agent",
+    );
+    assert.deepEqual(spec.properties.config.properties.cniVersion.enum, CNI_VERSIONS);
+  },
+);
+
+interface Webhooks extends ApiObject {
+  readonly webhooks: readonly {
+    readonly name: string;
+    readonly failurePolicy: string;
+    readonly timeoutSeconds: number;
+    readonly sideEffects: string;
+    readonly clientConfig: { readonly caBundle?: string; readonly service: unknown };
+    readonly namespaceSelector?: unknown;
+    readonly rules: readonly { readonly resources: readonly string[] }[];
+    readonly matchConditions: readonly { readonly name: string; readonly expression: string }[];
+  }[];
+}
+
+/** The objects of the webhook, by kind. */
+function ofWebhook(yaml: string) {
+  return readObjects(yaml).filter(({ metadata }) =>
+    metadata.name.startsWith("network-dra-webhook")
+  );
+}
+
+chartTest("the webhook: off by default, and with a Secret of one's own", async (program) => {
+  assert.deepEqual(ofWebhook(await renderChart(program)), []);
+  const yaml = await renderChart(program, {
+    driverName: "nets.example",
+    networks: { objects: true },
+    webhook: {
+      enabled: true,
+      certificateSecret: "own",
+      caBundle: "Q0E=",
+      namespaceSelector: { matchLabels: { tier: "web" } },
+    },
+  });
+  assert.deepEqual(ofWebhook(yaml).map(({ kind }) => kind).toSorted(), [
+    ...["ClusterRole", "ClusterRoleBinding", "Deployment", "PodDisruptionBudget", "Service"],
+    ...["ServiceAccount", "ValidatingWebhookConfiguration"],
+  ]);
+  const own = ofWebhook(yaml);
+  const { rules } = only<ClusterRole>(own, "ClusterRole");
+  assert.deepEqual(rules, [{
+    apiGroups: ["resource.k8s.io"],
+    resources: ["deviceclasses"],
+    verbs: ["get", "list", "watch"],
+  }]);
+  const { webhooks } = only<Webhooks>(own, "ValidatingWebhookConfiguration");
+  for (const each of webhooks) {
+    assert.deepEqual([each.failurePolicy, each.timeoutSeconds, each.sideEffects], [
+      "Ignore",
+      2,
+      "None",
+    ]);
+    assert.deepEqual(each.clientConfig, {
+      service: {
+        name: "network-dra-webhook",
+        namespace: "kube-system",
+        path: "/validate",
+        port: 443,
+      },
+      caBundle: "Q0E=",
+    });
+  }
+  assert.deepEqual(
+    webhooks.map(({ rules, namespaceSelector, matchConditions }) => [
+      rules[0]!.resources[0],
+      namespaceSelector !== undefined,
+      matchConditions.at(-1)!.expression,
+    ]),
+    [
+      ["resourceclaims", true, configures("object.spec.?devices.?config")],
+      ["resourceclaimtemplates", true, configures("object.spec.spec.?devices.?config")],
+      ["deviceclasses", false, configures("object.?spec.?config")],
+      ["networks", false, 'request.operation == "CREATE" || object.spec != oldObject.spec'],
+    ],
+  );
+  // deno-lint-ignore no-explicit-any
+  const { spec } = only<any>(own, "Deployment");
+  const [webhook] = spec.template.spec.containers;
+  assert.equal(webhook.args[0], "webhook");
+  assert.deepEqual(readCommandLine(WEBHOOK, webhook.args.slice(1)).flags, {
+    listen: { hostname: "::", port: 9443 },
+    cert: "/etc/network-dra-tls/tls.crt",
+    key: "/etc/network-dra-tls/tls.key",
+    driverName: "nets.example",
+    config: "/etc/network-dra/config.yaml",
+    logLevel: "info",
+    logFormat: "text",
+  });
+  assert.equal(spec.replicas, 2);
+  assert.deepEqual(webhook.ports, [{ name: "https", containerPort: 9443 }]);
+  assert.deepEqual(spec.template.spec.volumes, [
+    { name: "config", configMap: { name: "network-dra" } },
+    { name: "certificate", secret: { secretName: "own", defaultMode: 0o440 } },
+  ]);
+  const { selector } = only<DaemonSet & { spec: { selector: { matchLabels: unknown } } }>(
+    readObjects(yaml),
+    "DaemonSet",
+  ).spec;
+  assert.notDeepEqual(spec.selector, selector, "the DaemonSet would take over the webhook's pods");
+});
+
+function configures(config: string): string {
+  return `${config}.orValue([]).exists(config, ` +
+    'config.?opaque.?driver.orValue("") == "nets.example")';
+}
+
+chartTest("the webhook: a certificate of cert-manager's", async (program) => {
+  const render = async (certManager: Record<string, unknown>) =>
+    ofWebhook(
+      await renderChart(program, {
+        webhook: { enabled: true, certManager: { enabled: true, ...certManager } },
+      }),
+    );
+  const own = await render({});
+  // deno-lint-ignore no-explicit-any
+  const { spec } = only<any>(own, "Certificate");
+  assert.deepEqual(spec.issuerRef, { kind: "Issuer", name: "network-dra-webhook" });
+  assert.equal(spec.dnsNames[0], "network-dra-webhook.kube-system.svc");
+  assert.equal(spec.secretName, "network-dra-webhook-tls");
+  assert.ok(own.some(({ kind }) => kind === "Issuer"));
+  // deno-lint-ignore no-explicit-any
+  const { metadata, webhooks } = only<any>(own, "ValidatingWebhookConfiguration");
+  assert.deepEqual(metadata.annotations, {
+    "cert-manager.io/inject-ca-from": "kube-system/network-dra-webhook",
+  });
+  assert.equal(webhooks.length, 3, "no Networks where the kind is not installed");
+  assert.equal(webhooks[0].clientConfig.caBundle, undefined);
+  const issuerRef = { kind: "ClusterIssuer", name: "ca" };
+  const given = await render({ issuerRef });
+  // deno-lint-ignore no-explicit-any
+  assert.deepEqual(only<any>(given, "Certificate").spec.issuerRef, issuerRef);
+  assert.ok(given.every(({ kind }) => kind !== "Issuer"));
 });
 
 chartTest("the agent's pods are replaced when the settings file changes", async (program) => {
@@ -224,7 +436,7 @@ chartTest(
     assert.ok(init && others.length === 0);
     assert.equal(init.image, agent.image);
     assert.deepEqual(init.args.slice(0, 1), ["install-plugins"]);
-    assert.deepEqual(parseInstallOptions(init.args.slice(1)), {
+    assert.deepEqual(readCommandLine(INSTALL_PLUGINS, init.args.slice(1)).flags, {
       from: "/plugins/usr/lib/cni",
       to: "/node-plugins",
     });

@@ -85,9 +85,26 @@ Deno.test("InterfaceLister lists a pod's interfaces, and keeps no namespace that
       const [outside, inside] = ["lister-a", "lister-b"];
       await ip(["link", "add", outside, "type", "veth", "peer", "name", inside, "netns", NAME]);
       const never = new AbortController().signal;
-      assert.deepEqual([...(await lister.list(PATH, never))!].toSorted(), [inside, "lo"]);
+      const before = (await lister.list(PATH, never))!;
+      assert.deepEqual([...before.keys()].toSorted(), [inside, "lo"]);
+      assert.match(before.get(inside)!.mac!, /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
       await ip(["-n", NAME, "link", "set", inside, "name", "net1"]);
-      assert.deepEqual([...(await lister.list(PATH, never))!].toSorted(), ["lo", "net1"]);
+      const after = (await lister.list(PATH, never))!;
+      assert.deepEqual([...after.keys()].toSorted(), ["lo", "net1"]);
+      assert.deepEqual(after.get("net1"), before.get(inside));
+      // One that comes in its place has another number, whatever address it is given.
+      const { mac } = after.get("net1")!;
+      await ip(["-n", NAME, "link", "delete", "net1"]);
+      // So many that the kernel tells of them in several parts.
+      for (let i = 1; i <= 50; i++) {
+        const peer = ["peer", "name", `peer${i}`];
+        await ip(["-n", NAME, "link", "add", `net${i}`, "address", mac!, "type", "veth", ...peer]);
+      }
+      const others = (await lister.list(PATH, never))!;
+      assert.equal(others.size, 101);
+      assert.equal(others.get("net1")!.mac, mac);
+      assert.notEqual(others.get("net1")!.index, after.get("net1")!.index);
+      await ip(["link", "add", outside, "type", "veth", "peer", "name", inside, "netns", NAME]);
       // The pair goes with its namespace, unless something is still in there.
       await ip(["netns", "delete", NAME]);
       const until = performance.now() + 5_000;

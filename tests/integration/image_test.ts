@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
 import config from "../../deno.json" with { type: "json" };
 import { buildImage, IMAGE_FILE, IMAGE_NAME } from "../../deploy/image/build.ts";
-import { readTar } from "../../deploy/image/tar.ts";
+import { readTar } from "../../mod/tar/tar.ts";
 import { CONTAINERD, Containerd, type ContainerdVersion } from "../support/containerd.ts";
 import { readImage } from "../support/image.ts";
 import { ImageLoaders } from "../support/image_loaders.ts";

@@ -25,7 +25,7 @@ const LIMIT = 30_000;
 interface Bench {
   readonly oracle: NriOracle;
   readonly plugin: RunningPlugin;
-  /** Ends the runtime at once and starts it anew. */
+  /** Ends the runtime at once and starts it again. */
   restart(): Promise<NriOracle>;
 }
 

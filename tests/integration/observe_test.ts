@@ -159,14 +159,23 @@ Deno.test("health, readiness, metrics and Events of the agent, from its start on
       async () => {
         assert.deepEqual(await node.get("/healthz"), {
           status: 200,
-          text: "[+] process: answers\n[+] NRI: running\n",
+          text: "[+] process: answers\n[+] NRI: not connected; trying again\n",
         });
-        assert.deepEqual(await node.get("/readyz"), {
-          status: 503,
-          text: "[-] NRI: not synchronized\n[-] kubelet: not registered\n[+] lead: leads\n",
-        });
+        const { status, text } = await node.get("/readyz");
+        assert.equal(status, 503);
+        assert.deepEqual(text.split("\n").map((line) => line.split(":")[0]), [
+          "[-] NRI",
+          "[-] kubelet",
+          "[+] API server",
+          "[+] CNI plugins",
+          "[+] CDI folder",
+          "[+] lead",
+          "",
+        ]);
         start = await node.metrics();
-        const counted = [...start].filter(([name, value]) => value && !name.startsWith("process_"));
+        const counted = [...start].filter(([name, value]) =>
+          value && !/^(process_|build_info)/.test(name)
+        );
         assert.deepEqual(counted, [["leads", 1]]);
         for (const plugin of ["macvlan", "broken"]) {
           assert.ok(
@@ -183,11 +192,12 @@ Deno.test("health, readiness, metrics and Events of the agent, from its start on
       await node.agent.ready();
       assert.deepEqual(await node.get("/readyz"), {
         status: 200,
-        text: "[+] NRI: synchronized\n[+] kubelet: registered\n[+] lead: leads\n",
+        text: "[+] NRI: synchronized\n[+] kubelet: registered\n[+] API server: answers\n" +
+          "[+] CNI plugins: there\n[+] CDI folder: there\n[+] lead: leads\n",
       });
       assert.equal(
         (await node.get("/healthz")).text,
-        "[+] process: answers\n[+] NRI: running\n[+] kubelet: running\n[+] devices: running\n" +
+        "[+] process: answers\n[+] NRI: connected\n[+] kubelet: running\n[+] devices: running\n" +
           "[+] upkeep: running\n[+] requests: running\n",
       );
       await node.counts({

@@ -35,8 +35,9 @@ Deno.test("a release has all its parts, and is the same each time", async (t) =>
         [
           "SHA256SUMS",
           ...[`${base}-image-amd64.tar`, `${base}-linux-amd64`, `${base}.cdx.json`],
+          ...[`${base}-kubectl-amd64.tar.gz`, `${base}.krew.yaml`],
           ...[`${base}.intoto.json`, `${base}.tgz`, `${base}.yaml`],
-        ],
+        ].toSorted(),
       );
       const checked = await output("sha256sum", ["--check", "--strict", "SHA256SUMS"], first);
       assert.equal(checked.match(/: OK$/gm)?.length, names.length - 1);
@@ -51,7 +52,7 @@ Deno.test("a release has all its parts, and is the same each time", async (t) =>
           };
         };
       };
-      assert.equal(subject.length, 5);
+      assert.equal(subject.length, 7);
       for (const { name, digest } of subject) {
         assert.ok(sums.includes(`${digest.sha256}  ${name}\n`), name);
       }

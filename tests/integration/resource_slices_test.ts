@@ -1,4 +1,4 @@
-/** The agent as a process of its own, with the node's real interfaces and a simulated API server. */
+/** The agent as a separate process, with the node's real interfaces and a simulated API server. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -20,7 +20,7 @@ class Bench {
   private constructor(readonly node: SimulatedNode, readonly cniPath: string) {}
 
   static async start({ exclude = [], settings = {}, before = () => {} }: {
-    /** Interfaces that are no devices. */
+    /** Interfaces that are not devices. */
     readonly exclude?: readonly string[];
     readonly settings?: Readonly<Record<string, unknown>>;
     readonly before?: (node: SimulatedNode) => void;
@@ -194,7 +194,7 @@ Deno.test("the allocated device's interface becomes the master, and no other is 
     await bench.prepare("uplink", { master: "eth0" }),
     /config\.plugins\[0\]\.master: "eth0" is not the interface of the allocated device uplink/,
   );
-  assert.match(await bench.prepare("eth9", {}), /device eth9 is not, or no longer, on this node/);
+  assert.match(await bench.prepare("eth9", {}), /device eth9 is not on this node/);
   assert.equal(await bench.prepare("cni", { master: "eth0" }), "");
 });
 

@@ -135,7 +135,10 @@ Deno.test("assertRoot() takes a root with this process's /proc, and says what an
     await assert.rejects(assertRoot({ ...place, root: "/nonexistent" }), /it has no \/proc/);
     const [own, root] = [Deno.pid, place.root];
     await new Deno.Command("umount", { args: [join(root, "proc")] }).output();
-    await assert.rejects(assertRoot(place), /it has no \/proc; mount the node's root with all/);
+    await assert.rejects(
+      assertRoot(place),
+      /it has no \/proc; mount the node's root with everything/,
+    );
     // As a pod without hostPID would see the node's.
     await Deno.symlink(String(own + 1), join(root, "proc/self"));
     await assert.rejects(

@@ -1,5 +1,6 @@
 import { Agent } from "../../mod/agent/agent.ts";
 import { ActiveAgent } from "../../mod/agent/handover/active_agent.ts";
+import type { ListedContainers } from "../../mod/agent/handover/known_sandboxes.ts";
 import { LeaderElection } from "../../mod/agent/handover/leader_election.ts";
 import type { Sandbox } from "../../mod/agent/model.ts";
 import type { Devices, Log, Metrics, Namespaces } from "../../mod/agent/ports.ts";
@@ -14,9 +15,11 @@ import { Plugins } from "../../mod/cni/plugins.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
+import { NO_TRACES } from "../../mod/observe/traces.ts";
 import { LeadLocks } from "../../mod/lead/lead_locks.ts";
-import { DRIVER } from "./api_server.ts";
+import { DRIVER, type StoredDevice } from "./api_server.ts";
 import { folderOf } from "./deno_files.ts";
+import { attachmentName, type Link } from "./network.ts";
 import { DEVICES } from "./networks.ts";
 import type { SimulatedNode } from "./node.ts";
 import { PluginPrograms } from "./plugins.ts";
@@ -57,7 +60,11 @@ export class AgentProcess {
   /** Whether it has the lead by its own account. */
   leads = false;
   /** Called once, when an ADD has succeeded. */
-  atAdd: (() => void) | undefined;
+  atAdd: ((link: Link) => void) | undefined;
+  /** Called when the API server has taken a status. */
+  atStatus: ((devices: readonly StoredDevice[]) => void) | undefined;
+  /** Whether the kubelet is to know it. */
+  isOffered = true;
   /** Whether it has come that far. */
   hasLed = false;
 
@@ -76,18 +83,12 @@ export class AgentProcess {
     this.#clock = this.#makeClock();
     this.#log = this.#makeLog();
     this.#ports = {
-      cni: new CniRunner(
-        new Plugins({
-          folders: new PluginFolders({ cniPath: [this.cniPath] }),
-          timeout: CNI_TIMEOUT,
-          run: this.runPlugin,
-        }),
-      ),
+      cni: this.#makeCni(),
       cluster: new KubeCluster(world.api.connectionOf(this), {
         driver: DRIVER,
         nodeName: node.name,
       }),
-      journal: new FileJournal(this.#stateFolder, { log: this.#log }),
+      journal: this.#makeJournal(),
       namespaces: this.#makeNamespaces(),
       cdi: new CdiSpecFiles(folderOf(name, "cdi"), { driver: DRIVER }),
       devices: deviceTable,
@@ -95,8 +96,8 @@ export class AgentProcess {
         read: () =>
           Promise.resolve({
             names: [],
-            networkOf: (network) => {
-              throw new Error(`there is no network ${network}`);
+            networkOf: ({ name }) => {
+              throw new Error(`there is no network ${name}`);
             },
           }),
       },
@@ -111,6 +112,7 @@ export class AgentProcess {
       clock: this.#clock,
       log: this.#log,
       metrics: NO_METRICS,
+      traces: NO_TRACES,
       events: {
         warn: ({ reason, about, message }) =>
           world.trace.note(`${name} event ${reason} ${about.kind}/${about.name}: ${message}`),
@@ -142,6 +144,7 @@ export class AgentProcess {
       await Promise.race([leadership, ended, nri]);
     } finally {
       this.activeAgent.close();
+      this.isOffered = false;
       await this.node.kubelet.forget(this);
       leadEnd.abort(new Error("the agent stops"));
       await Promise.allSettled([leadership]);
@@ -161,6 +164,10 @@ export class AgentProcess {
     asked.catch(() => {});
   }
 
+  get isStopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   /** SIGTERM. */
   stop(): void {
     this.#stop.abort(new Error("told to stop"));
@@ -170,6 +177,7 @@ export class AgentProcess {
   async #lead(over: AbortSignal): Promise<void> {
     const { concurrency, repair, gcNetworks } = this.#options;
     this.node.leads(this);
+    over.addEventListener("abort", () => this.node.endsLead(this), { once: true });
     const agent = new Agent(this.#ports, {
       driver: DRIVER,
       concurrency,
@@ -177,14 +185,31 @@ export class AgentProcess {
     });
     try {
       await agent.load();
+      const offered = this.#offer();
       await this.activeAgent.take(agent);
+      await offered;
       const upkeep = agent.upkeep({ interval: CHECK_INTERVAL, repair, gcNetworks }, over);
       await Promise.all([upkeep, aborted(over)]);
     } finally {
+      const withdrawn = this.#withdraw();
       await this.activeAgent.leave();
+      await withdrawn;
       await agent.close();
       this.leads = false;
     }
+  }
+
+  /** As offer() and withdraw() of mod/dra. */
+  async #offer(): Promise<void> {
+    if (this.isOffered || this.#stop.signal.aborted) return;
+    this.isOffered = true;
+    await this.node.kubelet.register(this);
+  }
+
+  async #withdraw(): Promise<void> {
+    if (!this.isOffered) return;
+    this.isOffered = false;
+    await this.node.kubelet.forget(this);
   }
 
   /** Connects to the runtime again and again. */
@@ -211,6 +236,8 @@ export class AgentProcess {
     const { scheduler } = this.world;
     return {
       now: () => new Date(scheduler.now + this.node.clockSetBy),
+      // A pause of less than the clock tells would never be over.
+      elapsed: () => Math.floor(scheduler.elapsed),
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           if (signal?.aborted) return reject(signal.reason);
@@ -218,7 +245,8 @@ export class AgentProcess {
             cancel();
             reject(signal!.reason);
           };
-          const cancel = scheduler.after(ms, () => {
+          // No timer is shorter.
+          const cancel = scheduler.after(Math.max(1, ms), () => {
             signal?.removeEventListener("abort", abort);
             if (!this.process.dead) resolve();
           });
@@ -237,6 +265,46 @@ export class AgentProcess {
     return { debug: () => {}, info: say("info"), warn: say("warn"), error: say("error") };
   }
 
+  #makeCni(): CniRunner {
+    const { node, process } = this;
+    const cni = new CniRunner(
+      new Plugins({
+        folders: new PluginFolders({ cniPath: [this.cniPath] }),
+        timeout: CNI_TIMEOUT,
+        run: this.runPlugin,
+      }),
+    );
+    const add = cni.add.bind(cni);
+    cni.add = async (network, runtime, signal) => {
+      try {
+        return await add(network, runtime, signal);
+      } finally {
+        const { containerID, ifName } = runtime;
+        if (!process.dead) node.addEnds(attachmentName(network.name, containerID, ifName));
+      }
+    };
+    return cni;
+  }
+
+  /** An agent that dies after it has noted that an ADD begins, and before it does, leaves the same. */
+  #makeJournal(): FileJournal {
+    const { node, process } = this;
+    const journal = new FileJournal(this.#stateFolder, { log: this.#log });
+    const note = journal.noteAddStarted.bind(journal);
+    journal.noteAddStarted = (record) => {
+      const { attachment: { network, ifName }, sandbox } = record;
+      const attachment = attachmentName(network.name, sandbox.id, ifName);
+      node.addBegins(attachment);
+      try {
+        note(record);
+      } catch (error) {
+        if (!process.dead) node.addEnds(attachment);
+        throw error;
+      }
+    };
+    return journal;
+  }
+
   #makeNamespaces(): Namespaces {
     const { node, process, world } = this;
     return {
@@ -253,7 +321,7 @@ export class AgentProcess {
           const namespace = node.namespaceAt(path);
           if (!namespace) throw new Error(`cannot enter ${path}`);
           namespace.lookedAt = world.scheduler.now;
-          return new Set(["lo", ...namespace.links.keys()]);
+          return new Map(namespace.links);
         });
         return abortable(work, signal);
       },
@@ -285,6 +353,7 @@ const deviceTable: Devices = {
 const NO_METRICS: Metrics = {
   prepared() {},
   unprepared() {},
+  prepareTook() {},
   gateWaited() {},
   statusWritten() {},
   checked() {},
@@ -297,7 +366,7 @@ const NO_METRICS: Metrics = {
 /** What a runtime tells a plugin when it connects. */
 export interface Listed {
   readonly sandboxes: readonly Sandbox[];
-  readonly started: ReadonlySet<string>;
+  readonly containers: ListedContainers;
 }
 
 /** The work's outcome, or the signal's reason when that is aborted first. */

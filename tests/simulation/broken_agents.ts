@@ -47,8 +47,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = saysNameExists(errorMessage(error), attachment.ifName);",
-    "const foreign = saysNameExists(errorMessage(error), attachment.ifName) && false;",
+    "const foreign = isTaken || await this.#isAbsent(tracked);",
+    "const foreign = false;",
   ]),
   broken("takes a CHECK that fails for what ADD has just made for a loss", [
     WORKER,
@@ -72,7 +72,16 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("writes no intent before ADD", [
     EFFECTS,
-    "if (!effect.recorded) await journal.putAttachment(this.#record(tracked));",
+    "await this.#ports.journal.putAttachment(intent);",
+    "",
+  ], [
+    EFFECTS,
+    "journal.noteAddStarted(tracked.intent!);",
+    "",
+  ]),
+  broken("does not note that an ADD begins", [
+    EFFECTS,
+    "journal.noteAddStarted(tracked.intent!);",
     "",
   ]),
   broken("removes the record before DEL", [
@@ -83,7 +92,7 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("forgets what a failed DEL left", [
     STATE,
-    'return desired.kind === "given_up" ? undone(situation) : situation;',
+    'if (desired.kind === "given_up") return undone(situation);',
     "return undone(situation);",
   ]),
   broken("detaches nothing when a sandbox stops", [
@@ -103,26 +112,30 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("takes a sandbox with containers for a fresh one when its state is lost", [
     WORKER,
-    'uncertain ? unknown("unreadable") : this.#started ? unknown("none") : NEW;',
-    'uncertain ? unknown("unreadable") : NEW;',
+    'const fresh = this.#started ? unknown("none") : NEW;',
+    "const fresh = NEW;",
   ], [
     EFFECTS,
     "if (!seen?.has(ifName)) return;",
     "return;",
   ], [
     EFFECTS,
-    "const foreign = saysNameExists(errorMessage(error), attachment.ifName);",
-    "const foreign = saysNameExists(errorMessage(error), attachment.ifName) && false;",
+    "const foreign = isTaken || await this.#isAbsent(tracked);",
+    "const foreign = false;",
   ]),
   broken("never gives up what can neither be attached nor detached", [
     WORKER,
-    'return state.situation.kind === "failed" ? "never_attached" : undefined;',
+    'return mayNeverHaveBeen(state.situation) ? "never_attached" : undefined;',
     "return undefined;",
   ]),
   broken("forgets at a restart that ADD had failed", [
     STATE,
     'if (!addFailed) return { kind: "unknown", record: "begun" };',
     'if (!addFailed || true) return { kind: "unknown", record: "begun" };',
+  ], [
+    STATE,
+    'return kind === "failed" || kind === "leftover" || kind === "unknown";',
+    'return kind === "failed";',
   ]),
   broken("does not attach anew what is lost", [
     STATE,
@@ -157,8 +170,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("allows containers to start as soon as their sandbox runs", [
     "agent/admission/claim_access.ts",
-    'return away || wanted.length === 0 ? "none" : "wait";',
-    'return away || wanted.length === 0 ? "none" : "pass";',
+    'return !away && (wanted.length > 0 || isAwaited) ? "wait" : "none";',
+    'return !away && (wanted.length > 0 || isAwaited) ? "pass" : "none";',
   ]),
   broken("leaves the file by which containers start", [
     ADMISSION,
@@ -200,23 +213,33 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("takes the networks of running pods when the kubelet unprepares their claim", [
     UNPREPARE,
-    "const kept = claims.get(ref.uid)?.shareable === false ? [] : this.#users(ref.uid);",
+    "const kept = claims.get(claimUid)?.shareable === false ? [] : this.#users(claimUid);",
     "const kept: PodAttachments[] = [];",
   ]),
   broken("keeps for ever what it has kept for running pods", [
     UNPREPARE,
     "if (!this.#isUnused(uid) || this.#leaving.has(uid)",
     'if (!this.#isUnused(uid) || uid !== ""',
+  ], [
+    // Else it goes as a claim that is not allocated any more.
+    UNPREPARE,
+    "if (claims.get(claim.uid) !== record || sandboxes.inUse(claim.uid)) return;",
+    "if (record.unprepared || claims.get(claim.uid) !== record || " +
+    "sandboxes.inUse(claim.uid)) return;",
   ]),
   broken("leaves the records of claims", [UNPREPARE, "await claims.remove(ref.uid);", ""]),
   broken("waits without a limit at Unprepare", [
     UNPREPARE,
-    "using limit = timeLimit(this.#ports.clock, UNPREPARE_LIMIT_MS, signal);",
-    "using limit = timeLimit(this.#ports.clock, 1e9, signal);",
+    "using limit = timeLimit(clock, UNPREPARE_LIMIT_MS, signal);",
+    "using limit = timeLimit(clock, 1e9, signal);",
+  ], [
+    ACTIVE,
+    "agent.unprepare(refs, AbortSignal.any([until, over.signal, this.#closed.signal])),",
+    "agent.unprepare(refs, AbortSignal.any([signal, over.signal, this.#closed.signal])),",
   ]),
   broken("puts no prepared claim on disk", [
     "agent/claims/store.ts",
-    "await this.#journal.putClaim(record);",
+    "await this.#follow(this.#journal.putClaim(record));",
     "await Promise.resolve();",
   ]),
   broken("answers Prepare from its record, whatever is allocated now", [
@@ -246,8 +269,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   // Handover.
   broken("lets in, as a stand-by, pods that may share a claim that is not on record for them", [
     RECORDED,
-    "if (shareable.length > 0 || unreadable) {",
-    "if (shareable.length > 1e9 || unreadable) {",
+    "if (candidates.length > 0 || unreadable) {",
+    "if (candidates.length > 1e9 || unreadable) {",
   ]),
   broken("lets in, as a stand-by, whatever comes", [
     ACTIVE,
@@ -265,7 +288,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ], [
     ELECTION,
     "    if (!lock.take()) return false;\n    let leads = isNext;",
-    "    if (!isNext && lock.nextStands() || !lock.take()) return false;\n    let leads = isNext;",
+    "    if (!lock.take()) {\n      if (!isNext) lock.nextStands();\n      return false;\n    }\n" +
+    "    let leads = isNext;",
   ]),
   broken("gives the lead away before it has ended", [
     ELECTION,
@@ -278,19 +302,10 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "if (!isLast) throw error;",
     "",
   ]),
-  broken("does not write the status anew after a restart", [
-    AGENT,
-    "      this.#statuses.restored(record.claim);\n    }",
-    "    }",
-  ]),
   broken("says that networks are there that are going", [
     STATUS,
     "      entry.wanted && attachmentKey(entry.claim, entry.attachment) === key",
     "      attachmentKey(entry.claim, entry.attachment) === key",
-  ], [
-    STATUS,
-    "const attached = lost ?? present[0];",
-    "const attached = lost ?? present.at(-1);",
   ]),
   broken("says that an attachment is ready that has failed", [
     STATUS,
@@ -300,7 +315,17 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("removes what another node wrote", [
     CLUSTER,
-    "if (devices.length === 0) return await this.#removeEntries(claim, signal);",
+    "if (devices.length === 0) return await this.#patch(claim, { devices, signal });",
+    "",
+  ]),
+  broken("writes no status that server-side apply cannot write", [
+    CLUSTER,
+    "if (isOfAllocation(error)) return await this.#patch(claim, { devices, signal });",
+    "",
+  ]),
+  broken("removes other drivers' entries where it patches a status", [
+    "kube/entries_patch.ts",
+    "if (found.driver !== driver) return;",
     "",
   ]),
   broken("writes more than the API server takes, again and again", [

@@ -4,7 +4,7 @@
  */
 export class Chance {
   readonly #seed: number;
-  readonly #drawn = new Map<string, number>();
+  readonly #purposes = new Map<string, { readonly hash: number; drawn: number }>();
 
   constructor(seed: number) {
     this.#seed = mix(seed >>> 0);
@@ -12,9 +12,9 @@ export class Chance {
 
   /** At least 0, below 1. */
   draw(purpose: string): number {
-    const count = this.#drawn.get(purpose) ?? 0;
-    this.#drawn.set(purpose, count + 1);
-    return mix(hashOf(purpose) ^ this.#seed ^ Math.imul(count + 1, 0x9e3779b1)) / 2 ** 32;
+    let known = this.#purposes.get(purpose);
+    if (!known) this.#purposes.set(purpose, known = { hash: hashOf(purpose), drawn: 0 });
+    return mix(known.hash ^ this.#seed ^ Math.imul(++known.drawn, 0x9e3779b1)) / 2 ** 32;
   }
 
   hits(purpose: string, probability: number): boolean {

@@ -1,8 +1,9 @@
-import type { Disk, OpenFile } from "./disk.ts";
+import { type Disk, type OpenFile, raised } from "./disk.ts";
 import type { SimulatedProcess } from "./process.ts";
 
 /** Where a process finds its disks: `<ROOT>/<world>/<process>/<disk>/…`. */
 const ROOT = "/simulated";
+const INSIDE = `${ROOT}/`;
 
 /** A disk as one process uses it. */
 export interface Mounted {
@@ -80,7 +81,7 @@ export function installFiles(): void {
     "openSync",
     (place, options: Deno.OpenOptions = { read: true }) =>
       place.process.now(`open ${place.inner}`, () => {
-        return file(place, place.disk.open(place.inner, options));
+        return new PlacedFile(place, place.disk.open(place.inner, options));
       }),
   );
   replace(
@@ -136,7 +137,7 @@ function replace(name: keyof typeof Deno, simulated: (place: Place, argument?: a
   const deno = Deno as any;
   const real = deno[name];
   deno[name] = (path: unknown, ...rest: unknown[]) =>
-    typeof path === "string" && path.startsWith(`${ROOT}/`)
+    typeof path === "string" && path.startsWith(INSIDE)
       ? simulated(placeOf(path), rest[0])
       : real(path, ...rest);
 }
@@ -158,7 +159,9 @@ function placeOf(path: string): Place {
 
 /** The path on its disk. */
 function inside(path: string): string {
-  return `/${path.split("/").slice(5).join("/")}`;
+  let end = 0;
+  for (let slashes = 1; slashes < 5 && end >= 0; slashes++) end = path.indexOf("/", end + 1);
+  return end < 0 ? "/" : path.slice(end);
 }
 
 function later<T>(place: Place, access: "read" | "change", effect: () => T): Promise<T> {
@@ -177,13 +180,15 @@ function entry({ name, isFile }: { readonly name: string; readonly isFile: boole
   return { name, isFile, isDirectory: !isFile, isSymlink: false };
 }
 
+const DECODER = new TextDecoder();
+
 function text({ disk, inner }: Place): string {
-  return new TextDecoder().decode(disk.read(inner));
+  return DECODER.decode(disk.read(inner));
 }
 
 function info({ disk, inner }: Place): Partial<Deno.FileInfo> {
   const kind = disk.kind(inner);
-  if (!kind) throw new Deno.errors.NotFound(inner);
+  if (!kind) throw raised("NotFound", inner);
   return {
     isFile: kind === "file",
     isDirectory: kind === "folder",
@@ -194,38 +199,72 @@ function info({ disk, inner }: Place): Partial<Deno.FileInfo> {
 }
 
 function makeFolder({ disk, inner }: Place, options?: Deno.MkdirOptions): void {
-  if (!options?.recursive && disk.kind(inner)) throw new Deno.errors.AlreadyExists(inner);
+  if (!options?.recursive && disk.kind(inner)) throw raised("AlreadyExists", inner);
   disk.makeFolder(inner);
 }
 
 /** Locked files that a process is about to close, and that others find locked yet. */
 const heldUp = new WeakMap<SimulatedProcess, Set<OpenFile>>();
 
-/** An open file as far as the agent uses one. The end of a process closes its files. */
-function file({ process, inner, wait, holdUp }: Place, open: OpenFile): Partial<Deno.FsFile> {
-  process.onDeath(() => open.close());
-  const close = () => {
-    if (!open.isLocked) return open.close();
+/** An open file as far as the agent uses one. The end of a process frees its locks. */
+class PlacedFile implements Partial<Deno.FsFile> {
+  readonly #place: Place;
+  readonly #open: OpenFile;
+
+  constructor(place: Place, open: OpenFile) {
+    this.#place = place;
+    this.#open = open;
+  }
+
+  writeSync(bytes: Uint8Array): number {
+    return this.#now("write", () => this.#open.write(bytes));
+  }
+
+  truncateSync(length = 0): void {
+    this.#now("truncate", () => this.#open.truncate(length));
+  }
+
+  tryLockSync(exclusive = false): boolean {
+    return this.#now("lock", () => {
+      const { process } = this.#place;
+      // It goes on, so it is no longer held up.
+      for (const earlier of heldUp.get(process) ?? []) earlier.close();
+      heldUp.delete(process);
+      if (!this.#open.lock(exclusive)) return false;
+      process.onDeath(() => this.#open.close());
+      return true;
+    });
+  }
+
+  unlockSync(): void {
+    this.#now("unlock", () => this.#open.close());
+  }
+
+  sync(): Promise<void> {
+    const { process, inner, wait } = this.#place;
+    return process.later(`sync ${inner}`, async () => {
+      await wait("sync");
+      this.#open.sync();
+    });
+  }
+
+  syncSync(): void {
+    this.#now("sync", () => this.#open.sync());
+  }
+
+  close(): void {
+    if (!this.#open.isLocked) return this.#open.close();
+    const { process, holdUp } = this.#place;
     const closes = heldUp.get(process) ?? new Set();
-    heldUp.set(process, closes.add(open));
-    holdUp(() => open.close());
-  };
-  return {
-    writeSync: (bytes: Uint8Array) => process.now(`write ${inner}`, () => open.write(bytes)),
-    truncateSync: (length = 0) => process.now(`truncate ${inner}`, () => open.truncate(length)),
-    tryLockSync: (exclusive = false) =>
-      process.now(`lock ${inner}`, () => {
-        // It goes on, so it is held up no more.
-        for (const earlier of heldUp.get(process) ?? []) earlier.close();
-        heldUp.delete(process);
-        return open.lock(exclusive);
-      }),
-    unlockSync: () => process.now(`unlock ${inner}`, () => open.close()),
-    sync: () =>
-      process.later(`sync ${inner}`, async () => {
-        await wait("sync");
-        open.sync();
-      }),
-    close,
-  };
+    heldUp.set(process, closes.add(this.#open));
+    holdUp(() => this.#open.close());
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #now<T>(what: string, effect: () => T): T {
+    return this.#place.process.now(`${what} ${this.#place.inner}`, effect);
+  }
 }

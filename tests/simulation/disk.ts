@@ -8,9 +8,16 @@ class Inode {
 
 export type DiskState = "ok" | "full" | "readOnly" | "failing";
 
-/** Errors as Deno raises them where it has no class of its own. */
+/** An error as Deno raises it, without a stack: to take that costs more than the call itself. */
+export function raised(kind: "NotFound" | "AlreadyExists", path: string): Error {
+  const error = Object.create(Deno.errors[kind].prototype);
+  return Object.assign(error, { name: kind, message: path });
+}
+
+/** The same where Deno has no class of its own. */
 function systemError(code: string): Error {
-  return Object.assign(new Error(`${code} (os error)`), { code });
+  const error = Object.create(Error.prototype);
+  return Object.assign(error, { message: `${code} (os error)`, code });
 }
 
 /**
@@ -29,9 +36,9 @@ export class Disk {
     if (this.#folders.has(path)) return new OpenFile(this, path, undefined);
     let inode = this.#files.get(path);
     if (options.write && this.state === "readOnly") throw systemError("EROFS");
-    if (inode && options.createNew) throw new Deno.errors.AlreadyExists(path);
+    if (inode && options.createNew) throw raised("AlreadyExists", path);
     if (!inode) {
-      if (!options.create && !options.createNew) throw new Deno.errors.NotFound(path);
+      if (!options.create && !options.createNew) throw raised("NotFound", path);
       this.#assertFolder(path);
       if (this.state === "full" || this.state === "failing") throw systemError("ENOSPC");
       inode = new Inode();
@@ -42,7 +49,7 @@ export class Disk {
 
   read(path: string): Uint8Array<ArrayBuffer> {
     const inode = this.#files.get(path);
-    if (!inode) throw new Deno.errors.NotFound(path);
+    if (!inode) throw raised("NotFound", path);
     return inode.content;
   }
 
@@ -56,18 +63,24 @@ export class Disk {
   }
 
   names(folder: string): { readonly name: string; readonly isFile: boolean }[] {
-    if (!this.#folders.has(folder)) throw new Deno.errors.NotFound(folder);
+    if (!this.#folders.has(folder)) throw raised("NotFound", folder);
     const prefix = folder === "/" ? "/" : `${folder}/`;
-    const inside = (path: string) =>
-      path !== "/" && path.startsWith(prefix) && !path.slice(prefix.length).includes("/");
-    return [
-      ...[...this.#files.keys()].filter(inside).map((path) => ({ path, isFile: true })),
-      ...[...this.#folders].filter(inside).map((path) => ({ path, isFile: false })),
-    ].map(({ path, isFile }) => ({ name: path.slice(prefix.length), isFile }));
+    const names: { readonly name: string; readonly isFile: boolean }[] = [];
+    const list = (paths: Iterable<string>, isFile: boolean) => {
+      for (const path of paths) {
+        if (path === "/" || !path.startsWith(prefix)) continue;
+        if (path.indexOf("/", prefix.length) >= 0) continue;
+        names.push({ name: path.slice(prefix.length), isFile });
+      }
+    };
+    list(this.#files.keys(), true);
+    list(this.#folders, false);
+    return names;
   }
 
   makeFolder(path: string): void {
-    if (this.#files.has(path)) throw new Deno.errors.AlreadyExists(path);
+    if (this.#files.has(path)) throw raised("AlreadyExists", path);
+    if (this.#folders.has(path)) return;
     const parts = path.split("/").filter(Boolean);
     for (let i = 1; i <= parts.length; i++) this.#folders.add(`/${parts.slice(0, i).join("/")}`);
   }
@@ -75,13 +88,13 @@ export class Disk {
   rename(from: string, to: string): void {
     this.#assertWritable();
     const inode = this.#files.get(from);
-    if (!inode) throw new Deno.errors.NotFound(from);
+    if (!inode) throw raised("NotFound", from);
     this.#files.delete(from);
     this.#files.set(to, inode);
   }
 
   remove(path: string, { recursive = false } = {}): void {
-    if (this.kind(path) === undefined) throw new Deno.errors.NotFound(path);
+    if (this.kind(path) === undefined) throw raised("NotFound", path);
     this.#assertWritable();
     this.#files.delete(path);
     this.#folders.delete(path);
@@ -95,8 +108,9 @@ export class Disk {
 
   /** The folder's names outlast a power cut. */
   syncFolder(folder: string): void {
-    const isIn = (path: string) => path.slice(0, path.lastIndexOf("/")) === folder;
-    for (const path of [...this.#named.keys()]) {
+    const prefix = folder === "/" ? "/" : `${folder}/`;
+    const isIn = (path: string) => path.startsWith(prefix) && path.indexOf("/", prefix.length) < 0;
+    for (const path of this.#named.keys()) {
       if (isIn(path) && !this.#files.has(path)) this.#named.delete(path);
     }
     for (const [path, inode] of this.#files) if (isIn(path)) this.#named.set(path, inode);
@@ -158,7 +172,7 @@ export class Disk {
 
   #assertFolder(path: string): void {
     const folder = path.slice(0, path.lastIndexOf("/")) || "/";
-    if (!this.#folders.has(folder)) throw new Deno.errors.NotFound(folder);
+    if (!this.#folders.has(folder)) throw raised("NotFound", folder);
   }
 }
 

@@ -25,7 +25,7 @@ function write(disk: Disk, path: string, text: string) {
 Deno.test("Disk.cutPower() keeps what was synced with its folder", () => {
   const kept = outcomes((disk) => {
     write(disk, "/a", "whole").sync();
-    disk.syncFolder("");
+    disk.syncFolder("/");
   });
   assert.deepEqual(kept, new Set(["whole"]));
 });
@@ -38,7 +38,7 @@ Deno.test("Disk.cutPower() may take a name whose folder was not synced", () => {
 Deno.test("Disk.cutPower() may leave a part of what was not synced", () => {
   const kept = outcomes((disk) => {
     write(disk, "/a", "whole");
-    disk.syncFolder("");
+    disk.syncFolder("/");
   });
   assert.ok(kept.has("") && kept.has("whole") && kept.size > 2);
 });
@@ -46,7 +46,7 @@ Deno.test("Disk.cutPower() may leave a part of what was not synced", () => {
 Deno.test("Disk.cutPower() leaves the old file or the new one of a rename", () => {
   const kept = outcomes((disk) => {
     write(disk, "/a", "old").sync();
-    disk.syncFolder("");
+    disk.syncFolder("/");
     write(disk, "/b", "new").sync();
     disk.rename("/b", "/a");
   });

@@ -14,7 +14,9 @@ interface ClaimInfo {
   readonly claim: Claim;
   readonly pods: Set<Pod>;
   isPrepared: boolean;
-  /** A call that a kubelet makes anew for pods that live; their ends come after it. */
+  /** Whether the agent has unprepared it, while the kubelet's call failed for another claim. */
+  isUnprepared: boolean;
+  /** A call that a kubelet repeats for pods that live; their ends come after it. */
   preparing: Promise<void>;
 }
 
@@ -28,12 +30,17 @@ export class Kubelet {
   /** In the order they registered. */
   #agents: AgentProcess[] = [];
   #refusesUntil = 0;
-  /** Raised when it restarts: what was under way then is nobody's. */
+  /** Incremented when it restarts: operations in progress at that time have no owner any longer. */
   #epoch = 0;
 
   constructor(world: World, node: SimulatedNode) {
     this.#world = world;
     this.#node = node;
+  }
+
+  /** UIDs of the claims that it takes as prepared, or is preparing or unpreparing. */
+  get claims(): string[] {
+    return [...this.#infos.keys()];
   }
 
   isPrepared(uid: string): boolean {
@@ -47,7 +54,7 @@ export class Kubelet {
       const { scheduler } = this.#world;
       const wait = this.#refusesUntil - scheduler.now;
       if (wait > 0 && this.#agents.length > 0) await scheduler.sleep(wait);
-      if (!agent.process.dead) this.#agents.push(agent);
+      if (!agent.process.dead && agent.isOffered) this.#agents.push(agent);
     });
   }
 
@@ -92,11 +99,12 @@ export class Kubelet {
         const info = this.#infoOf(claim);
         info.pods.add(pod);
         if (!info.isPrepared) needed.push(info);
+        else if (info.isUnprepared) pod.unprepared = true;
       }
       if (needed.length === 0) return true;
       if (await this.#call("prepare", needed)) {
         if (pod.plan.prepareTwice && tries === 0) await this.#call("prepare", needed);
-        for (const info of needed) info.isPrepared = true;
+        for (const info of needed) setPrepared(info);
         return !pod.deleting;
       }
       await this.#sleepOrWake(pod, 2_000);
@@ -109,7 +117,8 @@ export class Kubelet {
     let info = this.#infos.get(uid);
     if (!info) {
       const preparing = Promise.resolve();
-      this.#infos.set(uid, info = { claim, pods: new Set(), isPrepared: false, preparing });
+      info = { claim, pods: new Set(), isPrepared: false, isUnprepared: false, preparing };
+      this.#infos.set(uid, info);
     }
     return info;
   }
@@ -124,6 +133,8 @@ export class Kubelet {
       try {
         if (sandbox?.state !== "running") {
           pod.sandbox = undefined;
+          // A kubelet that has restarted prepares the claims again before it makes a sandbox.
+          if (!await this.#prepare(pod)) return;
           pod.sandbox = await this.#node.runtime.run(pod);
           failures = 0;
           continue;
@@ -200,12 +211,15 @@ export class Kubelet {
     void this.#callAgents("unprepare", [{ ...ref, uid: `${ref.uid}-other` }]);
   }
 
-  /** What it had prepared it prepares anew; or it has lost all that it knew. */
+  /** What it had prepared it prepares again; or it has lost all that it knew. */
   restart(forgets: boolean): void {
     this.#world.operation(`${this.#node.name} kubelet restarts`);
     this.#epoch++;
+    // It registers what it finds, in any order.
+    if (this.#world.chance.hits("registered in another order", 0.5)) this.#agents.reverse();
     const living = [...this.#infos.values()];
     if (forgets) {
+      this.#drainByForce();
       for (const info of living) {
         if ([...info.pods].every(({ deleting }) => deleting)) {
           this.#infos.delete(info.claim.ref.uid);
@@ -220,10 +234,21 @@ export class Kubelet {
     }
   }
 
+  /** While all of the node is away, someone may delete by force the pods of a claim. */
+  #drainByForce(): void {
+    const { chance } = this.#world;
+    const shared = [...this.#infos.values()].filter(({ claim }) => !claim.plan.isTemplate);
+    const found = shared[chance.between("drained", 0, 2 * shared.length)];
+    if (!found) return;
+    for (const pod of found.pods) this.#world.removeByForce(pod);
+    // For a while an agent takes what it has read for what is allocated now.
+    this.#node.crash({ calls: 0, afterAdd: false, away: 300 });
+  }
+
   async #prepareAnew(info: ClaimInfo): Promise<void> {
     const isOver = () => [...info.pods].every(({ deleting }) => deleting) || info.isPrepared;
     for (; !isOver(); await this.#world.scheduler.sleep(2_000)) {
-      if (await this.#call("prepare", [info])) info.isPrepared = true;
+      if (await this.#call("prepare", [info])) setPrepared(info);
     }
   }
 
@@ -237,6 +262,7 @@ export class Kubelet {
     const old = this.#agents.length > 1 && chance.hits("an older agent is called", 0.15);
     const agent = this.#agents.at(old ? 0 : -1);
     const what = `${verb} ${refs.map(({ name }) => name).join(" ")}`;
+    const before = refs.map((ref) => this.#world.devicesOf(ref));
     if (!agent) return false;
     const { process, activeAgent } = agent;
     this.#world.operation(`${what} by ${process.name}`);
@@ -246,7 +272,7 @@ export class Kubelet {
     const timers = [
       scheduler.after(DEADLINE, () => {
         // Its own limit is before the kubelet's.
-        if (verb === "unprepare" && !process.dead && activeAgent.agent) {
+        if (!process.dead && activeAgent.agent) {
           trace.violation("limit", `${what}: no answer within the kubelet's time`);
         }
         deadline.abort(new Error("the kubelet gave up"));
@@ -260,9 +286,14 @@ export class Kubelet {
     const died = new Promise<undefined>((resolve) => process.onDeath(() => resolve(undefined)));
     const answered = activeAgent[verb](refs, deadline.signal)
       .catch((error) => error as Error)
-      .then((answer) => {
+      .then((answer: Error | Map<string, { readonly error?: string }>) => {
         for (const cancel of timers) cancel();
-        return answer as Error | Map<string, { readonly error?: string }>;
+        if (verb === "unprepare" && !(answer instanceof Error)) {
+          for (const { uid } of refs) {
+            if (answer.get(uid)?.error === undefined) this.#node.assertDetached(uid);
+          }
+        }
+        return answer;
       });
     const answer = await Promise.race([answered, died]);
     await this.#pause("answer", 0, 5);
@@ -271,13 +302,24 @@ export class Kubelet {
       trace.note(`${what}: ${answer.message}`);
       return false;
     }
+    if (verb === "unprepare") {
+      for (const [uid, { error }] of answer) {
+        const info = this.#infos.get(uid);
+        if (info && error === undefined) info.isUnprepared = true;
+      }
+    }
     const errors = [...answer.values()].flatMap(({ error }) => error ?? []);
     for (const error of errors) trace.note(`${what}: ${error}`);
-    if (verb === "prepare" && errors.length === 0) this.#world.assertCurrent(answer, refs);
+    if (verb === "prepare" && errors.length === 0) this.#world.assertCurrent(answer, refs, before);
     return errors.length === 0;
   }
 
   #pause(what: string, least: number, most: number): Promise<void> {
     return this.#world.pause(`${this.#node.name} kubelet ${what}`, least, most);
   }
+}
+
+function setPrepared(info: ClaimInfo): void {
+  info.isPrepared = true;
+  info.isUnprepared = false;
 }

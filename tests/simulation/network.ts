@@ -4,6 +4,8 @@ export interface Link {
   /** Whose it is: the attachment that a plugin made it for, or someone who is not the agent. */
   readonly owner: string;
   readonly mac: string;
+  /** The kernel's number. */
+  readonly index: number;
   /** When it came (virtual milliseconds). */
   readonly since: number;
   /** The node's interface that was moved here. */
@@ -41,7 +43,7 @@ export class NodeNetwork {
   /** The node's interfaces that are on it now. */
   readonly devices = new Set(["eth0", "eth1", "eth2"]);
   readonly #time: () => number;
-  #macs = 0;
+  #links = 0;
   #addresses = 0;
 
   /** @param time virtual milliseconds */
@@ -87,8 +89,9 @@ export class NodeNetwork {
     };
   }
 
-  addLink(namespace: NetNamespace, link: Omit<Link, "mac" | "since">): Link {
-    const made = { ...link, mac: macOf(++this.#macs), since: this.#time() };
+  addLink(namespace: NetNamespace, link: Omit<Link, "mac" | "index" | "since">): Link {
+    const index = ++this.#links;
+    const made = { ...link, mac: macOf(index), index, since: this.#time() };
     if (link.device) this.devices.delete(link.device);
     namespace.links.set(link.name, made);
     return made;
@@ -111,7 +114,7 @@ export class NodeNetwork {
     return lease;
   }
 
-  /** The kernel unmakes what nobody has any more, and gives the node back what is its own. */
+  /** The kernel removes what no process holds any longer, and returns the node's own interfaces. */
   #collect(namespace: NetNamespace): void {
     if (namespace.mounted || namespace.holds > 0) return;
     for (const name of [...namespace.links.keys()]) this.removeLink(namespace, name);

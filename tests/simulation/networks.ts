@@ -28,6 +28,8 @@ export const NETWORKS = {
     cniVersion: "1.0.0",
     plugins: [{ type: "macvlan", master: "eth0", ipam: LOCAL, verbose: 2_000 }],
   },
+  /** Until the end, its DEL fails once the pod has ended. */
+  clinging: { cniVersion: "1.0.0", plugins: [{ type: "clinging" }] },
   /** Neither its ADD nor its DEL ever succeeds. */
   broken: { cniVersion: "1.0.0", plugins: [{ type: "broken" }] },
 } as const;

@@ -6,18 +6,39 @@ import type { Mounted } from "./deno_files.ts";
 import { Disk } from "./disk.ts";
 import { Faults } from "./faults.ts";
 import { Kubelet } from "./kubelet.ts";
-import { attachmentName, type NetNamespace, NodeNetwork } from "./network.ts";
+import { attachmentName, type Link, type NetNamespace, NodeNetwork } from "./network.ts";
 import { PROGRAMS } from "./plugins.ts";
-import type { Handover } from "./plan.ts";
-import { linkOf, type Sandbox } from "./pods.ts";
+import { type Handover, mayStay } from "./plan.ts";
+import { linkOf, networksOf, type PodNetwork, type Sandbox } from "./pods.ts";
 import type { SimulatedProcess } from "./process.ts";
 import { SimulatedRuntime } from "./runtime.ts";
 import type { World } from "./world.ts";
 
-/** An operation that takes so long, in milliseconds, waits for something and is not counted. */
-const WAITS_AFTER = 100;
+/**
+ * An operation that takes so long, in milliseconds, waits for something and is not counted. The agent
+ * counts from before its first program, and gives its place away after 100.
+ */
+const WAITS_AFTER = 90;
+/** An agent looks at the pod no earlier before an ADD, in milliseconds. */
+const LOOK_MS = 20;
+/** So long a status may take after an ADD whose result the disk does not take. */
+const STUCK_MS = 1_000;
+/** How long a slow disk may take for what an agent writes when a plugin was killed. */
+const SLOW_WRITES_MS = 10_000;
 /** What is left of a record that is damaged. */
-export const DAMAGED = '{"version": 1, "cla';
+const DAMAGED = new TextEncoder().encode('{"version": 1, "cla');
+
+const DECODER = new TextDecoder();
+/** What files' contents say; a write makes a new one. */
+const read = new WeakMap<Uint8Array, AttachmentRecord>();
+
+function recordIn(content: Uint8Array): AttachmentRecord {
+  const known = read.get(content);
+  if (known) return known;
+  const record = JSON.parse(DECODER.decode(content)) as AttachmentRecord;
+  read.set(content, record);
+  return record;
+}
 
 /** One node: its disks, its network, its runtime, its kubelet, and the agents that run on it. */
 export class SimulatedNode {
@@ -38,10 +59,20 @@ export class SimulatedNode {
   readonly damaged = new Set<string>();
   /** UIDs of claims of which the agent lost all that it knew while pods used them. */
   readonly unknown = new Set<string>();
+  /** UIDs of claims that the kubelet took as prepared when the agent lost all that it knew. */
+  readonly #prepared = new Set<string>();
+  /** Those among both that no CDI file told the agent of that came next. */
+  readonly untold = new Set<string>();
   /** Leases that only a damaged record told of. */
   readonly orphaned = new Set<string>();
-  /** Interfaces that someone removed, as `<sandbox>/<network>`. */
+  /** Attachments whose record was damaged, by their names, until the next ADD. */
+  readonly #unrecorded = new Set<string>();
+  /** Interfaces that someone removed, or that ADD reported and were another's: `<sandbox>/<network>`. */
   readonly lost = new Set<string>();
+  /** When an ADD began that has no end: of attachments, by their names. */
+  readonly #adding = new Map<string, { readonly began: number; ended: number }>();
+  /** Interfaces of other plugins that ADD reported as its own: of attachments, by their names. */
+  readonly #takenOver = new Map<string, Link>();
   readonly #held = new Map<string, NetNamespace>();
   readonly #operations = new Map<
     string,
@@ -54,6 +85,10 @@ export class SimulatedNode {
   >();
   #starts = 0;
   #lastDeath = -Infinity;
+  /** When a process was in a change of the disk last that hung. */
+  #diskStuckAt = -Infinity;
+  /** When a plugin began last to hang. */
+  #pluginStuckAt = -Infinity;
   /** Milliseconds by which the clock was set. */
   clockSetBy = 0;
 
@@ -80,7 +115,7 @@ export class SimulatedNode {
       },
       wait: (access) => this.#waitForDisk(access),
       holdUp: (close) => {
-        if (!this.#world.chance.hits("held up", 0.02)) return close();
+        if (!this.#world.chance.hits("held up", 0.1)) return close();
         void this.#world.pause("held up", 1, 300).then(close);
       },
     };
@@ -90,7 +125,10 @@ export class SimulatedNode {
     if (access === "read") return this.#world.pause(`${this.name} read`, 0, 1);
     const slow = this.faults.has("diskSlow") && this.#world.chance.hits("disk slow", 0.5);
     await this.#world.pause(`${this.name} disk`, 0, slow ? 3_000 : 8);
-    while (this.faults.has("diskStuck")) await this.#world.scheduler.sleep(200);
+    while (this.faults.has("diskStuck")) {
+      this.#diskStuckAt = this.#world.scheduler.now;
+      await this.#world.scheduler.sleep(200);
+    }
   }
 
   /** Brings the disks in line with the faults that are on. */
@@ -171,7 +209,7 @@ export class SimulatedNode {
     sandbox.vouched.delete(ifName);
   }
 
-  /** A CHECK looked. What is found damaged twice may be made anew, rightly or not. */
+  /** A CHECK looked. What is found damaged twice may be recreated, rightly or not. */
   looked(attachment: string, lies: boolean): void {
     const [, containerID = "", ifName = ""] = attachment.split("/");
     const sandbox = this.runtime.sandboxes.get(containerID);
@@ -179,6 +217,45 @@ export class SimulatedNode {
     const lied = lies ? (sandbox.lies.get(ifName) ?? 0) + 1 : 0;
     sandbox.lies.set(ifName, lied);
     if (lied > 1) sandbox.vouched.delete(ifName);
+  }
+
+  pluginHangs(): void {
+    this.#pluginStuckAt = this.#world.scheduler.now;
+  }
+
+  addBegins(attachment: string): void {
+    this.#unrecorded.delete(attachment);
+    this.#adding.set(attachment, { began: this.#world.scheduler.now, ended: Infinity });
+  }
+
+  /** It was killed, or failed, and did not say what it had made. */
+  addUnanswered(attachment: string): void {
+    const adding = this.#adding.get(attachment);
+    if (adding) adding.ended = this.#world.scheduler.now;
+  }
+
+  addEnds(attachment: string): void {
+    if (this.#adding.get(attachment)?.ended === Infinity) this.#adding.delete(attachment);
+  }
+
+  /**
+   * Whether nobody can know that an interface is not this attachment's: it came after the ADD began that
+   * an agent's death cut off, while one ran that was killed or failed, or one took it over; or
+   * the record is damaged that told it (docs/faults.md, "What no agent can know").
+   */
+  isUntold(attachment: string, link: Link): boolean {
+    if (this.#unrecorded.has(attachment)) return true;
+    const { began, ended } = this.#adding.get(attachment) ?? { began: Infinity, ended: Infinity };
+    return link.since >= began && link.since <= ended || this.#takenOver.get(attachment) === link;
+  }
+
+  /** An ADD reports another plugin's interface as its own. Of one that came just now nobody can know. */
+  takesOver(attachment: string, link: Link): void {
+    const began = this.#adding.get(attachment)?.began;
+    if (began === undefined || link.since < began - LOOK_MS) return;
+    this.#takenOver.set(attachment, link);
+    const [network, containerID] = attachment.split("/");
+    this.lost.add(`${containerID}/${network}`);
   }
 
   isExcusedLost({ id }: Sandbox, network: string): boolean {
@@ -206,6 +283,18 @@ export class SimulatedNode {
     if (isReady || !serving || !isQuiet) return;
     const what = `${agent.process.name} is not ready, and leads instead of ${serving.process.name}`;
     trace.violation("leader", what);
+  }
+
+  /** One that is not told to stop hands over only to one that the kubelet knows. */
+  endsLead(agent: AgentProcess): void {
+    if (agent.process.dead || agent.isStopping) return;
+    // One that stood next may be about to end, or have died meanwhile.
+    const isAwaited = this.agents.some((each) =>
+      each !== agent && (this.kubelet.isRegistered(each) || each.isStopping)
+    );
+    const { scheduler, trace } = this.#world;
+    if (isAwaited || scheduler.now - this.#lastDeath <= 10_000) return;
+    trace.violation("leader", `${agent.process.name} hands over to none that is ready`);
   }
 
   /** What another plugin does later in a sandbox. */
@@ -244,43 +333,75 @@ export class SimulatedNode {
     this.lost.add(`${sandbox.id}/${link.owner.split("/")[0]}`);
   }
 
-  /** A record of an attachment becomes unreadable. */
+  /** A record of an attachment becomes unreadable: at any time, or as the agent dies after an ADD. */
   damageRecord(choice: number): void {
-    const records = this.#attachmentRecords();
-    const found = records[Math.floor(choice * records.length)];
-    if (!found) return;
-    this.#world.operation(`the record ${found.path} is damaged`);
-    this.state.damage(found.path, new TextEncoder().encode(DAMAGED));
-    this.#noteUntold(found.record);
+    const agent = this.agents.at(-1);
+    const { chance } = this.#world;
+    const dies = chance.hits("dies with the record", 0.7);
+    if (!agent || !dies) return this.#damageOne(choice);
+    agent.process.onDeath(() => {
+      this.#damageOne(choice);
+      this.#startAgain(300);
+    });
+    if (chance.hits("at once", 0.4)) return agent.process.kill("killed");
+    agent.atAdd = () => agent.process.dieIn(chance.between("calls to the end", 1, 12));
   }
 
-  /** All records go with the agent that kept them, and the kubelet prepares its claims anew. */
+  /** One in whose pod no container has started, if there is one. */
+  #damageOne(choice: number): void {
+    const records = this.#attachmentRecords();
+    const fresh = records.filter(({ record }) =>
+      this.runtime.sandboxes.get(record.sandbox.id)?.containers.length === 0
+    );
+    const candidates = fresh.length > 0 ? fresh : records;
+    const found = candidates[Math.floor(choice * candidates.length)];
+    if (!found) return;
+    this.#world.operation(`the record ${found.path} is damaged`);
+    this.state.damage(found.path, DAMAGED);
+    this.#noteUntold(found.record);
+    const { attachment: { network, ifName }, sandbox } = found.record;
+    this.#unrecorded.add(attachmentName(network.name, sandbox.id, ifName));
+  }
+
+  /** All records go with the agent that kept them, and the kubelet prepares its claims again. */
   loseState(): void {
     this.#world.operation(`${this.name} loses the agent's state`);
     for (const { record } of this.#attachmentRecords()) this.#noteUntold(record);
     for (const { pod } of this.runtime.sandboxes.values()) {
       for (const { ref } of pod.claims) this.unknown.add(ref.uid);
     }
+    for (const uid of this.kubelet.claims) this.#prepared.add(uid);
     for (const { process } of [...this.agents]) process.kill("its state is lost");
     this.state = new Disk();
-    // The locks are files of the folder, and stay where it is mounted anew.
+    // The locks are files of the folder, and stay where it is mounted again.
     for (const name of ["lead.lock", "next.lock"]) {
       this.state.open(`/${name}`, { write: true, create: true });
     }
     this.applyDiskFaults();
     for (const lease of this.network.leases.keys()) this.orphaned.add(lease);
-    this.#startAgain(500);
-    this.#world.scheduler.after(600, () => this.kubelet.restart(false));
+    const { chance, scheduler } = this.#world;
+    this.#startAgain(chance.between("away without state", 500, 5_000));
+    const forgets = chance.hits("kubelet's state is lost too", 0.5);
+    scheduler.after(600, () => this.kubelet.restart(forgets));
   }
 
-  #attachmentRecords(): { readonly path: string; readonly record: AttachmentRecord }[] {
+  /** Whether the record at a path is one that {@link damageRecord} made unreadable. */
+  isDamaged(path: string): boolean {
+    return this.state.read(path) === DAMAGED;
+  }
+
+  /** Those whose files' names begin so. */
+  #attachmentRecords(
+    prefix = "",
+  ): { readonly path: string; readonly record: AttachmentRecord }[] {
     const folder = "/attachments";
     if (!this.state.kind(folder)) return [];
-    return this.state.names(folder).filter(({ name }) => name.endsWith(".json")).flatMap(
+    const isAsked = ({ name }: { readonly name: string }) =>
+      name.startsWith(prefix) && name.endsWith(".json");
+    return this.state.names(folder).filter(isAsked).flatMap(
       ({ name }) => {
         const path = `${folder}/${name}`;
-        const text = new TextDecoder().decode(this.state.read(path));
-        return text === DAMAGED ? [] : [{ path, record: JSON.parse(text) as AttachmentRecord }];
+        return this.isDamaged(path) ? [] : [{ path, record: recordIn(this.state.read(path)) }];
       },
     );
   }
@@ -291,15 +412,50 @@ export class SimulatedNode {
     this.damaged.add(claim.uid);
     this.orphaned.add(attachmentName(network.name, containerID, ifName));
     const sandbox = this.runtime.sandboxes.get(containerID);
+    const planned = sandbox &&
+      networksOf(sandbox.pod).find((each) =>
+        each.claim.ref.uid === claim.uid && each.network === network.name
+      );
     const mac = sandbox?.vouched.get(ifName)?.mac;
-    const entries = this.#world.api.claims.get(`default/${claim.name}`)?.status.devices;
-    const isTold = entries?.some(({ networkData }) => networkData?.hardwareAddress === mac);
-    const isShared = sandbox?.pod.claims.some(({ plan, ref }) =>
-      ref.uid === claim.uid && !plan.isTemplate
+    if (!mac || !planned || !this.isTold(planned, mac)) sandbox?.vouched.delete(ifName);
+  }
+
+  /** When the kubelet is told that a claim is unprepared, it is on record, or nothing is left of it. */
+  assertDetached(uid: string): void {
+    const claim = [...this.#world.claims.values()].find(({ ref }) => ref.uid === uid);
+    if (!claim || this.state.has(`/claims/${uid}.json`)) return;
+    if (this.damaged.has(uid) || this.unknown.has(uid) || mayStay(claim.plan)) return;
+    const networks = new Set(claim.plan.networks.map(({ network }) => network));
+    for (const lease of this.network.leases.keys()) {
+      const [network = "", id = ""] = lease.split("/");
+      if (!networks.has(network) || this.orphaned.has(lease)) continue;
+      const sandbox = this.runtime.sandboxes.get(id);
+      if (sandbox && !sandbox.ending) continue;
+      const what = `${claim.plan.name} is unprepared, but the lease of ${lease} is left`;
+      this.#world.trace.violation("leftovers", what);
+    }
+  }
+
+  /** Whether an agent that has no record of an attachment's result can learn it all the same. */
+  isTold({ claim }: PodNetwork, mac: string): boolean {
+    // A shared claim's status tells of one pod.
+    if (!claim.plan.isTemplate) return false;
+    const entries = this.#world.api.claims.get(`default/${claim.plan.name}`)?.status.devices ?? [];
+    return entries.some(({ networkData }) => networkData?.hardwareAddress === mac);
+  }
+
+  /** Who dies now must know later what the containers live by that it has just let start. */
+  assertOnRecord(sandbox: Sandbox, { claim: { ref }, network }: PodNetwork, { name }: Link): void {
+    if (this.damaged.has(ref.uid) || this.unknown.has(ref.uid)) return;
+    // What CHECK finds lost is recreated.
+    if (this.isExcusedLost(sandbox, network) || sandbox.lies.get(name)) return;
+    const records = this.#attachmentRecords(`${ref.uid}.`);
+    const isOnRecord = records.some(({ record }) =>
+      record.sandbox.id === sandbox.id && record.attachment.ifName === name && record.attached
     );
-    // Nor does CHECK, where it never succeeds.
-    const isUnchecked = network.plugins.some(({ type }) => type === "vrf");
-    if (!isTold || isShared || isUnchecked) sandbox?.vouched.delete(ifName);
+    if (isOnRecord) return;
+    const what = `containers of ${sandbox.id} start before the result of ${network} is on disk`;
+    this.#world.trace.violation("gate", what);
   }
 
   /** Starts a process of the agent. */
@@ -312,6 +468,10 @@ export class SimulatedNode {
         networks.filter(({ kind }) => kind === "bridged").map(({ network }) => network)
       ),
     });
+    for (const uid of this.unknown.union(this.#prepared)) {
+      const isTold = this.cdiFile(uid, ".json") || this.state.has(`/claims/${uid}.json`);
+      if (!isTold) this.untold.add(uid);
+    }
     const diskThen = this.state.state;
     this.agents.push(agent);
     this.#world.operation(`${agent.process.name} starts`);
@@ -360,15 +520,39 @@ export class SimulatedNode {
     else agent.process.dieIn(calls);
   }
 
+  crashBeforeRecord(away: number): void {
+    const agent = this.agents.at(-1);
+    if (!agent) return;
+    agent.process.onDeath(() => this.#startAgain(away));
+    agent.atAdd = ({ mac }) => {
+      this.faults.begin("diskStuck");
+      agent.atStatus = (devices) => {
+        const isTold = devices.some(({ networkData }) => networkData?.hardwareAddress === mac);
+        if (isTold) agent.process.kill("killed before the result is on disk");
+      };
+      this.#world.scheduler.after(STUCK_MS, () => {
+        this.faults.end("diskStuck");
+        agent.atStatus = undefined;
+      });
+    };
+  }
+
   restart(away: number): void {
     const agent = this.agents.at(-1);
     if (!agent) return;
     agent.process.onDeath(() => this.#startAgain(away));
     agent.stop();
-    // As supervisors do.
+    // As supervisors do. A process ends no earlier than the system calls that it is in.
     this.#world.scheduler.after(30_000, () => {
       if (agent.process.dead) return;
-      this.#world.trace.violation("limit", `${agent.process.name} does not end when it is told to`);
+      // Nor before the operation that runs, each plugin of which may use up its time.
+      const stuckAt = Math.max(this.#diskStuckAt, this.#pluginStuckAt);
+      // What a plugin that was killed has left is on record before that.
+      const writing = this.faults.has("diskSlow") ? SLOW_WRITES_MS : 0;
+      if (this.#world.scheduler.now - stuckAt > 30_000 + writing) {
+        const what = `${agent.process.name} does not end when it is told to`;
+        this.#world.trace.violation("limit", what);
+      }
       agent.process.kill("it does not end");
     });
   }
@@ -415,7 +599,7 @@ export class SimulatedNode {
     if (agents > 0) this.#startAgain(2_000);
   }
 
-  /** What of a claim's networks there is, by its running sandboxes. */
+  /** The existing networks of a claim, by its running sandboxes. */
   linksOf(network: string, sandboxes: readonly Sandbox[]) {
     return sandboxes.map((sandbox) => linkOf(sandbox, network));
   }

@@ -21,6 +21,20 @@ export interface PlannedClaim {
   readonly withOther: boolean;
 }
 
+/** Whether one of its networks can never be attached. */
+export function isHopeless(claim: PlannedClaim): boolean {
+  return has(claim, "broken");
+}
+
+/** Whether what was attached of it may stay until all pods are to end. */
+export function mayStay(claim: PlannedClaim): boolean {
+  return isHopeless(claim) || has(claim, "clinging");
+}
+
+export function has({ networks }: PlannedClaim, kind: NetworkName): boolean {
+  return networks.some((network) => network.kind === kind);
+}
+
 const ENDS = {
   usual: 8,
   stopTwice: 2,
@@ -75,11 +89,18 @@ export type Stimulus =
     readonly kind: "crash";
     readonly at: number;
     readonly node: number;
-    /** At the so-many-th call from then on; 0: at once. */
+    /** The number of the call at which it happens, counted from then on; 0: immediately. */
     readonly calls: number;
     /** Counted from the end of the next ADD. */
     readonly afterAdd: boolean;
     /** Milliseconds until it is started again. */
+    readonly away: number;
+  }
+  /** The disk takes no result of an ADD, and the agent dies when the claim's status tells of it. */
+  | {
+    readonly kind: "crashBeforeRecord";
+    readonly at: number;
+    readonly node: number;
     readonly away: number;
   }
   | { readonly kind: "restart"; readonly at: number; readonly node: number; readonly away: number }
@@ -122,7 +143,7 @@ export type Stimulus =
     readonly node: number;
     readonly choice: number;
   }
-  /** The agent's state folder is lost, and the kubelet starts anew. */
+  /** The agent's state folder is lost, and the kubelet starts again. */
   | { readonly kind: "stateLost"; readonly at: number; readonly node: number }
   /** The confined agent, which someone has taken over, has a plugin run. */
   | { readonly kind: "hostileRequest"; readonly at: number; readonly node: number }
@@ -133,7 +154,7 @@ export type Stimulus =
     readonly by: number;
   };
 
-const HANDOVERS = { usual: 6, newDies: 2, oldDies: 2, neverReady: 1, stays: 1 } as const;
+const HANDOVERS = { usual: 6, newDies: 2, oldDies: 2, neverReady: 2, stays: 1 } as const;
 export type Handover = keyof typeof HANDOVERS;
 
 const RUNTIMES = { "containerd-1.7": 1, "containerd-2.1": 1, "cri-o": 1 } as const;
@@ -175,6 +196,7 @@ const EVENTS = {
   clockSetBack: 1,
   stateLost: 1,
   hostileRequest: 1,
+  crashBeforeRecord: 2,
 } as const;
 
 /** A pod without any peculiarity. */
@@ -230,9 +252,6 @@ export function planRun(seed: number): Plan {
   for (let i = isCalm ? 0 : draw.between(2, 14); i > 0; i--) {
     stimuli.push(drawEvent(draw.fork(), nodes));
   }
-  // What cannot be detached is given up by the time of day.
-  const isHopeless = claims.some(({ networks }) => networks.some(({ kind }) => kind === "broken"));
-  const isFitting = ({ kind }: Stimulus) => !(isHopeless && kind === "clockSetBack");
   return {
     seed,
     nodes,
@@ -241,7 +260,7 @@ export function planRun(seed: number): Plan {
     concurrency: random.pick([1, 2, 4]),
     repair: random.chance(0.5),
     claims,
-    stimuli: stimuli.filter(isFitting).sort((a, b) => a.at - b.at),
+    stimuli: stimuli.sort((a, b) => a.at - b.at),
   };
 }
 
@@ -310,6 +329,7 @@ function drawClaim(random: Random, name: string): PlannedClaim {
           verbose: 2,
           mapped: 1,
           broken: 0.15,
+          clinging: 0.8,
         },
       );
       return {
@@ -348,6 +368,7 @@ function drawEvent(random: Random, nodes: number): Stimulus {
         ]),
       };
     case "restart":
+    case "crashBeforeRecord":
     case "runtimeRestart":
       return { ...base, kind, away };
     case "handover": {

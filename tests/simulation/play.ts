@@ -1,13 +1,13 @@
 import { installFiles, mount } from "./deno_files.ts";
-import { type Plan, quietAfter } from "./plan.ts";
-import { isHopeless, type Phase, type Problem, problemsOf } from "./quiet.ts";
+import { isHopeless, mayStay, type Plan, quietAfter } from "./plan.ts";
+import { type Phase, type Problem, problemsOf } from "./quiet.ts";
 import type { Violation } from "./trace.ts";
 import { World } from "./world.ts";
 
 /** Within this all must be as it shall be once nothing goes wrong any more, in milliseconds. */
 const SETTLE_LIMIT = 150_000;
-/** So long it may take until what the kubelet has forgotten is released. */
-const FORGOTTEN_LIMIT = 15 * 60_000;
+/** So long it may take until what the kubelet has forgotten, or could not be detached, is released. */
+const FORGOTTEN_LIMIT = 5 * 60_000;
 /** So long it may take until what cannot be detached is given up. */
 const HOPELESS_LIMIT = 45 * 60_000;
 /** How often it is looked. */
@@ -37,6 +37,8 @@ export function play(plan: Plan, keep?: (line: string) => void): Outcome {
   Math.random = () => world.chance.draw("Math.random");
   try {
     playWorld(world);
+  } catch (cause) {
+    throw new Error(`run ${plan.seed} cannot be played to its end: ${cause}`, { cause });
   } finally {
     Math.random = random;
     mount(undefined);
@@ -59,13 +61,15 @@ function playWorld(world: World): void {
   for (const node of world.nodes) node.ensureAgent();
   settle(world, "quiet", SETTLE_LIMIT);
   if (isWrong()) return;
+  world.isEmptying = true;
   for (const pod of world.pods.values()) world.remove(pod);
   settle(world, "empty", emptyLimit(world));
 }
 
 function emptyLimit({ plan, forgotten }: World): number {
   if (plan.claims.some(isHopeless)) return HOPELESS_LIMIT;
-  return forgotten.size > 0 ? FORGOTTEN_LIMIT : SETTLE_LIMIT;
+  const isLate = forgotten.size > 0 || plan.claims.some(mayStay);
+  return isLate ? FORGOTTEN_LIMIT : SETTLE_LIMIT;
 }
 
 /** Until all is as it must be; what is not in time is a violation. */

@@ -3,7 +3,7 @@ import type { ProgramOptions, ProgramOutcome, RunProgram } from "../../mod/cni/p
 import type { AgentProcess } from "./agent_process.ts";
 import { attachmentName, type Lease, type Link, type NetNamespace } from "./network.ts";
 
-/** What plugins get besides what CNI says of the operation. */
+/** What plugins get in addition to CNI's parameters of the operation. */
 export const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The programs that there are. */
@@ -15,9 +15,13 @@ export const PROGRAMS = [
   "tuning",
   "vrf",
   "broken",
+  "clinging",
   "host-local",
   "dhcp",
 ];
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
 
 /** At which step an operation fails, if it does. */
 const STEPS = ["before", "middle", "after"] as const;
@@ -58,17 +62,28 @@ interface Call {
   readonly step: (step: Step) => Promise<void>;
 }
 
-class PluginError extends Error {
+/** What a plugin says when it fails. No Error: to take a stack costs more than most of what it does. */
+class PluginError {
+  readonly message: string;
   readonly code: number;
 
   constructor(message: string, code = 999) {
-    super(message);
+    this.message = message;
     this.code = code;
   }
 }
 
-/** That of a program that is killed. */
-class Killed extends Error {}
+/** Says that another interface has the name: what is there is not this plugin's. */
+class NameTaken extends PluginError {}
+
+/** Thrown in a program that is killed. */
+class Killed {
+  readonly message: string;
+
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
 /**
  * CNI plugins as real ones behave: an ADD that fails leaves what it made so far; one whose interface's
@@ -97,7 +112,7 @@ export class PluginPrograms {
       CNI_NETNS,
       CNI_IFNAME,
     ];
-    const config = JSON.parse(new TextDecoder().decode(stdin)) as Config;
+    const config = JSON.parse(DECODER.decode(stdin)) as Config;
     const attachment = attachmentName(config.name, containerID, ifName);
     return { type, command, containerID, netns, ifName, config, attachment };
   }
@@ -111,26 +126,31 @@ export class PluginPrograms {
     this.#assertSurroundings(what, env);
     const isOfContainer = ["ADD", "DEL", "CHECK"].includes(call.command);
     const end = isOfContainer ? node.beginOperation(process, call.containerID, what) : () => {};
+    const killing = Promise.withResolvers<never>();
     // Whoever kills it has its end.
-    const killed = new Promise<never>((_, reject) => {
-      const kill = () => {
-        end();
-        reject(new Killed("it was cut off"));
-      };
-      if (signal.aborted) kill();
-      else signal.addEventListener("abort", kill, { once: true });
-    });
+    const kill = () => {
+      end();
+      killing.reject(new Killed("it was cut off"));
+    };
+    if (signal.aborted) kill();
+    else signal.addEventListener("abort", kill, { once: true });
     if (isOfContainer) world.trace.note(`${process.name} ${what}`);
     try {
-      const answer = await Promise.race([this.#work(what, call, timeout), killed]);
+      if (call.command === "ADD") node.addBegins(call.attachment);
+      const answer = await Promise.race([this.#work(what, call, timeout), killing.promise]);
       return outcome(0, answer === undefined ? "" : JSON.stringify(answer));
     } catch (error) {
+      if (call.command === "ADD" && !process.dead && !(error instanceof NameTaken)) {
+        node.addUnanswered(call.attachment);
+      }
       if (error instanceof Killed) return { ...outcome(1, ""), killed: error.message };
       if (!(error instanceof PluginError)) throw error;
       const said = JSON.stringify({ code: error.code, msg: error.message });
       return outcome(1, said);
     } finally {
+      signal.removeEventListener("abort", kill);
       end();
+      if (!process.dead) node.addEnds(call.attachment);
     }
   }
 
@@ -147,16 +167,22 @@ export class PluginPrograms {
     const { command } = call;
     const slow = faults.has("pluginSlow") && this.#hits("slow", 0.5);
     // Some end in the moment in which the agent takes them for such as wait.
-    if (this.#hits("just in time", 0.05)) await world.scheduler.sleep(100);
+    if (this.#hits("just in time", 0.05)) await world.scheduler.sleepAndRace(100);
     else await this.#pause(command, 1, slow ? 4_000 : 30);
     const fails = faults.has("pluginFails") && this.#hits(`${command} fails`, 0.4);
     const hangs = faults.has("pluginHangs") && this.#hits(`${command} hangs`, 0.3);
     const at = fails || hangs ? STEPS[world.chance.between("step", 0, 2)] : undefined;
+    const assertAgentLives = () => {
+      if (process.dead) throw new Killed("its agent is dead");
+    };
     const step = async (step: Step) => {
-      if (process.dead) await NEVER;
+      assertAgentLives();
       if (step !== at) return;
-      if (hangs) await world.scheduler.sleep(timeout);
-      if (process.dead) await NEVER;
+      if (hangs) {
+        node.pluginHangs();
+        await world.scheduler.sleep(timeout);
+      }
+      assertAgentLives();
       if (hangs) throw new Killed(`it did not end within ${timeout} ms`);
       throw new PluginError(`${what} failed (${step})`, LATER);
     };
@@ -189,17 +215,21 @@ export class PluginPrograms {
     await step("middle");
     const lease = config.ipam && node.network.lease(attachment, config.ipam.mapped ?? false);
     await step("after");
-    this.#agent.atAdd?.();
+    this.#agent.atAdd?.(link);
     this.#agent.atAdd = undefined;
     return result({ type, ifName, netns, config, link, lease });
   }
 
-  async #del({ type, netns, ifName, config, attachment, step }: Call): Promise<void> {
+  async #del({ type, containerID, netns, ifName, config, attachment, step }: Call): Promise<void> {
     await step("before");
     const { node, world } = this.#agent;
     if (type === "broken") throw new PluginError("its configuration is nonsense");
+    const sandbox = node.runtime.sandboxes.get(containerID);
+    if (type === "clinging" && !world.isEmptying && (!sandbox || sandbox.ending)) {
+      throw new PluginError("its interface is busy", LATER);
+    }
     const namespace = node.namespaceAt(netns);
-    const makesLinks = ["macvlan", "bridge", "tap", "host-device"].includes(type);
+    const makesLinks = ["macvlan", "bridge", "tap", "host-device", "clinging"].includes(type);
     if (type === "host-device") {
       if (netns === "") return;
       if (!namespace) throw new PluginError(`failed to open netns "${netns}"`);
@@ -215,7 +245,7 @@ export class PluginPrograms {
         throw new PluginError(`failed to find "${ifName}" in containerNS: Link not found`);
       }
       if (link.owner === attachment) node.assertMayGo(attachment, "the interface");
-      else if (link.since <= namespace.lookedAt) {
+      else if (link.since <= namespace.lookedAt && !node.isUntold(attachment, link)) {
         const what = `DEL of ${attachment} takes the interface of ${link.owner}`;
         world.trace.violation("foreign", what);
       }
@@ -268,13 +298,12 @@ export class PluginPrograms {
     const { node, world } = this.#agent;
     namespace.lookedAt ||= world.scheduler.now;
     const present = namespace.links.get(ifName);
-    if (present && type !== "tap") throw new PluginError(`interface ${ifName} already exists`);
+    if (present && type !== "tap") throw new NameTaken(`interface ${ifName} already exists`);
     if (present) {
-      // What comes after the agent has looked nobody can see in time.
       if (present.owner !== owner && present.since <= namespace.lookedAt) {
         const what = `ADD of ${owner} changes the interface of ${present.owner}`;
         world.trace.violation("foreign", what);
-      }
+      } else if (present.owner !== owner) node.takesOver(owner, present);
       return present;
     }
     const device = type === "host-device" ? config.device : undefined;
@@ -324,7 +353,5 @@ function result(
 }
 
 function outcome(code: number, stdout: string): ProgramOutcome {
-  return { code, stdout: new TextEncoder().encode(stdout), stderr: "" };
+  return { code, stdout: ENCODER.encode(stdout), stderr: "" };
 }
-
-const NEVER = new Promise<never>(() => {});

@@ -1,11 +1,13 @@
 import type { ClaimRef } from "../../mod/claim/attachment.ts";
 import type { Link, NetNamespace } from "./network.ts";
-import type { PlannedClaim, PlannedPod } from "./plan.ts";
+import type { PlannedClaim, PlannedNetwork, PlannedPod } from "./plan.ts";
 
 /** A claim as the cluster knows it. */
 export interface Claim {
   readonly plan: PlannedClaim;
   ref: ClaimRef;
+  /** kubectl sorts the keys of a claim's parameters. */
+  readonly createdBy: "kubectl" | "program";
   /** Of its allocation; undefined while it has none. */
   node: string | undefined;
   readonly users: Set<Pod>;
@@ -24,7 +26,7 @@ export interface Pod {
   gone: boolean;
   /** Wakes its life up. */
   wake: () => void;
-  /** It came to a claim that was just being unprepared, and its kubelet prepares that no more. */
+  /** It came to a claim that was just being unprepared, and its kubelet no longer prepares that. */
   unprepared: boolean;
 }
 
@@ -53,8 +55,10 @@ export interface Sandbox {
   forgotten: boolean;
 }
 
-/** One network of a pod: its claim, and the interface's name where the plan has one. */
-export function networksOf(pod: Pod) {
+/** One network of a pod, and its claim. */
+export type PodNetwork = PlannedNetwork & { readonly claim: Claim };
+
+export function networksOf(pod: Pod): PodNetwork[] {
   return pod.claims.flatMap((claim) =>
     claim.plan.networks.map((network) => ({ claim, ...network }))
   );

@@ -1,13 +1,13 @@
 /** What must be so when nothing goes wrong any more. */
 import { DRIVER } from "./api_server.ts";
 import type { Link } from "./network.ts";
-import { DAMAGED, type SimulatedNode } from "./node.ts";
-import type { PlannedClaim, PlannedNetwork } from "./plan.ts";
+import type { SimulatedNode } from "./node.ts";
+import { has, isHopeless, mayStay, type PlannedClaim, type PlannedNetwork } from "./plan.ts";
 import { type Claim, linkOf, networksOf, type Pod, type Sandbox } from "./pods.ts";
 import type { Invariant } from "./trace.ts";
 import { OTHERS_ENTRY, type World } from "./world.ts";
 
-/** Quiet: nothing goes wrong any more. Empty: besides, all pods have ended. */
+/** Quiet: nothing fails any longer. Empty: all pods have ended, too. */
 export type Phase = "quiet" | "empty";
 
 interface Place {
@@ -27,15 +27,10 @@ export function problemsOf(world: World, phase: Phase): Problem[] {
       ...attachments(world, node),
       ...leftovers(world, { node, phase }),
       ...records(world, { node, phase }),
-      ...cdiFiles(node),
+      ...cdiFiles(world, { node, phase }),
     ]),
     ...statuses(world),
   ];
-}
-
-/** Whether one of its networks can never be attached. */
-export function isHopeless({ networks }: PlannedClaim): boolean {
-  return networks.some(({ kind }) => kind === "broken");
 }
 
 /** What keeps a network from being attached that is nobody's fault: its name is taken, or its interface. */
@@ -65,14 +60,18 @@ function attachments(world: World, node: SimulatedNode): Problem[] {
     if (waits) continue;
     const { sandbox } = pod;
     if (!sandbox || sandbox.state !== "running") {
-      if (isCollided(pod) || pod.claims.some(({ plan }) => isHopeless(plan))) continue;
+      if (isCollided(pod) || waitsForHopeless(world, pod)) continue;
       problems.push({ invariant: "progress", what: `${pod.name} has no sandbox` });
       continue;
     }
     const networks = networksOf(pod);
     if (networks.some((network) => isBlocked(sandbox, network))) continue;
+    // A kubelet that cannot unprepare a claim for one pod may keep others from it.
+    if (pod.claims.some(({ plan }) => mayStay(plan))) continue;
     // What an agent attached whose state was lost is another's for the next, until containers run.
-    if (pod.claims.some(({ ref }) => node.unknown.has(ref.uid))) continue;
+    if (pod.claims.some(({ ref }) => node.unknown.has(ref.uid) || node.untold.has(ref.uid))) {
+      continue;
+    }
     for (const { network, kind } of networks) {
       // Of an old version nothing tells that it was lost.
       const isRepaired = world.plan.repair && kind !== "old";
@@ -91,6 +90,15 @@ function attachments(world: World, node: SimulatedNode): Problem[] {
     }
   }
   return problems;
+}
+
+/** Whether its claims cannot be attached, or an interface that they need cannot be detached. */
+function waitsForHopeless({ plan }: World, { claims }: Pod): boolean {
+  const isExclusive = ({ networks }: PlannedClaim) =>
+    networks.some(({ kind }) => kind === "exclusive");
+  return claims.some((claim) => mayStay(claim.plan)) ||
+    claims.some((claim) => isExclusive(claim.plan)) &&
+      plan.claims.some((claim) => mayStay(claim) && isExclusive(claim));
 }
 
 /** Whether two of the pod's claims have one interface name: the second cannot be prepared. */
@@ -129,11 +137,7 @@ function leftovers(world: World, { node, phase }: Place): Problem[] {
 /** What the kubelet has forgotten, or cannot be detached, goes after a longer time. */
 function goesLater({ claims, forgotten }: World, uid: string, phase: Phase): boolean {
   const claim = [...claims.values()].find(({ ref }) => ref.uid === uid);
-  return phase === "quiet" && (forgotten.has(uid) || claim !== undefined && isHopeless(claim.plan));
-}
-
-function isDamaged({ state }: SimulatedNode, path: string): boolean {
-  return new TextDecoder().decode(state.read(path)) === DAMAGED;
+  return phase === "quiet" && (forgotten.has(uid) || claim !== undefined && mayStay(claim.plan));
 }
 
 /** Of a sandbox with a network that cannot be detached. */
@@ -143,7 +147,7 @@ function isHeldForLater(
 ): boolean {
   return phase === "quiet" &&
     [...pods.values()].some(({ name, claims }) =>
-      path.startsWith(`/run/netns/${name}s`) && claims.some(({ plan }) => isHopeless(plan))
+      path.startsWith(`/run/netns/${name}s`) && claims.some(({ plan }) => mayStay(plan))
     );
 }
 
@@ -152,8 +156,9 @@ function records(world: World, { node, phase }: Place): Problem[] {
   const names = (folder: string) =>
     node.state.kind(folder)
       ? node.state.names(folder).map(({ name }) => name).filter((name) =>
-        // What cannot be read is put aside, where the disk takes that.
-        !name.endsWith(".corrupt") && !isDamaged(node, `${folder}/${name}`)
+        // What cannot be read is set aside, where the disk takes that; a claim that was unprepared is
+        // remembered for some minutes.
+        !/\.(corrupt|departed)$/.test(name) && !node.isDamaged(`${folder}/${name}`)
       )
       : [];
   const used = new Set(
@@ -184,7 +189,7 @@ function records(world: World, { node, phase }: Place): Problem[] {
   return problems;
 }
 
-function cdiFiles(node: SimulatedNode): Problem[] {
+function cdiFiles(world: World, { node, phase }: Place): Problem[] {
   const problems: Problem[] = [];
   const used = new Map<string, Sandbox[]>();
   for (const sandbox of node.runtime.running) {
@@ -195,6 +200,9 @@ function cdiFiles(node: SimulatedNode): Problem[] {
   for (const { name } of node.run.kind("/") ? node.run.names("/") : []) {
     const uid = name.match(/_(.*?)\.(json|attached|metadata)/)?.[1] ?? "";
     if (!name.startsWith(DRIVER) || used.has(uid)) continue;
+    // The sandbox of a prepared claim may be one that the runtime is making.
+    const mayCome = node.kubelet.isPrepared(uid) || goesLater(world, uid, phase);
+    if (name.endsWith(".json") && mayCome) continue;
     problems.push({ invariant: "leftovers", what: `the CDI file ${name}` });
   }
   for (const [uid, sandboxes] of used) {
@@ -213,6 +221,9 @@ function statuses(world: World): Problem[] {
   for (const claim of world.claims.values()) {
     const object = world.api.claims.get(`default/${claim.plan.name}`);
     if (!object?.status.allocation) continue;
+    // The last write may have died with the agent: of what is unprepared nobody writes any more.
+    const isUnprepared = (pod: Pod) => pod.deleting && waitsForHopeless(world, pod);
+    if (claim.users.size > 0 && [...claim.users].every(isUnprepared)) continue;
     const entries = object.status.devices ?? [];
     const foreign = entries.find(({ driver }) => driver === OTHERS_ENTRY.driver);
     if (claim.plan.withOther !== (foreign !== undefined)) {
@@ -230,12 +241,14 @@ function statuses(world: World): Problem[] {
         each.driver === DRIVER && each.device === result.device && each.shareID === result.shareID
       );
       const links = node.linksOf(network, sandboxes);
-      const isUnclear = sandboxes.some((sandbox) =>
-        isBlocked(sandbox, { ...planned, claim }) || node.isExcusedLost(sandbox, network)
-      ) || node.damaged.has(claim.ref.uid);
-      if (isUnclear) {
-        continue;
-      }
+      // Of an old version nothing tells that it was lost.
+      const isUnclear = node.damaged.has(claim.ref.uid) ||
+        mayStay(claim.plan) && has(claim.plan, "exclusive") ||
+        sandboxes.some((sandbox) =>
+          isBlocked(sandbox, { ...planned, claim }) ||
+          planned.kind === "old" && node.isExcusedLost(sandbox, network)
+        );
+      if (isUnclear) continue;
       const said = entry?.conditions?.[0]?.status === "True"
         ? [entry.networkData?.hardwareAddress, ...entry.networkData?.ips ?? []].join(" ")
         : entry
@@ -245,9 +258,7 @@ function statuses(world: World): Problem[] {
         ? said === undefined
         : links.includes(undefined)
         ? said === undefined || said.startsWith("not ready")
-        : links.some((link) =>
-          shownLink(node, link) === said
-        );
+        : links.some((link) => shownLink(node, link) === said);
       if (isTrue) continue;
       const truth = links.map((link) => shownLink(node, link)).join(", ");
       const what = `${claim.plan.name}: ${request}: it says ${said}; the truth is ${

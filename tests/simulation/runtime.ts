@@ -87,9 +87,12 @@ export class SimulatedRuntime {
   }
 
   async #synchronize(connection: Connection): Promise<Error | undefined> {
-    const { sandboxes, started } = this.#list();
+    const { sandboxes, containers } = this.#list();
     this.#world.operation(`Synchronize ${connection.agent.process.name} (${sandboxes.length})`);
-    const failure = await this.#tell(connection, (agent) => agent.synchronize(sandboxes, started));
+    const failure = await this.#tell(
+      connection,
+      (agent) => agent.synchronize(sandboxes, containers),
+    );
     // Events that come from now on are told.
     if (!failure) connection.isReady = true;
     return failure;
@@ -98,6 +101,7 @@ export class SimulatedRuntime {
   #list(): Listed {
     const listed: ReportedSandbox[] = [];
     const started = new Set<string>();
+    const created = new Set<string>();
     for (const sandbox of this.sandboxes.values()) {
       const { id, state, containers } = sandbox;
       if (state === "making" || state === "gone") continue;
@@ -111,8 +115,9 @@ export class SimulatedRuntime {
         state === "running" || state === "stopped" && !hasMount
       );
       if (mayHaveRun) started.add(id);
+      if (containers.some(({ state }) => state === "created")) created.add(id);
     }
-    return { sandboxes: listed, started };
+    return { sandboxes: listed, containers: { started, created } };
   }
 
   #reported({ id, pod, namespace }: Sandbox): ReportedSandbox {
@@ -211,34 +216,39 @@ export class SimulatedRuntime {
       throw new Error(`the mount of ${uid} is not there`);
     }
     container.state = "running";
-    this.#assertComplete(sandbox, container, guards.some(({ isClosed }) => !isClosed));
+    const guarded = guards.some(({ isClosed }) => !isClosed);
+    this.#assertComplete(sandbox, container, guarded);
+    this.#vouch(sandbox, guarded);
   }
 
   /** @param guarded whether an agent was connected all the time */
   #assertComplete(sandbox: Sandbox, { name, hasMount }: Container, guarded: boolean): void {
     const { pod, isFirst } = sandbox;
-    const missing: string[] = [];
-    const links = networksOf(pod).map(({ network }) => {
-      const link = linkOf(sandbox, network);
-      if (!link && !this.#node.isExcusedLost(sandbox, network)) missing.push(network);
-      return link;
-    });
-    if (missing.length === 0) {
-      for (const link of links) {
-        const isKnown = link && guarded && !this.#node.orphaned.has(link.owner);
-        if (isKnown) sandbox.vouched.set(link.name, link);
-      }
-      return;
-    }
+    const missing = networksOf(pod).map(({ network }) => network).filter((network) =>
+      !linkOf(sandbox, network) && !this.#node.isExcusedLost(sandbox, network)
+    );
+    if (missing.length === 0) return;
     const isHeld = hasMount && isFirst &&
       pod.claims.every(({ plan, ref }) => plan.isTemplate && !this.#node.damaged.has(ref.uid));
     if (!guarded && !isHeld) return;
     // Nothing says any more, or yet, which claims it uses.
-    if (pod.deleting && pod.plan.isForced) return;
-    if (!hasMount && pod.claims.some(({ ref }) => this.#node.unknown.has(ref.uid))) return;
+    if (pod.deleting && !this.#world.api.pods.has(`default/${pod.name}`)) return;
+    if (!hasMount && pod.claims.some(({ ref }) => this.#node.untold.has(ref.uid))) return;
     const away = guarded ? "" : " while the agent was away";
     const what = `${name} of ${sandbox.id} started without ${missing.join(", ")}${away}`;
     this.#world.trace.violation("gate", what);
+  }
+
+  /** From now on containers live by what is there, as far as an agent can know of it. */
+  #vouch(sandbox: Sandbox, guarded: boolean): void {
+    for (const network of networksOf(sandbox.pod)) {
+      const link = linkOf(sandbox, network.network);
+      if (!link || this.#node.orphaned.has(link.owner)) continue;
+      if (guarded) this.#node.assertOnRecord(sandbox, network, link);
+      const isAway = this.#connections.length === 0;
+      const isKnown = guarded || isAway && this.#node.isTold(network, link.mac);
+      if (isKnown) sandbox.vouched.set(link.name, link);
+    }
   }
 
   async end(sandbox: Sandbox, how: End): Promise<void> {

@@ -2,10 +2,14 @@ import type { Chance } from "./chance.ts";
 
 /** Where the virtual time begins, in milliseconds. */
 const BEGIN = Date.parse("2026-01-01T00:00:00Z");
+/** So many events in one moment are not a coincidence. */
+const MOST_AT_ONCE = 100_000;
 /** How often the next event comes before all has been done about the one before it. */
 const INTERLEAVED = 0.2;
 /** After how many microtasks at the most. */
 const DEPTH = 24;
+/** The same where what follows from an event races with the next: as long as that usually is. */
+const RACE = { least: 14, most: 22 };
 
 interface Event {
   readonly at: number;
@@ -14,6 +18,8 @@ interface Event {
   readonly number: number;
   /** Undefined once it was cancelled. */
   run: (() => void) | undefined;
+  /** Whether an event of the same moment comes while what follows from this one is still queued. */
+  readonly isRace: boolean;
 }
 
 /** Runs what is queued as microtasks to its end, without a turn of the event loop. */
@@ -44,12 +50,13 @@ export class Scheduler {
   }
 
   /** Returns a function that cancels it. */
-  after(ms: number, run: () => void): () => void {
+  after(ms: number, run: () => void, { isRace = false } = {}): () => void {
     const event: Event = {
       at: this.now + Math.max(0, ms),
-      tie: this.#chance.draw("tie"),
+      tie: isRace ? -1 : this.#chance.draw("tie"),
       number: this.#numbers++,
       run,
+      isRace,
     };
     push(this.#events, event);
     return () => event.run = undefined;
@@ -60,9 +67,15 @@ export class Scheduler {
     return new Promise((resolve) => this.after(ms, resolve));
   }
 
+  /** The same, but as close as can be to whatever else is due at that moment. */
+  sleepAndRace(ms: number): Promise<void> {
+    return new Promise((resolve) => this.after(ms, resolve, { isRace: true }));
+  }
+
   /** Lets things happen until `done`, or until the virtual time is over. */
   runUntil(done: () => boolean, limit: number): void {
     const end = this.now + limit;
+    let atOnce = 0;
     runMicrotasks();
     while (!done()) {
       const event = this.#next(end);
@@ -70,38 +83,46 @@ export class Scheduler {
         this.now = end;
         return;
       }
+      atOnce = event.at > this.now ? 0 : atOnce + 1;
+      if (atOnce > MOST_AT_ONCE) throw new Error("something goes round and round: no time passes");
       this.now = event.at;
       event.run!();
-      this.#interleave(end);
+      this.#interleave(event, end);
       runMicrotasks();
       this.steps++;
     }
   }
 
   /** The next event may come while continuations of the one before are still queued. */
-  #interleave(end: number): void {
-    const next = this.#events[0];
-    if (!next || next.at > Math.min(end, this.now + 1)) return;
-    if (!this.#chance.hits("interleave", INTERLEAVED)) return;
-    const event = this.#next(end);
-    if (!event) return;
-    let left = this.#chance.between("depth", 0, DEPTH);
+  #interleave(before: Event, end: number): void {
+    const first = this.#peek();
+    if (!first || first.at > Math.min(end, this.now + 1)) return;
+    const isRace = before.isRace && first.at === before.at;
+    if (!isRace && !this.#chance.hits("interleave", INTERLEAVED)) return;
+    const next = this.#next(end)!;
+    let left = isRace
+      ? this.#chance.between("race depth", RACE.least, RACE.most)
+      : this.#chance.between("depth", 0, DEPTH);
     const go = () => {
       if (left-- > 0) return void Promise.resolve().then(go);
-      this.now = Math.max(this.now, event.at);
+      this.now = Math.max(this.now, next.at);
       // What ran meanwhile may have cancelled it.
-      event.run?.();
+      next.run?.();
     };
     go();
   }
 
   #next(end: number): Event | undefined {
-    for (;;) {
-      const first = this.#events[0];
-      if (!first || first.run && first.at > end) return undefined;
-      pop(this.#events);
-      if (first.run) return first;
-    }
+    const first = this.#peek();
+    if (!first || first.at > end) return undefined;
+    pop(this.#events);
+    return first;
+  }
+
+  /** The next one that was not cancelled. */
+  #peek(): Event | undefined {
+    while (this.#events.length > 0 && !this.#events[0]!.run) pop(this.#events);
+    return this.#events[0];
   }
 }
 

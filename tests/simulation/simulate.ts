@@ -89,6 +89,19 @@ export async function simulate(options: SimulateOptions): Promise<Summary> {
   }
 }
 
+/** Plays the run of this number that {@link simulate} plays. */
+export async function playRun(seed: number, run: number): Promise<Outcome> {
+  const thread = new Thread(new URL("./worker.ts", import.meta.url));
+  try {
+    const task = { kind: "play", seed, first: run, count: 1, without: [] } as const;
+    const answer = await thread.ask(task);
+    if (answer.kind !== "played") throw new Error(`no run was played but ${answer.kind}`);
+    return answer.outcomes[0]!;
+  } finally {
+    thread.end();
+  }
+}
+
 /** One failure of each invariant, with the shortest schedule that still fails. */
 async function show(
   failures: readonly Outcome[],
@@ -105,7 +118,7 @@ async function show(
   for (const { seed } of [...kinds.values()].slice(0, most)) {
     const answer = await thread.ask({ kind: "shrink", runSeed: seed, without });
     if (answer.kind !== "shrunk") continue;
-    write(`\nthe shortest schedule found of run ${seed}:`);
+    write(`\nthe shortest schedule found of run ${seed} (--run ${seed} --shrink shows it again):`);
     write(shownPlan(answer.plan));
     write(answer.trace);
   }

@@ -1,4 +1,4 @@
-/** Plays runs in a thread of its own. */
+/** Plays runs in a separate thread. */
 import { Chance } from "./chance.ts";
 import { leaveOut, type Plan, planRun } from "./plan.ts";
 import { type Outcome, play } from "./play.ts";

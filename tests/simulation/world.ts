@@ -2,6 +2,8 @@ import type { ClaimRef } from "../../mod/claim/attachment.ts";
 import { driverName } from "../../mod/cmd/settings.ts";
 import { DRIVER, SimulatedApi, type StoredClaim } from "./api_server.ts";
 import { Chance } from "./chance.ts";
+import { copyOf } from "./copy.ts";
+import { withSortedKeys } from "./key_order.ts";
 import type { Mounted } from "./deno_files.ts";
 import { NETWORKS } from "./networks.ts";
 import { SimulatedNode } from "./node.ts";
@@ -29,6 +31,8 @@ export class World {
   readonly pods = new Map<string, Pod>();
   /** UIDs of claims of which a kubelet has lost its record. */
   readonly forgotten = new Set<string>();
+  /** Whether nothing goes wrong any more, and all pods are to end. */
+  isEmptying = false;
   #allocations = 0;
   #uids = 0;
 
@@ -58,7 +62,7 @@ export class World {
     const found = this.nodes.find(({ name }) => name === node)!;
     const agent = found.agents.find((each) => each.process.name === process) ??
       this.#dead.get(process);
-    if (!agent) throw new Error(`${process} is no process`);
+    if (!agent) throw new Error(`${process} is not a process`);
     this.#dead.set(process, agent);
     return found.mounted(agent, disk);
   }
@@ -103,6 +107,8 @@ export class World {
         return;
       case "crash":
         return node.crash(stimulus);
+      case "crashBeforeRecord":
+        return node.crashBeforeRecord(stimulus.away);
       case "restart":
         return node.restart(stimulus.away);
       case "handover":
@@ -188,12 +194,27 @@ export class World {
     if (pod.plan.isForced) this.#release(pod);
   }
 
+  /** Its claims do not wait for the node either. */
+  removeByForce(pod: Pod): void {
+    this.remove(pod);
+    this.#release(pod);
+  }
+
   #claim(name: string): Claim {
     let claim = this.claims.get(name);
     const plan = this.plan.claims.find((each) => each.name === name)!;
     if (!claim) {
       const ref = { namespace: "default", name, uid: `uid-${name}-${++this.#uids}` };
-      this.claims.set(name, claim = { plan, ref, node: undefined, users: new Set() });
+      this.claims.set(
+        name,
+        claim = {
+          plan,
+          ref,
+          createdBy: this.chance.hits(`creator of ${name}`, 0.2) ? "program" : "kubectl",
+          node: undefined,
+          users: new Set(),
+        },
+      );
       const pod = [...this.plan.stimuli].find((each) =>
         each.kind === "pod" && each.claims.includes(name)
       ) as PlannedPod;
@@ -221,7 +242,7 @@ export class World {
         return device;
       });
       if (devices.includes(undefined)) return false;
-      results.set(claim, this.#allocation(claim.plan, { node, devices: devices as string[] }));
+      results.set(claim, this.#allocation(claim, { node, devices: devices as string[] }));
     }
     for (const claim of claims) {
       const object = this.api.claims.get(`default/${claim.plan.name}`)!;
@@ -242,9 +263,10 @@ export class World {
   }
 
   #allocation(
-    { networks, withOther }: PlannedClaim,
+    { plan: { networks, withOther }, createdBy }: Claim,
     { node, devices }: { readonly node: string; readonly devices: readonly string[] },
   ) {
+    const asCreated = createdBy === "kubectl" ? withSortedKeys : copyOf;
     return {
       devices: {
         results: [
@@ -262,10 +284,10 @@ export class World {
           requests: [request],
           opaque: {
             driver: DRIVER,
-            parameters: {
+            parameters: asCreated({
               ...(ifName !== undefined && { interface: ifName }),
-              config: structuredClone({ name: network, ...NETWORKS[kind] }),
-            },
+              config: { name: network, ...NETWORKS[kind] },
+            }),
           },
         })),
       },
@@ -292,17 +314,31 @@ export class World {
     }
   }
 
-  /** What Prepare answers is what is allocated now. */
-  assertCurrent(answer: ReadonlyMap<string, unknown>, refs: readonly ClaimRef[]): void {
-    for (const { uid, name } of refs) {
-      const allocation = this.api.claims.get(`default/${name}`)?.status.allocation;
+  /** The devices of a claim now, in words; undefined where it is not allocated. */
+  devicesOf({ name }: ClaimRef): string | undefined {
+    const { allocation } = this.api.claims.get(`default/${name}`)?.status ?? {};
+    return allocation?.devices.results.filter(({ driver }) => driver === DRIVER)
+      .map(({ device, shareID }) => `${device} ${shareID}`).join(", ");
+  }
+
+  /**
+   * What Prepare answers is what is allocated now, or was when it was asked: it reads the claim once.
+   *
+   * @param before the claims' devices then, in the order of `refs`
+   */
+  assertCurrent(
+    answer: ReadonlyMap<string, unknown>,
+    refs: readonly ClaimRef[],
+    before: readonly (string | undefined)[],
+  ): void {
+    for (const [i, ref] of refs.entries()) {
+      const { uid, name } = ref;
       const { devices } = answer.get(uid) as {
         readonly devices: readonly { readonly device: string; readonly shareID?: string }[];
       };
       const said = devices.map(({ device, shareID }) => `${device} ${shareID}`).join(", ");
-      const current = (allocation?.devices.results ?? []).filter(({ driver }) => driver === DRIVER)
-        .map(({ device, shareID }) => `${device} ${shareID}`).join(", ");
-      if (!allocation || said === current) continue;
+      const current = this.devicesOf(ref);
+      if (current === undefined || said === current || said === before[i]) continue;
       this.trace.violation("stale", `Prepare of ${name} answers ${said}; allocated is ${current}`);
     }
   }

@@ -51,7 +51,7 @@ export function refOf(name: string) {
   return { namespace: "default", name, uid: `uid-${name}` };
 }
 
-/** A test may bring a journal of its own. */
+/** A test may use its own journal. */
 type Ports = Omit<ReturnType<typeof fakePorts>, "journal"> & { readonly journal: Journal };
 
 /** An agent that has read its journal and knows that no sandbox lives; `ports` of an earlier one go on. */

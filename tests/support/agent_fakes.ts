@@ -19,7 +19,10 @@ import type {
   Finding,
   ForgetCause,
   GateOutcome,
+  Interfaces,
+  NodeNetworks,
   PodRef,
+  PreparePhase,
   ResourceClaim,
   Result,
   RuntimeConfig,
@@ -39,7 +42,9 @@ import type {
   Metrics,
   Namespaces,
   Networks,
+  PodStep,
   PolicyNode,
+  Traces,
 } from "../../mod/agent/ports.ts";
 import type { Clock } from "../../mod/async/clock.ts";
 import { checkLockOrder, type Hold } from "../../mod/async/lock_order.ts";
@@ -58,6 +63,10 @@ export class FakeClock implements Clock {
 
   now(): Date {
     return new Date(this.#now + this.#set);
+  }
+
+  elapsed(): number {
+    return this.#now;
   }
 
   /** Sets the time of day, forward or back: no time passes by it. */
@@ -105,7 +114,7 @@ export class FakeCni implements Cni {
   readonly calls: CniCall[] = [];
   /** Networks attached now, as `<container>/<interface>`. */
   readonly attached = new Set<string>();
-  /** Operations under way now, by container; and the most there were at once. */
+  /** Operations in progress now, by container; and the most there were at once. */
   readonly running = new Map<string, number>();
   mostAtOnce = 0;
   /** Containers for which two operations overlapped, which the SPEC forbids. */
@@ -200,18 +209,24 @@ export class FakeCni implements Cni {
 export class FakeJournal implements Journal {
   readonly claims = new Map<string, ClaimRecord>();
   readonly attachments = new Map<string, AttachmentRecord>();
+  readonly departed = new Map<string, ClaimRecord>();
   /** Called before each change; what it throws fails the change. */
   before: (change: string) => void | Promise<void> = () => {};
   /** UIDs of claims that have a record which cannot be read. */
   readonly unreadable: string[] = [];
   /** Whether there are records of claims that cannot be read. */
   claimsUnreadable = false;
+  tidied = 0;
 
   load() {
     return Promise.resolve({
       claims: [...this.claims.values()],
       attachments: [...this.attachments.values()],
-      unreadable: this.unreadable,
+      unreadable: this.unreadable.map((claimUid) => ({
+        claimUid,
+        isOf: ({ claim }: Pick<AttachmentRecord, "claim">) => claim.uid === claimUid,
+      })),
+      departed: [...this.departed.values()],
     });
   }
 
@@ -221,10 +236,13 @@ export class FakeJournal implements Journal {
     const claims = all.filter(isFor);
     const uids = new Set(claims.map(({ claim }) => claim.uid));
     const attachments = [...this.attachments.values()].filter(({ claim }) => uids.has(claim.uid));
-    const shareable = all.filter((record) =>
-      record.shareable && record.claim.namespace === pod.namespace && !isFor(record)
-    );
-    return Promise.resolve({ claims, attachments, shareable, unreadable: this.claimsUnreadable });
+    const others = all.filter((record) => record.shareable && !isFor(record));
+    const departed = [...this.departed.values()].filter(({ claim }) => !this.claims.has(claim.uid));
+    const shareable = [...others, ...departed]
+      .filter(({ claim }) => claim.namespace === pod.namespace);
+    const unreadable = this.claimsUnreadable;
+    const recorded = new Set(this.claims.keys());
+    return Promise.resolve({ claims, attachments, shareable, unreadable, recorded });
   }
 
   async putClaim(record: ClaimRecord) {
@@ -232,9 +250,15 @@ export class FakeJournal implements Journal {
     this.claims.set(record.claim.uid, record);
   }
 
-  async removeClaim(uid: string) {
+  async removeClaim(uid: string, { departs }: { readonly departs: boolean }) {
     await this.#change("removeClaim");
+    const record = this.claims.get(uid);
+    if (departs && record) this.departed.set(uid, record);
     this.claims.delete(uid);
+  }
+
+  forgetDeparted(uid: string) {
+    this.departed.delete(uid);
   }
 
   async putAttachment(record: AttachmentRecord) {
@@ -242,9 +266,17 @@ export class FakeJournal implements Journal {
     this.attachments.set(key(record), structuredClone(record));
   }
 
+  noteAddStarted(record: AttachmentRecord) {
+    this.attachments.set(key(record), { ...record, add: "started" });
+  }
+
   async removeAttachment(record: AttachmentRecord) {
     await this.#change("removeAttachment");
     this.attachments.delete(key(record));
+  }
+
+  tidy() {
+    this.tidied++;
   }
 
   async #change(change: string) {
@@ -304,8 +336,15 @@ export class FakeNamespaces implements Namespaces {
   /** The interfaces in a namespace that others have made, by its path. */
   readonly foreign = new Map<string, Set<string>>();
 
-  interfaces(path: string): Promise<ReadonlySet<string> | undefined> {
-    return Promise.resolve(this.foreign.get(path) ?? new Set());
+  /** The kernel's number and the hardware address of each of them. */
+  index = 2;
+  mac = "02:00:00:00:00:02";
+
+  interfaces(path: string): Promise<Interfaces | undefined> {
+    const { index, mac } = this;
+    return Promise.resolve(
+      new Map([...this.foreign.get(path) ?? []].map((name) => [name, { index, mac }])),
+    );
   }
 
   classify(path: string) {
@@ -327,6 +366,8 @@ export class FakeCdi implements CdiFiles {
   readonly attached = new Set<string>();
   /** What those read, by claim. */
   readonly metadata = new Map<string, ClaimMetadata>();
+  /** Those with a spec file, by UID. */
+  readonly #claims = new Map<string, ClaimRef>();
   /** Called before each change; what it throws fails the change. */
   before: (change: string) => void = () => {};
 
@@ -339,6 +380,7 @@ export class FakeCdi implements CdiFiles {
   allowCreate({ claim }: ClaimMetadata) {
     this.before("allowCreate");
     this.specs.add(claim.uid);
+    this.#claims.set(claim.uid, claim);
   }
   async refuseCreate(uid: string) {
     await Promise.resolve();
@@ -361,6 +403,9 @@ export class FakeCdi implements CdiFiles {
   }
   list() {
     return Promise.resolve([...new Set([...this.specs, ...this.attached])]);
+  }
+  claims() {
+    return Promise.resolve([...this.specs].flatMap((uid) => this.#claims.get(uid) ?? []));
   }
 
   /** `<uid>` of each spec file, with `+` where containers start, in order. */
@@ -410,12 +455,12 @@ export class FakeNode implements PolicyNode {
 export class FakeNetworks implements Networks {
   readonly networks = new Map<string, NetworkList>();
 
-  read() {
+  read(): Promise<NodeNetworks> {
     return Promise.resolve({
       names: [...this.networks.keys()],
-      networkOf: (name: string) => {
+      networkOf: ({ name }) => {
         const network = this.networks.get(name);
-        if (network) return { network, file: `/networks/${name}.conflist` };
+        if (network) return { network, place: `/networks/${name}.conflist`, form: "name" };
         throw new Error(`there is no network ${JSON.stringify(name)}`);
       },
     });
@@ -434,8 +479,11 @@ export class FakeLog implements Log {
 /** Keeps what was counted, as words. */
 export class FakeMetrics implements Metrics {
   readonly counted: string[] = [];
+  readonly prepareTimes: string[] = [];
   prepared = (result: Result) => void this.counted.push(`prepared ${result}`);
   unprepared = (result: Result) => void this.counted.push(`unprepared ${result}`);
+  prepareTook = (phase: PreparePhase, seconds: number) =>
+    void this.prepareTimes.push(`${phase} ${seconds}`);
   gateWaited = (outcome: GateOutcome, seconds: number) =>
     void this.counted.push(`gate ${outcome} ${seconds}`);
   statusWritten = (result: StatusResult, attempt: "first" | "retry") =>
@@ -446,6 +494,14 @@ export class FakeMetrics implements Metrics {
   forgotten = (why: ForgetCause) => void this.counted.push(`forgotten ${why}`);
   devicesPublished = ({ up, down }: Readonly<Record<"up" | "down", number>>) =>
     void this.counted.push(`devices ${up} up ${down} down`);
+}
+
+/** Keeps the steps, as `<pod> <name> <seconds> <error>`. */
+export class FakeTraces implements Traces {
+  readonly steps: string[] = [];
+  idOf = (podUid: string) => `trace-${podUid}`;
+  ended = ({ name, pod, seconds, error = "" }: PodStep) =>
+    void this.steps.push(`${pod.name} ${name} ${seconds} ${error}`.trim());
 }
 
 export class FakeEvents implements Events {
@@ -474,6 +530,7 @@ export function fakePorts() {
     clock: new FakeClock(),
     log: new FakeLog(),
     metrics: new FakeMetrics(),
+    traces: new FakeTraces(),
     events: new FakeEvents(),
   };
 }

@@ -28,7 +28,7 @@ export interface Pod {
   readonly sandbox: PodSandbox;
 }
 
-/** A node with an agent as a process of its own; kubelet, runtime and API server are simulated. */
+/** A node with an agent as a separate process; kubelet, runtime and API server are simulated. */
 export class AgentNode {
   readonly api = new SimulatedApiServer();
   readonly kubelet: SimulatedKubelet;
@@ -171,9 +171,10 @@ export class AgentNode {
     return find()!.message;
   }
 
+  /** But for those of claims that were unprepared, which are remembered for some minutes. */
   async records(kind: "claims" | "attachments"): Promise<string[]> {
     const files = await Array.fromAsync(Deno.readDir(join(this.stateDir, kind)));
-    return files.map(({ name }) => name);
+    return files.map(({ name }) => name).filter((name) => !name.endsWith(".departed"));
   }
 
   async until(holds: () => boolean | Promise<boolean>, found: () => string): Promise<void> {

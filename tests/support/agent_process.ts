@@ -25,7 +25,7 @@ interface LogLine {
   readonly [key: string]: unknown;
 }
 
-/** The agent as a process of its own, as it runs on a node. */
+/** The agent as a separate process, as it runs on a node. */
 export class AgentProcess {
   readonly #process: Deno.ChildProcess;
   readonly lines: LogLine[] = [];
@@ -117,7 +117,7 @@ export class AgentProcess {
   }
 }
 
-/** What is no log line (an error of the runtime) is kept as one. */
+/** Output that is not a log line (an error of the runtime) is kept as one. */
 function parse(line: string): LogLine {
   try {
     return JSON.parse(line);

@@ -45,6 +45,7 @@ const BEGINNINGS: readonly AttachmentState[] = [
   restored({}),
   restored({ attached: ATTACHED }),
   restored({ attached: ATTACHED, lost: LOST }),
+  restored({ add: "pending" }),
   restored({ addFailed: true }),
 ];
 
@@ -98,7 +99,7 @@ function asked(state: AttachmentState): AttachmentEvent[] {
   const events: AttachmentEvent[] = [
     { kind: "unwanted" },
     { kind: "given_up", why: "asked" },
-    { kind: "try_failed", error: ERROR, at: AT },
+    { kind: "try_failed", error: ERROR, at: AT, atMs: 0 },
     { kind: "try_succeeded" },
   ];
   if (hasResult(state.situation)) {
@@ -129,7 +130,11 @@ function outcomes({ state: { situation } }: Node, effect: Effect): AttachmentEve
     case "record_failure":
       return [{ kind: "failure_recorded" }, { kind: "failure_not_recorded" }];
     case "del":
-      return [{ kind: "del_succeeded" }, { kind: "del_failed" }];
+      return [
+        { kind: "del_succeeded" },
+        { kind: "del_failed", foreign: false },
+        { kind: "del_failed", foreign: true },
+      ];
     case "remove_record":
       return [{ kind: "record_removed" }];
     case "record_result":

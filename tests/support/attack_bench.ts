@@ -102,7 +102,7 @@ export class AttackBench {
     return bench;
   }
 
-  /** Starts the agent, in the place of the one that runs. */
+  /** Starts the agent, in place of the one that runs. */
   async startAgent(policy: Record<string, unknown>): Promise<void> {
     await this.#agent?.end();
     const folder = this.#folder;
@@ -346,7 +346,7 @@ async function unfurnish(): Promise<void> {
   }
 }
 
-/** What of a link does not change by itself. */
+/** The properties of a link that do not change by themselves. */
 function lasting(link: Record<string, unknown>): Record<string, unknown> {
   const { ifindex, mtu, master, address, promiscuity, allmulti, linkinfo } = link;
   const { info_kind } = (linkinfo ?? {}) as Record<string, unknown>;

@@ -11,20 +11,23 @@ export interface CliOutcome {
 /** Runs network-dra as a user does, from the project's folder, outside of any private node's mark. */
 export async function cli(
   args: readonly string[],
-  { env = {}, interrupt }: {
+  { env = {}, interrupt, input }: {
     readonly env?: Readonly<Record<string, string>>;
     /** Sends SIGTERM once this was printed on stderr. */
     readonly interrupt?: string;
+    /** What its standard input holds. */
+    readonly input?: string;
   } = {},
 ): Promise<CliOutcome> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-all", "--no-check", join(ROOT, "main.ts"), ...args],
     cwd: ROOT,
     env: { ...env, NETWORK_DRA_PRIVATE_NODE: "", NO_COLOR: "1" },
-    stdin: "null",
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+  if (input !== undefined) await new Blob([input]).stream().pipeTo(child.stdin);
   const stdout = new Response(child.stdout).text();
   let stderr = "";
   for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {

@@ -8,7 +8,7 @@ import { apiAccess } from "../../mod/cmd/api_access.ts";
 import { codeFolders, confinementOf } from "../../mod/cmd/confinement.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
-import { onSignals } from "../../mod/cmd/run.ts";
+import { onSignals } from "../../mod/cmd/signals.ts";
 import { parseRunConfig, type RunConfig } from "../../mod/cmd/run_config.ts";
 import { toStderr } from "../../mod/cmd/stderr.ts";
 import { thisProcess } from "../../mod/cmd/this_process.ts";

@@ -196,7 +196,7 @@ export class Crio implements Runtime {
 }
 
 /**
- * Makes a pod's namespaces and leaves them as files, which CRI-O asks of a program of that name:
+ * Makes a pod's namespaces and leaves them as files, which CRI-O asks of a program with that name:
  * `pinns -d FOLDER -f NAME [-s SYSCTL=VALUE]… --KIND…`, where a kind may be the caller's own (`=host`).
  */
 const PINNS = `#!/bin/sh

@@ -39,7 +39,7 @@ export interface Spec {
  * Runs those of critest's checks whose names hold a text.
  *
  * @param image that has `sh` and `top`, and that the runtime can pull
- * @param folder for files of its own
+ * @param folder for its own files
  * @param signal ends it
  */
 export async function critest(

@@ -47,7 +47,7 @@ export interface AgentPod {
   readonly volumes: readonly Volume[];
 }
 
-interface ApiObject {
+export interface ApiObject {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string };

@@ -1,11 +1,13 @@
 /**
  * Brings what the integration tests need into the cache, once: they run where no network can be
- * reached. What cannot be had is said here; the tests that need it fail, or are skipped where they
+ * reached. What is not available is said here; the tests that need it fail, or are skipped where they
  * say so themselves.
  */
 import { basename } from "node:path";
 import { writeImage } from "../../deploy/image/build.ts";
+import { buildSite } from "../../docs/site/build.ts";
 import { bundleAgent } from "../faults/agent.ts";
+import { fetchChromium } from "./browser.ts";
 import { fetchCnitool } from "./cnitool.ts";
 import { CONTAINERD, type ContainerdVersion, fetchContainerd } from "./containerd.ts";
 import { fetchCrio } from "./crio.ts";
@@ -13,11 +15,15 @@ import { fetchDenoCompile } from "./deno_compile.ts";
 import { fetchCritest } from "./critest.ts";
 import { fetchHelmRender } from "./helm_render.ts";
 import { fetchImageLoaders } from "./image_loaders.ts";
+import { fetchKubectl } from "./kubectl.ts";
 import { fetchMetadataReaders } from "./metadata_reader.ts";
 import { fetchNft } from "./nft.ts";
 import { fetchNriOracles } from "./nri_oracle.ts";
+import { fetchPromtool } from "./promtool.ts";
 import { fetchQemu } from "./qemu.ts";
+import { fetchShells } from "./shells.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
+import { DOWNLOAD_LIMIT_MINUTES, outputWithin } from "../../mod/simulator/output_within.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -31,7 +37,11 @@ const makeImage = (options: Progress) => image ??= writeImage(options);
 
 /** What takes long to be built, by Go most of it, and the tests that need it. */
 const BUILT = {
-  "agent_runtimes_test.ts": fetchCrio,
+  "agent_runtimes_test.ts": async (options: Progress) => {
+    const obstacle = await fetchContainerd("2.4", options);
+    if (obstacle) console.log(obstacle);
+    return await fetchCrio(options);
+  },
   "cni_oracle_test.ts": fetchCnitool,
   "compiled_test.ts": async (options: Progress) => {
     await fetchDenoCompile(options);
@@ -39,6 +49,7 @@ const BUILT = {
   },
   "container_test.ts": makeImage,
   "node_root_test.ts": makeImage,
+  "completion_test.ts": fetchShells,
   "critest_test.ts": fetchCritest,
   "device_metadata_test.ts": fetchMetadataReaders,
   "distributions_test.ts": fetchHelmRender,
@@ -47,8 +58,19 @@ const BUILT = {
     await fetchImageLoaders(options);
     await makeImage(options);
   },
+  "migrate_test.ts": async (options: Progress) => void await fetchKubectl(options),
+  "monitoring_test.ts": async (options: Progress) => {
+    const found = await fetchPromtool(options);
+    if ("missing" in found) console.log(found.missing);
+    return await fetchHelmRender(options);
+  },
   "nri_versions_test.ts": fetchNriOracles,
   "rooted_plugins_test.ts": fetchQemu,
+  "site_test.ts": async (options: Progress) => {
+    await fetchChromium(options);
+    await buildSite();
+  },
+  "ui_test.ts": fetchChromium,
   "release_test.ts": async (options: Progress) => {
     await fetchHelmRender(options);
     await makeImage(options);
@@ -67,12 +89,11 @@ export async function fetchParts(files: readonly string[]): Promise<void> {
     console.log(errorMessage(error));
   }
   // The bundler brings a program of its own at its first use.
-  await new Deno.Command(Deno.execPath(), {
+  await outputWithin(DOWNLOAD_LIMIT_MINUTES, Deno.execPath(), {
     args: ["task", "--quiet", "build"],
     cwd: ROOT,
-    stdin: "null",
     stdout: "null",
-  }).output();
+  });
   await bundleAgent();
   const names = new Set(files.map((file) => basename(file)));
   for (const [test, fetch] of Object.entries(BUILT)) {

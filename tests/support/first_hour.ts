@@ -131,7 +131,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     code: 1,
     says: [/selectors\[0\]\.cel\.expression: .* undefined field 'attribute'/],
   },
-  "a selector that is no truth": {
+  "a selector that is not a boolean": {
     yaml: claim({ selector: "device.driver" }) + pod(),
     code: 1,
     says: [/must evaluate to bool or the unknown type, not string/],
@@ -152,13 +152,13 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     yaml: deviceClass('device.driver == "dra.networkin"') + claim({ deviceClass: "mine" }) + pod(),
     code: 1,
     says: [
-      /DeviceClass mine: spec\.selectors: no agent is called "dra\.networkin": did you mean "dra\.networking"\?/,
+      /DeviceClass mine: spec\.selectors: no driver has the name "dra\.networkin": did you mean "dra\.networking"\?/,
     ],
   },
   "a field of the claim that is misspelled": {
     yaml: claim().replace("requests:", "request:") + pod(),
     code: 1,
-    says: [/spec\.devices\.request: is not known; .*\(did you mean "requests"\?\)/],
+    says: [/spec\.devices\.request: is unknown; .*\(did you mean "requests"\?\)/],
   },
   "a field of the plugin that is misspelled": {
     yaml: claim({ parameters: parametersOf(MACVLAN.replace("master", "mater")) }) + pod(),
@@ -179,7 +179,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
       pod(),
     code: 1,
     says: [
-      /requests\[0\]\.deviceClassName: is not known; allowed are name, exactly, firstAvailable/,
+      /requests\[0\]\.deviceClassName: is unknown; must be one of name, exactly, firstAvailable/,
     ],
   },
   "a pod that names a claim that is not there": {
@@ -215,7 +215,7 @@ export const INPUTS: Readonly<Record<string, Input>> = {
   "a kind that is misspelled": {
     yaml: claim() + pod().replace("kind: Pod", "kind: Podd"),
     code: 1,
-    says: [/Podd is not a kind of v1 \(did you mean Pod\?\)/],
+    says: [/Podd .*: there is no such kind in v1 \(did you mean Pod\?\)/],
   },
   "Namespace, ConfigMap and Service beside it": {
     yaml: "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n---\n" +
@@ -269,17 +269,17 @@ export const INPUTS: Readonly<Record<string, Input>> = {
     yaml: claim() + pod(),
     config: "policy: {plugins: {macvlan: {mster: [eth1]}}}",
     code: 2,
-    says: [/policy\.plugins\.macvlan\.mster: is not known; .*\(did you mean "master"\?\)/],
+    says: [/policy\.plugins\.macvlan\.mster: is unknown; .*\(did you mean "master"\?\)/],
   },
   "a file for --node with a misspelled field": {
     yaml: claim() + pod(),
     node: "nodes: [{name: node-1, interfaces: [{name: eth1, sped: 1000}]}]",
     code: 2,
-    says: [/nodes\[0\]\.interfaces\[0\]\.sped: is not known; .*\(did you mean "speed"\?\)/],
+    says: [/nodes\[0\]\.interfaces\[0\]\.sped: is unknown; .*\(did you mean "speed"\?\)/],
   },
   "no pod at all": {
     yaml: claim(),
     code: 1,
-    says: [/the files hold no Pod and no workload: nothing would use the claims/],
+    says: [/the files contain no Pod and no workload that would use the claims/],
   },
 };

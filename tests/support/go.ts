@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
+import { BUILD_LIMIT_MINUTES, outputWithin } from "../../mod/simulator/output_within.ts";
 
 /** How the folders begin in which something is built. */
 const BUILDING = ".building-";
 
 /**
- * Runs the machine's Go with modules and caches of its own below a folder, so that nothing of the
+ * Runs the machine's Go with its own modules and caches below a folder, so that nothing of the
  * user's is touched. Gives the last line of what Go said when it cannot do it.
  */
 export async function go(
@@ -18,7 +19,7 @@ export async function go(
   },
 ): Promise<string | undefined> {
   try {
-    const { success, stderr } = await new Deno.Command("go", {
+    const { success, stderr } = await outputWithin(BUILD_LIMIT_MINUTES, "go", {
       args: [...args],
       cwd,
       env: {
@@ -30,8 +31,7 @@ export async function go(
         GOGC: "400",
         ...env,
       },
-      stdin: "null",
-    }).output();
+    });
     return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n").at(-1);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "there is no Go";
@@ -93,7 +93,7 @@ export async function buildReleases<V extends string>(
   });
 }
 
-/** What builds left that were broken off; younger ones may be under way. */
+/** What builds left that were broken off; younger ones may be in progress. */
 async function removeOldBuilds(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
     if (!name.startsWith(BUILDING)) continue;

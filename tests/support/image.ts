@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { imageArchive } from "../../deploy/image/archive.ts";
-import { readTar, tar } from "../../deploy/image/tar.ts";
+import { readTar, tar } from "../../mod/tar/tar.ts";
 
 /** There from the start in each runtime. */
 export const IMAGE = "docker.io/local/busybox:1";

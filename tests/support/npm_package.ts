@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { cacheFolder } from "../../mod/simulator/debian_package.ts";
+import { DOWNLOAD_LIMIT_MINUTES, outputWithin } from "../../mod/simulator/output_within.ts";
 
 export interface NpmPackage {
   readonly name: string;
@@ -36,10 +37,9 @@ export async function fetchNpmPackage(
 }
 
 async function run(program: string, args: readonly string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, {
+  const { success, stderr } = await outputWithin(DOWNLOAD_LIMIT_MINUTES, program, {
     args: [...args],
-    stdin: "null",
     stdout: "null",
-  }).output();
+  });
   if (!success) throw new Error(`${program}: ${new TextDecoder().decode(stderr).trim()}`);
 }

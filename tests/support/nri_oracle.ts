@@ -43,7 +43,7 @@ export interface NriOracleOptions {
   readonly size?: number;
 }
 
-/** A real runtime side of NRI, in a process of its own (tests/integration/nri_oracle/main.go). */
+/** A real runtime side of NRI, in a separate process (tests/integration/nri_oracle/main.go). */
 export class NriOracle {
   readonly #process: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;

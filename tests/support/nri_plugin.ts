@@ -7,6 +7,7 @@ import { FakeLog } from "./agent_fakes.ts";
 /** Real time, but no pause is longer than a few milliseconds. */
 export const hastyClock: Clock = {
   now: () => new Date(),
+  elapsed: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(resolve, Math.min(ms, 20));

@@ -18,7 +18,7 @@ const plugin = new DraPlugin({
   clock: systemClock,
 }, {
   prepare: async (claims, signal) => {
-    // A claim of that name waits until its caller gives up.
+    // A claim with that name waits until its caller gives up.
     if (claims.some(({ name }) => name === "slow")) await systemClock.sleep(60_000, signal);
     return new Map(claims.map(({ uid }) => [uid, { devices: [] }]));
   },

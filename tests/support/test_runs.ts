@@ -11,6 +11,8 @@ export interface Count {
 export async function denoTest(paths: readonly string[], options: {
   readonly report: string;
   readonly flags?: readonly string[];
+  /** Without one, whoever started this process has a limit. */
+  readonly limitMinutes?: number;
 }): Promise<Count> {
   const flags = [
     "--allow-all",
@@ -19,12 +21,30 @@ export async function denoTest(paths: readonly string[], options: {
     "--quiet",
     ...options.flags ?? [],
   ];
-  const { success } = await new Deno.Command(Deno.execPath(), {
+  const child = new Deno.Command(Deno.execPath(), {
     args: ["test", ...flags, `--junit-path=${options.report}`, ...paths],
     cwd: ROOT,
     stdin: "null",
-  }).spawn().status;
+  }).spawn();
+  const success = await succeedsWithin(child, options.limitMinutes ?? Infinity);
   return await count(options.report, success);
+}
+
+/** Waits until a program ends; kills it at its limit, says so, and counts that as no success. */
+export async function succeedsWithin(
+  child: Deno.ChildProcess,
+  limitMinutes: number,
+): Promise<boolean> {
+  if (limitMinutes === Infinity) return (await child.status).success;
+  const timer = setTimeout(() => {
+    console.log(`killed: it did not end within ${limitMinutes} minutes`);
+    child.kill("SIGKILL");
+  }, limitMinutes * 60_000);
+  try {
+    return (await child.status).success;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export async function count(report: string, success: boolean): Promise<Count> {

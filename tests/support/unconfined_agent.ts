@@ -3,7 +3,7 @@ import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { runAgent } from "../../mod/cmd/agent_lifecycle.ts";
 import { openLog } from "../../mod/cmd/logging.ts";
 import { prepareNode } from "../../mod/cmd/prepare_node.ts";
-import { onSignals } from "../../mod/cmd/run.ts";
+import { onSignals } from "../../mod/cmd/signals.ts";
 import { parseRunConfig } from "../../mod/cmd/run_config.ts";
 import { thisProcess } from "../../mod/cmd/this_process.ts";
 import { toStderr } from "../../mod/cmd/stderr.ts";

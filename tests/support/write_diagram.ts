@@ -1,4 +1,4 @@
-/** `deno task diagram`: writes the state diagram of docs/design.md anew. */
+/** `deno task diagram`: writes the state diagram of docs/design.md again. */
 import { diagram, walk } from "./attachment_walk.ts";
 
 const DESIGN = new URL("../../docs/design.md", import.meta.url);

@@ -11,25 +11,27 @@ import { errorMessage } from "../../async/error_message.ts";
 const RETRY: Backoff = { first: 100, most: 10_000 };
 
 /**
- * What becomes of containers that name a claim, with or without the agent:
+ * What happens to containers that name a claim, with or without the agent:
  * - none: they are not created;
  * - wait: they are created, for the runtime asks the agent only then, and do not start;
  * - pass: they are created, and start;
- * - noNewContainers: none is created; those that were created before go on as they would have.
+ * - noNewContainers: none is created; those that were created before are not affected.
  */
 export type Mark = "none" | "wait" | "pass" | "noNewContainers";
 
 interface Wish {
   readonly metadata: ClaimMetadata;
   readonly mark: Mark;
+  /** The claim's description. */
+  readonly what: string;
   done: Promise<void>;
-  /** Whether the files say so. */
+  /** Whether the files match the wish. */
   reached: boolean;
-  /** Why they do not yet. */
+  /** Why they do not match yet. */
   failure?: string;
 }
 
-/** Brings the CDI files of each claim to what is wanted. */
+/** Brings the CDI files of each claim to the desired state. */
 export class ContainerAdmission {
   readonly #ports: { readonly files: CdiFiles; readonly clock: Clock; readonly log: Log };
   readonly #stop = new AbortController();
@@ -40,7 +42,7 @@ export class ContainerAdmission {
     this.#ports = ports;
   }
 
-  /** Returns a promise of the files being so, or of a later wish; nobody needs to wait for it. */
+  /** Resolves when the files match this wish or a later one; callers need not wait for it. */
   set(metadata: ClaimMetadata, mark: Mark): Promise<void> {
     const { uid } = metadata.claim;
     const before = this.#wishes.get(uid);
@@ -49,16 +51,22 @@ export class ContainerAdmission {
     ) {
       return before.done;
     }
-    const wish: Wish = { metadata, mark, done: Promise.resolve(), reached: false };
+    return this.#wish({ metadata, mark, what: describeClaim(metadata.claim) }).done;
+  }
+
+  #wish(wished: Pick<Wish, "metadata" | "mark" | "what">): Wish {
+    const { uid } = wished.metadata.claim;
+    const before = this.#wishes.get(uid);
+    const wish: Wish = { ...wished, done: Promise.resolve(), reached: false };
     wish.done = (before?.done ?? Promise.resolve()).then(() => this.#carryOut(wish, before));
     this.#wishes.set(uid, wish);
     this.#changes.notify();
-    return wish.done;
+    return wish;
   }
 
   /**
-   * Resolves when containers that name the claim start. Rejects when they still do not as the signal
-   * is aborted, with the file that could not be written where that is why.
+   * Resolves when containers that name the claim can start. Rejects if they still cannot when the
+   * signal is aborted, and names the file if it could not be written.
    */
   async passes(claim: ClaimRef, signal: AbortSignal): Promise<void> {
     for (;;) {
@@ -77,8 +85,8 @@ export class ContainerAdmission {
   }
 
   /**
-   * Resolves when the files of a claim say what was wanted last. Rejects with the file that cannot be
-   * changed when the signal is aborted first.
+   * Resolves when the files of a claim match the last wish. Rejects with the file that cannot be
+   * changed if the signal is aborted first.
    */
   async settled(claim: ClaimRef, signal: AbortSignal): Promise<void> {
     for (;;) {
@@ -93,21 +101,22 @@ export class ContainerAdmission {
     }
   }
 
-  /** Removes the files of claims that are not among those named: left by an earlier run. */
+  /**
+   * Removes the files of claims that are not among those named: left by an earlier run. Callers
+   * need not wait for this.
+   */
   async removeOthers(claimUids: ReadonlySet<string>): Promise<void> {
     const { files, log } = this.#ports;
     for (const uid of await files.list()) {
       // A claim may have come into use meanwhile.
       if (claimUids.has(uid) || this.#wishes.has(uid)) continue;
-      try {
-        await files.refuseCreate(uid);
-        await files.refuseStart(uid);
-        log.info(`removed the CDI files of claim ${uid}, which no sandbox uses`);
-      } catch (error) {
-        // They are nobody's; whoever needs the agent must not wait for their end.
-        const about = { error: errorMessage(error) };
-        log.warn(`cannot remove the CDI files of claim ${uid}, which no sandbox uses`, about);
-      }
+      // Nothing tells its name any more.
+      const metadata = { claim: { namespace: "", name: "", uid }, devices: [] };
+      const what = `claim ${uid}, which is not prepared`;
+      const wish = this.#wish({ metadata, what, mark: "none" });
+      void wish.done.then(() => {
+        if (wish.reached) log.info(`removed the CDI files of claim ${uid}, which is not prepared`);
+      });
     }
   }
 
@@ -133,7 +142,7 @@ export class ContainerAdmission {
       } catch (error) {
         wish.failure = errorMessage(error);
         log[failures === 1 ? "warn" : "debug"](
-          `cannot bring the CDI files of ${describeClaim(claim)} in line yet`,
+          `cannot yet update the CDI files of ${wish.what}`,
           { error: wish.failure },
         );
         try {
@@ -145,7 +154,7 @@ export class ContainerAdmission {
     }
   }
 
-  /** In such an order that a death of the agent in between leaves containers waiting. */
+  /** Ordered so that if the agent dies in between, containers wait. */
   async #apply({ metadata, mark }: Wish, before: Wish | undefined): Promise<void> {
     const { files } = this.#ports;
     const { uid } = metadata.claim;
@@ -157,7 +166,8 @@ export class ContainerAdmission {
         await files.refuseStart(uid);
         return files.allowCreate(metadata);
       case "pass":
-        // Containers wait for this one: what the runtime has read is not written again.
+        // Containers wait for this file; a file that the runtime has already read is not written
+        // again.
         if (!before?.reached || !["wait", "pass"].includes(before.mark)) {
           files.allowCreate(metadata);
         }

@@ -1,24 +1,24 @@
-import type { Attached, AttachmentPhase, CniResult, ForgetCause, Lost } from "../model.ts";
+import type { Attached, AttachmentPhase, ForgetCause, Lost } from "../model.ts";
 
 /**
- * The state of one attachment: what is desired, and the situation that it is in. The situation says
- * in one word what is observed and what is on disk, so that no combination of the two can be written
- * that cannot be.
+ * The state of one attachment: its desired state and its situation. The situation describes in one
+ * word what is observed and what is on disk, so that impossible combinations of the two cannot be
+ * expressed.
  */
 export interface AttachmentState {
   readonly desired: Desired;
   readonly situation: Situation;
-  /** Why the last try failed, and since when tries have failed. */
+  /** Why the last attempt failed, and since when attempts have failed. */
   readonly failure?: Failure;
 }
 
-/** What is asked of an attachment. */
+/** The desired state of an attachment. */
 export type Desired =
   /** It must be in the pod. */
   | { readonly kind: "present" }
   /** Its sandbox has stopped, or its claim is being released. */
   | { readonly kind: "absent" }
-  /** It must go even if its DEL fails. */
+  /** It must be removed even if its DEL fails. */
   | { readonly kind: "given_up"; readonly why: ForgetCause };
 
 /** What is known of an attachment in the pod, and of its record on disk. */
@@ -35,8 +35,9 @@ export type Situation =
   /** ADD runs. */
   | { readonly kind: "adding"; readonly purpose: Purpose }
   /**
-   * ADD failed: DEL is owed. `record`: it does not say so yet, it does, or it could not be written.
-   * `foreign`: the interface of that name is another plugin's, and DEL must not see it.
+   * ADD failed: DEL must follow. `record`: it does not say so yet, it does, or it could not be
+   * written. `foreign`: an interface with that name, now or later, belongs to another plugin, and
+   * DEL must not see it.
    */
   | {
     readonly kind: "failed";
@@ -44,7 +45,7 @@ export type Situation =
     readonly foreign: boolean;
     readonly purpose: Purpose;
   }
-  /** What an earlier run left is not whole: DEL is owed. */
+  /** What an earlier run left is incomplete: DEL must follow. */
   | { readonly kind: "leftover" }
   /** DEL has succeeded; the record still exists. */
   | { readonly kind: "undone"; readonly purpose: Purpose }
@@ -57,7 +58,7 @@ export type Situation =
     readonly attached: Attached;
     readonly lost: Lost;
   }
-  /** Lost, and to be attached anew. */
+  /** Lost, to be attached again. */
   | {
     readonly kind: "repairing";
     readonly record: ResultRecord;
@@ -65,20 +66,22 @@ export type Situation =
     readonly lost: Lost;
   };
 
-/** Whether ADD attaches for the first time, or anew what was lost. */
+/** Whether ADD attaches for the first time, or repairs a lost attachment. */
 export type Purpose = "attach" | "repair";
 
-/** Whether the record has the result of ADD: as it is now, an older telling of it, or not at all. */
+/** Whether the record has the result of ADD: the current one, an older one, or none. */
 export type ResultRecord = "none" | "begun" | "older" | "result";
 
-/** Tries have failed since `since`; the last one with `error`. */
+/** Attempts have failed since `since`; the last one with `error`. */
 export interface Failure {
   readonly error: Error;
   /** RFC 3339. */
   readonly since: string;
+  /** The same moment by the monotonic clock, in milliseconds. */
+  readonly sinceMs: number;
 }
 
-/** What happens to an attachment: what is asked of it, what CHECK finds, what an effect came to. */
+/** Events of an attachment: changes of the desired state, results of CHECK, outcomes of effects. */
 export type AttachmentEvent =
   | { readonly kind: "unwanted" }
   | { readonly kind: "given_up"; readonly why: ForgetCause }
@@ -90,53 +93,63 @@ export type AttachmentEvent =
   | { readonly kind: "recalled"; readonly attached?: Attached }
   | { readonly kind: "add_began" }
   | { readonly kind: "add_succeeded"; readonly attached: Attached }
-  /** `foreign`: because another plugin's interface has the name. */
+  /** `foreign`: another plugin's interface has the name, or the ADD left no interface. */
   | { readonly kind: "add_failed"; readonly foreign: boolean }
   | { readonly kind: "failure_recorded" }
   | { readonly kind: "failure_not_recorded" }
   | { readonly kind: "del_succeeded" }
-  | { readonly kind: "del_failed" }
+  /** `foreign`: the interface is gone nevertheless. */
+  | { readonly kind: "del_failed"; readonly foreign: boolean }
   | { readonly kind: "record_removed" }
   /** Carries what was written: it may have changed meanwhile. */
   | { readonly kind: "result_recorded"; readonly attached: Attached; readonly lost?: Lost }
   | { readonly kind: "result_dropped" }
-  /** `at`: RFC 3339. */
-  | { readonly kind: "try_failed"; readonly error: Error; readonly at: string }
+  /** `at`: RFC 3339; `atMs`: by the monotonic clock. */
+  | {
+    readonly kind: "try_failed";
+    readonly error: Error;
+    readonly at: string;
+    readonly atMs: number;
+  }
   | { readonly kind: "try_succeeded" };
 
-/** What is to be done next. Each effect is answered with one of the events named. */
+/** The next effect. Each effect results in one of the events named. */
 export type Effect =
-  /** See that the interface's name is free in the pod, and record the intent: intent_recorded. */
-  | { readonly kind: "record_intent"; readonly recorded: boolean }
-  /** Write anew a record that cannot be read: record_rewritten. */
+  /** Check that the interface's name is free in the pod, and record the intent: intent_recorded. */
+  | { readonly kind: "record_intent" }
+  /** Rewrite a record that cannot be read: record_rewritten. */
   | { readonly kind: "rewrite_record" }
   /** Find out what an earlier run left: recalled. */
   | { readonly kind: "recall" }
-  /** add_began, then add_succeeded or add_failed. */
+  /** Note on record that it begins: add_began, then add_succeeded or add_failed. */
   | { readonly kind: "add" }
   /** Record that ADD failed, so that a restart knows: failure_recorded or failure_not_recorded. */
-  | { readonly kind: "record_failure" }
+  | { readonly kind: "record_failure"; readonly foreign: boolean }
   /** del_succeeded or del_failed. "none": without the namespace, which frees leases and touches no interface. */
-  | { readonly kind: "del"; readonly namespace: "pod" | "none"; readonly prevResult?: CniResult }
+  | { readonly kind: "del"; readonly namespace: "pod" | "none"; readonly attached?: Attached }
   /** record_removed. */
   | { readonly kind: "remove_record" }
   /** result_recorded. */
   | { readonly kind: "record_result"; readonly attached: Attached; readonly lost?: Lost }
-  /** See that an ADD can be carried out, and record that the result counts no longer: result_dropped. */
+  /**
+   * Check that an ADD is possible, and record that the result is no longer valid: result_dropped.
+   */
   | { readonly kind: "drop_result" };
 
-/** The state of an attachment that is wanted and of which nothing is known. */
+/** The state of a wanted attachment about which nothing is known. */
 export const NEW: AttachmentState = {
   desired: { kind: "present" },
   situation: { kind: "nothing" },
 };
 
-/** What a record of an earlier run says. */
+/** The state according to a record of an earlier run. */
 export function restored(
-  { attached, lost, addFailed }: {
+  { attached, lost, add, addFailed, foreign = false }: {
     readonly attached?: Attached;
     readonly lost?: Lost;
+    readonly add?: "pending" | "started";
     readonly addFailed?: true;
+    readonly foreign?: boolean;
   },
 ): AttachmentState {
   return { desired: { kind: "present" }, situation: situation() };
@@ -144,12 +157,19 @@ export function restored(
   function situation(): Situation {
     if (attached && lost) return { kind: "lost", record: "result", attached, lost };
     if (attached) return { kind: "there", record: "result", attached };
+    // The interface with the name is not ours. DEL runs nevertheless: a power cut may have undone
+    // the note.
+    if (add === "pending") {
+      return { kind: "failed", record: "failed", foreign: true, purpose: "attach" };
+    }
     if (!addFailed) return { kind: "unknown", record: "begun" };
-    return { kind: "failed", record: "failed", foreign: false, purpose: "attach" };
+    return { kind: "failed", record: "failed", foreign, purpose: "attach" };
   }
 }
 
-/** The state of a wanted attachment that an earlier run may have made, of which no record can be read. */
+/**
+ * The state of a wanted attachment that an earlier run may have created, without a readable record.
+ */
 export function unknown(record: "none" | "unreadable"): AttachmentState {
   return { desired: { kind: "present" }, situation: { kind: "unknown", record } };
 }
@@ -157,7 +177,7 @@ export function unknown(record: "none" | "unreadable"): AttachmentState {
 /**
  * Returns the state after an event. Pure.
  *
- * @throws Error for an event that is impossible in this state: a mistake of the caller
+ * @throws Error for an event that is impossible in this state, which is a bug in the caller
  * @example
  * ```ts
  * import assert from "node:assert/strict";
@@ -177,8 +197,8 @@ export function transition(state: AttachmentState, event: AttachmentEvent): Atta
     case "given_up":
       return leaving(state, { kind: "given_up", why: event.why });
     case "try_failed": {
-      const since = state.failure?.since ?? event.at;
-      return { ...state, failure: { error: event.error, since } };
+      const { since, sinceMs } = state.failure ?? { since: event.at, sinceMs: event.atMs };
+      return { ...state, failure: { error: event.error, since, sinceMs } };
     }
     case "try_succeeded":
       return withoutFailure(state);
@@ -189,7 +209,10 @@ export function transition(state: AttachmentState, event: AttachmentEvent): Atta
   }
 }
 
-/** Why it could not be attached says nothing of its DEL, and what is to go is not repaired. */
+/**
+ * The cause of a failed attach says nothing about its DEL, and an unwanted attachment is not
+ * repaired.
+ */
 function leaving(state: AttachmentState, desired: Desired): AttachmentState {
   const { situation } = state;
   const kept = state.desired.kind === "present" ? withoutFailure(state) : state;
@@ -210,7 +233,7 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
       if (hasResult(situation)) {
         const { lost: before, attached, record } = { lost: undefined, ...situation };
         const kind = event.repair && desired.kind === "present" ? "repairing" : "lost";
-        // Only a new reason is news: the words may differ each time.
+        // Only a new reason counts as a change: the message may differ each time.
         if (before?.reason === event.lost.reason) return { kind, record, attached, lost: before };
         const lost = { ...event.lost, since: before?.since ?? event.lost.since };
         return { kind, record: outdated(record), attached, lost };
@@ -227,7 +250,7 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
         };
       }
       if (hasResult(situation)) {
-        // It is ready since now, and not since it was attached.
+        // It is ready from now on, not since it was attached.
         const attached = { ...situation.attached, at: event.at, checked: true } as const;
         return { kind: "there", record: outdated(situation.record), attached };
       }
@@ -270,8 +293,11 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
     case "del_succeeded":
       return undone(situation);
     case "del_failed":
-      // What was given up goes all the same.
-      return desired.kind === "given_up" ? undone(situation) : situation;
+      // An attachment that was given up is removed nevertheless.
+      if (desired.kind === "given_up") return undone(situation);
+      return situation.kind === "failed" && event.foreign
+        ? { ...situation, foreign: true }
+        : situation;
     case "record_removed":
       if (situation.kind === "intended" || situation.kind === "undone") return { kind: "nothing" };
       break;
@@ -287,7 +313,7 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
       if (hasResult(situation)) return { ...situation, record: "begun" };
       break;
   }
-  throw new Error(`an attachment that is ${situation.kind} cannot come to ${event.kind}`);
+  throw new Error(`an attachment that is ${situation.kind} cannot handle the event ${event.kind}`);
 }
 
 function undone(situation: Situation): Situation {
@@ -302,9 +328,9 @@ function outdated(record: ResultRecord): ResultRecord {
 }
 
 /**
- * What is to be done next for the attachment; undefined when nothing is, or when ADD runs.
+ * The next effect for the attachment; undefined if there is none, or while ADD runs.
  *
- * @param options.started whether the sandbox has containers, which may live by what is there
+ * @param options.started whether the sandbox has containers, which may use what is there
  */
 export function nextEffect(
   { desired, situation }: AttachmentState,
@@ -313,9 +339,9 @@ export function nextEffect(
   if (desired.kind !== "present") return nextToDetach(situation, desired.kind);
   switch (situation.kind) {
     case "nothing":
-      return { kind: "record_intent", recorded: false };
     case "undone":
-      return { kind: "record_intent", recorded: true };
+      // Even if there is a record: that an earlier ADD failed says nothing about the next one.
+      return { kind: "record_intent" };
     case "unknown":
       switch (situation.record) {
         case "none":
@@ -323,7 +349,7 @@ export function nextEffect(
         case "unreadable":
           return { kind: "rewrite_record" };
         case "begun":
-          // Without containers it is made anew, which costs nobody anything.
+          // Without containers it is attached again, which harms nobody.
           return started ? { kind: "recall" } : { kind: "del", namespace: "pod" };
       }
       break;
@@ -332,7 +358,9 @@ export function nextEffect(
     case "adding":
       return undefined;
     case "failed":
-      if (situation.record === "begun") return { kind: "record_failure" };
+      if (situation.record === "begun") {
+        return { kind: "record_failure", foreign: situation.foreign };
+      }
       return { kind: "del", namespace: situation.foreign ? "none" : "pod" };
     case "leftover":
       return { kind: "del", namespace: "pod" };
@@ -341,7 +369,7 @@ export function nextEffect(
       return toRecord(situation);
     case "repairing":
       if (situation.record !== "begun") return { kind: "drop_result" };
-      return { kind: "del", namespace: "pod", prevResult: situation.attached.result };
+      return { kind: "del", namespace: "pod", attached: situation.attached };
   }
 }
 
@@ -355,7 +383,7 @@ function nextToDetach(situation: Situation, desired: "absent" | "given_up"): Eff
     case "undone":
       return { kind: "remove_record" };
     case "unknown":
-      // Without a record the interface may be anyone's.
+      // Without a record, the interface may belong to anyone.
       return { kind: "del", namespace: situation.record === "none" ? "none" : namespace };
     case "failed":
       return { kind: "del", namespace: situation.foreign ? "none" : namespace };
@@ -364,7 +392,7 @@ function nextToDetach(situation: Situation, desired: "absent" | "given_up"): Eff
     case "there":
     case "lost":
     case "repairing":
-      return { kind: "del", namespace, prevResult: situation.attached.result };
+      return { kind: "del", namespace, attached: situation.attached };
   }
 }
 
@@ -397,14 +425,20 @@ export function isRecorded(situation: Situation): boolean {
 }
 
 /**
- * Whether containers may start. The result is on disk by then, or an agent that dies here would take
- * the attachment for half done and make it anew under the running containers.
+ * Whether containers may start. By then the result must be on disk; otherwise, the agent that
+ * follows one that dies here would consider the attachment incomplete and attach it again under the
+ * running containers.
  */
 export function isReady({ situation }: Pick<AttachmentState, "situation">): boolean {
   return hasResult(situation) && (situation.record === "older" || situation.record === "result");
 }
 
-/** In the words of metrics and users. */
+/** Whether a DEL must run although no ADD is known to have succeeded. */
+export function mayNeverHaveBeen({ kind }: Situation): boolean {
+  return kind === "failed" || kind === "leftover" || kind === "unknown";
+}
+
+/** The state as metrics and users see it. */
 export function phaseOf({ desired, situation, failure }: AttachmentState): AttachmentPhase {
   if (desired.kind !== "present") return failure ? "detach_failed" : "detaching";
   if (situation.kind === "there") return "attached";

@@ -130,7 +130,7 @@ function edgesFrom(edges: Walk["edges"]): Index {
 
 Deno.test("transition() refuses an event that cannot come", () => {
   assert.throws(() => transition(NEW, { kind: "add_succeeded", attached: {} as never }), {
-    message: "an attachment that is nothing cannot come to add_succeeded",
+    message: "an attachment that is nothing cannot handle the event add_succeeded",
   });
 });
 

@@ -2,7 +2,15 @@ import type { Attachment } from "../../claim/attachment.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import type { Limiter } from "../../async/limiter.ts";
 import { describePod } from "../describe.ts";
-import type { AttachResult, CniResult, Finding, RuntimeConfig, Sandbox } from "../model.ts";
+import type {
+  Attached,
+  CniResult,
+  Finding,
+  InterfaceIdentity,
+  Interfaces,
+  RuntimeConfig,
+  Sandbox,
+} from "../model.ts";
 import type { Cni, HeldNamespace, Log, Namespaces } from "../ports.ts";
 import type { NetworkLocks } from "./network_locks.ts";
 
@@ -17,6 +25,25 @@ export interface CniOperationsPorts {
   readonly networks: NetworkLocks;
 }
 
+/** The operation of a sandbox that waits for its turn, or runs: there is one at a time. */
+export interface CurrentOperation {
+  readonly attachment: Attachment;
+  readonly command: "ADD" | "DEL";
+  /** Whether its turn has come: the plugins run. */
+  readonly begun: boolean;
+}
+
+/**
+ * How an operation waits for its turn. Those before it in the line end within the plugins' time-out,
+ * or give their places away while they wait for something; a GC of the network is cut off.
+ */
+interface TurnInLine {
+  /** Where it stands in the line of the node's operations. */
+  readonly turn: () => number;
+  /** It leaves the line when this is aborted. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * CNI operations in one sandbox: with its namespace, in their turn among those of the node. ADD and
  * DEL run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one.
@@ -26,10 +53,16 @@ export class CniOperations {
   readonly #ports: CniOperationsPorts;
   /** The namespace of a sandbox that has stopped, for as long as a DEL may need it. */
   #held: HeldNamespace | undefined;
+  #current: CurrentOperation | undefined;
 
   constructor(sandbox: Sandbox, ports: CniOperationsPorts) {
     this.#sandbox = sandbox;
     this.#ports = ports;
+  }
+
+  /** Undefined while no ADD or DEL is asked for. */
+  get current(): CurrentOperation | undefined {
+    return this.#current;
   }
 
   /** Keeps the namespace. Where that cannot be, its path serves for as long as it leads there. */
@@ -60,34 +93,57 @@ export class CniOperations {
   }
 
   /**
-   * The names of the interfaces in the pod; undefined on a node that cannot tell.
+   * The interfaces in the pod; undefined on a node that cannot tell.
    *
    * Rejects when the sandbox has no namespace of its own, or it cannot be looked into.
    */
-  async interfaces(signal: AbortSignal): Promise<ReadonlySet<string> | undefined> {
+  async interfaces(signal: AbortSignal): Promise<Interfaces | undefined> {
     return await this.#ports.namespaces.interfaces(this.#podNamespace(), signal);
   }
 
-  /** @param turn where it stands in the line of the node's operations */
-  add(attachment: Attachment, turn: () => number): Promise<AttachResult> {
+  /** @param options.begins is waited for when its turn has come; what it throws keeps ADD from running */
+  add(
+    attachment: Attachment,
+    { begins, ...wait }: TurnInLine & { readonly begins: () => Promise<void> },
+  ): Promise<Omit<Attached, "at">> {
     const runtime = this.addRuntime(attachment);
-    return this.#inTurn(attachment, turn, () => {
-      return this.#ports.cni.add(attachment.network, runtime, NEVER);
+    return this.#inTurn({ attachment, command: "ADD" }, wait, async () => {
+      await begins();
+      const result = await this.#ports.cni.add(attachment.network, runtime, TO_THE_END);
+      const made = await this.#interfaceIn(runtime.netns, attachment).catch(() => undefined);
+      return { ...result, ...(made && { index: made.index }) };
     });
   }
 
+  /** @param options.attached what is to be undone, where that is known */
   del(
     attachment: Attachment,
-    { namespace, prevResult, turn }: {
+    { namespace, attached, ...wait }: TurnInLine & {
       readonly namespace: "pod" | "none";
-      readonly prevResult?: CniResult;
-      readonly turn: () => number;
+      readonly attached?: Attached;
     },
   ): Promise<void> {
-    const runtime = this.#runtime(attachment, namespace === "pod" ? this.#livingNamespace() : "");
-    return this.#inTurn(attachment, turn, () => {
-      return this.#ports.cni.del(attachment.network, runtime, prevResult, NEVER);
+    const { network } = attachment;
+    return this.#inTurn({ attachment, command: "DEL" }, wait, async () => {
+      const netns = namespace === "pod" ? await this.#namespaceOf(attachment, attached) : "";
+      const runtime = this.#runtime(attachment, netns);
+      await this.#ports.cni.del(network, runtime, attached?.result, TO_THE_END);
     });
+  }
+
+  /** The namespace for DEL; none where another interface has the name, which plugins would take. */
+  async #namespaceOf(attachment: Attachment, attached: Attached | undefined): Promise<string> {
+    const netns = this.#livingNamespace();
+    if (netns === "" || attached?.index === undefined) return netns;
+    const present = await this.#interfaceIn(netns, attachment);
+    return isAnother(present, attached) ? "" : netns;
+  }
+
+  async #interfaceIn(
+    netns: string,
+    { ifName }: Attachment,
+  ): Promise<InterfaceIdentity | undefined> {
+    return (await this.#ports.namespaces.interfaces(netns, TO_THE_END))?.get(ifName);
   }
 
   /** CHECK, beside all other operations; undefined when the signal is aborted first. */
@@ -114,13 +170,22 @@ export class CniOperations {
     return this.#runtime(attachment, this.#podNamespace());
   }
 
-  #inTurn<T>(
-    { network }: Attachment,
-    turn: () => number,
+  async #inTurn<T>(
+    what: Pick<CurrentOperation, "attachment" | "command">,
+    wait: TurnInLine,
     operation: () => Promise<T>,
   ): Promise<T> {
     const { limiter, networks } = this.#ports;
-    return networks.use(network.name, () => limiter.run(operation, { turn }));
+    const begin = () => {
+      this.#current = { ...what, begun: true };
+      return operation();
+    };
+    this.#current = { ...what, begun: false };
+    try {
+      return await networks.use(what.attachment.network.name, () => limiter.run(begin, wait));
+    } finally {
+      this.#current = undefined;
+    }
   }
 
   #podNamespace(): string {
@@ -184,4 +249,13 @@ export function saysNameExists(message: string, ifName: string): boolean {
     .test(message);
 }
 
-const NEVER = new AbortController().signal;
+/** Whether an interface is not the one that ADD made, although it has its name. */
+export function isAnother(
+  present: InterfaceIdentity | undefined,
+  { index }: Pick<Attached, "index">,
+): boolean {
+  return present !== undefined && index !== undefined && present.index !== index;
+}
+
+/** A half-done operation is worse than a late one. */
+const TO_THE_END = new AbortController().signal;

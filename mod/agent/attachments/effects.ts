@@ -1,4 +1,5 @@
-import type { Attached, AttachmentRecord, RuntimeConfig, Sandbox } from "../model.ts";
+import type { Attachment } from "../../claim/attachment.ts";
+import type { Attached, AttachmentRecord, Interfaces, Sandbox } from "../model.ts";
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import { describeAttachment } from "../describe.ts";
@@ -6,24 +7,25 @@ import type { Cni, Journal, Metrics } from "../ports.ts";
 import { type Effect, isRecorded, nextEffect } from "./attachment_state.ts";
 import type { AttachmentView } from "./attachment_view.ts";
 import { type CniOperations, saysNameExists } from "./cni_operations.ts";
+import type { RecoveryOptions } from "./recovery.ts";
 import type { AttachmentReports } from "./reports.ts";
 import type { TrackedAttachment } from "./tracked_attachment.ts";
 
 /** What carrying out effects needs outside the sandbox. */
 export interface EffectPorts {
   readonly cni: Pick<Cni, "verify">;
-  readonly journal: Pick<Journal, "putAttachment" | "removeAttachment">;
+  readonly journal: Pick<Journal, "putAttachment" | "noteAddStarted" | "removeAttachment">;
   readonly clock: Clock;
   readonly metrics: Pick<Metrics, "repaired" | "forgotten">;
   /** @throws Error when another pod has the interface that its ADD would move */
   readonly assertInterfaceFree: (attachment: AttachmentView) => void;
   /** Finds out what became of an ADD of an earlier run; undefined when it came to nothing. */
-  readonly recall: (record: AttachmentRecord, runtime: RuntimeConfig) => Promise<
-    Attached | undefined
-  >;
+  readonly recall: (
+    record: AttachmentRecord,
+    pod: Pick<RecoveryOptions, "runtime" | "interfaces" | "signal">,
+  ) => Promise<Attached | undefined>;
 }
 
-/** What effects must know of the sandbox. */
 /** The sandbox whose attachments the effects belong to. */
 export interface EffectSource {
   readonly sandbox: Sandbox;
@@ -43,7 +45,7 @@ export class Effects {
   readonly #cni: CniOperations;
   readonly #reports: AttachmentReports;
   /** The interfaces in the pod as they were seen last; undefined until someone looks, and after a DEL. */
-  #seen: Promise<ReadonlySet<string> | undefined> | undefined;
+  #seen: Promise<Interfaces | undefined> | undefined;
 
   constructor(
     ports: EffectPorts,
@@ -76,7 +78,7 @@ export class Effects {
     switch (effect.kind) {
       case "record_intent":
         await this.#assertNameIsFree(tracked);
-        if (!effect.recorded) await journal.putAttachment(this.#record(tracked));
+        await this.#recordIntent(tracked);
         return tracked.apply({ kind: "intent_recorded" });
       case "rewrite_record":
         await journal.putAttachment(this.#record(tracked));
@@ -87,7 +89,11 @@ export class Effects {
         return await this.#add(tracked);
       case "record_failure":
         try {
-          await journal.putAttachment({ ...this.#record(tracked), addFailed: true });
+          await journal.putAttachment({
+            ...this.#record(tracked),
+            addFailed: true,
+            ...(effect.foreign && { foreign: true }),
+          });
           return tracked.apply({ kind: "failure_recorded" });
         } catch {
           return tracked.apply({ kind: "failure_not_recorded" });
@@ -104,8 +110,9 @@ export class Effects {
       }
       case "drop_result":
         // Of a lost network something may still work; it is not taken away for an ADD that cannot be.
-        await cni.verify(attachment.network, NEVER);
-        await journal.putAttachment(this.#record(tracked));
+        await cni.verify(attachment.network, this.#source.closing);
+        // An agent that dies from here on leaves what is half there: the next one begins with DEL.
+        await journal.putAttachment({ ...this.#record(tracked), addFailed: true });
         return tracked.apply({ kind: "result_dropped" });
     }
   }
@@ -116,21 +123,34 @@ export class Effects {
     if (rival) {
       throw new Error(
         `it has the same interface name as ${describeAttachment(rival)} in the same pod: ` +
-          "give one of them another name",
+          "give one of them a different name",
       );
     }
     this.#ports.assertInterfaceFree(tracked.view);
-    const { ifName } = tracked.attachment;
-    this.#seen ??= this.#cni.interfaces(this.#source.closing);
-    const seen = await this.#seen;
-    if (!seen?.has(ifName)) return;
-    // A record without a result would make a restart take the interface for ours.
-    if (tracked.state.situation.kind === "undone") {
-      await this.carryOut(tracked, { kind: "remove_record" });
+    try {
+      await this.#assertUntaken(tracked.attachment, this.#seen ??= this.#look());
+    } catch (error) {
+      // A record without a result would make a restart take the interface for ours.
+      if (tracked.state.situation.kind === "undone") {
+        await this.carryOut(tracked, { kind: "remove_record" });
+      }
+      throw error;
     }
+  }
+
+  #look(): Promise<Interfaces | undefined> {
+    return this.#cni.interfaces(this.#source.closing);
+  }
+
+  async #assertUntaken(
+    { ifName }: Attachment,
+    looking: Promise<Interfaces | undefined>,
+  ): Promise<void> {
+    const seen = await looking;
+    if (!seen?.has(ifName)) return;
     throw new Error(
-      `the pod already has an interface ${ifName}, which this claim did not make ` +
-        "(another network plugin, such as Multus, may have): use another interface name",
+      `the pod already has an interface ${ifName}, which this claim did not create ` +
+        "(another network plugin, such as Multus, may have): use a different interface name",
     );
   }
 
@@ -162,8 +182,12 @@ export class Effects {
    * is kept where that can be told.
    */
   async #recall(tracked: TrackedAttachment): Promise<void> {
-    const runtime = this.#cni.addRuntime(tracked.attachment);
-    const attached = await this.#ports.recall(this.#record(tracked), runtime);
+    const { closing: signal } = this.#source;
+    const attached = await this.#ports.recall(tracked.intent ?? this.#record(tracked), {
+      runtime: this.#cni.addRuntime(tracked.attachment),
+      interfaces: () => this.#cni.interfaces(signal),
+      signal,
+    });
     tracked.apply({ kind: "recalled", attached });
     if (!attached) return;
     tracked.lateAttachReported = true;
@@ -171,19 +195,29 @@ export class Effects {
   }
 
   async #add(tracked: TrackedAttachment): Promise<void> {
-    const { clock, metrics } = this.#ports;
+    const { clock, metrics, journal } = this.#ports;
     const repair = tracked.isRepair;
     const { attachment } = tracked;
     if (this.#source.started && !tracked.lateAttachReported) this.#reports.late(tracked.view);
     tracked.lateAttachReported = true;
-    const began = clock.now().getTime();
-    tracked.apply({ kind: "add_began" });
+    const began = clock.elapsed();
     try {
-      const result = await this.#cni.add(attachment, () => this.#source.turn());
+      const result = await this.#cni.add(attachment, {
+        turn: () => this.#source.turn(),
+        signal: this.#source.closing,
+        begins: async () => {
+          // Others had the time until its turn to take the name; some plugins take over what is there.
+          await this.#assertUntaken(attachment, this.#look());
+          journal.noteAddStarted(tracked.intent!);
+          tracked.apply({ kind: "add_began" });
+        },
+      });
       const attached = { ...result, at: this.#ports.clock.now().toISOString() };
       tracked.apply({ kind: "add_succeeded", attached });
     } catch (error) {
-      const foreign = saysNameExists(errorMessage(error), attachment.ifName);
+      if (tracked.state.situation.kind !== "adding") throw error;
+      const isTaken = saysNameExists(errorMessage(error), attachment.ifName);
+      const foreign = isTaken || await this.#isAbsent(tracked);
       tracked.apply({ kind: "add_failed", foreign });
       await this.#cleanUp(tracked).catch((cause) => {
         this.#reports.notCleanedUp(tracked.view, cause);
@@ -191,8 +225,18 @@ export class Effects {
       throw error;
     }
     if (repair) metrics.repaired("ok");
-    const ms = clock.now().getTime() - began;
+    const ms = clock.elapsed() - began;
     this.#reports.done(repair ? "repaired" : "attached", tracked.view, ms);
+  }
+
+  /** Whether no interface has its name: what has it from now on is another plugin's. */
+  async #isAbsent({ attachment: { ifName } }: TrackedAttachment): Promise<boolean> {
+    try {
+      const seen = await this.#look();
+      return seen !== undefined && !seen.has(ifName);
+    } catch {
+      return false;
+    }
   }
 
   /** What a failed ADD left goes before it is tried again, and before anyone is told. */
@@ -207,27 +251,46 @@ export class Effects {
 
   async #del(
     tracked: TrackedAttachment,
-    { namespace, prevResult }: Effect & { readonly kind: "del" },
+    { namespace, attached }: Effect & { readonly kind: "del" },
   ): Promise<void> {
     this.#seen = undefined;
     try {
       await this.#cni.del(tracked.attachment, {
         namespace,
-        prevResult,
+        attached,
         turn: () => this.#source.turn(),
+        signal: this.#source.closing,
       });
       tracked.apply({ kind: "del_succeeded" });
       if (tracked.state.desired.kind === "given_up") {
         this.#ports.metrics.forgotten(tracked.state.desired.why);
       }
     } catch (error) {
+      if (this.#source.closing.aborted && error === this.#source.closing.reason) throw error;
+      const { situation } = tracked.state;
+      const foreign = situation.kind === "failed" && !situation.foreign &&
+        await this.#isAbsent(tracked);
       const { desired } = tracked.state;
-      tracked.apply({ kind: "del_failed" });
+      tracked.apply({ kind: "del_failed", foreign });
       if (desired.kind !== "given_up") throw error;
       this.#ports.metrics.forgotten(desired.why);
       const left = this.#reports.givenUp(tracked.view, errorMessage(error));
       tracked.tellLeft?.(left);
     }
+  }
+
+  /**
+   * Each ADD is on record anew, before it begins: what is on record of one before it, which failed or
+   * was undone, says nothing of what this one leaves.
+   */
+  async #recordIntent(tracked: TrackedAttachment): Promise<void> {
+    const intent: AttachmentRecord = {
+      ...this.#record(tracked),
+      add: "pending",
+      ...(tracked.isRepair && { repair: true }),
+    };
+    await this.#ports.journal.putAttachment(intent);
+    tracked.intent = intent;
   }
 
   /** A record without a result: ADD may have begun. */
@@ -239,6 +302,3 @@ export class Effects {
 function isOnRecord({ state }: TrackedAttachment): boolean {
   return isRecorded(state.situation);
 }
-
-/** Operations always run to their end, which the plugins' time-out bounds: a half-done one is worse than a late one. */
-const NEVER = new AbortController().signal;

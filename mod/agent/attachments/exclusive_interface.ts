@@ -22,8 +22,10 @@ export class InterfaceTakenError extends Error {
 
   constructor(interfaceName: string, holder: PodRef) {
     super(
-      `${interfaceName} is with ${describePod(holder)} until that pod ends: host-device gives an ` +
-        "interface to one pod at a time",
+      `${interfaceName} belongs to ${
+        describePod(holder)
+      } until that pod ends: host-device moves an ` +
+        "interface into one pod at a time",
     );
   }
 }

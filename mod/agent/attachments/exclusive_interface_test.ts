@@ -32,11 +32,11 @@ Deno.test("assertInterfaceFree() lets one sandbox have an interface: who has it,
   };
   const both = [user("p", came), user("q", came)];
   assert.equal(taken("p", both), undefined);
-  assert.equal(taken("q", both), "eth1 is with pod default/p");
-  assert.equal(taken("q", [user("p", has), user("q", came)]), "eth1 is with pod default/p");
-  assert.equal(taken("q", [user("p", leaves), user("q", came)]), "eth1 is with pod default/p");
+  assert.equal(taken("q", both), "eth1 belongs to pod default/p");
+  assert.equal(taken("q", [user("p", has), user("q", came)]), "eth1 belongs to pod default/p");
+  assert.equal(taken("q", [user("p", leaves), user("q", came)]), "eth1 belongs to pod default/p");
   assert.equal(taken("q", [user("p", gone), user("q", came)]), undefined);
-  assert.equal(taken("p", [user("p", came), user("q", has)]), "eth1 is with pod default/q");
+  assert.equal(taken("p", [user("p", came), user("q", has)]), "eth1 belongs to pod default/q");
   assert.equal(taken("q", [user("p", has), user("q", has)]), undefined);
   assert.equal(taken("q", [user("p", has), user("q", came)], anAttachment("net1")), undefined);
 });
@@ -50,7 +50,7 @@ Deno.test("of two pods that share an interface which moves, the second is told a
   await gate("p", ["test/claim=uid-a"]);
   await assert.rejects(
     gate("q", ["test/claim=uid-a"]),
-    /claim default\/a\) is not ready: eth1 is with pod default\/p until that pod ends/,
+    /claim default\/a\) is not ready: eth1 belongs to pod default\/p until that pod ends/,
   );
   await ports.clock.advance(60_000);
   // The first keeps interface, status and Ready; nothing was tried with the second.
@@ -65,7 +65,7 @@ Deno.test("of two pods that share an interface which moves, the second is told a
     [...new Set(ports.events.lines.map((line) => line.split(":")[0]))],
     ["NetworkAttachFailed Pod/q"],
   );
-  assert.match(ports.events.lines[0]!, /eth1 is with pod default\/p/);
+  assert.match(ports.events.lines[0]!, /eth1 belongs to pod default\/p/);
   assert.deepEqual([...ports.journal.attachments.values()].map(({ sandbox }) => sandbox.id), ["p"]);
   agent.detach("p");
   await ports.clock.advance(10_000);

@@ -1,36 +1,39 @@
 import type { Attachment, ClaimRef } from "../../claim/attachment.ts";
+import { NOT_NEEDED } from "../../async/aborted.ts";
 import { type Backoff, pauseAfter } from "../../async/backoff.ts";
-import { errorMessage } from "../../async/error_message.ts";
+import { errorForUsers, errorMessage } from "../../async/error_message.ts";
 import { FIRST } from "../../async/limiter.ts";
 import { Notifier } from "../../async/notifier.ts";
 import type { Attached, AttachmentRecord, Finding, ForgetCause, Lost, Sandbox } from "../model.ts";
-import type { Cni, Events } from "../ports.ts";
+import type { Cni, Events, Traces } from "../ports.ts";
 import {
   type AttachmentEvent,
   type AttachmentState,
   type Effect,
   hasResult,
   isGone,
+  mayNeverHaveBeen,
   NEW,
   nextEffect,
   restored,
   unknown,
 } from "./attachment_state.ts";
 import { attachmentKey, type AttachmentView, differ } from "./attachment_view.ts";
-import { CniOperations, type CniOperationsPorts } from "./cni_operations.ts";
+import { CniOperations, type CniOperationsPorts, isAnother } from "./cni_operations.ts";
 import { type EffectPorts, Effects } from "./effects.ts";
 import { ReadyGate } from "./ready_gate.ts";
 import { AttachmentReports } from "./reports.ts";
+import type { SandboxLook, WorkLook } from "./sandbox_look.ts";
 import { TrackedAttachment } from "./tracked_attachment.ts";
 
 /** Retries come early enough for the kubelet's first one (0.4 s), and often enough for those after (11 s). */
 const RETRY: Backoff = { first: 200, most: 8_000 };
 
 /**
- * How long a DEL is tried that cannot be expected to succeed: its plugin is not on the node any more
- * (an upgrade of the plugins takes far less), or what its ADD has failed at (most often the
- * configuration) keeps the DEL from succeeding too. The pod has ended by then, or nothing would be
- * detached.
+ * How long a DEL that cannot be expected to succeed is retried: its plugin is no longer on the node
+ * (an upgrade of the plugins takes far less time), or its ADD is not known to have succeeded, and
+ * the cause (most often the configuration) makes the DEL fail, too. The pod has already ended;
+ * otherwise nothing would be detached.
  */
 const HOPELESS_AFTER_MS = 30 * 60_000;
 
@@ -38,25 +41,26 @@ const HOPELESS_AFTER_MS = 30 * 60_000;
 export interface PodAttachmentsPorts extends CniOperationsPorts, EffectPorts {
   readonly cni: Cni;
   readonly events: Events;
+  readonly traces: Pick<Traces, "idOf">;
 }
 
 /**
- * What CHECK says of an attachment. "unproven": it failed although the interface is there, and no
- * CHECK has ever found the attachment intact: CHECK may fail for what its own ADD has made.
+ * The result of CHECK for an attachment. "unproven": it failed although the interface is there, and
+ * no CHECK has ever found the attachment intact: CHECK may fail for what its own ADD has created.
  */
 export type CheckOutcome = Finding | { readonly state: "unproven"; readonly cause: string };
 
-/** What the worker is at. */
+/** What the worker is doing. */
 type Work =
   | { readonly kind: "idle" }
-  /** `askedFor`: something was asked for since the pass began; then no pause follows it. */
+  /** `askedFor`: there was a request since the pass began; then no pause follows it. */
   | { readonly kind: "passing"; askedFor: boolean }
-  | { readonly kind: "pausing"; end(): void };
+  | { readonly kind: "pausing"; readonly until: Date; end(): void };
 
 /**
- * The networks of one sandbox: one worker, which carries out what the state of each attachment asks
- * for, one CNI operation at a time (CNI SPEC: operations of one container are serial), and tries
- * again with backoff what failed.
+ * The networks of one sandbox: one worker, which carries out the effects of each attachment's
+ * state, one CNI operation at a time (CNI SPEC: operations of one container are serial), and
+ * retries failed ones with backoff.
  */
 export class PodAttachments {
   readonly sandbox: Sandbox;
@@ -69,7 +73,7 @@ export class PodAttachments {
   readonly #attachments = new Map<string, TrackedAttachment>();
   readonly #changes = new Notifier();
   #stopped = false;
-  /** Whether containers were created before the agent could keep them waiting. */
+  /** Whether containers were created before the agent could make them wait. */
   #started = false;
   readonly #closing = new AbortController();
   #work: Work = { kind: "idle" };
@@ -106,7 +110,22 @@ export class PodAttachments {
     return tracked?.view;
   }
 
-  /** True once the sandbox has stopped: from then on attachments only go. */
+  /** All of it as it is now, in values that stay as they are. */
+  look(): SandboxLook {
+    return {
+      sandbox: this.sandbox,
+      stopped: this.#stopped,
+      started: this.#started,
+      work: this.#lookAtWork(),
+      attachments: [...this.#attachments.values()].map(({ view, since, tries }) => ({
+        view,
+        since,
+        tries,
+      })),
+    };
+  }
+
+  /** True once the sandbox has stopped: from then on attachments are only removed. */
   get stopped(): boolean {
     return this.#stopped;
   }
@@ -143,13 +162,14 @@ export class PodAttachments {
   restore(record: AttachmentRecord): void {
     const { claim, attachment, attached } = record;
     const lateAttachReported = attached !== undefined;
-    this.#attachments.set(
-      attachmentKey(claim, attachment),
-      new TrackedAttachment({ claim, attachment, state: restored(record), lateAttachReported }),
-    );
+    const state = restored(record);
+    const now = () => this.#ports.clock.now();
+    const tracked = new TrackedAttachment({ claim, attachment, state, now, lateAttachReported });
+    if (record.add) tracked.intent = record;
+    this.#attachments.set(attachmentKey(claim, attachment), tracked);
   }
 
-  /** The runtime says that the sandbox has containers already, wherever the agent was meanwhile. */
+  /** The runtime reports that the sandbox already has containers. */
   containersStarted(): void {
     this.#started = true;
   }
@@ -157,20 +177,24 @@ export class PodAttachments {
   /**
    * Attaches, in the order given, those that are not attached yet. Returns at once.
    *
-   * @param uncertain whether there may be some already of which a record cannot be read
+   * @param options.isUnreadable whether it may be there already, and its record cannot be read
    */
   want(
     claim: ClaimRef,
     attachments: readonly Attachment[],
-    { uncertain = false }: { readonly uncertain?: boolean } = {},
+    { isUnreadable = () => false }: {
+      readonly isUnreadable?: (attachment: Attachment) => boolean;
+    } = {},
   ): void {
     if (this.#stopped) return;
-    // Containers that run may live by what an agent attached whose state is lost.
-    const fresh = uncertain ? unknown("unreadable") : this.#started ? unknown("none") : NEW;
+    // Running containers may use what an agent attached whose state is lost.
+    const fresh = this.#started ? unknown("none") : NEW;
     for (const attachment of attachments) {
       const key = attachmentKey(claim, attachment);
       if (this.#attachments.has(key)) continue;
-      this.#attachments.set(key, new TrackedAttachment({ claim, attachment, state: fresh }));
+      const state = isUnreadable(attachment) ? unknown("unreadable") : fresh;
+      const now = () => this.#ports.clock.now();
+      this.#attachments.set(key, new TrackedAttachment({ claim, attachment, state, now }));
     }
     this.#wake();
   }
@@ -191,7 +215,7 @@ export class PodAttachments {
   }
 
   /**
-   * Lets what is left of a claim go: after one more DEL without the namespace, whatever that says.
+   * Gives up what is left of a claim after one more DEL without the namespace, whatever its result.
    * Returns at once.
    *
    * @param tell is told what may be left on the node
@@ -211,15 +235,15 @@ export class PodAttachments {
 
   /**
    * The gate of CreateContainer: resolves when every wanted attachment is there. Rejects with the
-   * cause when a try has failed, and when the signal is aborted first.
+   * cause if an attempt has failed, or if the signal is aborted first.
    */
   ready(signal: AbortSignal): Promise<void> {
     return this.#gate.pass(signal);
   }
 
   /**
-   * CNI CHECK of an attachment. It keeps nothing waiting: undefined is the answer when something
-   * else is to be done here, also when that comes up meanwhile or the signal is aborted.
+   * CNI CHECK of an attachment. It never delays other work: it returns undefined if there is other
+   * work for this sandbox, even if that comes up meanwhile, or if the signal is aborted.
    */
   async check(entry: AttachmentView, until: AbortSignal): Promise<CheckOutcome | undefined> {
     const tracked = this.#trackedOf(entry);
@@ -260,13 +284,24 @@ export class PodAttachments {
     this.#wake();
   }
 
-  /** Lets the running operation finish and does nothing further; the journal knows the rest. */
+  /** Lets the running operation finish and starts nothing new; the rest is in the journal. */
   async close(): Promise<void> {
     this.#closing.abort(new Error("the agent stops"));
     this.tryNow();
     await this.#endChecking();
     await this.#worked;
     this.#cni.releaseNamespace();
+  }
+
+  #lookAtWork(): WorkLook {
+    switch (this.#work.kind) {
+      case "idle":
+        return { kind: "idle" };
+      case "passing":
+        return { kind: "passing", operation: this.#cni.current };
+      case "pausing":
+        return { kind: "pausing", until: this.#work.until };
+    }
   }
 
   #ofClaim(claimUid: string): TrackedAttachment[] {
@@ -304,7 +339,8 @@ export class PodAttachments {
     if (finding?.state !== "lost" || attached.checked) return finding;
     try {
       const interfaces = await this.#cni.interfaces(signal);
-      const isThere = interfaces?.has(attachment.ifName) ?? false;
+      const present = interfaces?.get(attachment.ifName);
+      const isThere = present !== undefined && !isAnother(present, attached);
       return isThere ? { state: "unproven", cause: finding.cause } : finding;
     } catch (error) {
       return { state: "unknown", cause: errorMessage(error) };
@@ -363,7 +399,7 @@ export class PodAttachments {
     return nextEffect(state, this);
   }
 
-  /** One try at everything that is to be done; true when something failed. */
+  /** One attempt at everything that is to be done; true if something failed. */
   async #pass(): Promise<boolean> {
     let failed = false;
     for (const each of [...this.#attachments.values()].toReversed()) {
@@ -373,7 +409,7 @@ export class PodAttachments {
     return !await this.#attachAll() || failed;
   }
 
-  /** The operations come one after the other; what goes to disk keeps none of them waiting. */
+  /** The operations run one after the other; writes to disk delay none of them. */
   async #attachAll(): Promise<boolean> {
     const toDo = [...this.#attachments.values()].filter((each) =>
       each.isWanted && this.#isToDo(each)
@@ -392,14 +428,14 @@ export class PodAttachments {
     return !(await Promise.all(records)).includes(false) && succeeded;
   }
 
-  /** Puts on record together that ADDs may begin; where that fails, it is tried again in its turn. */
+  /** Records the intents of several ADDs together; if that fails, each is retried in its turn. */
   async #recordIntents(toDo: readonly TrackedAttachment[]): Promise<void> {
     if (this.#closing.signal.aborted || !this.#cni.canAdd()) return;
     const fresh = toDo.filter((each) =>
       each.state.situation.kind === "nothing" && this.#effects.canBegin(each)
     );
     await Promise.allSettled(
-      fresh.map((each) => this.#effects.carryOut(each, { kind: "record_intent", recorded: false })),
+      fresh.map((each) => this.#effects.carryOut(each, { kind: "record_intent" })),
     );
   }
 
@@ -414,8 +450,11 @@ export class PodAttachments {
       tracked.apply({ kind: "try_succeeded" });
       return true;
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new Error(errorMessage(thrown));
-      tracked.apply({ kind: "try_failed", error, at: this.#now() });
+      // Operations that were waiting for their turn are left to the next agent.
+      if (this.#closing.signal.aborted && thrown === this.#closing.signal.reason) return false;
+      const error = errorForUsers(thrown);
+      const { clock } = this.#ports;
+      tracked.apply({ kind: "try_failed", error, at: this.#now(), atMs: clock.elapsed() });
       this.#reports.failed(step, tracked.view, before.failure?.error);
       if (tracked.isRepair) this.#ports.metrics.repaired("error");
       const why = step === "detach" ? this.#hopeless(tracked) : undefined;
@@ -445,27 +484,29 @@ export class PodAttachments {
   }
 
   async #detach(tracked: TrackedAttachment): Promise<void> {
-    const began = this.#ports.clock.now().getTime();
+    const began = this.#ports.clock.elapsed();
     for (let effect; (effect = this.#next(tracked.state));) {
       await this.#effects.carryOut(tracked, effect);
     }
     this.#attachments.delete(attachmentKey(tracked.claim, tracked.attachment));
-    this.#reports.done("detached", tracked.view, this.#ports.clock.now().getTime() - began);
+    this.#reports.done("detached", tracked.view, this.#ports.clock.elapsed() - began);
   }
 
-  /** Why its DEL, which has failed for long, need not be tried any more; undefined where it must. */
+  /**
+   * Why its DEL, which has failed for a long time, need not be retried; undefined if it must be.
+   */
   #hopeless({ state, attachment }: TrackedAttachment): ForgetCause | undefined {
     const { clock, cni } = this.#ports;
     if (state.desired.kind === "given_up") return undefined;
-    const since = Date.parse(state.failure!.since);
-    if (clock.now().getTime() - since < HOPELESS_AFTER_MS) return undefined;
+    if (clock.elapsed() - state.failure!.sinceMs < HOPELESS_AFTER_MS) return undefined;
     if (cni.missingPlugins(attachment.network).length > 0) return "plugin_missing";
-    return state.situation.kind === "failed" ? "never_attached" : undefined;
+    return mayNeverHaveBeen(state.situation) ? "never_attached" : undefined;
   }
 
   async #pause(ms: number): Promise<void> {
     const ended = new AbortController();
-    this.#work = { kind: "pausing", end: () => ended.abort() };
+    const until = new Date(this.#ports.clock.now().getTime() + ms);
+    this.#work = { kind: "pausing", until, end: () => ended.abort(NOT_NEEDED) };
     const signal = AbortSignal.any([ended.signal, this.#closing.signal]);
     await this.#ports.clock.sleep(ms, signal).catch(() => {});
   }

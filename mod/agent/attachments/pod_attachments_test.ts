@@ -10,8 +10,10 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeTraces,
   settle,
 } from "../../../tests/support/agent_fakes.ts";
+import type { Attached, AttachmentRecord } from "../model.ts";
 import { Limiter } from "../../async/limiter.ts";
 import { NetworkLocks } from "./network_locks.ts";
 import { PodAttachments } from "./pod_attachments.ts";
@@ -23,6 +25,9 @@ const three = [anAttachment("net1"), anAttachment("net2"), anAttachment("net3")]
 function setUp(
   { sandbox = aSandbox("s1"), width = 4, limiter = new Limiter(width) } = {},
 ) {
+  const recalls = {
+    current: (_: AttachmentRecord): Promise<Attached | undefined> => Promise.resolve(undefined),
+  };
   const ports = {
     cni: new FakeCni(),
     journal: new FakeJournal(),
@@ -31,14 +36,15 @@ function setUp(
     log: new FakeLog(),
     events: new FakeEvents(),
     metrics: new FakeMetrics(),
+    traces: new FakeTraces(),
     limiter,
     networks: new NetworkLocks(),
     assertInterfaceFree: () => {},
-    recall: () => Promise.resolve(undefined),
+    recall: (record: AttachmentRecord) => recalls.current(record),
   };
   const changed: string[] = [];
   const network = new PodAttachments(sandbox, ports, ({ uid }) => changed.push(uid));
-  return { ...ports, changed, network };
+  return { ...ports, changed, network, recalls };
 }
 
 function failing(times: number, command = "ADD") {
@@ -471,7 +477,7 @@ Deno.test("an interface name that another claim has in the sandbox is refused, a
   await clock.advance(10_000);
   await assert.rejects(
     network.ready(deadline(clock, 1_000)),
-    /\(interface net1, claim default\/b\) is not ready: it has the same interface name as network "network-net1" \(interface net1, claim default\/a\) in the same pod: give one of them another/,
+    /\(interface net1, claim default\/b\) is not ready: it has the same interface name as network "network-net1" \(interface net1, claim default\/a\) in the same pod: give one of them a different name/,
   );
   assert.deepEqual(cni.log, ["ADD net1", "ADD net2"]);
   assert.equal(journal.attachments.size, 2);
@@ -562,14 +568,14 @@ Deno.test("a namespace that cannot be looked at fails the try, and not the agent
   };
   network.want(claim, one);
   await settle();
-  await assert.rejects(network.ready(never), /File name too long/);
+  await assert.rejects(network.ready(never), /: file name too long$/);
   namespaces.classify = classify;
   await network.ready(never);
   assert.deepEqual(cni.log, ["ADD net1"]);
 });
 
 const PATH = "/var/run/netns/s1";
-const refusal = /the pod already has an interface net1, which this claim did not make/;
+const refusal = /the pod already has an interface net1, which this claim did not create/;
 
 Deno.test("an interface that another plugin made is left alone: nothing is added, deleted or recorded", async () => {
   const { network, cni, journal, namespaces, clock } = setUp();
@@ -584,6 +590,26 @@ Deno.test("an interface that another plugin made is left alone: nothing is added
   await clock.advance(10_000);
   await network.ready(never);
   assert.deepEqual(cni.log, ["ADD net1"]);
+});
+
+Deno.test("a name that another plugin takes while its ADD waits for its turn is left alone", async () => {
+  const limiter = new Limiter(1);
+  const { network, cni, namespaces, clock, journal } = setUp({ limiter });
+  const busy = Promise.withResolvers<void>();
+  const other = limiter.run(() => busy.promise, { turn: () => 0, signal: never });
+  network.want(claim, one);
+  await settle();
+  assert.equal([...journal.attachments.values()][0]?.add, "pending");
+  namespaces.foreign.set(PATH, new Set(["net1"]));
+  busy.resolve();
+  await other;
+  await assert.rejects(network.ready(never), refusal);
+  assert.deepEqual(cni.log, []);
+  namespaces.foreign.delete(PATH);
+  await clock.advance(10_000);
+  await network.ready(never);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  await network.close();
 });
 
 Deno.test("a name that another plugin takes between the look and ADD: DEL does not see the namespace", async () => {
@@ -602,10 +628,155 @@ Deno.test("a name that another plugin takes between the look and ADD: DEL does n
   await network.close();
 });
 
-Deno.test("a route that exists is not an interface that exists: DEL sees the namespace", async () => {
-  const { network, cni } = setUp();
+Deno.test("an interface that another plugin made in place of ours is lost to CHECK, and no DEL sees it", async () => {
+  const { network, cni, namespaces } = setUp();
   cni.during = ({ command }) => {
-    if (command === "ADD") throw new Error("failed to add route 10.0.0.0/8 dev net1: file exists");
+    if (command === "ADD") namespaces.foreign.set(PATH, new Set(["net1"]));
+  };
+  network.want(claim, one);
+  await network.ready(never);
+  await settle();
+  const [entry] = network.entries;
+  cni.finding = () => ({ state: "lost", cause: "it is not as it was" });
+  assert.deepEqual(await network.check(entry!, never), {
+    state: "unproven",
+    cause: "it is not as it was",
+  });
+  namespaces.index++;
+  assert.equal((await network.check(entry!, never))?.state, "lost");
+  network.release(claim.uid);
+  await network.released(claim.uid, never);
+  const { command, runtime, prevResult } = cni.calls.at(-1)!;
+  assert.deepEqual([command, runtime.netns], ["DEL", ""]);
+  assert.ok(prevResult);
+});
+
+Deno.test("a name that another plugin takes after an ADD failed: no DEL sees the namespace, also after a restart", async () => {
+  const { network, cni, namespaces, clock, journal } = setUp();
+  cni.during = ({ command }) => {
+    if (command === "DEL") namespaces.foreign.set(PATH, new Set(["net1"]));
+    throw new Error("the plugin is not on the node");
+  };
+  network.want(claim, one);
+  await assert.rejects(network.ready(never), /not on the node/);
+  await clock.advance(10_000);
+  await network.close();
+  const next = setUp();
+  next.network.restore([...journal.attachments.values()][0]!);
+  next.network.want(claim, one);
+  await next.clock.advance(1_000);
+  await next.network.close();
+  const dels = [...cni.calls, ...next.cni.calls].filter(({ command }) => command === "DEL");
+  assert.ok(dels.length > 2);
+  assert.deepEqual(new Set(dels.map(({ runtime }) => runtime.netns)), new Set([""]));
+});
+
+Deno.test("a name that another plugin takes before an ADD begins that an earlier run had on record: no DEL sees the namespace", async (t) => {
+  const dying = setUp();
+  const ended = new AbortController();
+  // The first ADD runs as the agent dies; those of the others are on record and have not begun.
+  dying.cni.during = () => dying.clock.sleep(1e9, ended.signal).catch(() => {});
+  dying.network.want(claim, three);
+  await settle();
+  const records = structuredClone([...dying.journal.attachments.values()]);
+  ended.abort();
+  await dying.network.close();
+  assert.deepEqual(records.map(({ add }) => add), ["started", "pending", "pending"]);
+  for (const name of ["net1", "net2"]) {
+    await t.step(name, async () => {
+      const { network, cni, namespaces } = setUp();
+      namespaces.foreign.set(PATH, new Set([name]));
+      network.restore(records.find(({ attachment }) => attachment.ifName === name)!);
+      cni.during = ({ command }) => {
+        if (command === "DEL" && name === "net1") namespaces.foreign.delete(PATH);
+      };
+      network.want(claim, three.filter(({ ifName }) => ifName === name));
+      const opens = await network.ready(never).then(() => true, () => false);
+      const namespace = cni.calls[0]!.runtime.netns;
+      // What an ADD may have left is taken away; what no ADD has made is left alone.
+      assert.deepEqual([opens, namespace], name === "net1" ? [true, PATH] : [false, ""]);
+      await network.close();
+    });
+  }
+});
+
+Deno.test("an ADD that follows one that failed is on record anew: what it leaves is ours after a restart", async () => {
+  const { network, cni, clock, journal } = setUp();
+  let plugins: "missing" | "there" = "missing";
+  cni.during = () => {
+    if (plugins === "missing") throw new Error("the plugin is not on the node");
+  };
+  network.want(claim, one);
+  await clock.advance(1_000);
+  // The record says that ADD has failed, and left no interface.
+  assert.equal([...journal.attachments.values()][0]?.foreign, true);
+  plugins = "there";
+  journal.before = (change) => {
+    if (change === "putResult") throw new Error("the agent dies here");
+  };
+  await clock.advance(10_000);
+  assert.deepEqual([...cni.attached], ["s1/net1"]);
+  const [record] = [...journal.attachments.values()];
+  assert.deepEqual([record?.add, record?.foreign], ["started", undefined]);
+  await network.close();
+  const next = setUp();
+  next.cni.attached.add("s1/net1");
+  next.network.restore(record!);
+  next.network.want(claim, one);
+  await next.network.ready(never);
+  assert.deepEqual(next.cni.log, ["DEL net1", "ADD net1"]);
+  assert.equal(next.cni.calls[0]?.runtime.netns, PATH);
+  await next.network.close();
+});
+
+Deno.test("a repair whose result is not on disk is on record as one: after a restart the claim's status may tell of what was lost", async () => {
+  const { network, cni, clock, journal } = setUp();
+  network.want(claim, one);
+  await network.ready(never);
+  await settle();
+  journal.before = (change) => {
+    if (change === "putResult") throw new Error("the agent dies here");
+  };
+  network.markLost(network.entries[0]!, {
+    reason: "NetworkInterfaceLost",
+    message: "",
+    repair: true,
+  });
+  await clock.advance(1_000);
+  assert.deepEqual(cni.log, ["ADD net1", "DEL net1", "ADD net1"]);
+  const [record] = [...journal.attachments.values()];
+  assert.deepEqual([record?.add, record?.repair], ["started", true]);
+  await network.close();
+  const next = setUp();
+  let recalled: AttachmentRecord | undefined;
+  next.recalls.current = (asked) => {
+    recalled = asked;
+    return Promise.resolve(undefined);
+  };
+  next.network.restore(record!);
+  next.network.containersStarted();
+  next.network.want(claim, one);
+  await next.network.ready(never);
+  assert.equal(recalled?.repair, true);
+  assert.deepEqual(next.cni.log, ["DEL net1", "ADD net1"]);
+  await next.network.close();
+});
+
+Deno.test("a record that does not say whether ADD has begun is that of an ADD that may have", async () => {
+  const { network, cni } = setUp();
+  network.restore({ claim, sandbox: network.sandbox, attachment: one[0]! });
+  network.want(claim, one);
+  await network.ready(never);
+  assert.equal(cni.calls[0]?.runtime.netns, PATH);
+  await network.close();
+});
+
+Deno.test("a route that exists is not an interface that exists: DEL sees the namespace", async () => {
+  const { network, cni, namespaces } = setUp();
+  cni.during = ({ command }) => {
+    if (command !== "ADD") return;
+    namespaces.foreign.set(PATH, new Set(["net1"]));
+    throw new Error("failed to add route 10.0.0.0/8 dev net1: file exists");
   };
   network.want(claim, one);
   await assert.rejects(network.ready(never), /file exists/);
@@ -659,6 +830,38 @@ Deno.test("that ADD has failed is on record: after a restart a hopeless DEL is g
   network.restore(record!);
   network.stop();
   await clock.advance(31 * 60_000);
+  assert.deepEqual(network.entries, []);
+  assert.deepEqual(metrics.counted, ["forgotten never_attached"]);
+});
+
+Deno.test("an ADD that began before a restart, of which nothing else is known, does not keep a hopeless DEL for ever", async () => {
+  const { network, cni, clock, metrics, journal } = setUp();
+  cni.during = () => {
+    throw new Error("it never works");
+  };
+  const record = { claim, attachment: one[0]!, sandbox: network.sandbox };
+  await journal.putAttachment(record);
+  network.restore(record);
+  network.stop();
+  await clock.advance(29 * 60_000);
+  assert.equal(network.entries.length, 1);
+  await clock.advance(2 * 60_000);
+  assert.deepEqual(network.entries, []);
+  assert.equal(journal.attachments.size, 0);
+  assert.deepEqual(metrics.counted, ["forgotten never_attached"]);
+});
+
+Deno.test("a clock that is set back makes a hopeless DEL be tried no longer", async () => {
+  const { network, cni, clock, metrics } = setUp();
+  cni.during = () => {
+    throw new Error("it never works");
+  };
+  network.want(claim, one);
+  await settle();
+  network.stop();
+  await clock.advance(10 * 60_000);
+  clock.set(-86_400_000);
+  await clock.advance(21 * 60_000);
   assert.deepEqual(network.entries, []);
   assert.deepEqual(metrics.counted, ["forgotten never_attached"]);
 });

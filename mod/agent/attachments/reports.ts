@@ -1,6 +1,6 @@
 import type { AttachmentView } from "./attachment_view.ts";
 import type { EventObject, Sandbox } from "../model.ts";
-import type { Events, Log } from "../ports.ts";
+import type { Events, Log, Traces } from "../ports.ts";
 import { describeAttachment, describePod } from "../describe.ts";
 import { errorMessage } from "../../async/error_message.ts";
 
@@ -9,8 +9,17 @@ export class AttachmentReports {
   readonly #sandbox: Sandbox;
   readonly #log: Log;
   readonly #events: Events;
+  readonly #traces: Pick<Traces, "idOf">;
 
-  constructor(sandbox: Sandbox, { log, events }: { readonly log: Log; readonly events: Events }) {
+  constructor(
+    sandbox: Sandbox,
+    { log, events, traces }: {
+      readonly log: Log;
+      readonly events: Events;
+      readonly traces: Pick<Traces, "idOf">;
+    },
+  ) {
+    this.#traces = traces;
     this.#sandbox = sandbox;
     this.#log = log;
     this.#events = events;
@@ -22,7 +31,7 @@ export class AttachmentReports {
   }
 
   recalled(entry: AttachmentView): void {
-    this.#log.info(`found ${describeAttachment(entry)} attached as it was`, this.#about(entry));
+    this.#log.info(`${describeAttachment(entry)} is still attached`, this.#about(entry));
   }
 
   /** A try failed; the entry says why. @param before why the try before it did */
@@ -80,10 +89,12 @@ export class AttachmentReports {
 
   #about({ claim }: AttachmentView): Record<string, unknown> {
     const { id, pod } = this.#sandbox;
+    const trace = this.#traces.idOf(pod.uid);
     return {
       claim: `${claim.namespace}/${claim.name}`,
       pod: `${pod.namespace}/${pod.name}`,
       sandbox: id,
+      ...trace !== undefined && { trace },
     };
   }
 }

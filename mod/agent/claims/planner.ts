@@ -10,7 +10,10 @@ import type { ClaimStore } from "./store.ts";
 import { describeClaim } from "../describe.ts";
 import { errorMessage } from "../../async/error_message.ts";
 
-/** Claims that are read and checked at once: each asks the API server, and plugins on the node. */
+/**
+ * The limit of claims that are read and checked concurrently: each queries the API server and
+ * plugins on the node.
+ */
 const WIDTH = 16;
 
 /** Where claims, networks and devices are read, and where refusals are reported. */
@@ -29,7 +32,9 @@ export interface ClaimPlannerOptions {
   readonly policy: Policy;
 }
 
-/** Turns the claims that the kubelet names into what shall be attached. Slow and fallible work. */
+/**
+ * Turns the claims that the kubelet names into planned attachments. This work is slow and can fail.
+ */
 export class ClaimPlanner {
   readonly #ports: ClaimPlannerPorts;
   readonly #options: ClaimPlannerOptions;
@@ -40,23 +45,26 @@ export class ClaimPlanner {
     this.#options = options;
   }
 
-  /** Reads the claim from the API server and checks all that it asks for against this node. */
+  /**
+   * Reads the claim from the API server and checks everything that it asks for against this node.
+   */
   read(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {
-    return this.#limiter.run(() => this.#read(ref, signal), { signal }).catch((error) => ({
+    return this.#limiter.run(() => this.plan(ref, signal), { signal }).catch((error) => ({
       error: errorMessage(error),
     }));
   }
 
-  async #read(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {
+  /** The same, for a caller that already has a slot among the reads. */
+  async plan(ref: ClaimRef, signal: AbortSignal): Promise<ClaimPlan | { readonly error: string }> {
     try {
-      // Whoever asked may have given up while others were read.
+      // The caller may have given up while others were read.
       signal.throwIfAborted();
       const claim = await this.#ports.cluster.getClaim(ref, signal);
       if (!claim) {
         return { error: `${describeClaim(ref)} (UID ${ref.uid}) is gone from the API server` };
       }
       const interfaceOf = await this.#ports.devices.known(signal);
-      const networks = await this.#ports.networks.read();
+      const networks = await this.#ports.networks.read(ref.namespace, signal);
       const { driver } = this.#options;
       const plan = planClaim(claim, { driver, interfaceOf, networkOf: networks.networkOf });
       if (plan.claim.uid !== ref.uid) {
@@ -82,13 +90,14 @@ export class ClaimPlanner {
   }
 
   /**
-   * Whether the policy allows a claim that was prepared before, maybe under another policy: the cause
-   * where it does not.
+   * Checks whether the policy allows a claim that was prepared before, perhaps under a different
+   * policy; returns the cause if it does not.
    */
   async judge(record: ClaimRecord, signal: AbortSignal): Promise<string | undefined> {
     try {
       await this.#ports.devices.known(signal);
-      this.#assertAllowed(record, await this.#ports.networks.read());
+      const { namespace } = record.claim;
+      this.#assertAllowed(record, await this.#ports.networks.read(namespace, signal));
       return undefined;
     } catch (error) {
       return errorMessage(error);
@@ -122,10 +131,10 @@ export class ClaimPlanner {
 }
 
 /**
- * Names the interfaces of a pod's claims: given names stand, the others get what is free in the
- * pod. Throws an error that names both sides when two claim one name.
+ * Names the interfaces of a pod's claims: given names are kept, and those of an earlier run; the
+ * others get free names in the pod. Throws an error that names both sides if two use the same name.
  *
- * @param batch the drafts that came with it: claims of the same pod
+ * @param batch the drafts of the same call: claims of the same pod
  */
 export function nameInterfaces(
   draft: ClaimPlan,
@@ -135,15 +144,20 @@ export function nameInterfaces(
   for (const pod of draft.pods) {
     for (const record of prepared.ofPod(pod.uid)) others.set(record.claim.uid, record);
   }
-  // What is on record of it is what it replaces.
+  // Its existing record is the one that it replaces.
   others.delete(draft.claim.uid);
+  const given = new Set(
+    draft.attachments.flatMap(({ ifName, ifNameGiven }) => ifNameGiven ? ifName : []),
+  );
   for (const other of batch) {
     const { uid } = other.claim;
     if (uid === draft.claim.uid || others.has(uid)) continue;
-    // Those that are not named yet hold only the names they were given.
-    const named = prepared.get(uid) ??
-      { ...other, attachments: other.attachments.filter(({ ifNameGiven }) => ifNameGiven) };
-    others.set(uid, named);
+    // Drafts without names yet occupy those that they were given, and those of an earlier run that
+    // this one was not given.
+    const attachments = other.attachments.filter(({ ifName, ifNameGiven }) =>
+      ifNameGiven || ifName !== "" && !given.has(ifName)
+    );
+    others.set(uid, prepared.get(uid) ?? { ...other, attachments });
   }
   return {
     ...draft,

@@ -29,10 +29,9 @@ Deno.test("prepare() takes what is allocated now, not what an earlier agent put 
   assert.deepEqual(ports.journal.claims.get("uid-a")?.pods, [{ name: "q", uid: "uid-q" }]);
 });
 
-Deno.test("prepare() takes what is allocated now, not what the same agent put on record long ago", async () => {
-  const { ports, prepare } = await startAgent();
+Deno.test("prepare() takes what is allocated now, not what the same agent put on record before", async () => {
+  const { prepare } = await startAgent();
   await prepare("a", { pods: ["p"], device: "eth1" });
-  await ports.clock.advance(61_000);
   const answer = await prepare("a", { pods: ["q"], device: "eth2" });
   assert.deepEqual(devicesOf(answer), ["eth2"]);
 });
@@ -42,7 +41,6 @@ Deno.test("prepare() of a claim that was allocated anew waits for the pods that 
   await prepare("a", { pods: ["p"], device: "eth1" });
   agent.attach(aSandbox("p"));
   await gate("p");
-  await ports.clock.advance(61_000);
   const anew = { pods: ["q"], device: "eth2" };
   assert.match(
     (await prepare("a", anew)).error ?? "",
@@ -90,6 +88,25 @@ Deno.test("prepare() answers within the kubelet's 45 s although another call has
     (await prepared).get("uid-a")?.error ?? "",
     /^claim default\/a: another call for it/,
   );
+});
+
+Deno.test("prepare() answers within the kubelet's 45 s while the disk hangs, and nothing else is done with the claim", async () => {
+  const { agent, ports, store } = await startAgent();
+  store("a", { pods: ["p"] });
+  const disk = Promise.withResolvers<void>();
+  ports.journal.before = () => disk.promise;
+  const prepared = agent.prepare([refOf("a")], never);
+  await ports.clock.advance(42_000);
+  const { error } = (await prepared).get("uid-a")!;
+  assert.equal(error, "claim default/a: the node's disk does not answer");
+  const unprepared = outcomeOf(agent.unprepare([refOf("a")], never));
+  const closed = outcomeOf(agent.close());
+  await settle();
+  assert.deepEqual([unprepared.is, closed.is], ["pending", "pending"]);
+  disk.resolve();
+  await settle();
+  assert.deepEqual([unprepared.is, closed.is], ["done", "done"]);
+  assert.equal(ports.journal.claims.size, 0);
 });
 
 Deno.test("prepare() that the kubelet gave up puts nothing on record", async () => {
@@ -184,4 +201,19 @@ Deno.test("prepare() refuses a claim that is reserved for what it cannot tell th
       "but this driver supports only pods and PodGroups: it cannot tell which pods use the claim",
   );
   assert.equal(ports.journal.claims.size, 0);
+});
+
+Deno.test("prepare() measures each of its phases once for all claims of the call", async () => {
+  const { ports, prepare } = await startAgent();
+  await prepare("shared", { pods: ["q", "r"] });
+  ports.metrics.prepareTimes.length = 0;
+  ports.traces.steps.length = 0;
+  // First the claim is read; then whether its pod shares the other one, too.
+  const pauses = [2_000, 500];
+  ports.cluster.during = () => ports.clock.sleep(pauses.shift() ?? 0);
+  const prepared = prepare("a", { pods: ["p"] });
+  await ports.clock.advance(3_000);
+  assert.deepEqual(devicesOf(await prepared), ["cni"]);
+  assert.deepEqual(ports.metrics.prepareTimes, ["plan 2", "pods 0.5", "record 0"]);
+  assert.deepEqual(ports.traces.steps, ["p prepare 2.5"]);
 });

@@ -3,7 +3,7 @@ import type { ClaimRef } from "../../claim/attachment.ts";
 import { claimRef } from "../../claim/plan.ts";
 import type { PodClaims } from "../../claim/pod_claims.ts";
 import { reservationOf } from "../../claim/reservation.ts";
-import { unlessAborted } from "../../async/aborted.ts";
+import { NOT_NEEDED, unlessAborted } from "../../async/aborted.ts";
 import { type Backoff, pauseAfter } from "../../async/backoff.ts";
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
@@ -11,24 +11,29 @@ import { FreshReads } from "../../async/fresh_reads.ts";
 import { type KeyedLock, NoTurnError } from "../../async/keyed_lock.ts";
 import { Limiter } from "../../async/limiter.ts";
 import type { ClaimRecord, PodRef, ResourceClaim, Sandbox } from "../model.ts";
-import type { Cluster, Events, Log } from "../ports.ts";
+import type { Cluster, Events, Journal, Log } from "../ports.ts";
 import { describeClaim, describePod } from "../describe.ts";
 import { DepartedClaims } from "./departed_claims.ts";
 import { assertDevicesFree } from "./exclusive_devices.ts";
+import { type ClaimPlanner, nameInterfaces } from "./planner.ts";
 import type { ClaimStore } from "./store.ts";
 
 const RETRY: Backoff = { first: 200, most: 10_000 };
 /** Pods and claims that are read at once. */
 const WIDTH = 8;
-/** How long a look waits for the claim before it says so, in milliseconds. */
+/** How long a look-up waits for the claim before it reports this, in milliseconds. */
 const TURN_LIMIT_MS = 5_000;
 
 /** Sandboxes and pods that are remembered: a node has hundreds. */
 const MOST_LOOKS = 4096;
 
-/** What the search for shared claims needs outside mod/agent. */
+/** A claim that a pod may turn out to use. */
+type Candidate = Pick<ClaimRecord, "claim" | "pods">;
+
+/** What the search for shared claims needs from outside mod/agent. */
 export interface SharedClaimsPorts {
   readonly cluster: Cluster;
+  readonly journal: Pick<Journal, "forgetDeparted">;
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;
@@ -38,28 +43,34 @@ export interface SharedClaimsPorts {
 export interface SharedClaimsOptions {
   readonly driver: string;
   readonly claims: ClaimStore;
+  readonly planner: ClaimPlanner;
   /** Of claims, by UID. */
   readonly locks: KeyedLock;
-  /** A claim was prepared again for a pod that may have gone since. */
+  /** Whether a sandbox has something of it, even if it is being detached. */
+  readonly isUsed: (claim: ClaimRef) => boolean;
+  /** A claim was prepared again for a pod that may be gone by now. */
   readonly maybeUnused: (claim: ClaimRef) => void;
 }
 
 /**
  * Finds out which claims a new sandbox's pod shares with pods that came before it.
  *
- * The kubelet prepares a claim once and says nothing when a second pod comes to use it. So where a
- * shareable claim is prepared in a pod's namespace, the pod is read, and of each such claim that it
- * names, `status.reservedFor`; containers wait until that is known. Pods elsewhere cost nothing, and
- * pods that come at once share the reads of a claim. Where a claim is reserved for a PodGroup, the pod
- * says whether it is one of its group (KEP-5729).
+ * The kubelet prepares a claim once and does not report a second pod that starts to use it. So if a
+ * shareable claim is prepared in a pod's namespace, the agent reads the pod and
+ * `status.reservedFor` of each such claim that it names; containers wait until this is done. Pods
+ * in other namespaces cost nothing, and pods that start at the same time share the reads of a
+ * claim. If a claim is reserved for a PodGroup, the pod tells whether it belongs to the group
+ * (KEP-5729).
  */
 export class SharedClaims {
   readonly #ports: SharedClaimsPorts;
   readonly #options: SharedClaimsOptions;
   readonly #looks = new Map<string, Look>();
-  /** What the pods said that were read last, by the pod's UID: it never changes. */
+  /** The claims of the pods that were read last, by the pod's UID: they never change. */
   readonly #podClaims = new Map<string, PodClaims>();
   readonly #departed: DepartedClaims;
+  /** Claims whose records are lost, by UID, and whether the kubelet has unprepared them since. */
+  readonly #lost = new Map<string, { readonly claim: ClaimRef; unprepared: boolean }>();
   readonly #limiter = new Limiter(WIDTH, undefined, "read");
   readonly #stop = new AbortController();
   readonly #reads: FreshReads<ClaimRecord | undefined>;
@@ -67,7 +78,7 @@ export class SharedClaims {
   constructor(ports: SharedClaimsPorts, options: SharedClaimsOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#departed = new DepartedClaims(ports.clock);
+    this.#departed = new DepartedClaims(ports);
     this.#reads = new FreshReads({
       limiter: this.#limiter,
       locks: options.locks,
@@ -75,7 +86,9 @@ export class SharedClaims {
     });
   }
 
-  /** Begins to look, once a sandbox; `found` is called for each claim that the pod turns out to share. */
+  /**
+   * Starts the search, once for each sandbox; `found` is called for each claim that the pod shares.
+   */
   look(sandbox: Sandbox, found: (record: ClaimRecord) => void): void {
     if (this.#looks.has(sandbox.id)) return;
     const { pod } = sandbox;
@@ -123,18 +136,33 @@ export class SharedClaims {
     }
   }
 
-  /** The claim was unprepared and is not on record any more. */
-  departed(record: ClaimRecord): void {
-    this.#departed.add(record);
+  /** The claim was unprepared and is no longer on record, if it ever was. */
+  departed({ uid }: ClaimRef, record: ClaimRecord | undefined): void {
+    const lost = this.#lost.get(uid);
+    if (lost) lost.unprepared = true;
+    if (record) this.#departed.add(record);
+  }
+
+  /** Forgets claims that were unprepared long ago. */
+  expire(): void {
+    this.#departed.expire();
+  }
+
+  /**
+   * The claim was in use, and its record is lost: the kubelet, which prepares a claim once, does
+   * not report when a pod starts to use it.
+   */
+  lost(claim: ClaimRef): void {
+    this.#lost.set(claim.uid, { claim, unprepared: false });
   }
 
   /** The sandbox has stopped. */
   stopped(sandboxId: string): void {
-    this.#looks.get(sandboxId)?.stop.abort();
+    this.#looks.get(sandboxId)?.stop.abort(NOT_NEEDED);
     this.#looks.delete(sandboxId);
   }
 
-  /** Only these sandboxes live. */
+  /** Only these sandboxes are alive. */
   onlyLiving(sandboxIds: ReadonlySet<string>): void {
     for (const id of [...this.#looks.keys()]) if (!sandboxIds.has(id)) this.stopped(id);
   }
@@ -166,7 +194,7 @@ export class SharedClaims {
     }
   }
 
-  /** A sandbox has stopped of which a claim may have been taken up again. */
+  /** A sandbox has stopped that may have made the agent take up a claim again. */
   #tellUnused(namespace: string): void {
     const { claims, maybeUnused } = this.#options;
     for (const { claim, unprepared } of claims.shareableIn(namespace)) {
@@ -174,7 +202,7 @@ export class SharedClaims {
     }
   }
 
-  /** Says what the pod's containers wait for: each cause once. */
+  /** Reports what the pod's containers wait for: each cause once. */
   #tell(pod: PodRef, look: Look, error: unknown): void {
     const { log, events } = this.#ports;
     const [claim] = this.#candidates(pod.namespace).map((each) => describeClaim(each.claim));
@@ -194,14 +222,17 @@ export class SharedClaims {
   }
 
   /** Claims that pods of the namespace can share. */
-  #candidates(namespace: string): ClaimRecord[] {
+  #candidates(namespace: string): Candidate[] {
     const { claims } = this.#options;
-    const departed = this.#departed.in(namespace).filter(({ claim }) => !claims.get(claim.uid));
-    return [...claims.shareableIn(namespace), ...departed];
+    const lost = [...this.#lost.values()].map(({ claim }) => ({ claim, pods: [] }))
+      .filter(({ claim }) => claim.namespace === namespace);
+    const gone = [...this.#departed.in(namespace), ...lost]
+      .filter(({ claim }) => !claims.get(claim.uid));
+    return [...claims.shareableIn(namespace), ...gone];
   }
 
-  /** One of which it is not known whether the pod uses it. */
-  #unclear(pod: PodRef): ClaimRecord | undefined {
+  /** A claim that the pod may or may not use. */
+  #unclear(pod: PodRef): Candidate | undefined {
     const { claims } = this.#options;
     return this.#candidates(pod.namespace).find((each) =>
       !isFor(each, pod) || !claims.get(each.claim.uid)
@@ -212,7 +243,7 @@ export class SharedClaims {
     pod: PodRef,
     { among, signal, found }: {
       /** The claims that it may share: asked for when its own are known. */
-      readonly among: () => readonly ClaimRecord[];
+      readonly among: () => readonly Candidate[];
       readonly signal: AbortSignal;
       readonly found: (record: ClaimRecord) => void;
     },
@@ -239,7 +270,9 @@ export class SharedClaims {
     return read;
   }
 
-  /** The claim's record, with the pod on it where the claim is reserved for it or for its group. */
+  /**
+   * The claim's record, which includes the pod if the claim is reserved for it or for its group.
+   */
   async #recordFor(
     claim: ClaimRef,
     { pod, group, signal }: {
@@ -257,22 +290,36 @@ export class SharedClaims {
   }
 
   /**
-   * Takes up what the API server says of the pods that use a claim. Runs under the claim's lock.
+   * Updates a claim's record with the pods that use it according to the API server. Runs under the
+   * claim's lock.
    *
-   * @param asked is aborted when the first who asked for it does not want it any more
+   * @param asked is aborted when the first caller no longer needs the result
    */
   async #update(claim: ClaimRef, asked: AbortSignal): Promise<ClaimRecord | undefined> {
-    const { claims } = this.#options;
+    const { claims, driver, isUsed } = this.#options;
     const current = await this.#ports.cluster.getClaim(claim, this.#stop.signal);
     const record = claims.get(claim.uid);
     // Another one may have been made by its name.
-    if (!current || claimRef(current).uid !== claim.uid) return undefined;
-    if (!record) return await this.#takeBack(claim, { current, asked });
+    if (!current || claimRef(current).uid !== claim.uid) {
+      this.#lost.delete(claim.uid);
+      return undefined;
+    }
+    if (!record) return await this.#takeUp(claim, { current, asked });
     const { pods, groups } = reservationOf(current);
     const known = new Set(record.pods.map(({ uid }) => uid));
     const isNews = pods.some(({ uid }) => !known.has(uid)) ||
       groups.some((name) => !record.groups?.includes(name));
-    if (isNews) {
+    if (isNews && !sameDevices(record.attachments, allocationResults(current, driver))) {
+      // The kubelet took it as prepared, and it has been reallocated since.
+      if (isUsed(claim)) {
+        throw new Error(
+          `${describeClaim(claim)}: it was allocated again, and its previous networks are still ` +
+            "attached: they are released once the pods that use them have ended",
+        );
+      }
+      const { unprepared } = record;
+      await claims.put({ ...await this.#planned(claim), ...(unprepared && { unprepared }) });
+    } else if (isNews) {
       const reserved = new Set(pods.map(({ uid }) => uid));
       // Those of a group are nowhere else.
       const ofGroups = groups.length > 0 ? record.pods.filter(({ uid }) => !reserved.has(uid)) : [];
@@ -298,44 +345,55 @@ export class SharedClaims {
   }
 
   /**
-   * A pod has come that uses a claim which the kubelet has unprepared meanwhile: it gets its network
-   * all the same, and the claim goes with it.
+   * A new pod uses a claim that is not on record, because the kubelet has unprepared it meanwhile
+   * or because the records are lost: the pod gets its network all the same. A claim that was
+   * unprepared is released with the pod.
    *
    * @throws Error when it cannot get that
    */
-  async #takeBack(
+  async #takeUp(
     claim: ClaimRef,
     { current, asked }: { readonly current: ResourceClaim; readonly asked: AbortSignal },
   ): Promise<ClaimRecord | undefined> {
-    const { claims, driver } = this.#options;
+    const { claims, driver, maybeUnused } = this.#options;
     const departed = this.#departed.recall(claim.uid);
-    if (!departed) return undefined;
-    // Others who wait for it ask again.
-    asked.throwIfAborted();
-    if (!sameDevices(departed.attachments, allocationResults(current, driver))) {
-      throw new Error(
-        `${
-          describeClaim(claim)
-        }: the kubelet has unprepared it and must prepare it again, because it ` +
-          "has other devices now: delete the pod if that does not happen",
-      );
+    const lost = this.#lost.get(claim.uid);
+    if (!departed && !lost) return undefined;
+    const devices = allocationResults(current, driver);
+    if (devices.length === 0) {
+      this.#lost.delete(claim.uid);
+      return undefined;
     }
-    const { pods, groups } = reservationOf(current);
-    const { groups: _, ...rest } = departed;
-    const record: ClaimRecord = {
-      ...rest,
-      pods,
-      ...(groups.length > 0 && { groups }),
-      unprepared: true,
-    };
-    assertDevicesFree(record, claims);
-    await claims.put(record);
+    // Other callers that wait for it ask again.
+    asked.throwIfAborted();
+    const isAsBefore = departed && sameDevices(departed.attachments, devices);
+    const record = isAsBefore ? this.#again(departed, current) : await this.#planned(claim);
+    const unprepared = departed || lost?.unprepared ? true : undefined;
+    await claims.put({ ...record, ...(unprepared && { unprepared }) });
     this.#departed.delete(claim.uid);
-    if (asked.aborted) this.#options.maybeUnused(claim);
+    this.#lost.delete(claim.uid);
+    if (asked.aborted && unprepared) maybeUnused(claim);
+    const why = departed ? "was unprepared while a pod began to use it" : "was in use";
     this.#ports.log.warn(
-      `${describeClaim(claim)} was unprepared while a pod began to use it: preparing it again`,
+      `${describeClaim(claim)} ${why}, and is not on record: preparing it again`,
     );
-    return record;
+    return claims.get(claim.uid);
+  }
+
+  /** A claim as it was, for the pods that use it now. */
+  #again({ groups: _, ...departed }: ClaimRecord, current: ResourceClaim): ClaimRecord {
+    assertDevicesFree(departed, this.#options.claims);
+    const { pods, groups } = reservationOf(current);
+    return { ...departed, pods, ...(groups.length > 0 && { groups }) };
+  }
+
+  /** The claim according to the API server. @throws Error why it cannot be used */
+  async #planned(claim: ClaimRef): Promise<ClaimRecord> {
+    const { claims, planner } = this.#options;
+    const plan = await planner.plan(claim, this.#stop.signal);
+    if ("error" in plan) throw new Error(plan.error);
+    assertDevicesFree(plan, claims);
+    return nameInterfaces(plan, { batch: [], prepared: claims });
   }
 
   #turn() {

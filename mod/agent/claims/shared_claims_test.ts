@@ -3,6 +3,7 @@ import { anAttachment, aSandbox, fakePorts, settle } from "../../../tests/suppor
 import { startAgent } from "../../../tests/support/agent_claims.ts";
 import { FileJournal } from "../../journal/journal.ts";
 import { KeyedLock } from "../../async/keyed_lock.ts";
+import { ClaimPlanner } from "./planner.ts";
 import { ClaimStore } from "./store.ts";
 import { SharedClaims } from "./shared_claims.ts";
 
@@ -13,7 +14,12 @@ const claim = { namespace: "default", name: "a", uid: "uid-a" };
 function reserved(pods: readonly string[], uid = "uid-a") {
   return {
     metadata: { namespace: "default", name: "a", uid },
-    status: { reservedFor: pods.map((name) => ({ resource: "pods", name, uid: `uid-${name}` })) },
+    status: {
+      allocation: {
+        devices: { results: [{ request: "net1", driver, pool: "node", device: "cni" }] },
+      },
+      reservedFor: pods.map((name) => ({ resource: "pods", name, uid: `uid-${name}` })),
+    },
   };
 }
 
@@ -25,12 +31,21 @@ async function setUp() {
   const attachments = [anAttachment("net1")];
   await claims.put({ claim, pods, shareable: true, attachments });
   const locks = new KeyedLock({ clock: ports.clock, rank: "claim" });
-  const shared = new SharedClaims(ports, { driver, claims, locks, maybeUnused: () => {} });
+  const planner = new ClaimPlanner(ports, { driver, policy: { trustClaims: true } });
+  const used = new Set<string>();
+  const shared = new SharedClaims(ports, {
+    driver,
+    claims,
+    planner,
+    locks,
+    isUsed: ({ uid }) => used.has(uid),
+    maybeUnused: () => {},
+  });
   const found: string[] = [];
   const look = (pod: string) =>
     shared.look(aSandbox(pod), (record) => void found.push(`${record.claim.uid} for ${pod}`));
   const podsOf = () => claims.get("uid-a")!.pods.map(({ name }) => name);
-  return { ...ports, claims, shared, look, found, podsOf };
+  return { ...ports, claims, shared, look, found, podsOf, used };
 }
 
 Deno.test("pods that come at once put the claim that they share on record once", async () => {
@@ -114,6 +129,40 @@ Deno.test("a pod that another one's look put on record gets its network too", as
   await t.step("whose pod could not be read at first", async () => {
     await clock.advance(300);
     assert.deepEqual(found, ["uid-a for r", "uid-a for q", "uid-a for s"]);
+  });
+});
+
+Deno.test("a pod that comes to a claim which was allocated anew, and is not prepared again, gets what is allocated now", async (t) => {
+  const devicesOf = ({ journal }: ReturnType<typeof fakePorts>) =>
+    journal.claims.get("uid-a")?.attachments.map(({ device }) => device);
+  await t.step("at once where nothing of it is attached", async () => {
+    const { agent, ports, prepare, store, gate } = await startAgent();
+    await prepare("a", { pods: ["p"] });
+    store("a", { pods: ["q"], device: "eth9" });
+    agent.attach(aSandbox("q"));
+    await gate("q");
+    assert.deepEqual(devicesOf(ports), ["eth9"]);
+    await agent.close();
+  });
+  await t.step("else when that is gone", async () => {
+    const { agent, ports, prepare, store, gate } = await startAgent();
+    await prepare("a", { pods: ["p"] });
+    agent.attach(aSandbox("p"));
+    await gate("p");
+    store("a", { pods: ["q"], device: "eth9" });
+    agent.attach(aSandbox("q"));
+    const over = new AbortController();
+    const container = gate("q", [], over.signal);
+    await ports.clock.advance(1_500);
+    over.abort();
+    await assert.rejects(container, /uses claim default\/a: it was allocated again/);
+    assert.deepEqual([...ports.cni.attached], ["p/net1"]);
+    agent.detach("p");
+    await ports.clock.advance(11_000);
+    await gate("q");
+    assert.deepEqual(devicesOf(ports), ["eth9"]);
+    assert.deepEqual([...ports.cni.attached], ["q/net1"]);
+    await agent.close();
   });
 });
 

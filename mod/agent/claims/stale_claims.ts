@@ -9,8 +9,9 @@ import type { ClaimRecord } from "../model.ts";
 import type { Cluster, Log } from "../ports.ts";
 import type { ClaimStore } from "./store.ts";
 
-const INTERVAL_MS = 5 * 60_000;
-/** A claim that seems stale is looked at again after this. */
+/** A kubelet unprepares a claim within seconds after its last pod ended. */
+const INTERVAL_MS = 30_000;
+/** A claim that seems stale is checked again after this time. */
 const SECOND_LOOK_MS = 5_000;
 
 /** What the search for stale claims needs outside mod/agent. */
@@ -25,7 +26,9 @@ export interface StaleClaimsOptions {
   readonly driver: string;
   readonly sandboxes: Sandboxes;
   readonly claims: ClaimStore;
-  /** Detaches what is left and lets the claim go, unless a sandbox that lives came to use it. */
+  /**
+   * Detaches what is left and releases the claim, unless a living sandbox has started to use it.
+   */
   readonly release: (record: ClaimRecord, why: string, signal: AbortSignal) => Promise<void>;
 }
 
@@ -36,7 +39,7 @@ interface Stale {
 
 /**
  * Finds claims that the kubelet will never unprepare, because it lost its own records of them: the
- * API server does not have them any more, or has another one of that name, or one that is allocated
+ * API server does not have them any more, or has another one with that name, or one that is allocated
  * otherwise by now, and no sandbox that lives uses them.
  *
  * An API server that does not answer proves nothing; one that says so twice is believed.
@@ -50,11 +53,18 @@ export class StaleClaims {
     this.#options = options;
   }
 
-  /** At once and every five minutes, until the signal is aborted. */
+  /**
+   * Checks all unused claims at once, and from then on those that no sandbox has used for half a
+   * minute, until the signal is aborted.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
+    let before: ReadonlySet<ClaimRecord> | undefined;
     while (!signal.aborted) {
-      const suspects = await this.#stale(this.#options.claims.all(), signal);
+      const unused = this.#unused();
+      const due = unused.filter((record) => before?.has(record) ?? true);
+      before = new Set(unused);
+      const suspects = await this.#stale(due, signal);
       if (suspects.length > 0) {
         await clock.sleep(SECOND_LOOK_MS, signal).catch(() => {});
         const records = suspects.map(({ record }) => record);
@@ -65,7 +75,13 @@ export class StaleClaims {
     }
   }
 
-  /** Those that no sandbox uses and that are not what the API server says. */
+  #unused(): ClaimRecord[] {
+    return this.#options.claims.all().filter(({ claim }) =>
+      !this.#options.sandboxes.inUse(claim.uid)
+    );
+  }
+
+  /** The claims that no sandbox uses and that differ from those in the API server. */
   async #stale(records: readonly ClaimRecord[], signal: AbortSignal): Promise<Stale[]> {
     const { cluster, log } = this.#ports;
     const found: Stale[] = [];
@@ -77,7 +93,7 @@ export class StaleClaims {
         const why = this.#staleness(record, await cluster.getClaim(claim, signal));
         if (why !== undefined) found.push({ record, why });
       } catch (error) {
-        // One that does not answer now need not be asked for all of them.
+        // If the API server does not answer for one claim, the others are not asked for.
         log.debug(`cannot tell whether ${describeClaim(claim)} is still there`, {
           error: errorMessage(error),
         });
@@ -87,7 +103,7 @@ export class StaleClaims {
     return found;
   }
 
-  /** Why the record is not what the API server says; undefined where it is. */
+  /** How the record differs from the claim in the API server; undefined if it does not. */
   #staleness({ claim, attachments }: ClaimRecord, current: unknown): string | undefined {
     if (current === undefined || claimRef(current).uid !== claim.uid) {
       return "is gone from the API server";

@@ -8,6 +8,8 @@ import type { Journal } from "../ports.ts";
  */
 export class ClaimStore {
   readonly #journal: Journal;
+  /** What the journal is asked for and has not answered. */
+  readonly #changes = new Set<Promise<void>>();
   readonly #records = new Map<string, ClaimRecord>();
   readonly #byPod = new Map<string, Set<string>>();
   readonly #shareable = new Map<string, Set<string>>();
@@ -61,7 +63,7 @@ export class ClaimStore {
     const before = this.#records.get(record.claim.uid);
     this.restore(record);
     try {
-      await this.#journal.putClaim(record);
+      await this.#follow(this.#journal.putClaim(record));
     } catch (error) {
       // What took its place meanwhile stays, and what went meanwhile does not come back.
       if (this.#records.get(record.claim.uid) === record) {
@@ -73,8 +75,24 @@ export class ClaimStore {
   }
 
   async remove(claimUid: string): Promise<void> {
-    await this.#journal.removeClaim(claimUid);
+    // A claim that was made for one pod is asked for by no other.
+    const departs = this.#records.get(claimUid)?.shareable ?? false;
+    await this.#follow(this.#journal.removeClaim(claimUid, { departs }));
     this.#unindex(claimUid);
+  }
+
+  /** Resolves when the journal has answered all that it was asked for. */
+  async settled(): Promise<void> {
+    while (this.#changes.size > 0) await Promise.allSettled(this.#changes);
+  }
+
+  async #follow(change: Promise<void>): Promise<void> {
+    this.#changes.add(change);
+    try {
+      await change;
+    } finally {
+      this.#changes.delete(change);
+    }
   }
 
   #unindex(claimUid: string): void {

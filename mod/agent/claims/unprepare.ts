@@ -4,6 +4,7 @@ import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import type { KeyedLock } from "../../async/keyed_lock.ts";
 import { timeLimit } from "../../async/time_limit.ts";
+import type { ClaimAccess } from "../admission/claim_access.ts";
 import type { ContainerAdmission } from "../admission/container_admission.ts";
 import type { PodAttachments } from "../attachments/pod_attachments.ts";
 import type { ClaimChanges } from "../attachments/claim_changes.ts";
@@ -15,10 +16,13 @@ import type { StatusWriter } from "../status/status_writer.ts";
 import { underClaimLock } from "./claim_lock.ts";
 import type { ClaimStore } from "./store.ts";
 
-/** Unprepare answers before the kubelet's 45 s are over, so that its answer says what it waits for. */
+/**
+ * Unprepare answers before the kubelet's 45 s are over, so that the answer can say what it is
+ * waiting for.
+ */
 const UNPREPARE_LIMIT_MS = 40_000;
 
-/** The pauses between tries to release a claim without a call of the kubelet. */
+/** The pauses between attempts to release a claim without a call of the kubelet. */
 const RETRY: Backoff = { first: 1_000, most: 60_000 };
 
 /** What the release of claims needs outside mod/agent. */
@@ -35,17 +39,20 @@ export interface ClaimReleaseOptions {
   readonly sandboxes: Sandboxes;
   readonly statuses: StatusWriter;
   readonly admission: Pick<ContainerAdmission, "settled">;
+  readonly access: Pick<ClaimAccess, "withdraw">;
   /** Of claims, by UID. */
   readonly locks: KeyedLock;
-  /** Takes sandboxes of the claim for stopped whose end the runtime did not tell. */
+  /** Treats sandboxes of the claim as stopped if the runtime did not report their end. */
   readonly stopGone: (claimUid: string) => void;
-  /** Brings a claim's CDI files in line. Returns at once. */
+  /** Updates a claim's CDI files. Returns at once. */
   readonly changes: ClaimChanges;
-  /** The record of a claim was removed. */
-  readonly released: (record: ClaimRecord) => void;
+  /** A claim is no longer on record; `record`: its last record, if there was one. */
+  readonly released: (claim: ClaimRef, record: ClaimRecord | undefined) => void;
 }
 
-/** NodeUnprepareResources, and what takes its place: claims go once nothing of them is attached. */
+/**
+ * NodeUnprepareResources and its substitutes: claims are released once nothing of them is attached.
+ */
 export class ClaimRelease {
   readonly #ports: ClaimReleasePorts;
   readonly #options: ClaimReleaseOptions;
@@ -58,7 +65,7 @@ export class ClaimRelease {
     this.#options = options;
   }
 
-  /** Waits for the DELs, then lets the claims go. One error or none a claim. */
+  /** Waits for the DELs, then forgets the claims. At most one error for each claim. */
   async unprepare(
     refs: readonly ClaimRef[],
     signal: AbortSignal,
@@ -80,11 +87,11 @@ export class ClaimRelease {
   }
 
   /**
-   * An administrator wants a claim let go that cannot be detached, whatever is left of it then.
+   * An administrator asks to forget a claim that cannot be detached, whatever is left of it then.
    *
    * @param name its UID, or `namespace/name`
    * @returns what was done, in words
-   * @throws Error when it is not known, or in use
+   * @throws Error if it is unknown, or in use
    */
   async forget(name: string, signal: AbortSignal): Promise<string> {
     const claim = this.#claimNamed(name);
@@ -99,7 +106,8 @@ export class ClaimRelease {
     for (const network of this.#options.sandboxes.withClaim(claim.uid)) {
       network.giveUp(claim.uid, "asked", (message) => left.push(message));
     }
-    // Whoever waits for its DELs has the lock, and gives it back as soon as they are given up.
+    // The call that waits for its DELs holds the lock, and releases it as soon as they are given
+    // up.
     await this.#locked(claim, signal, (until) => this.#release(claim, until));
     return [`forgot ${what}`, ...left].join("\n");
   }
@@ -112,7 +120,7 @@ export class ClaimRelease {
   releaseStale(record: ClaimRecord, why: string, signal: AbortSignal): Promise<void> {
     const { claim } = record;
     return this.#locked(claim, signal, async (until) => {
-      // It may have come into use, or have been prepared anew.
+      // It may have come into use, or have been prepared again.
       const { claims, sandboxes } = this.#options;
       if (claims.get(claim.uid) !== record || sandboxes.inUse(claim.uid)) return;
       this.#ports.log.warn(`${describeClaim(claim)} (UID ${claim.uid}) ${why}: releasing it`);
@@ -122,15 +130,16 @@ export class ClaimRelease {
   }
 
   /**
-   * Lets those of the claims go that the kubelet has unprepared while a pod used them, and that no pod
-   * uses any more: no further call may come. Returns at once, and tries until it succeeds.
+   * Releases those of the claims that the kubelet has unprepared while a pod used them and that no
+   * pod uses any more, because the kubelet may not call again. Returns at once, and retries until
+   * it succeeds.
    */
   releaseUnused(claims: readonly ClaimRef[]): void {
     for (const { uid } of claims) {
       if (!this.#isUnused(uid) || this.#leaving.has(uid) || this.#stop.signal.aborted) continue;
       const leaving = this.#keepReleasing(uid).finally(() => {
         this.#leaving.delete(uid);
-        // A pod may have come and gone since it was looked at last.
+        // A pod may have started and ended since the last check.
         const claim = this.#options.claims.get(uid)?.claim;
         if (claim) this.releaseUnused([claim]);
       });
@@ -173,36 +182,50 @@ export class ClaimRelease {
     signal: AbortSignal,
     task: (until: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    using limit = timeLimit(this.#ports.clock, UNPREPARE_LIMIT_MS, signal);
-    const turn = { ...claim, signal: limit.signal, limitMs: UNPREPARE_LIMIT_MS };
+    const { clock } = this.#ports;
+    using limit = timeLimit(clock, UNPREPARE_LIMIT_MS, signal);
+    const turn = { ...claim, clock, signal: limit.signal, limitMs: UNPREPARE_LIMIT_MS };
     return await underClaimLock(this.#options.locks, turn, () => task(limit.signal));
   }
 
   async #release(ref: ClaimRef, until: AbortSignal): Promise<void> {
-    const { claims, sandboxes, statuses, admission, changes, stopGone } = this.#options;
+    const { claims, statuses, admission, access, changes, stopGone } = this.#options;
     stopGone(ref.uid);
-    // Of a claim that was made for one pod, the kubelet says by its call that this has ended.
-    const kept = claims.get(ref.uid)?.shareable === false ? [] : this.#users(ref.uid);
-    const leaving = sandboxes.withClaim(ref.uid).filter((network) => !kept.includes(network));
-    for (const network of leaving) network.release(ref.uid);
     changes.publish(ref);
-    try {
-      await Promise.all(leaving.map((network) => network.released(ref.uid, until)));
-    } catch (error) {
-      if (!until.aborted) throw error;
-      throw new Error(stillAttached(ref, leaving));
+    // A pod that used it may end meanwhile.
+    for (let leaving; (leaving = this.#leavingOf(ref.uid)).length > 0;) {
+      for (const network of leaving) network.release(ref.uid);
+      changes.publish(ref);
+      try {
+        await Promise.all(leaving.map((network) => network.released(ref.uid, until)));
+      } catch (error) {
+        if (!until.aborted) throw error;
+        throw new Error(stillAttached(ref, leaving));
+      }
     }
     const record = claims.get(ref.uid);
     if (record && await this.#keep(record)) return;
     statuses.finish(ref.uid);
-    changes.publish(ref);
+    access.withdraw(ref);
     await admission.settled(ref, until);
     if (record && await this.#keep(record)) return;
     await claims.remove(ref.uid);
-    // Who came while the disk was at work finds the claim on record as before.
+    // A pod that came while the disk was busy finds the claim on record as before.
     if (record && await this.#keep(record)) return;
-    if (record) this.#options.released(record);
+    this.#options.released(ref, record);
+    // The runtime may have listed its sandboxes meanwhile.
+    access.withdraw(ref);
     this.#ports.log.info(`unprepared ${describeClaim(ref)}`);
+  }
+
+  /** The sandboxes that have something of the claim, and do not keep it. */
+  #leavingOf(claimUid: string): PodAttachments[] {
+    const { claims, sandboxes } = this.#options;
+    // For a claim that was created for one pod, the kubelet's call means that the pod has ended.
+    const kept = claims.get(claimUid)?.shareable === false ? [] : this.#users(claimUid);
+    return sandboxes.withClaim(claimUid).filter((network) =>
+      !kept.includes(network) && network.of(claimUid).length > 0
+    );
   }
 
   /** Keeps the claim for as long as pods use it, and says so. False when none does. */
@@ -228,10 +251,15 @@ export class ClaimRelease {
     return true;
   }
 
-  /** The sandboxes that live and shall have something of the claim. */
+  /**
+   * The living sandboxes that should have something of the claim. Those on the host's network get
+   * nothing, so that a claim that is kept for them would be kept for nothing; and without a network
+   * namespace, nothing shows that a sandbox is gone whose end the runtime did not report.
+   */
   #users(claimUid: string): PodAttachments[] {
     return this.#options.sandboxes.withClaim(claimUid).filter((network) =>
-      !network.stopped && network.of(claimUid).some(({ wanted }) => wanted)
+      !network.stopped && network.sandbox.netns !== undefined &&
+      network.of(claimUid).some(({ wanted }) => wanted)
     );
   }
 
@@ -247,7 +275,7 @@ export class ClaimRelease {
     if (!claim) throw new Error(`no claim ${JSON.stringify(name)} is known on this node`);
     if (others.length === 0) return claim;
     const uids = [...found.keys()].join(", ");
-    throw new Error(`several claims have had the name ${name}; name one by its UID: ${uids}`);
+    throw new Error(`several claims have had the name ${name}; give the UID of one: ${uids}`);
   }
 }
 
@@ -256,6 +284,6 @@ function stillAttached(ref: ClaimRef, networks: readonly PodAttachments[]): stri
     claim.uid === ref.uid
   );
   if (!left) return `${describeClaim(ref)} is still being released`;
-  const cause = left.failure?.error.message ?? "its DEL has not come to an end";
+  const cause = left.failure?.error.message ?? "its DEL has not finished";
   return `${describeAttachment(left)} is still attached: ${cause}`;
 }

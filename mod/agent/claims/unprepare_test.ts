@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { aSandbox, settle } from "../../../tests/support/agent_fakes.ts";
-import { never, outcomeOf, refOf, startAgent } from "../../../tests/support/agent_claims.ts";
+import {
+  aSharedClaim,
+  never,
+  outcomeOf,
+  refOf,
+  startAgent,
+} from "../../../tests/support/agent_claims.ts";
 import { ActiveAgent } from "../handover/active_agent.ts";
 
 /** The pod p, of which the sandbox has stopped, and a CDI folder that takes no change. */
@@ -95,6 +101,18 @@ Deno.test("unprepare() takes nothing from a pod that uses the claim, and says so
   // Once more, it is not said again.
   assert.deepEqual(await unprepare("a"), {});
   assert.equal(ports.events.lines.filter((line) => said.test(line)).length, 2);
+});
+
+Deno.test("unprepare() keeps nothing for a pod on the host's network, whose end may not be reported", async () => {
+  const { agent, ports, prepare, unprepare } = await startAgent();
+  await prepare("a", { pods: ["p"] });
+  const { netns: _, ...onHost } = aSandbox("p");
+  agent.attach(onHost);
+  await settle();
+  assert.deepEqual(await unprepare("a"), {});
+  assert.equal(ports.journal.claims.size, 0);
+  assert.deepEqual(ports.cdi.shown, []);
+  assert.ok(!ports.log.lines.some((line) => /its networks stay/.test(line)));
 });
 
 Deno.test("an unprepared claim goes with the last pod that uses it, without a further call", async (t) => {
@@ -257,7 +275,76 @@ Deno.test("a pod of which nothing is on record joins a claim while it is unprepa
   }
 });
 
-Deno.test("a pod that comes right after a claim was unprepared has its network, unless the claim has other devices by then", async (t) => {
+Deno.test("an Unprepare during which the last pod that uses the claim ends waits for that one's DELs too", async () => {
+  const { agent, ports, prepare, store, gate, unprepare } = await startAgent();
+  await prepare("a", { pods: ["p", "q"] });
+  for (const pod of ["p", "q"]) {
+    agent.attach(aSandbox(pod));
+    await gate(pod);
+  }
+  store("a", { pods: ["q"] });
+  const dels = new Map(["p", "q"].map((pod) => [pod, Promise.withResolvers<void>()]));
+  ports.cni.during = async ({ command, runtime }) => {
+    if (command === "DEL") await dels.get(runtime.containerID)!.promise;
+  };
+  agent.detach("p");
+  const answer = unprepare("a");
+  await settle();
+  agent.detach("q");
+  dels.get("p")!.resolve();
+  const outcome = outcomeOf(answer);
+  await settle();
+  assert.deepEqual([...ports.cni.attached], ["q/net1"]);
+  assert.equal(outcome.is, "pending");
+  dels.get("q")!.resolve();
+  assert.deepEqual(await answer, {});
+  assert.deepEqual([...ports.cni.attached], []);
+  await agent.close();
+});
+
+Deno.test("a pod that comes right after a claim was unprepared has its network, although the agent was restarted", async () => {
+  const first = await startAgent();
+  await first.prepare("a", { pods: ["p"] });
+  // Its answer may not reach the kubelet, which takes the claim as prepared then.
+  await first.unprepare("a");
+  await first.agent.close();
+  const { agent, ports, store, gate } = await startAgent(first.ports);
+  store("a", { pods: ["q"] });
+  agent.attach(aSandbox("q"));
+  await gate("q");
+  assert.deepEqual([...ports.cni.attached], ["q/net1"]);
+  assert.equal(ports.journal.departed.size, 0);
+  agent.detach("q");
+  await ports.clock.advance(2_000);
+  assert.equal(ports.journal.claims.size, 0);
+  await agent.close();
+});
+
+Deno.test("an unprepared claim is remembered for some minutes, and one that was made for a pod is not", async () => {
+  const { agent, ports, prepare, unprepare } = await startAgent();
+  await prepare("shared", { pods: ["p"] });
+  const template = aSharedClaim("own", { pods: ["p"] });
+  const owner = { kind: "Pod", name: "p", uid: "uid-p", controller: true };
+  ports.cluster.claims.set("default/own", {
+    ...template,
+    metadata: { ...template.metadata, ownerReferences: [owner] },
+  });
+  assert.equal((await agent.prepare([refOf("own")], never)).get("uid-own")?.error, undefined);
+  await unprepare("shared");
+  await unprepare("own");
+  assert.deepEqual([...ports.journal.departed.keys()], ["uid-shared"]);
+  const end = new AbortController();
+  const upkeep = agent.upkeep({ interval: 0, repair: false, gcNetworks: [] }, end.signal);
+  await ports.clock.advance(4 * 60_000);
+  assert.equal(ports.journal.departed.size, 1);
+  await ports.clock.advance(2 * 60_000);
+  assert.equal(ports.journal.departed.size, 0);
+  end.abort();
+  await upkeep;
+  await agent.close();
+});
+
+Deno.test("a pod that comes right after a claim was unprepared has its network, also when the claim has other devices by then", async (t) => {
   await t.step("as it was", async () => {
     const { agent, ports, prepare, store, gate, unprepare } = await startAgent();
     await prepare("a", { pods: ["p"] });
@@ -274,19 +361,14 @@ Deno.test("a pod that comes right after a claim was unprepared has its network, 
     assert.deepEqual(await unprepare("a"), {});
     store("a", { pods: ["q"], device: "eth9" });
     agent.attach(aSandbox("q"));
-    const over = new AbortController();
-    const container = gate("q", [], over.signal);
-    await ports.clock.advance(20 * 60_000);
-    over.abort();
-    await assert.rejects(container, /claim default\/a: the kubelet .* must prepare it again/);
-    assert.ok(
-      ports.events.lines.some((line) => /^NetworkWaiting Pod\/q: .*delete the pod/.test(line)),
-    );
-    // And when it does:
-    await prepare("a", { pods: ["q"], device: "eth9" });
-    await ports.clock.advance(11_000);
     await gate("q");
+    const [record] = [...ports.journal.claims.values()];
+    assert.deepEqual(record?.attachments.map(({ device }) => device), ["eth9"]);
     assert.deepEqual([...ports.cni.attached], ["q/net1"]);
+    // No further call may come.
+    agent.detach("q");
+    await ports.clock.advance(2_000);
+    assert.equal(ports.journal.claims.size, 0);
     await agent.close();
   });
   await t.step("a pod that does not use it waits for nothing", async () => {

@@ -6,6 +6,7 @@ import { Notifier } from "../../async/notifier.ts";
 import type { Clock } from "../../async/clock.ts";
 import type { DevicePool, Devices, Inventory, Log, Metrics } from "../ports.ts";
 import type { NodeDevice, OfferedDevice } from "../model.ts";
+import type { DeviceLook } from "./device_look.ts";
 import { errorMessage } from "../../async/error_message.ts";
 
 /** A link that comes, goes or goes down shall be published within 5 s. */
@@ -59,6 +60,15 @@ export class NodeDevices implements Devices {
     return this.#seen.get(originalDevice(device))?.attributes ?? {};
   }
 
+  /** Those there are and those that claims hold, by name; none while that is not known. */
+  look(): DeviceLook[] {
+    return [...this.#seen.values()].map(({ name, attributes: { interface: link }, down }) => ({
+      name,
+      ...(link && "string" in link && { interface: link.string }),
+      state: this.isGone(name) ? "gone" : down ? "down" : "up",
+    }));
+  }
+
   /**
    * Follows and publishes until the signal is aborted; what is published then stays.
    *
@@ -77,7 +87,7 @@ export class NodeDevices implements Devices {
     if (name === CNI_DEVICE) return { device };
     const found = this.#present?.get(name);
     if (!found) {
-      throw new Error(`the interface of device ${device} is not, or no longer, on this node`);
+      throw new Error(`the interface of device ${device} is not on this node`);
     }
     const { interface: interfaceName, type } = found.attributes;
     return {
@@ -159,7 +169,7 @@ export class NodeDevices implements Devices {
         if (written) await clock.sleep(PAUSE, signal).catch(() => {});
       } catch (error) {
         if (signal.aborted) return;
-        problem.say("cannot publish the node's devices; tries go on", {
+        problem.say("cannot publish the node's devices; trying again", {
           error: errorMessage(error),
         });
         await clock.sleep(pauseAfter(++failures, RETRY), signal).catch(() => {});
@@ -192,7 +202,7 @@ export class NodeDevices implements Devices {
       } catch (error) {
         if (signal.aborted) return;
         failures++;
-        problem.say("cannot watch the node's ResourceSlices; tries go on", {
+        problem.say("cannot watch the node's ResourceSlices; trying again", {
           error: errorMessage(error),
         });
       }

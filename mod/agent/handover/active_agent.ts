@@ -1,12 +1,21 @@
 import type { ClaimRef } from "../../claim/attachment.ts";
 import type { Agent } from "../agent.ts";
 import type { Prepared } from "../claims/prepare.ts";
+import { aborted, NOT_NEEDED } from "../../async/aborted.ts";
+import { timeLimit } from "../../async/time_limit.ts";
 import { Notifier } from "../../async/notifier.ts";
 import type { Sandbox } from "../model.ts";
-import { KnownSandboxes } from "./known_sandboxes.ts";
+import { KnownSandboxes, type ListedContainers } from "./known_sandboxes.ts";
 import { RecordedAdmission, type RecordedAdmissionPorts } from "./recorded_admission.ts";
 import { describePod } from "../describe.ts";
 
+/** The kubelet's calls are answered before its 45 s are over, also those that wait for an agent to lead. */
+const CALL_LIMIT_MS = 40_000;
+/**
+ * How long a Prepare that runs goes on when the agent stops. A kubelet tries one that failed again after
+ * a minute and more, so most are to end; supervisors kill what does not stop within 30 s.
+ */
+const STOP_MS = 10_000;
 /** How often the records are read for a container that waits. */
 const LOOK_INTERVAL_MS = 50;
 
@@ -42,7 +51,7 @@ export class ActiveAgent {
     if (synchronized) await agent.reconcile(sandboxes, started);
   }
 
-  /** The agent no longer leads. Resolves when no call to it is under way. */
+  /** The agent no longer leads. Resolves when no call to it is in progress. */
   async leave(): Promise<void> {
     const term = this.#term;
     this.#term = undefined;
@@ -50,14 +59,14 @@ export class ActiveAgent {
     await Promise.allSettled([...term?.calls ?? []]);
   }
 
-  /** Calls that wait are refused, and those that come; an Unprepare that runs is broken off. */
+  /** Calls that wait are refused, and those that come; calls that run are broken off if they take long. */
   close(): void {
     this.#closed.abort(new Error("the agent is stopping; the next one will answer"));
   }
 
-  async synchronize(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): Promise<void> {
-    this.#knownSandboxes.synchronize(sandboxes, started);
-    await this.#term?.agent.reconcile(sandboxes, started);
+  async synchronize(sandboxes: readonly Sandbox[], containers: ListedContainers): Promise<void> {
+    this.#knownSandboxes.synchronize(sandboxes, containers);
+    await this.#term?.agent.reconcile(sandboxes, containers.started);
   }
 
   /** The runtime is disconnected: it reports its sandboxes when it synchronizes again. */
@@ -86,9 +95,19 @@ export class ActiveAgent {
     this.#knownSandboxes.containerCreated(sandbox.id);
   }
 
+  /** One that takes long is broken off some seconds after the agent begins to stop. */
   prepare(refs: readonly ClaimRef[], signal: AbortSignal): Promise<Map<string, Prepared>> {
-    return this.#call(signal, async ({ agent }) => {
-      const answers = await agent.prepare(refs, signal);
+    return this.#call(signal, async ({ agent }, limit) => {
+      const ended = new AbortController();
+      const broken = new AbortController();
+      const breakOff = async () => {
+        await aborted(this.#closed.signal, ended.signal);
+        await this.#ports.clock.sleep(STOP_MS, ended.signal);
+        broken.abort(this.#closed.signal.reason);
+      };
+      breakOff().catch(() => {});
+      const until = AbortSignal.any([limit, broken.signal]);
+      const answers = await agent.prepare(refs, until).finally(() => ended.abort(NOT_NEEDED));
       const { sandboxes, started } = this.#knownSandboxes;
       for (const uid of answers.keys()) agent.takeUp(uid, sandboxes, started);
       return answers;
@@ -103,10 +122,11 @@ export class ActiveAgent {
     refs: readonly ClaimRef[],
     signal: AbortSignal,
   ): Promise<Map<string, { error?: string }>> {
-    return this.#call(signal, ({ agent, over }) => {
-      const until = AbortSignal.any([signal, over.signal, this.#closed.signal]);
-      return agent.unprepare(refs, until);
-    });
+    return this.#call(
+      signal,
+      ({ agent, over }, until) =>
+        agent.unprepare(refs, AbortSignal.any([until, over.signal, this.#closed.signal])),
+    );
   }
 
   async #gate(
@@ -140,15 +160,23 @@ export class ActiveAgent {
     }
   }
 
-  async #call<T>(signal: AbortSignal, call: (term: Term) => Promise<T>): Promise<T> {
-    const until = AbortSignal.any([signal, this.#closed.signal]);
+  async #call<T>(
+    signal: AbortSignal,
+    call: (term: Term, until: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    using limit = timeLimit(this.#ports.clock, CALL_LIMIT_MS, signal);
+    const until = AbortSignal.any([limit.signal, this.#closed.signal]);
     while (!this.#term) {
-      // Else a call that comes now would wait for nobody.
+      // Otherwise a call that comes now would wait forever.
       until.throwIfAborted();
-      await this.#changes.next(until);
+      await this.#changes.next(until).catch((error) => {
+        throw signal.aborted || this.#closed.signal.aborted ? error : new Error(
+          "no agent on this node leads yet: the previous one is still stopping, or none is ready",
+        );
+      });
     }
     const term = this.#term;
-    const running = call(term);
+    const running = call(term, limit.signal);
     term.calls.add(running);
     try {
       return await running;

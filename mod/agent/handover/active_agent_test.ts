@@ -16,6 +16,10 @@ const never = new AbortController().signal;
 const claim = { namespace: "default", name: "a", uid: "uid-a" };
 const sandbox = aSandbox("s1", "p");
 
+function listed(started: readonly string[] = [], created: readonly string[] = []) {
+  return { started: new Set(started), created: new Set(created) };
+}
+
 /** An agent that notes what it is asked, and whose answers wait for `answer`. */
 class AskedAgent {
   readonly asked: string[] = [];
@@ -41,8 +45,8 @@ class AskedAgent {
   gate({ id }: Sandbox, { signal }: { readonly signal: AbortSignal }) {
     return this.#ask(`gate ${id}`, signal);
   }
-  async prepare() {
-    await this.#ask("prepare");
+  async prepare(_: unknown, signal: AbortSignal) {
+    await this.#ask("prepare", signal);
     return new Map();
   }
   takeUp(uid: string, sandboxes: readonly Sandbox[]) {
@@ -95,7 +99,7 @@ function setUp() {
 
 Deno.test("an agent that comes to lead is told of the sandboxes that the runtime told of before", async () => {
   const { activeAgent, agent, asked } = setUp();
-  await activeAgent.synchronize([aSandbox("old"), aSandbox("gone")], new Set(["old", "gone"]));
+  await activeAgent.synchronize([aSandbox("old"), aSandbox("gone")], listed(["old", "gone"]));
   activeAgent.runPodSandbox(aSandbox("new"));
   activeAgent.stopPodSandbox("gone");
   await activeAgent.createContainer(aSandbox("new"), { cdiDevices: [], signal: never });
@@ -106,9 +110,23 @@ Deno.test("an agent that comes to lead is told of the sandboxes that the runtime
   assert.deepEqual(asked.asked.slice(1), ["attach next", "detach old"]);
 });
 
+Deno.test("a container that was only created when the runtime synchronized may run once the agent leads", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  await activeAgent.synchronize([sandbox, aSandbox("s2")], listed([], ["s1"]));
+  await activeAgent.take(agent);
+  assert.deepEqual(asked.asked, ["reconcile s1,s2 started s1"]);
+});
+
+Deno.test("a container that is only created while the agent leads has not started", async () => {
+  const { activeAgent, agent, asked } = setUp();
+  await activeAgent.take(agent);
+  await activeAgent.synchronize([sandbox], listed([], ["s1"]));
+  assert.deepEqual(asked.asked, ["reconcile s1 started "]);
+});
+
 Deno.test("a sandbox of which only a container was told lives as well for an agent that comes to lead", async () => {
   const { activeAgent, agent, asked } = setUp();
-  await activeAgent.synchronize([aSandbox("old")], new Set());
+  await activeAgent.synchronize([aSandbox("old")], listed());
   await activeAgent.createContainer(aSandbox("untold"), { cdiDevices: [], signal: never });
   const refused = activeAgent.createContainer(aSandbox("refused"), {
     cdiDevices: ["test/claim=unknown"],
@@ -123,17 +141,17 @@ Deno.test("an agent that leads before the runtime told anything is told when it 
   const { activeAgent, agent, asked } = setUp();
   await activeAgent.take(agent);
   assert.deepEqual(asked.asked, []);
-  await activeAgent.synchronize([sandbox], new Set());
+  await activeAgent.synchronize([sandbox], listed());
   assert.deepEqual(asked.asked, ["reconcile s1 started "]);
 });
 
 Deno.test("an agent that comes to lead while the runtime is not connected waits for what it tells anew", async () => {
   const { activeAgent, agent, asked } = setUp();
-  await activeAgent.synchronize([aSandbox("old")], new Set());
+  await activeAgent.synchronize([aSandbox("old")], listed());
   activeAgent.disconnected();
   await activeAgent.take(agent);
   assert.deepEqual(asked.asked, []);
-  await activeAgent.synchronize([aSandbox("old"), aSandbox("new")], new Set());
+  await activeAgent.synchronize([aSandbox("old"), aSandbox("new")], listed());
   assert.deepEqual(asked.asked, ["reconcile old,new started "]);
 });
 
@@ -212,6 +230,27 @@ Deno.test("while no agent leads, the second pod of a shared claim waits until it
   await journal.putAttachment(record({ attached }));
   await clock.advance(100);
   assert.equal(container.open, true);
+});
+
+Deno.test("while no agent leads, a pod waits that uses a claim of which only the CDI file is left", async () => {
+  const { activeAgent, agent, cdi, clock, cluster, gate } = setUp();
+  cluster.getPodClaims = () => Promise.resolve({ names: ["a"] });
+  cdi.allowCreate({ claim, devices: [] });
+  const container = gate();
+  await clock.advance(1_000);
+  assert.equal(container.open, false);
+  await activeAgent.take(agent);
+  await clock.advance(1_000);
+  assert.equal(container.open, true);
+  // Neither does it concern another namespace, nor a claim that is on record.
+  const next = setUp();
+  next.cluster.getPodClaims = () => Promise.reject(new Error("not to be asked"));
+  next.cdi.allowCreate({ claim: { ...claim, namespace: "elsewhere" }, devices: [] });
+  await next.journal.putClaim({ claim, pods: [], shareable: false, attachments: [] });
+  next.cdi.allowCreate({ claim, devices: [] });
+  const other = next.gate();
+  await next.clock.advance(1_000);
+  assert.equal(other.open, true);
 });
 
 Deno.test("while no agent leads, a pod passes that does not use the shared claims of its namespace", async () => {
@@ -306,6 +345,23 @@ Deno.test("the kubelet's calls wait for an agent that leads, and until they have
   assert.deepEqual(asked.asked, ["prepare"]);
 });
 
+Deno.test("the kubelet's calls end before its 45 s are over, also when they waited for an agent that leads", async (t) => {
+  const { activeAgent, agent, asked, clock } = setUp();
+  await t.step("with the cause where none comes to lead", async () => {
+    const prepare = assert.rejects(activeAgent.prepare([claim], never), /no agent .* leads yet/);
+    await clock.advance(40_000);
+    await prepare;
+  });
+  await t.step("where one does, which has the rest of the time", async () => {
+    asked.answer = new Promise(() => {});
+    const unprepare = assert.rejects(activeAgent.unprepare([claim], never), /broken off/);
+    await clock.advance(30_000);
+    await activeAgent.take(agent);
+    await clock.advance(10_000);
+    await unprepare;
+  });
+});
+
 Deno.test("leave() waits for a Prepare that runs and breaks off an Unprepare that waits", async () => {
   const { activeAgent, agent, asked } = setUp();
   const answer = Promise.withResolvers<void>();
@@ -331,6 +387,27 @@ Deno.test("close() breaks off an Unprepare that waits for its DELs", async () =>
   await settle();
   activeAgent.close();
   await unprepare;
+});
+
+Deno.test("close() lets a Prepare that runs end, and breaks off one that waits for long", async () => {
+  const { activeAgent, agent, asked, clock } = setUp();
+  const answer = Promise.withResolvers<void>();
+  asked.answer = answer.promise;
+  await activeAgent.take(agent);
+  const ends = activeAgent.prepare([claim], never);
+  await settle();
+  asked.answer = new Promise(() => {});
+  let broken = false;
+  const waits = assert.rejects(activeAgent.prepare([claim], never), /broken off/)
+    .then(() => broken = true);
+  await settle();
+  activeAgent.close();
+  await clock.advance(9_000);
+  assert.equal(broken, false);
+  answer.resolve();
+  await ends;
+  await clock.advance(2_000);
+  await waits;
 });
 
 Deno.test("close() refuses calls that wait and those that come", async () => {

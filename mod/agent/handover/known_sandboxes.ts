@@ -1,28 +1,39 @@
 import type { Sandbox } from "../model.ts";
 
-/** A node has hundreds of pods; a runtime that tells of more and more has lost count. */
+/** A node has hundreds of pods; a runtime that reports more and more has lost count. */
 const MOST_SANDBOXES = 16_384;
 
-/** The sandboxes of the node as the runtime has told of them, for an agent that comes to lead later. */
+/** Ids of sandboxes, by what the runtime lists of their containers when it synchronizes. */
+export interface ListedContainers {
+  /** In which one runs, or may have run without its networks. */
+  readonly started: ReadonlySet<string>;
+  /** In which one was created and has not started yet. */
+  readonly created: ReadonlySet<string>;
+}
+
+/** The sandboxes that the runtime has reported, for an agent that leads later. */
 export class KnownSandboxes {
   #sandboxes = new Map<string, Sandbox>();
   #started = new Set<string>();
 
-  /** Whether the runtime has told all there is, and is connected since. */
+  /** Whether the runtime has listed all sandboxes, and has been connected since. */
   synchronized = false;
 
   get sandboxes(): Sandbox[] {
     return [...this.#sandboxes.values()];
   }
 
-  /** Ids of the sandboxes in which containers were created. */
+  /**
+   * Ids of the sandboxes in which containers were created, and may run by now: of their starts nobody
+   * tells.
+   */
   get started(): ReadonlySet<string> {
     return this.#started;
   }
 
-  synchronize(sandboxes: readonly Sandbox[], started: ReadonlySet<string>): void {
+  synchronize(sandboxes: readonly Sandbox[], { started, created }: ListedContainers): void {
     this.#sandboxes = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox]));
-    this.#started = new Set(started);
+    this.#started = started.union(created);
     this.synchronized = true;
   }
 

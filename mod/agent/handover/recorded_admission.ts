@@ -1,3 +1,4 @@
+import type { ClaimRef } from "../../claim/attachment.ts";
 import type { Backoff } from "../../async/backoff.ts";
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
@@ -12,7 +13,7 @@ const RETRY: Backoff = { first: 200, most: 10_000 };
 /** Where the records of the leading agent are read. */
 export interface RecordedAdmissionPorts {
   readonly journal: Pick<Journal, "look">;
-  readonly cdi: Pick<CdiFiles, "claimUid" | "startAllowed">;
+  readonly cdi: Pick<CdiFiles, "claimUid" | "claims" | "startAllowed">;
   readonly cluster: Pick<Cluster, "getPodClaims">;
   readonly clock: Clock;
 }
@@ -44,20 +45,21 @@ export class RecordedAdmission {
   async waitsFor(): Promise<string | undefined> {
     const { cdi, journal } = this.#ports;
     const { sandbox: { id, pod }, cdiDevices } = this.#container;
-    const { claims, attachments, shareable, unreadable } = await journal.look(pod);
+    const { claims, attachments, shareable, unreadable, recorded } = await journal.look(pod);
     const uids = new Set(claims.map(({ claim }) => claim.uid));
     const named = cdiDevices.map((device) => cdi.claimUid(device));
     const unprepared = named.find((uid) => uid !== undefined && !uids.has(uid));
     if (unprepared !== undefined) return `the claim ${unprepared} is not on record for the pod`;
     // The kubelet prepares a claim once: of a second pod nothing is on record before an agent that
     // leads has found it.
-    if (shareable.length > 0 || unreadable) {
+    const candidates = [...shareable.map(({ claim }) => claim), ...await this.#lost(recorded)];
+    if (candidates.length > 0 || unreadable) {
       const names = this.#claimNames();
       if ("unknown" in names) return names.unknown;
-      const recorded = new Set(claims.map(({ claim }) => claim.name));
-      const open = names.known.filter((name) => !recorded.has(name));
-      const shared = shareable.find(({ claim }) => open.includes(claim.name));
-      if (shared) return `${describeClaim(shared.claim)} is not on record for the pod`;
+      const own = new Set(claims.map(({ claim }) => claim.name));
+      const open = names.known.filter((name) => !own.has(name));
+      const shared = candidates.find(({ name }) => open.includes(name));
+      if (shared) return `${describeClaim(shared)} is not on record for the pod`;
       if (unreadable && open.length > 0) return "a claim's record cannot be read";
     }
     const attached = attachments.filter((record) => record.sandbox.id === id && record.attached);
@@ -67,12 +69,22 @@ export class RecordedAdmission {
     if (incomplete) return `${describeClaim(incomplete.claim)} is not attached`;
     // Of all claims: not every runtime says here which of them the container names.
     for (const { claim } of claims) {
-      if (!await cdi.startAllowed(claim.uid)) return `${describeClaim(claim)} is not released`;
+      if (!await cdi.startAllowed(claim.uid)) {
+        return `containers that use ${describeClaim(claim)} may not start yet`;
+      }
     }
     return undefined;
   }
 
-  /** They never change. Asked for once, in the background: whoever comes to lead needs no answer. */
+  /** Claims of the pod's namespace that are in use, according to their CDI files, and whose records are lost. */
+  async #lost(recorded: ReadonlySet<string>): Promise<ClaimRef[]> {
+    const { namespace } = this.#container.sandbox.pod;
+    // If that cannot be read, containers that name a claim wait all the same.
+    const inUse = await this.#ports.cdi.claims().catch(() => []);
+    return inUse.filter((claim) => claim.namespace === namespace && !recorded.has(claim.uid));
+  }
+
+  /** They never change. Asked for once, in the background: an agent that leads needs no answer. */
   #claimNames(): ClaimNames {
     if (this.#names) return this.#names;
     const { cluster, clock } = this.#ports;

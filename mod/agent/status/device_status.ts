@@ -1,10 +1,11 @@
-import type { ClaimRecord, Condition, DeviceStatus } from "../model.ts";
+import type { ClaimRecord, CniResult, Condition, DeviceStatus } from "../model.ts";
+import type { ConditionReason } from "../reasons.ts";
 import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
 import { InterfaceTakenError } from "../attachments/exclusive_interface.ts";
 
 /** What the API server takes of `data` (validation of resource.k8s.io/v1: 10 KiB). */
 const DATA_LIMIT = 10 * 1024;
-/** Well below the API server's limit for a message; the cause stands at its beginning. */
+/** Well below the API server's limit for a message; the cause is at its beginning. */
 const MESSAGE_LIMIT = 4096;
 
 /**
@@ -58,11 +59,29 @@ function condition(
 
 function outcome(entry: AttachmentView): Pick<DeviceStatus, "data" | "networkData"> {
   const { result, networkData } = entry.attached!;
-  return { ...(fits(entry) && { data: result }), networkData };
+  const { data } = shown(result);
+  return { ...(data && { data }), networkData };
 }
 
-function fits(entry: AttachmentView): boolean {
-  return sizeInGo(entry.attached?.result) <= DATA_LIMIT;
+/**
+ * As much of a result as the API server accepts. Interfaces and addresses stay longest: where the
+ * agent's own record is damaged, they tell the next agent which attachment it was.
+ */
+function shown(result: CniResult): { readonly data?: CniResult; readonly without?: string } {
+  if (fits(result)) return { data: result };
+  const { cniVersion, interfaces, ips } = result;
+  const short = { cniVersion, interfaces, ...(ips !== undefined && { ips }) };
+  if (interfaces === undefined || !fits(short)) {
+    return { without: "the CNI result exceeds 10 KiB and is left out" };
+  }
+  return {
+    data: short,
+    without: "of the CNI result, which exceeds 10 KiB, only interfaces and ips",
+  };
+}
+
+function fits(result: CniResult): boolean {
+  return sizeInGo(result) <= DATA_LIMIT;
 }
 
 /**
@@ -79,7 +98,8 @@ function sizeInGo(value: unknown): number {
 function ready(entry: AttachmentView, pods: number): Condition {
   const parts = [`attached as ${entry.attachment.ifName}`];
   if (pods > 1) parts.push(`in ${pods} pods`);
-  if (!fits(entry)) parts.push("(the CNI result exceeds 10 KiB and is left out)");
+  const { without } = shown(entry.attached!.result);
+  if (without !== undefined) parts.push(`(${without})`);
   return {
     type: "Ready",
     status: "True",
@@ -91,7 +111,7 @@ function ready(entry: AttachmentView, pods: number): Condition {
 
 function notReady(
   { reason, message, since }: {
-    readonly reason: string;
+    readonly reason: ConditionReason;
     readonly message: string;
     readonly since: string;
   },

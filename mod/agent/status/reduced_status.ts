@@ -48,7 +48,7 @@ function conditionsOnly(entry: DeviceStatus): DeviceStatus {
   return rest;
 }
 
-/** Whoever reads the status must not take what is left out for something that is not there. */
+/** Readers of the status must not mistake what is left out for something that does not exist. */
 function noted(entry: DeviceStatus, without: string): DeviceStatus {
   const note = `(written without ${without}, which the API server refuses)`;
   const conditions = entry.conditions.map((condition) => ({

@@ -5,7 +5,7 @@ import { reducedStatuses } from "./reduced_status.ts";
 const condition = {
   type: "Ready" as const,
   status: "True" as const,
-  reason: "NetworkInterfaceReady",
+  reason: "NetworkInterfaceReady" as const,
   message: "attached as net1",
   lastTransitionTime: "2026-01-01T00:00:00Z",
 };

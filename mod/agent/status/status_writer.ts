@@ -7,8 +7,8 @@ import { Limiter } from "../../async/limiter.ts";
 import { retry } from "../../async/retry.ts";
 import { WarnOnce } from "../../async/warn_once.ts";
 import type { Clock } from "../../async/clock.ts";
-import type { Cluster, Events, Log, Metrics, Refusal } from "../ports.ts";
-import type { DeviceStatus } from "../model.ts";
+import type { Cluster, Events, Log, Metrics, Refusal, Traces } from "../ports.ts";
+import type { DeviceStatus, PodRef } from "../model.ts";
 import { describeClaim } from "../describe.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import { reducedStatuses } from "./reduced_status.ts";
@@ -24,10 +24,15 @@ const COALESCE_MS = 500;
 /** A write waits for what is still being done for its claim no longer than this. */
 const LONGEST_COALESCE_MS = 2_000;
 const RETRY: Backoff = { first: 500, most: 30_000 };
-/** Writes under way at once, for a node that starts with hundreds of claims. */
+/** Writes in progress at once, for a node that starts with hundreds of claims. */
 const WIDTH = 8;
-/** A claim that was unprepared is mostly gone at once; its last write is not tried for ever. */
+/** A claim that was unprepared is mostly gone at once; its last write is not tried forever. */
 const FINAL_WRITE_ATTEMPTS = 5;
+/**
+ * A request of an agent that has died may still be carried out for so long: `--request-timeout` of the
+ * API server.
+ */
+const LATE_WRITE_MS = 60_000;
 
 /** Where statuses are written and reported. */
 export interface StatusWriterPorts {
@@ -35,6 +40,7 @@ export interface StatusWriterPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, "statusWritten">;
+  readonly traces: Pick<Traces, "ended">;
   readonly events: Events;
 }
 
@@ -44,11 +50,13 @@ export interface StatusSource {
   readonly build: (claimUid: string) => DeviceStatus[] | undefined;
   /** Whether that is about to change: a network is being made or taken away, for the first time. */
   readonly changing: (claimUid: string) => boolean;
+  /** The pods that have its networks. */
+  readonly pods: (claimUid: string) => readonly PodRef[];
 }
 
 /**
  * Keeps `status.devices` of the claims true, off the critical path: a claim that changed is written
- * with all its entries in one server-side apply, again and again until the API server has taken it.
+ * with all its entries in one request, again and again until the API server has taken it.
  * What the API server refuses is written with less in it, down to the conditions, and not tried
  * again before the claim changes.
  */
@@ -70,9 +78,14 @@ export class StatusWriter {
     this.#touch(claim, { settled: "[]", written: new Map() });
   }
 
-  /** The claim is known from an earlier run: what was written then is unknown. Returns at once. */
+  /**
+   * The claim is known from an earlier run: what was written then is unknown. The last write of that
+   * run may come after the first one of this run, so that the claim is looked at again later. Returns
+   * at once.
+   */
   restored(claim: ClaimRef): void {
-    this.#touch(claim, { settled: undefined, written: undefined });
+    const writer = this.#touch(claim, { settled: undefined, written: undefined });
+    writer.lookedAtAgain ??= this.#lookAgain(writer);
   }
 
   /** The claim was unprepared: its entries go with one last write. Returns at once. */
@@ -90,16 +103,31 @@ export class StatusWriter {
     await Promise.all([...this.#writers.values()].map((writer) => writer.loop));
   }
 
-  #touch(claim: ClaimRef, known: Pick<Writer, "settled" | "written">): void {
+  /** Writes the claim once more where it does not say any longer what was written. */
+  async #lookAgain(writer: Writer): Promise<void> {
+    try {
+      await this.#ports.clock.sleep(LATE_WRITE_MS, this.#stop.signal);
+    } catch {
+      return; // The agent stops.
+    }
+    // What is being written now would be noted as what the API server has.
+    while (writer.loop) await writer.loop;
+    if (this.#stop.signal.aborted || this.#writers.get(writer.claim.uid) !== writer) return;
+    Object.assign(writer, { settled: undefined, written: undefined, dirty: true });
+    this.#run(writer);
+  }
+
+  #touch(claim: ClaimRef, known: Pick<Writer, "settled" | "written">): Writer {
     let writer = this.#writers.get(claim.uid);
     if (!writer) {
       writer = { claim, dirty: false, finished: false, ...known };
       this.#writers.set(claim.uid, writer);
     }
-    // It may have been prepared anew before its last write was done.
+    // It may have been prepared again before its last write was done.
     writer.finished = false;
     writer.dirty = true;
     this.#run(writer);
+    return writer;
   }
 
   #run(writer: Writer): void {
@@ -139,13 +167,13 @@ export class StatusWriter {
       const attempt = failures ? "retry" : "first";
       try {
         await this.#limiter.run(() => this.#write(writer, attempt), { signal });
-        if (failures) log.info(`wrote the status of ${describeClaim(writer.claim)} at last`);
+        if (failures) log.info(`wrote the status of ${describeClaim(writer.claim)}`);
       } catch (error) {
         if (signal.aborted) throw error;
         metrics.statusWritten("failed", attempt);
         const isLast = writer.finished && failures + 1 >= FINAL_WRITE_ATTEMPTS;
         if (!isLast) throw error;
-        log.warn(`gave up the last write of the status of ${describeClaim(writer.claim)}`, {
+        log.warn(`gave up writing the last status of ${describeClaim(writer.claim)}`, {
           error: errorMessage(error),
         });
       }
@@ -161,6 +189,16 @@ export class StatusWriter {
         });
       },
     });
+  }
+
+  /** @param began when it was sent, by the clock that is never set back */
+  #trace(claim: ClaimRef, began: number, error?: string): void {
+    const { clock, traces } = this.#ports;
+    const seconds = (clock.elapsed() - began) / 1000;
+    const about = { claim: `${claim.namespace}/${claim.name}` };
+    for (const pod of this.#source.pods(claim.uid)) {
+      traces.ended({ name: "status", pod, seconds, about, error });
+    }
   }
 
   async #write(writer: Writer, attempt: "first" | "retry"): Promise<void> {
@@ -181,13 +219,16 @@ export class StatusWriter {
     }
     let refused: unknown;
     for (const { without, devices } of reducedStatuses(entries)) {
+      const began = clock.elapsed();
       try {
         const outcome = await cluster.applyDeviceStatus(claim, devices, this.#stop.signal);
+        this.#trace(claim, began);
         metrics.statusWritten(outcome, attempt);
         writer.settled = outcome === "applied" ? content : undefined;
         writer.written = outcome === "applied" ? writtenReady(devices) : new Map();
         return this.#report(writer, refused, `it is written without ${without}`);
       } catch (error) {
+        this.#trace(claim, began, errorMessage(error));
         if (!isRefusal(error)) throw error;
         metrics.statusWritten("refused", attempt);
         refused ??= error;
@@ -244,6 +285,8 @@ interface Writer {
   /** What was said last of a status that it refuses. */
   reported?: string;
   loop?: Promise<void>;
+  /** Of a claim of an earlier run. */
+  lookedAtAgain?: Promise<void>;
 }
 
 function isRefusal(error: unknown): boolean {

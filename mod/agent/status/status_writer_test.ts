@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import {
+  aSandbox,
   FakeClock,
   FakeCluster,
   FakeEvents,
   FakeLog,
   FakeMetrics,
+  FakeTraces,
 } from "../../../tests/support/agent_fakes.ts";
 import { StatusWriter } from "./status_writer.ts";
 import type { DeviceStatus } from "../model.ts";
@@ -33,12 +35,14 @@ function setUp() {
   const log = new FakeLog();
   const metrics = new FakeMetrics();
   const events = new FakeEvents();
+  const traces = new FakeTraces();
   const state = { devices: [] as DeviceStatus[], changing: false };
-  const statuses = new StatusWriter({ cluster, clock, log, metrics, events }, {
+  const statuses = new StatusWriter({ cluster, clock, log, metrics, events, traces }, {
     build: () => state.devices,
     changing: () => state.changing,
+    pods: () => [aSandbox("p").pod],
   });
-  return { cluster, clock, events, log, metrics, state, statuses };
+  return { traces, cluster, clock, events, log, metrics, state, statuses };
 }
 
 Deno.test("changes that come together go out in one write", async () => {
@@ -100,7 +104,7 @@ Deno.test("a write is repeated until the API server took it, and said once", asy
   away = false;
   await clock.advance(60_000);
   assert.deepEqual(cluster.applied.get("uid-a"), [entry("x")]);
-  assert.ok(log.lines.includes("info wrote the status of claim default/a at last"));
+  assert.ok(log.lines.includes("info wrote the status of claim default/a"));
   assert.deepEqual(metrics.counted.slice(0, 2), ["status failed first", "status failed retry"]);
   assert.equal(metrics.counted.at(-1), "status applied retry");
   assert.equal(metrics.counted.length, cluster.applies);
@@ -311,7 +315,26 @@ Deno.test("a restored claim is not written when the API server has its entries a
   assert.deepEqual(cluster.applied.get("uid-a"), state.devices);
 });
 
-Deno.test("a claim that is gone is no error", async () => {
+Deno.test("a write of an agent that died, which comes after the first one of the next agent, is undone", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  state.devices = [since("True", "2026-01-01T00:00:00Z")];
+  statuses.restored(claim);
+  statuses.restored(claim);
+  await clock.advance(1_000);
+  assert.equal(cluster.applies, 1);
+  const late = since("False", "2025-12-31T23:00:00Z");
+  const metadata = { uid: "uid-a", resourceVersion: "2" };
+  cluster.claims.set("default/a", { metadata, status: { devices: [late] } });
+  await clock.advance(60_000);
+  assert.equal(cluster.applies, 2);
+  const [{ conditions: [ready] }] = cluster.applied.get("uid-a") as [DeviceStatus];
+  assert.equal(ready!.status, "True");
+  cluster.claims.set("default/a", { metadata, status: { devices: state.devices } });
+  await clock.advance(60 * 60_000);
+  assert.equal(cluster.applies, 2);
+});
+
+Deno.test("a claim that is gone is not an error", async () => {
   const { cluster, clock, log, state, statuses } = setUp();
   cluster.claims.clear();
   state.devices = [entry("x")];
@@ -333,4 +356,17 @@ Deno.test("close() ends a pause between tries", async () => {
   const before = cluster.applies;
   await clock.advance(60_000);
   assert.equal(cluster.applies, before);
+});
+
+Deno.test("each write is a step on the way of the pods that have the networks", async () => {
+  const { cluster, clock, state, statuses, traces } = setUp();
+  let tries = 0;
+  cluster.during = async () => {
+    await clock.sleep(200);
+    if (tries++ === 0) throw new Error("no answer");
+  };
+  state.devices = [entry("one")];
+  statuses.changed(claim);
+  await clock.advance(5_000);
+  assert.deepEqual(traces.steps, ["p status 0.2 no answer", "p status 0.2"]);
 });

@@ -1,4 +1,4 @@
-import type { StatusDevice, WrittenDevice } from "../../claim/claim_status.ts";
+import { deviceKey, type WrittenDevice } from "../../claim/claim_status.ts";
 import type { DeviceStatus } from "../model.ts";
 
 /** Whether a device is Ready, and since when (RFC 3339). */
@@ -45,8 +45,4 @@ export function keepTransitionTimes(
     });
     return { ...entry, conditions };
   });
-}
-
-function deviceKey({ driver, pool, device, shareID }: StatusDevice): string {
-  return JSON.stringify([driver, pool, device, shareID ?? null]);
 }

@@ -1,4 +1,5 @@
 import { CNI_DEVICE, originalDevice } from "../../claim/device_names.ts";
+import { NOT_NEEDED } from "../../async/aborted.ts";
 import { pauseAfter } from "../../async/backoff.ts";
 import { Notifier } from "../../async/notifier.ts";
 import { attachmentKey, type AttachmentView } from "../attachments/attachment_view.ts";
@@ -37,16 +38,16 @@ interface Subject {
 }
 
 /**
- * Looks by CNI CHECK whether what is attached is still there: all of it in rounds, and at once what
- * stands on an interface of the node that has gone. What two looks do not find as ADD left it is
- * lost, until CHECK finds it again.
+ * Verifies attachments with CNI CHECK: all of them in rounds, and at once those on an interface of the
+ * node that has disappeared. An attachment is lost when two checks in a row do not find it as ADD left
+ * it, until CHECK succeeds again.
  */
 export class CheckLoop {
   readonly #ports: CheckLoopPorts;
   readonly #sandboxes: Sandboxes;
   readonly #changes = new Notifier();
   #urgent: Subject[] = [];
-  /** Why CHECK tells nothing of an attachment, by its key: repeats are not said again. */
+  /** Why CHECK says nothing about an attachment, by its key: repeats are not reported again. */
   readonly #said = new WeakMap<PodAttachments, Map<string, string>>();
 
   constructor(ports: CheckLoopPorts, sandboxes: Sandboxes) {
@@ -72,16 +73,13 @@ export class CheckLoop {
   async run(options: CheckLoopOptions, signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
     const { interval } = options;
-    let due = clock.now().getTime();
+    let due = clock.elapsed();
     while (!signal.aborted) {
       await this.#lookAtUrgent(options, signal);
-      const now = clock.now().getTime();
-      // A clock that was set back makes the pause no longer.
-      due = Math.min(due, now + interval);
-      const left = due - now;
+      const left = due - clock.elapsed();
       if (interval > 0 && left <= 0) {
         await this.#round(options, signal);
-        due = clock.now().getTime() + pauseAfter(1, { first: interval, most: interval });
+        due = clock.elapsed() + pauseAfter(1, { first: interval, most: interval });
       } else if (this.#urgent.length === 0) {
         await this.#wait(interval > 0 ? left : undefined, signal);
       }
@@ -95,13 +93,13 @@ export class CheckLoop {
       for (const entry of network.entries) {
         await this.#lookAtUrgent(options, signal);
         if (signal.aborted) return;
-        const began = clock.now().getTime();
+        const began = clock.elapsed();
         const sure = network.current(entry)?.lost !== undefined;
         const found = await this.#look({ network, entry }, { ...options, signal, sure });
         if (found === "lost" && !sure) {
           suspects.push({ network, entry });
         }
-        const spent = clock.now().getTime() - began;
+        const spent = clock.elapsed() - began;
         const rest = Math.min(REST * spent, options.interval);
         if (rest > 0) await clock.sleep(rest, signal).catch(() => {});
       }
@@ -135,7 +133,7 @@ export class CheckLoop {
       readonly signal: AbortSignal;
       /** Whether a failure is the second sign that it is lost. */
       readonly sure: boolean;
-      /** Whether the interface that it stands on has just gone. */
+      /** Whether the interface below it has just disappeared. */
       readonly vanished?: boolean;
     },
   ): Promise<CheckOutcome["state"] | undefined> {
@@ -160,7 +158,10 @@ export class CheckLoop {
       case "unproven":
       case "uncheckable":
         if (finding.state === "unproven") {
-          this.#sayOnce({ network, entry }, `it fails although ADD has just succeeded: ${cause}`);
+          this.#sayOnce(
+            { network, entry },
+            `CHECK fails although ADD has just succeeded: ${cause}`,
+          );
         }
         // What was made on an interface goes with it; what was moved into the pod (host-device) does not.
         if (entry.lost || vanished && mastersOf(entry).length > 0) {
@@ -228,7 +229,7 @@ export class CheckLoop {
     const waits = [this.#changes.next(until)];
     if (ms !== undefined) waits.push(this.#ports.clock.sleep(ms, until));
     await Promise.race(waits).catch(() => {});
-    done.abort();
+    done.abort(NOT_NEEDED);
     await Promise.allSettled(waits);
   }
 }

@@ -10,6 +10,7 @@ import {
   FakeLog,
   FakeMetrics,
   FakeNamespaces,
+  FakeTraces,
   settle,
 } from "../../../tests/support/agent_fakes.ts";
 import type { Attachment } from "../../claim/attachment.ts";
@@ -34,6 +35,7 @@ async function setUp(attachments: readonly Attachment[] = [anAttachment("net1")]
     log: new FakeLog(),
     events: new FakeEvents(),
     metrics: new FakeMetrics(),
+    traces: new FakeTraces(),
     devices: new FakeDevices(),
     limiter: new Limiter(1),
     networks: new NetworkLocks(),
@@ -285,7 +287,7 @@ Deno.test("what cannot be checked went with the interface that it was made on", 
   checkup.deviceGone(device("eth1"));
   await settle();
   assert.equal(entry().lost?.reason, "DeviceRemoved");
-  // Attached anew when the interface is back, and not before.
+  // Attached again when the interface is back, and not before.
   await clock.advance(120_000);
   assert.ok(!cni.log.includes("DEL net1"));
   devices.gone.clear();
@@ -347,7 +349,7 @@ Deno.test("rounds go on when the node's clock is set", async (t) => {
     await settle();
     clock.set(-day);
     await clock.advance(181_000);
-    assert.equal(checks(), 3);
+    assert.equal(checks(), 4);
     await stop(running);
   });
   await t.step("forward during a CHECK", async () => {
@@ -383,7 +385,7 @@ Deno.test("a repair that CHECK does not find intact is not repeated", async () =
   await settle();
   assert.equal(entry().attached?.checked, true);
   namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
-  // Whoever makes it anew meets the name of the old one until that is deleted.
+  // Whoever makes it again meets the name of the old one until that is deleted.
   cni.during = ({ command }) => {
     const names = command === "DEL" ? [] : ["net1"];
     if (command !== "CHECK") namespaces.foreign.set("/var/run/netns/s1", new Set(names));

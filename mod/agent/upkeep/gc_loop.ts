@@ -1,4 +1,5 @@
 import type { NetworkList } from "../../claim/network_list.ts";
+import { NOT_NEEDED } from "../../async/aborted.ts";
 import { pauseAfter } from "../../async/backoff.ts";
 import type { Limiter } from "../../async/limiter.ts";
 import type { NetworkLocks } from "../attachments/network_locks.ts";
@@ -22,7 +23,7 @@ export interface GcLoopPorts {
   readonly metrics: Pick<Metrics, "collected">;
 }
 
-/** What tells which attachments are in use, and what keeps GC apart from ADD and DEL. */
+/** The source of the attachments in use, and the locks that separate GC from ADD and DEL. */
 export interface GarbageSources {
   readonly sandboxes: Sandboxes;
   readonly claims: ClaimStore;
@@ -85,7 +86,7 @@ export class GcLoop {
             }
             this.#problems.delete(name);
           } finally {
-            timer.abort();
+            timer.abort(NOT_NEEDED);
           }
         }), signal);
     } catch (error) {
@@ -93,7 +94,7 @@ export class GcLoop {
       metrics.collected("error");
       const problem = errorMessage(error);
       log[this.#problems.get(name) === problem ? "debug" : "warn"](
-        `cannot collect what is left of network ${JSON.stringify(name)}`,
+        `cannot collect the leftovers of network ${JSON.stringify(name)}`,
         { error: problem },
       );
       this.#problems.set(name, problem);
@@ -113,12 +114,11 @@ export class GcLoop {
     }
     return {
       lists: [...lists.values()],
-      // Also what an ADD may have left of which the record cannot be read.
-      valid: entries.filter(({ entry }) => entry.mayExist)
-        .map(({ sandbox, entry }) => ({
-          containerID: sandbox.id,
-          ifname: entry.attachment.ifName,
-        })),
+      // Even attachments that nothing reports: an agent whose records were lost may have created them.
+      valid: entries.map(({ sandbox, entry }) => ({
+        containerID: sandbox.id,
+        ifname: entry.attachment.ifName,
+      })),
     };
   }
 }

@@ -27,7 +27,7 @@ export interface Agent {
 export interface AgentContext {
   readonly plane: ControlPlane;
   readonly nodes: readonly ClusterNode[];
-  /** For files of its own. */
+  /** For its own files. */
   readonly folder: string;
 }
 

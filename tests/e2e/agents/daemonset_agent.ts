@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { IMAGE_FILE, IMAGE_NAME } from "../../../deploy/image/build.ts";
 import type { Json, Manifest } from "../api.ts";
 import { apply, NAME, NAMESPACE, remove, render, type Values } from "../chart.ts";
-import { CNI_BIN, OWN_CNI_BIN } from "../node_place.ts";
+import { CNI_BIN, FOLDERS, OWN_CNI_BIN } from "../node_place.ts";
 import { until } from "../poll.ts";
 import { PodLogs } from "../pod_logs.ts";
 import { type Agent, type AgentContext, type LogLine, SETTINGS, type Signal } from "./agent.ts";
@@ -12,6 +12,8 @@ const SELECTOR = "app.kubernetes.io/name=network-dra";
 const VALUES: Values = {
   log: { level: "debug", format: "json" },
   cniPath: `${OWN_CNI_BIN}:${CNI_BIN}`,
+  networkDir: FOLDERS.networks,
+  networks: { objects: true },
   config: SETTINGS,
 };
 /** In milliseconds; the cores may be busy with other clusters. */
@@ -92,7 +94,7 @@ export class DaemonSetAgent implements Agent {
     await this.install();
   }
 
-  /** As `helm upgrade --install` with these values besides; resolves when it is rolled out. */
+  /** Like `helm upgrade --install` with these additional values; resolves when it is rolled out. */
   async install(values: Values = {}, { wait = true } = {}): Promise<void> {
     this.#installed = await render({ ...this.#values, ...values });
     await apply(this.#api, this.#installed);

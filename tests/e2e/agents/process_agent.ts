@@ -4,7 +4,7 @@ import { agentArguments, AgentProcess } from "../../support/agent_process.ts";
 import { IMAGE } from "../../support/image.ts";
 import { agentToken } from "../agent_account.ts";
 import { apply, render } from "../chart.ts";
-import { CNI_BIN, OWN_CNI_BIN } from "../node_place.ts";
+import { CNI_BIN, FOLDERS, OWN_CNI_BIN } from "../node_place.ts";
 import { DRIVER } from "../objects.ts";
 import { until } from "../poll.ts";
 import { type Agent, type AgentContext, type LogLine, SETTINGS, type Signal } from "./agent.ts";
@@ -95,7 +95,7 @@ export class ProcessAgent implements Agent {
   }
 
   async #install(): Promise<void> {
-    const manifests = await render({ driverName: this.#driver });
+    const manifests = await render({ driverName: this.#driver, networks: { objects: true } });
     const rest = manifests.filter(({ kind }) => !LEFT_OUT.includes(kind));
     await apply(this.#context.plane.api, rest);
   }
@@ -108,7 +108,8 @@ export class ProcessAgent implements Agent {
       new AgentProcess([
         ...["--log-level", logLevel, "--node-name", node!.name, "--driver-name", this.#driver],
         ...["--kubeconfig", join(folder, "agent.kubeconfig"), "--config", this.#config],
-        ...["--cni-path", `${OWN_CNI_BIN}:${CNI_BIN}`],
+        ...["--cni-path", `${OWN_CNI_BIN}:${CNI_BIN}`, "--network-dir", FOLDERS.networks],
+        "--network-objects",
         ...podUid ? ["--pod-uid", podUid] : [],
       ], { args }),
     );

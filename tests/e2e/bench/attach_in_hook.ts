@@ -15,7 +15,7 @@ const begin = ActiveAgent.prototype.runPodSandbox;
 ActiveAgent.prototype.runPodSandbox = async function (sandbox) {
   begin.call(this, sandbox);
   const options = { cdiDevices: [], signal: AbortSignal.timeout(LIMIT) };
-  // What is not there by then, CreateContainer says why.
+  // If a network is missing by then, CreateContainer gives the reason.
   await this.agent?.gate(sandbox, options).catch(() => {});
 };
 

@@ -55,7 +55,7 @@ async function statOf(id: number): Promise<{ itself: number; children: number }>
   return { itself: fields[11]! + fields[12]!, children: fields[13]! + fields[14]! };
 }
 
-/** The id of the process of that name: in a private node there is one. */
+/** The id of the process with that name: in a private node there is one. */
 async function idOf(name: string): Promise<number> {
   for await (const entry of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(entry.name)) continue;

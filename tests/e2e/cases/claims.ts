@@ -36,6 +36,26 @@ export const CLAIMS: Readonly<Record<string, Case>> = {
     }
   },
 
+  "a claim of a program, with the keys of its parameters in an order of their own": async (
+    space,
+  ) => {
+    const { cluster, namespace } = space;
+    const program = claim("program", [{ name: "lan", subnet: 1, interface: "lan0" }]);
+    // As it is: kubectl, and server-side apply, would sort the keys.
+    await cluster.api.request(
+      "POST",
+      `/apis/resource.k8s.io/v1/namespaces/${namespace}/resourceclaims`,
+      program,
+    );
+    await space.apply(pod("web", { claims: ["program"] }));
+    const running = await space.running("web");
+    const { claim: found } = await space.assertNetwork(running, { link: "lan0", subnet: 1 });
+    const [{ opaque }] = found.status.allocation.devices.config;
+    assert.deepEqual(Object.keys(opaque.parameters), ["interface", "config"]);
+    const events = await space.events("program");
+    assert.deepEqual(events.filter((event) => event.startsWith("NetworkStatusRefused")), []);
+  },
+
   "two claims in one pod": async (space) => {
     await space.apply(
       claim("first", [{ name: "lan", subnet: 1 }]),

@@ -1,10 +1,10 @@
 /** The node's interfaces as devices. */
 import assert from "node:assert/strict";
 import { ip } from "../../../mod/simulator/private_node.ts";
-import type { Json } from "../api.ts";
+import { device, published, withLinks } from "../interfaces.ts";
 import { claim, claimWith, deviceClass, DRIVER, ofInterface, pod } from "../objects.ts";
 import { until } from "../poll.ts";
-import type { Case, Space } from "../space.ts";
+import type { Case } from "../space.ts";
 
 /** The parameters of a macvlan network that leaves its master to the allocated device. */
 const PARAMETERS = {
@@ -30,27 +30,10 @@ function claimOf(name: string, parameters: unknown = PARAMETERS) {
   ];
 }
 
-/** A device, or the first of its copies where devices cannot be shared. */
-async function device(space: Space, name: string): Promise<Json | undefined> {
-  const slices = await space.cluster.slices();
-  return slices.flatMap(({ spec }) => spec.devices)
-    .find((each) => each.name === name || each.name === `${name}-0`);
-}
-
-async function withLink(name: string, body: () => Promise<void>): Promise<void> {
-  await ip(["link", "add", name, "type", "veth", "peer", "name", `${name}p`]);
-  try {
-    for (const end of [name, `${name}p`]) await ip(["link", "set", end, "up"]);
-    await body();
-  } finally {
-    await ip(["link", "delete", name]);
-  }
-}
-
 export const DEVICES: Readonly<Record<string, Case>> = {
   "an interface chosen by its attributes becomes the master": async (space) => {
-    await withLink("lan7", async () => {
-      await until("the interface is a device", () => device(space, "lan7"), { limit: 5_000 });
+    await withLinks([{ name: "lan7" }], async () => {
+      await published(space.cluster, "lan7");
       await space.apply(...claimOf("lan7"), pod("one", { claims: ["lan"] }));
       const running = await space.running("one");
       const { entry } = await space.assertNetwork(running, { subnet: 7 });
@@ -70,20 +53,20 @@ export const DEVICES: Readonly<Record<string, Case>> = {
   },
 
   "an interface comes, goes down and goes": async (space) => {
-    await withLink("lan8", async () => {
-      const found = await until("it is a device", () => device(space, "lan8"), { limit: 5_000 });
+    await withLinks([{ name: "lan8" }], async () => {
+      const found = await published(space.cluster, "lan8");
       assert.equal(found.attributes.interface.string, "lan8");
       assert.equal(found.attributes.type.string, "veth");
       await ip(["link", "set", "lan8", "down"]);
       await until("nothing is scheduled onto it", async () => {
-        const down = await device(space, "lan8");
-        // Without taints, as before Kubernetes 1.36, it is no device while it is down.
+        const down = await device(space.cluster, "lan8");
+        // Without taints, as before Kubernetes 1.36, it is not a device while it is down.
         if (space.cluster.minor < 36) return down === undefined || undefined;
         return down?.taints?.[0]?.effect === "NoSchedule" || undefined;
       }, { limit: 5_000 });
     });
-    await until("it is no device any more", async () => {
-      return await device(space, "lan8") === undefined || undefined;
+    await until("it is no longer a device", async () => {
+      return await device(space.cluster, "lan8") === undefined || undefined;
     }, { limit: 5_000 });
   },
 
@@ -92,7 +75,7 @@ export const DEVICES: Readonly<Record<string, Case>> = {
     for (const { metadata } of await cluster.slices()) {
       await cluster.api.delete({ kind: "ResourceSlice", name: metadata.name });
     }
-    await until("the device is there again", () => device(space, "cni"), { limit: 5_000 });
+    await until("the device is there again", () => device(space.cluster, "cni"), { limit: 5_000 });
     await space.apply(claim("lan", [{ name: "lan", subnet: 1 }]), pod("one", { claims: ["lan"] }));
     await space.assertNetwork(await space.running("one"), { subnet: 1 });
   },

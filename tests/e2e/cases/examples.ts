@@ -16,8 +16,8 @@ const DRIVERS: Readonly<Record<string, string>> = { "demo-a": "poc.dra.networkin
 export const EXAMPLE_CASES: Readonly<Record<string, Case>> = {
   ...Object.fromEntries(EXAMPLES.map((name) => [`example ${name}`, example(name)])),
 
-  "the README's expression to choose an interface": async (space) => {
-    const claim = await readmeClaim("fast-lan");
+  "the documentation's expression to choose an interface": async (space) => {
+    const claim = await documentedClaim("fast-lan");
     const [request] = claim.spec.devices.requests;
     await space.apply(claim, pod("one", { claims: ["fast-lan"] }));
     // No interface here is physical. One that cannot be evaluated says so instead.
@@ -91,17 +91,19 @@ async function assertParent(space: Space, running: Json, entry: Json): Promise<v
   assert.equal((await space.exec(running, "cat", link)).trim(), String(ifindex));
 }
 
-function podCount(manifests: readonly Json[]): number {
+/** How many pods the objects make. */
+export function podCount(manifests: readonly Json[]): number {
   const counts = manifests.map(({ kind, spec }) =>
-    kind === "Pod" ? 1 : kind === "Deployment" ? spec.replicas : 0
+    kind === "Pod" ? 1 : kind === "Deployment" ? spec.replicas ?? 1 : 0
   );
   return counts.reduce((all, each) => all + each, 0);
 }
 
-async function readmeClaim(name: string): Promise<Json> {
-  const readme = await Deno.readTextFile(new URL("../../../README.md", import.meta.url));
-  const blocks = [...readme.matchAll(/```yaml\n(.*?)```/gs)].map(([, block]) => block!);
+async function documentedClaim(name: string): Promise<Json> {
+  const file = new URL("../../../docs/reference/devices.md", import.meta.url);
+  const page = await Deno.readTextFile(file);
+  const blocks = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, block]) => block!);
   const block = blocks.find((each) => each.includes(`name: ${name}\n`));
-  assert.ok(block, `the README has no claim ${name}`);
+  assert.ok(block, `docs/reference/devices.md has no claim ${name}`);
   return parse(block);
 }

@@ -92,7 +92,7 @@ export const RESTARTS: Readonly<Record<string, Case>> = {
       await cluster.api.delete({ kind: "Pod", name: "one", namespace: space.namespace });
       await until("the pod's containers end", async () => {
         const pod = await space.get("Pod", "one");
-        // An agent that is back already lets it go.
+        // An agent that is back already releases it.
         return !pod || pod.status.containerStatuses?.[0].state.terminated;
       });
     });

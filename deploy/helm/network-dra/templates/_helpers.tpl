@@ -12,9 +12,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
 {{- end }}
 
-{{/* The settings file. What a value of its own sets cannot stand there too: the flag would win unseen. */}}
+{{/* The settings file. It cannot have a setting that has a value of its own: the flag would override it. */}}
 {{- define "network-dra.config" -}}
-{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" "chrootDir" "pluginRoot" }}
+{{- $elsewhere := dict "logLevel" "log.level" "logFormat" "log.format" "chrootDir" "pluginRoot" "metricsSecure" "metricsSecure.listen" "metricsCert" "metricsSecure.certificateSecret" "metricsKey" "metricsSecure.certificateSecret" "networkObjects" "networks.objects" "networkAttachmentDefinitions" "networks.attachmentDefinitions" "networkCacheTime" "networks.cacheTime" }}
 {{- range list "driverName" "pluginIndex" "concurrency" "listen" "kubeletDir" "nriSocket" "netnsDir" "cniPath" "stateDir" "cdiDir" "networkDir" }}
 {{- $_ := set $elsewhere . . }}
 {{- end }}
@@ -67,7 +67,7 @@ httpGet:
 {{- end }}
 
 {{/*
-The node's folders. Folders, never sockets: a runtime or kubelet that starts anew makes new sockets.
+The node's folders. Folders, never sockets: a runtime or kubelet that restarts creates new sockets.
 Those that others make are of type Directory: where one is missing, the pod's event names it.
 */}}
 {{- define "network-dra.folders" -}}
@@ -93,5 +93,21 @@ Those that others make are of type Directory: where one is missing, the pod's ev
 - {name: cni-state, path: /var/lib/cni, type: DirectoryOrCreate}
 # Where the daemon of the plugin dhcp listens, if one runs on the node.
 - {name: cni-run, path: /run/cni, type: DirectoryOrCreate}
+{{- end }}
+{{- end }}
+
+{{/* Not the agents' name: the DaemonSet and the PodMonitor select by that. */}}
+{{- define "network-dra.webhookSelector" -}}
+app.kubernetes.io/name: network-dra-webhook
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* What the webhook judges, and where each kind has the configurations of drivers. */}}
+{{- define "network-dra.webhookKinds" -}}
+- {resource: resourceclaims, group: resource.k8s.io, version: v1, scope: Namespaced, config: "object.spec.?devices.?config"}
+- {resource: resourceclaimtemplates, group: resource.k8s.io, version: v1, scope: Namespaced, config: "object.spec.spec.?devices.?config"}
+- {resource: deviceclasses, group: resource.k8s.io, version: v1, scope: Cluster, config: "object.?spec.?config"}
+{{- if .Values.networks.objects }}
+- {resource: networks, group: dra.networking, version: v1alpha1, scope: Cluster}
 {{- end }}
 {{- end }}
