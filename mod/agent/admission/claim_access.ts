@@ -66,7 +66,7 @@ export class ClaimAccess {
 
   #set(claim: ClaimRef, away: boolean): void {
     const { admission, metadata } = this.#sources;
-    void admission.set(metadata(claim), this.#markOf(claim.uid, away));
+    void admission.set(claim, this.#markOf(claim.uid, away), () => metadata(claim));
   }
 
   /**
@@ -75,13 +75,19 @@ export class ClaimAccess {
    * container wait.
    */
   #markOf(claimUid: string, away: boolean): Mark {
-    const living = this.#sources.sandboxes.withClaim(claimUid).filter(({ stopped }) => !stopped);
-    const wanted = living.map((network) => network.of(claimUid).filter(({ wanted }) => wanted))
-      .filter(({ length }) => length > 0);
-    if (wanted.length > 0) this.#awaited.delete(claimUid);
-    const passes = wanted.some((entries) => entries.every(({ ready }) => ready));
+    let isWanted = false;
+    let passes = false;
+    for (const network of this.#sources.sandboxes.withClaim(claimUid)) {
+      if (network.stopped) continue;
+      const wanted = network.of(claimUid).filter(({ wanted }) => wanted);
+      if (wanted.length === 0) continue;
+      isWanted = true;
+      passes = wanted.every(({ ready }) => ready);
+      if (passes) break;
+    }
+    if (isWanted) this.#awaited.delete(claimUid);
     if (passes) return away ? "noNewContainers" : "pass";
     const isAwaited = this.#awaited.has(claimUid) && this.#sources.isPrepared(claimUid);
-    return !away && (wanted.length > 0 || isAwaited) ? "wait" : "none";
+    return !away && (isWanted || isAwaited) ? "wait" : "none";
   }
 }

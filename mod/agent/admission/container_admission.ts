@@ -42,16 +42,17 @@ export class ContainerAdmission {
     this.#ports = ports;
   }
 
-  /** Resolves when the files match this wish or a later one; callers need not wait for it. */
-  set(metadata: ClaimMetadata, mark: Mark): Promise<void> {
-    const { uid } = metadata.claim;
-    const before = this.#wishes.get(uid);
-    if (
-      before?.mark === mark && (mark !== "pass" || isDeepStrictEqual(before.metadata, metadata))
-    ) {
-      return before.done;
-    }
-    return this.#wish({ metadata, mark, what: describeClaim(metadata.claim) }).done;
+  /**
+   * Resolves when the files match this wish or a later one; callers need not wait for it.
+   *
+   * @param metadataOf called only where the files depend on it: it goes through all pods of the claim
+   */
+  set(claim: ClaimRef, mark: Mark, metadataOf: () => ClaimMetadata): Promise<void> {
+    const before = this.#wishes.get(claim.uid);
+    if (before?.mark === mark && mark !== "pass") return before.done;
+    const metadata = metadataOf();
+    if (before?.mark === mark && isDeepStrictEqual(before.metadata, metadata)) return before.done;
+    return this.#wish({ metadata, mark, what: describeClaim(claim) }).done;
   }
 
   #wish(wished: Pick<Wish, "metadata" | "mark" | "what">): Wish {

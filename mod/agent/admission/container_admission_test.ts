@@ -28,13 +28,13 @@ function fill(files: FakeCdi, name: string): { full: boolean } {
 Deno.test("CdiMarks.set() brings the files to the last wish", async () => {
   const { files, marks } = setUp();
   for (const mark of ["wait", "none", "pass", "wait", "none", "pass"] as const) {
-    void marks.set(metadata, mark);
+    void marks.set(claim, mark, () => metadata);
   }
   await settle();
   assert.deepEqual(files.shown, ["uid-a+"]);
-  await marks.set(metadata, "wait");
+  await marks.set(claim, "wait", () => metadata);
   assert.deepEqual(files.shown, ["uid-a"]);
-  await marks.set(metadata, "none");
+  await marks.set(claim, "none", () => metadata);
   assert.deepEqual(files.shown, []);
 });
 
@@ -50,7 +50,7 @@ Deno.test("CdiMarks.set() changes the files so that a crash in between leaves co
   for (const [wishes, expected] of cases) {
     await t.step(wishes.join(", then "), async () => {
       const { changes, marks } = setUp();
-      for (const mark of wishes) await marks.set(metadata, mark);
+      for (const mark of wishes) await marks.set(claim, mark, () => metadata);
       assert.deepEqual(changes, expected);
     });
   }
@@ -58,32 +58,32 @@ Deno.test("CdiMarks.set() changes the files so that a crash in between leaves co
 
 Deno.test("CdiMarks.set() lets containers read what changed, and writes nothing else anew", async () => {
   const { files, changes, marks } = setUp();
-  await marks.set(metadata, "wait");
+  await marks.set(claim, "wait", () => metadata);
   const networkData = { interfaceName: "net1", ips: ["10.0.0.2/24"] };
   const attached = { ...metadata, devices: [{ ...device, networkData }] };
-  await marks.set(attached, "pass");
-  await marks.set(structuredClone(attached), "pass");
+  await marks.set(claim, "pass", () => attached);
+  await marks.set(claim, "pass", () => structuredClone(attached));
   const moved = { ...networkData, ips: ["10.0.0.3/24"] };
   const repaired = { ...metadata, devices: [{ ...device, networkData: moved }] };
-  await marks.set(repaired, "pass");
+  await marks.set(claim, "pass", () => repaired);
   assert.deepEqual(changes, ["refuseStart", "allowCreate", "allowStart", "allowStart"]);
   assert.deepEqual(files.metadata.get(claim.uid), repaired);
 });
 
 Deno.test("CdiMarks.set() to drain leaves containers that were created as they are", async () => {
   const { files, marks } = setUp();
-  await marks.set(metadata, "pass");
-  await marks.set(metadata, "noNewContainers");
+  await marks.set(claim, "pass", () => metadata);
+  await marks.set(claim, "noNewContainers", () => metadata);
   assert.deepEqual(files.shown, ["(uid-a)+"]);
-  await marks.set(metadata, "wait");
-  await marks.set(metadata, "noNewContainers");
+  await marks.set(claim, "wait", () => metadata);
+  await marks.set(claim, "noNewContainers", () => metadata);
   assert.deepEqual(files.shown, []);
 });
 
 Deno.test("CdiMarks.set() tries again until the file is written", async () => {
   const { files, clock, log, marks } = setUp();
   const disk = fill(files, "allowCreate");
-  void marks.set(metadata, "wait");
+  void marks.set(claim, "wait", () => metadata);
   await clock.advance(5000);
   disk.full = false;
   await clock.advance(10_000);
@@ -94,10 +94,10 @@ Deno.test("CdiMarks.set() tries again until the file is written", async () => {
 Deno.test("CdiMarks.passes() waits for the file", async () => {
   const { files, clock, marks } = setUp();
   const disk = fill(files, "allowStart");
-  void marks.set(metadata, "wait");
+  void marks.set(claim, "wait", () => metadata);
   let passed = false;
   const passes = marks.passes(claim, new AbortController().signal).then(() => passed = true);
-  void marks.set(metadata, "pass");
+  void marks.set(claim, "pass", () => metadata);
   await clock.advance(1000);
   assert.equal(passed, false);
   disk.full = false;
@@ -110,7 +110,7 @@ Deno.test("CdiMarks.passes() says which file could not be written when its time 
   const { files, clock, marks } = setUp();
   fill(files, "allowStart");
   const over = new AbortController();
-  void marks.set(metadata, "pass");
+  void marks.set(claim, "pass", () => metadata);
   await clock.advance(1000);
   const passes = marks.passes(claim, over.signal);
   over.abort();
@@ -124,7 +124,8 @@ Deno.test("CdiMarks.removeOthers() keeps the files in use", async () => {
   const { files, marks } = setUp();
   for (const uid of ["uid-a", "uid-stale"]) files.specs.add(uid);
   for (const uid of ["uid-a", "uid-half"]) files.attached.add(uid);
-  void marks.set({ ...metadata, claim: { ...claim, uid: "uid-new" } }, "pass");
+  const other = { ...claim, uid: "uid-new" };
+  void marks.set(other, "pass", () => ({ ...metadata, claim: other }));
   await marks.removeOthers(new Set(["uid-a"]));
   await settle();
   assert.deepEqual(files.shown, ["uid-a+", "uid-new+"]);
@@ -149,7 +150,7 @@ Deno.test("CdiMarks.removeOthers() removes files that it cannot remove now as so
 Deno.test("CdiMarks.close() ends the tries", async () => {
   const { files, clock, marks } = setUp();
   fill(files, "allowCreate");
-  void marks.set(metadata, "wait");
+  void marks.set(claim, "wait", () => metadata);
   await clock.advance(1000);
   await marks.close();
 });

@@ -13,17 +13,16 @@ export function claimMetadata(
     readonly devices: Pick<Devices, "attributesOf">;
   },
 ): ClaimMetadata {
+  const wanted = Map.groupBy(
+    entries.filter((entry) => entry.wanted),
+    (entry) => attachmentKey(entry.claim, entry.attachment),
+  );
   return {
     claim,
     ...(podClaimName !== undefined && { podClaimName }),
     devices: attachments.map((attachment) => {
       const { request, pool, device } = attachment;
-      const key = attachmentKey(claim, attachment);
-      const networkData = common(
-        entries.filter((entry) =>
-          entry.wanted && attachmentKey(entry.claim, entry.attachment) === key
-        ),
-      );
+      const networkData = common(wanted.get(attachmentKey(claim, attachment)) ?? []);
       const attributes = devices.attributesOf(device);
       return { request, pool, device, attributes, ...(networkData && { networkData }) };
     }),
