@@ -280,6 +280,20 @@ Deno.test("the map's page runs in the browser: nothing else imports it, and it a
   assert.match(script, /from "\.\/map_view\.ts"/);
 });
 
+Deno.test("the browser's types are known to the map's page alone", async () => {
+  const page = JSON.parse(await Deno.readTextFile(join(ROOT, "mod/ui/page/deno.json")));
+  assert.ok(page.compilerOptions.lib.includes("dom"));
+  const leaks: string[] = [];
+  for (const folder of ["mod", "deploy", "tests"]) {
+    for await (const path of sources(join(ROOT, folder))) {
+      // It would hold for every file that is checked with this one.
+      const text = await Deno.readTextFile(path);
+      if (/^\/\/\/ *<reference/m.test(text)) leaks.push(relative(ROOT, path));
+    }
+  }
+  assert.deepEqual(leaks, []);
+});
+
 Deno.test("the agent never loads what only try, lint and ui need", async () => {
   const all = await imports("mod");
   const loaded = new Set(["mod/cmd/run.ts", "mod/cmd/agent_worker.ts"]);

@@ -376,16 +376,6 @@ export class KubeConnection {
   }
 }
 
-/** Deno's WebSocket takes headers and a client too. */
-type WebSocketWithOptions = new (
-  url: string,
-  options: {
-    readonly protocols: string[];
-    readonly headers: Record<string, string>;
-    readonly client: Deno.HttpClient;
-  },
-) => WebSocket;
-
 /** Who listens to a WebSocket from its beginning. */
 export interface SocketListener {
   readonly message: (data: unknown) => void;
@@ -405,8 +395,7 @@ function openSocket(
   },
 ): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
-    // The page of mod/ui brings the browser's types, whose WebSocket takes protocols alone.
-    const socket = new (WebSocket as unknown as WebSocketWithOptions)(url, options);
+    const socket = new WebSocket(url, options);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => on.message(data);
     socket.onclose = () => on.close();

@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 /** How smoothly the map of a large cluster moves in a headless browser, which has no graphics card. */
 import type { Page } from "playwright-core";
 import { fetchChromium } from "../support/browser.ts";
@@ -71,10 +70,14 @@ export async function measureMap(): Promise<MapFigures> {
   return found[0]!;
 }
 
+/** Of the browser, what functions use that run in the page. */
+declare const document: { getElementById(id: string): unknown };
+declare function requestAnimationFrame(tick: (time: number) => void): void;
+
 /** How far to the right the map is moved, in pixels. */
 function panned(page: Page): Promise<number> {
   return page.evaluate(() => {
-    const map = document.getElementById("map") as unknown as {
+    const map = document.getElementById("map") as {
       readonly _cyreg: { readonly cy: { pan(): { readonly x: number } } };
     };
     return map._cyreg.cy.pan().x;

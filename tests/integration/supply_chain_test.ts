@@ -41,9 +41,13 @@ Deno.test("every package comes from npm in one exact version with its digest", (
 
 Deno.test("nothing is resolved anew, and no install script runs", async () => {
   assert.deepEqual(config.lock, { path: "./deno.lock", frozen: true });
-  for (const key of ["allowScripts", "nodeModulesDir", "vendor", "workspace", "links", "patch"]) {
+  for (const key of ["allowScripts", "nodeModulesDir", "vendor", "links", "patch"]) {
     assert.ok(!(key in config), `deno.json has ${key}`);
   }
+  // The page has other types than the rest, and no packages of its own.
+  assert.deepEqual(config.workspace, ["./mod/ui/page"]);
+  const page = JSON.parse(await Deno.readTextFile(join(ROOT, "mod/ui/page/deno.json")));
+  assert.deepEqual(Object.keys(page), ["compilerOptions"]);
   for (const [name, task] of Object.entries(config.tasks)) {
     assert.ok(!/allow-scripts|--no-lock|frozen=false/.test(task), `the task ${name}: ${task}`);
   }

@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 /**
  * `network-dra ui` in a real browser: the command as users have it, from the bundle and with the
  * executable's permissions, on a made-up API server. The pictures are in dist/screenshots.
@@ -78,11 +77,22 @@ interface Drawn {
   };
 }
 
+/** Of the browser, what functions use that run in the page. */
+declare const document: {
+  readonly activeElement: {
+    readonly id: string;
+    readonly dataset: Readonly<Record<string, string | undefined>>;
+  };
+  readonly body: object;
+  getElementById(id: string): unknown;
+};
+declare function getComputedStyle(element: object): { readonly backgroundColor: string };
+
 /** Clicks on a pod of the map, where it is drawn. */
 async function clickPod(page: Page, uid: string): Promise<void> {
   const point = await page.evaluate(
     (key) => {
-      const map = document.getElementById("map") as unknown as Drawn;
+      const map = document.getElementById("map") as Drawn;
       return map._cyreg.cy.getElementById(key).renderedPosition();
     },
     uid,
@@ -210,7 +220,7 @@ Deno.test("the map of a cluster in a browser", async (t) => {
         await page.keyboard.press("ArrowRight");
         await page.locator("#details h2", { hasText: "shop/db-0" }).waitFor();
         await page.keyboard.press("Enter");
-        assert.equal(await page.evaluate(() => document.activeElement?.id), "details");
+        assert.equal(await page.evaluate(() => document.activeElement.id), "details");
         await page.keyboard.press("Escape");
         await page.locator("#details").waitFor({ state: "hidden" });
 
@@ -233,7 +243,7 @@ Deno.test("the map of a cluster in a browser", async (t) => {
           await page.keyboard.press("Tab");
           reached.push(
             await page.evaluate(() => {
-              const { id, dataset } = document.activeElement as HTMLElement;
+              const { id, dataset } = document.activeElement;
               return id || dataset.state || "";
             }),
           );

@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import type { Way } from "../../cluster/explain.ts";
 import { EventReader } from "../event_stream.ts";
 import { applyChanges } from "../map_changes.ts";

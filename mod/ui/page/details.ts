@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import type { Step, Way } from "../../cluster/explain.ts";
 import type { MapPod } from "../map_picture.ts";
 import { stateText } from "../search.ts";

@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import type { MapState } from "../map_picture.ts";
 
 /** How a state is drawn: by its shape too, for those who do not see the colours. */

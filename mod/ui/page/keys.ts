@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import { byId } from "./elements.ts";
 import type { MapView } from "./map_view.ts";
 import type { PageState, Selection } from "./state.ts";

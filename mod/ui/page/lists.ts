@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import type { MapPod } from "../map_picture.ts";
 import { MAP_STATES } from "../map_picture.ts";
 import { stateText } from "../search.ts";

@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 /** The page of `network-dra ui`: what it holds, and what its parts do for one another. */
 import { MAP_STATES, type MapPicture, type MapState } from "../map_picture.ts";
 import { searchPods, stateText } from "../search.ts";

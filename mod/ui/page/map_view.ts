@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 /**
  * The map, drawn by Cytoscape.js on a canvas: it is kept well, comes without packages of its own, and draws,
  * hits and zooms thousands of shapes without a layout by forces. Where things are is computed (layout.ts).

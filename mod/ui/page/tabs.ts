@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import { byId } from "./elements.ts";
 
 const TABS = ["pods", "problems", "timeline"] as const;
