@@ -1,5 +1,4 @@
 import { printable } from "../async/printable.ts";
-import { didYouMean } from "../claim/did_you_mean.ts";
 import { byLevel, examine, type Verdict, verdictOf } from "../doctor/doctor.ts";
 import type { Finding, Level, NamedCheck, Unknown } from "../doctor/finding.ts";
 import { gather } from "../doctor/gather.ts";
@@ -10,6 +9,7 @@ import { KubePodExec } from "../kube/pod_exec.ts";
 import { LIST_LIMIT_MS, withConnection } from "./cluster_access.ts";
 import { DOCTOR } from "./commands/cluster.ts";
 import { readCommandLine } from "./flag_values.ts";
+import { assertKnownNode } from "./known_node.ts";
 import { VERSION } from "./version.ts";
 
 const EXIT_CODES: Readonly<Record<Verdict, number>> = { well: 0, wrong: 3, unknown: 4 };
@@ -32,19 +32,12 @@ export function doctor(argv: readonly string[]): Promise<number> {
       agentLimitMs: agentTimeout,
       signal: AbortSignal.timeout(LIST_LIMIT_MS),
     });
-    if (node !== undefined) assertNode(seen, node);
+    assertKnownNode(seen.whole, node);
     const checks = examine(seen, VERSION);
     if (flags.output === "json") console.log(JSON.stringify(documentOf(seen, checks), null, 2));
     else console.log(doctorLines(connection.server, { seen, checks }).join("\n"));
     return EXIT_CODES[verdictOf(checks)];
   });
-}
-
-/** @throws Error where it is known that there is no such node */
-function assertNode({ whole: { nodes }, objects }: ClusterSeen, name: string): void {
-  const names = nodes.map((each) => each.name);
-  if (names.includes(name) || objects.Node.state !== "read") return;
-  throw new Error(`there is no node ${JSON.stringify(name)}${didYouMean(name, names)}`);
 }
 
 function documentOf({ whole: picture, node }: ClusterSeen, checks: readonly NamedCheck[]) {

@@ -141,7 +141,10 @@ Deno.test("doctor says that there is no such node", () =>
   on({}, async (run) => {
     const { code, stderr } = await run("--node", "nod-1");
     assert.equal(code, 1);
-    assert.match(stderr, /^network-dra doctor: there is no node "nod-1".*did you mean "node-1"/);
+    assert.match(
+      stderr,
+      /^network-dra doctor: --node "nod-1": the cluster has no node .*did you mean "node-1"/,
+    );
   }));
 
 Deno.test("doctor of a cluster that cannot be asked gets a sentence, never a stack trace", async (t) => {

@@ -20,6 +20,7 @@ import { explainLines, podTitle } from "./explain.ts";
 import type { Values } from "./flag.ts";
 import { readCommandLine } from "./flag_values.ts";
 import { assertFolder } from "./given_file.ts";
+import { assertKnownNode } from "./known_node.ts";
 import { onSignals } from "./signals.ts";
 import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
@@ -60,7 +61,7 @@ async function dumpTo(
     const over = AbortSignal.any([interrupted, AbortSignal.timeout(flags.timeout)]);
     const picture = await cluster.look({ kinds: EXPLAINED_KINDS, needed: EXPLAINED_KINDS, over });
     interrupted.throwIfAborted();
-    assertNode(picture, flags.node);
+    assertKnownNode(picture, flags.node);
     dumped = await dump(archive, { cluster, picture, flags, over });
     interrupted.throwIfAborted();
     await archive.finish();
@@ -77,13 +78,6 @@ async function dumpTo(
       : "It has names and addresses of your cluster: --redact replaces them.",
   );
   return missing.length > 0 ? INCOMPLETE : 0;
-}
-
-/** @throws Error where it is known that there is no such node */
-function assertNode({ nodes, unread }: ClusterPicture, node: string | undefined): void {
-  if (node === undefined || nodes.some(({ name }) => name === node)) return;
-  if (unread.some(({ kind }) => kind === "Node")) return;
-  throw new Error(`--node ${node}: the cluster has no node of this name`);
 }
 
 /** `20261130-151412`, in UTC. */

@@ -276,7 +276,7 @@ Deno.test("sysdump says what is wrong, and leaves nothing half made", async () =
     serve(api, { lists: CHART });
     const unknown = await dump("--node", "nosuch");
     assert.deepEqual([unknown.code, unknown.files.size], [1, 0]);
-    assert.match(unknown.stderr, /--node nosuch: the cluster has no node of this name/);
+    assert.match(unknown.stderr, /--node "nosuch": the cluster has no node of this name/);
     const nowhere = await dump("-o", join(folder, "none/dump.tar.gz"));
     assert.equal(nowhere.code, 2);
     api.fault = () => Response.json({ message: "Unauthorized" }, { status: 401 });
