@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "agent/ports.ts",
     "agent/model.ts",
     "claim",
+    "cluster/follow_list.ts",
     "cluster/ports.ts",
     "connectivity/test_cluster.ts",
     "connectivity/tested_network.ts",

@@ -1,15 +1,9 @@
-import { type Backoff, pauseAfter } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
+import { followList, RETRY } from "./follow_list.ts";
 import { KINDS, listPath } from "./kinds.ts";
 import type { ClusterObjects, Kind, Listed, ObjectsByKind, Unread } from "./objects.ts";
 import type { ObjectSource, ReadError } from "./ports.ts";
 import { NOTHING_READ, type ReadOptions, unread } from "./read_cluster.ts";
-
-/** Between two tries to read a kind that cannot be read. */
-const RETRY: Backoff = { first: 1_000, most: 30_000 };
-
-/** A watch that ended earlier is followed by another only after this time, in milliseconds. */
-const LEAST_WATCH_MS = 500;
 
 /** After these, what was known of a kind stays until there is something better. */
 const MAY_PASS: readonly Unread["cause"][] = ["unanswered", "failed"];
@@ -51,83 +45,25 @@ export class ClusterFollower {
     await Promise.all(this.#options.kinds.map((kind) => this.#follow(kind)));
   }
 
-  async #follow(kind: Kind): Promise<void> {
-    const { signal, clock } = this.#options;
-    let failures = 0;
-    while (!signal.aborted) {
-      try {
-        let version: string | undefined = await this.#list(kind);
-        failures = 0;
-        while (!signal.aborted && version !== undefined) {
-          const began = clock.elapsed();
-          version = await this.#watch(kind, version);
-          // An API server, or a proxy, that ends each watch at once is not asked without a pause.
-          const pause = LEAST_WATCH_MS - (clock.elapsed() - began);
-          if (pause > 0) await clock.sleep(pause, signal);
-        }
-      } catch (error) {
-        if (signal.aborted) return;
+  #follow(kind: Kind): Promise<void> {
+    return followList<unknown>(this.#source, {
+      path: listPath(kind, this.#options),
+      keyOf,
+      parse: KINDS[kind].parse,
+      listed: (items) => {
+        this.#kept.set(kind, items);
+        this.#publish(kind);
+      },
+      changed: () => this.#publish(kind),
+      failed: (error) => {
         if (!this.#kept.has(kind) || !MAY_PASS.includes((error as ReadError).reason)) {
           this.#kept.delete(kind);
           this.#lists.set(kind, unread(kind, error));
           this.#options.changed();
         }
-        await clock.sleep(pauseAfter(++failures, RETRY), signal).catch(() => {});
-      }
-    }
-  }
-
-  /** The version from which a watch goes on. */
-  async #list(kind: Kind): Promise<string> {
-    const { signal } = this.#options;
-    const items = new Map<string, unknown>();
-    let version = "";
-    for await (const page of this.#source.list(listPath(kind, this.#options), signal)) {
-      version = page.resourceVersion;
-      for (const object of page.items) {
-        const item = KINDS[kind].parse(object);
-        if (item !== undefined) items.set(keyOf(object), item);
-      }
-    }
-    this.#kept.set(kind, items);
-    this.#publish(kind);
-    return version;
-  }
-
-  /** The version to go on from; undefined where all must be listed again. */
-  async #watch(kind: Kind, from: string): Promise<string | undefined> {
-    const { signal } = this.#options;
-    const path = listPath(kind, this.#options);
-    let resourceVersion = from;
-    for await (const change of this.#source.watch(path, { resourceVersion, signal })) {
-      switch (change.type) {
-        case "begun":
-          break;
-        case "expired":
-          return undefined;
-        case "bookmark":
-          resourceVersion = change.resourceVersion;
-          break;
-        case "set":
-        case "deleted":
-          resourceVersion = versionOf(change.object);
-          this.#apply(kind, change);
-      }
-    }
-    return resourceVersion;
-  }
-
-  #apply(
-    kind: Kind,
-    { type, object }: { readonly type: "set" | "deleted"; readonly object: unknown },
-  ): void {
-    const items = this.#kept.get(kind)!;
-    const item = type === "set" ? KINDS[kind].parse(object) : undefined;
-    const key = keyOf(object);
-    if (item !== undefined) items.set(key, item);
-    // An object of no interest changes nothing.
-    else if (!items.delete(key)) return;
-    this.#publish(kind);
+        return RETRY;
+      },
+    }, this.#options);
   }
 
   #publish(kind: Kind): void {
@@ -136,14 +72,6 @@ export class ClusterFollower {
   }
 }
 
-interface Versioned {
-  readonly metadata: { readonly uid: string; readonly resourceVersion: string };
-}
-
 function keyOf(object: unknown): string {
-  return (object as Versioned).metadata.uid;
-}
-
-function versionOf(object: unknown): string {
-  return (object as Versioned).metadata.resourceVersion;
+  return (object as { readonly metadata: { readonly uid: string } }).metadata.uid;
 }
