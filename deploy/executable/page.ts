@@ -10,15 +10,18 @@ const BUILT = join(ROOT, "dist/page-files.txt");
 /** What `mod/cmd/ui_page.ts` has until a build puts the page there. */
 const PLACE = '"NETWORK_DRA_PAGE_FILES"';
 
+/** The arguments of `deno bundle` for the page's script. */
+export function pageArguments(output: string): string[] {
+  const entry = join(SOURCE, "main.ts");
+  return ["bundle", "--quiet", "--platform=browser", "--output", output, entry];
+}
+
 /** The page's files: JSON, by gzip, in base64. @throws Error with what the bundler says */
 export async function buildPage(): Promise<string> {
   await Deno.mkdir(join(ROOT, "dist"), { recursive: true });
   const script = await Deno.makeTempFile({ suffix: ".js" });
   try {
-    const { success, stderr } = await deno(
-      ...["bundle", "--quiet", "--platform=browser", "--minify", "--output", script],
-      join(SOURCE, "main.ts"),
-    );
+    const { success, stderr } = await deno(...pageArguments(script), "--minify");
     if (!success) throw new Error(`deno bundle failed: ${stderr}`);
     const files: PageFiles = {
       html: await Deno.readTextFile(join(SOURCE, "index.html")),

@@ -1,5 +1,7 @@
 /** What the project is made of besides its own sources: the lock file, with what each package says of itself. */
 import { join } from "node:path";
+import { bundleArguments } from "../executable/bundle.ts";
+import { pageArguments } from "../executable/page.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 
@@ -76,27 +78,19 @@ export async function readPackages(): Promise<Package[]> {
 
 /** The packages of which the bundler took code into what is shipped: the program, and the page of `ui`. */
 async function shippedPackages(): Promise<Set<string>> {
-  const program = await bundledPackages("deno", "main.ts");
-  const page = await bundledPackages("browser", "mod/ui/page/main.ts");
+  const program = await bundledPackages(bundleArguments);
+  const page = await bundledPackages(pageArguments);
   return program.union(page);
 }
 
+/** @param argumentsFor those of `deno bundle`, for a file to write */
 async function bundledPackages(
-  platform: "deno" | "browser",
-  entry: string,
+  argumentsFor: (output: string) => readonly string[],
 ): Promise<Set<string>> {
   const folder = await Deno.makeTempDir();
   try {
     const output = join(folder, "bundle.js");
-    await deno(
-      "bundle",
-      "--quiet",
-      `--platform=${platform}`,
-      "--sourcemap=external",
-      "--output",
-      output,
-      entry,
-    );
+    await deno(...argumentsFor(output), "--sourcemap=external");
     const { sources } = JSON.parse(await Deno.readTextFile(`${output}.map`));
     const found = new Set<string>();
     for (const source of sources as string[]) {
