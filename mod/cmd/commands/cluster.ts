@@ -1,6 +1,6 @@
 import { type Command, EXIT_CODES } from "../command.ts";
 import * as take from "../settings.ts";
-import { OUTPUT_FLAG } from "./output_flag.ts";
+import { OUTPUT_FLAG, outputFlag } from "./output_flag.ts";
 
 /** The flags that select the cluster and limit the time. They have kubectl's names. */
 export const CLUSTER_FLAGS = {
@@ -213,14 +213,7 @@ export const DOCTOR = {
       help: "Check this node alone, and what concerns the whole cluster.",
       parse: take.name,
     },
-    output: {
-      name: "output",
-      short: "o",
-      takes: "FORMAT",
-      help: "How to print it.",
-      default: "text",
-      parse: take.oneOf("text", "json"),
-    },
+    ...outputFlag("How to print it.", "text", "json"),
     ...CLUSTER_FLAGS,
     agentTimeout: {
       name: "agent-timeout",

@@ -1,6 +1,7 @@
 import { type Command, EXIT_CODES } from "../command.ts";
 import { CLUSTER_FLAGS } from "./cluster.ts";
 import * as take from "../settings.ts";
+import { outputFlag } from "./output_flag.ts";
 
 export const TEST = {
   name: "test",
@@ -78,14 +79,7 @@ export const TEST = {
       default: "2m",
       parse: take.duration,
     },
-    output: {
-      name: "output",
-      short: "o",
-      takes: "FORMAT",
-      help: "Format of the report.",
-      default: "text",
-      parse: take.oneOf("text", "json"),
-    },
+    ...outputFlag("Format of the report.", "text", "json"),
     image: {
       name: "image",
       takes: "IMAGE",

@@ -1,6 +1,6 @@
 import { type Command, EXIT_CODES } from "../command.ts";
-import * as take from "../settings.ts";
 import { FILE_FLAGS } from "./files.ts";
+import { outputFlag } from "./output_flag.ts";
 
 export const LINT = {
   name: "lint",
@@ -17,14 +17,12 @@ export const LINT = {
     path: "file",
   },
   flags: {
-    output: {
-      name: "output",
-      short: "o",
-      takes: "FORMAT",
-      help: "Format of the report: json for programs, sarif for code hosts.",
-      default: "text",
-      parse: take.oneOf("text", "json", "sarif"),
-    },
+    ...outputFlag(
+      "Format of the report: json for programs, sarif for code hosts.",
+      "text",
+      "json",
+      "sarif",
+    ),
     ...FILE_FLAGS,
   },
   examples: [

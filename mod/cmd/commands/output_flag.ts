@@ -1,14 +1,27 @@
-import type { Flags } from "../flag.ts";
 import * as take from "../settings.ts";
 
-/** The format of a command's output, for people or for programs. */
-export const OUTPUT_FLAG = {
-  output: {
-    name: "output",
-    short: "o",
-    takes: "FORMAT",
-    help: "Format: wide has more columns; json and yaml are for programs.",
-    default: "text",
-    parse: take.oneOf("text", "wide", "json", "yaml"),
-  },
-} as const satisfies Flags;
+/** The flag for the format of a command's output; the first format is the default. */
+export function outputFlag<const Format extends string>(
+  help: string,
+  ...formats: readonly [Format, ...Format[]]
+) {
+  return {
+    output: {
+      name: "output",
+      short: "o",
+      takes: "FORMAT",
+      help,
+      default: formats[0] as string,
+      parse: take.oneOf(...formats),
+    },
+  } as const;
+}
+
+/** The format of tables, for people or for programs. */
+export const OUTPUT_FLAG = outputFlag(
+  "Format: wide has more columns; json and yaml are for programs.",
+  "text",
+  "wide",
+  "json",
+  "yaml",
+);

@@ -1,6 +1,7 @@
 import { type Command, EXIT_CODES } from "../command.ts";
 import * as take from "../settings.ts";
 import { FILE_FLAGS } from "./files.ts";
+import { outputFlag } from "./output_flag.ts";
 
 export const TRY = {
   name: "try",
@@ -19,14 +20,7 @@ export const TRY = {
     path: "file",
   },
   flags: {
-    output: {
-      name: "output",
-      short: "o",
-      takes: "FORMAT",
-      help: "Format in which the claims are printed.",
-      default: "yaml",
-      parse: take.oneOf("yaml", "json"),
-    },
+    ...outputFlag("Format in which the claims are printed.", "yaml", "json"),
     keep: {
       name: "keep",
       help: "Keep the node until Ctrl-C, and print how to enter the network of each pod.",
