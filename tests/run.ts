@@ -43,7 +43,7 @@ const FILE_LIMIT_MINUTES = 12;
 /** Says to the inner run where its report goes. */
 const REPORT = "NETWORK_DRA_TEST_REPORT";
 /** Cgroups of end-to-end tests that run at the same time. */
-const END_TO_END = /^\/sys\/fs\/cgroup\/.*network-dra-(e2e|bench)-/;
+const END_TO_END = /^\/sys\/fs\/cgroup\/.*network-dra-(e2e|bench|transcript)-/;
 
 async function integrationFiles(paths: readonly string[]): Promise<string[]> {
   const asked = paths.filter((path) => path.startsWith(INTEGRATION));
