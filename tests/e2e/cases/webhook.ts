@@ -1,7 +1,7 @@
 /** What the webhook refuses when objects are created, beside what agents refuse. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { selfSigned } from "../../../mod/observe/self_signed.ts";
+import { selfSigned } from "../../../mod/certificates/self_signed.ts";
 import { AgentProcess } from "../../support/agent_process.ts";
 import { readObjects } from "../../support/deployment.ts";
 import { fetchHelmRender, renderChart } from "../../support/helm_render.ts";
