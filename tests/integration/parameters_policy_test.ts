@@ -22,7 +22,6 @@ interface Policy extends ApiObject {
 
 /** Kubernetes' functions that the policies use and cel-js lacks; here `strings` is a variable with one method. */
 class Strings {}
-class Variables {}
 
 /** The policies' variables one after the other, as the API server evaluates them; gives its message. */
 function evaluate({ spec }: Policy, object: unknown): string | undefined {
