@@ -1,6 +1,7 @@
 /** The chart's ValidatingAdmissionPolicies for parameters, held against what the agent says. */
 import assert from "node:assert/strict";
 import { Environment } from "@marcbachmann/cel-js";
+import { parseAllDocuments } from "yaml";
 import { parseParameters } from "../../mod/claim/parameters.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { type ApiObject, only, readObjects } from "../support/deployment.ts";
@@ -118,6 +119,10 @@ Deno.test({
       driverName: "nets.example",
       parametersPolicy: { enabled: true, namespaceSelector },
     });
+    assert.ok(
+      parseAllDocuments(yaml).every((each) => each.toJS() !== null),
+      "a document is empty: what reads manifests one by one trips over it",
+    );
     const objects = readObjects(yaml).filter(({ metadata }) =>
       metadata.name === "network-dra-resourceclaims"
     );
