@@ -7,6 +7,8 @@ const ROOT = new URL("..", import.meta.url).pathname;
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Waiting, retrying, limiting: of use to every module.
   async: [],
+  // X.509: certificates made and read; pure.
+  certificates: [],
   claim: [],
   ttrpc: [],
   files: [],
@@ -34,13 +36,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "doctor/ports.ts",
     "networks/ports.ts",
     "sysdump/ports.ts",
+    "webhook/ports.ts",
   ],
   journal: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   netns: ["agent/model.ts", "agent/ports.ts", "elf", "files"],
-  observe: ["agent/ports.ts", "agent/model.ts"],
+  observe: ["agent/ports.ts", "agent/model.ts", "certificates"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   // What an operator sees of an agent, or of what it left on disk.
   status: ["agent/ports.ts", "agent/snapshot", "claim", "files", "unix"],
@@ -67,7 +70,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   manifests: ["claim", "networks", "selectors", "yaml"],
   lint: ["claim", "manifests", "networks", "selectors"],
   // Admission reviews of claims, judged as agents would.
-  webhook: ["claim", "lint", "manifests", "networks", "selectors"],
+  webhook: ["certificates", "claim", "lint", "manifests", "networks", "selectors"],
   // From Multus' objects to claims.
   migrate: ["claim", "manifests", "selectors"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
@@ -75,6 +78,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cmd: [
     "agent",
     "cdi",
+    "certificates",
     "claim",
     "cluster",
     "cni",

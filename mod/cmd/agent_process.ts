@@ -30,7 +30,7 @@ import { PrometheusMetrics, type Side } from "../observe/metrics.ts";
 import { Needs } from "../observe/needs.ts";
 import { certificateFiles, type ReadCertificate } from "../observe/certificate.ts";
 import type { SecureMetrics } from "../observe/secure_metrics.ts";
-import { selfSigned } from "../observe/self_signed.ts";
+import { selfSigned } from "../certificates/self_signed.ts";
 import { NO_TRACES, PodTraces } from "../observe/traces.ts";
 import { addStep } from "../cni/add_step.ts";
 import { agentName, type Observed } from "../observe/server.ts";

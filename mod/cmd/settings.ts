@@ -1,3 +1,5 @@
+import { LABEL } from "../claim/field.ts";
+
 /** How the text of a flag or setting becomes its value. */
 export interface Parse<T> {
   /** @throws Error that says what the text must be */
@@ -30,6 +32,25 @@ export const pluginIndex: Parse<string> = (text) => {
 export const name: Parse<string> = (text) => {
   if (text !== "") return text;
   throw new Error("a name that is not empty");
+};
+
+/** The name of an object: a DNS subdomain. */
+export const objectName: Parse<string> = (text) => {
+  if (OBJECT_NAME.test(text)) return text;
+  throw new Error("a name of lower-case letters, digits, - and ., such as network-dra-webhook");
+};
+
+const OBJECT_NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+/** The namespace and the name of an object. */
+export const namespacedName: Parse<{ readonly namespace: string; readonly name: string }> = (
+  text,
+) => {
+  const [namespace = "", name = "", ...more] = text.split("/");
+  if (LABEL.test(namespace) && OBJECT_NAME.test(name) && more.length === 0) {
+    return { namespace, name };
+  }
+  throw new Error("NAMESPACE/NAME of an object, such as kube-system/network-dra-webhook-tls");
 };
 
 export const podUid: Parse<string> = (text) => {

@@ -5,8 +5,7 @@ import { KubeObjectSource } from "../kube/object_source.ts";
 import { ObjectCache } from "../kube/object_cache.ts";
 import { CLAIM_API } from "../manifests/kinds.ts";
 import type { Manifest } from "../manifests/manifest.ts";
-import { certificateFiles } from "../observe/certificate.ts";
-import { serveRenewed } from "../observe/serve_renewed.ts";
+import { serveSeamlessly } from "../observe/serve_seamless.ts";
 import { webhookHandler } from "../webhook/handler.ts";
 import { apiAccess } from "./api_access.ts";
 import { WEBHOOK } from "./commands/webhook.ts";
@@ -17,6 +16,7 @@ import { onSignals } from "./signals.ts";
 import { toStderr } from "./stderr.ts";
 import { thisProcess } from "./this_process.ts";
 import { UsageError } from "./usage_error.ts";
+import { certificateSource, readCertificate } from "./webhook_certificate.ts";
 
 const CLASSES = `/apis/${CLAIM_API}/deviceclasses`;
 
@@ -26,6 +26,7 @@ export async function webhook(argv: readonly string[]): Promise<number> {
   const { policy } = flags.config === undefined
     ? EMPTY_CONFIG_FILE
     : readConfigFile(flags.config, { at: "--config" });
+  const source = certificateSource(flags);
   const connection = connect(flags.kubeconfig);
   const log = openLog({ level: flags.logLevel, format: flags.logFormat, write: toStderr });
   const end = new AbortController();
@@ -53,14 +54,13 @@ export async function webhook(argv: readonly string[]): Promise<number> {
         log.info("refused an object", { kind, namespace, operation, cause: verdict.message });
       },
     });
-    const { cert, key } = flags;
     await Promise.all([
       cache.run(signal),
-      serveRenewed(flags.listen, handler, {
+      serveSeamlessly(flags.listen, handler, {
         what: "admission reviews",
         secured: "admission reviews",
         flag: "--listen",
-        certificate: certificateFiles({ cert, key }),
+        certificate: readCertificate(source, { connection, log, clock, signal }),
         log,
         clock,
         signal,

@@ -3,12 +3,7 @@ import type { Log } from "../agent/ports.ts";
 import type { Clock } from "../async/clock.ts";
 import { errorMessage } from "../async/error_message.ts";
 import { WarnOnce } from "../async/warn_once.ts";
-
-/** A server's certificate, with those that it builds on, and its key, in PEM. */
-export interface Certificate {
-  readonly cert: string;
-  readonly key: string;
-}
+import type { Certificate } from "../certificates/certificate.ts";
 
 /** The certificate as it is now. @throws Error that says what is wrong with it */
 export type ReadCertificate = () => Promise<Certificate>;

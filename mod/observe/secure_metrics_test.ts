@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { FakeClock, FakeLog } from "../../tests/support/agent_fakes.ts";
 import type { Access } from "../agent/ports.ts";
-import { type Certificate, certificateFiles, type ReadCertificate } from "./certificate.ts";
+import type { Certificate } from "../certificates/certificate.ts";
+import { selfSigned } from "../certificates/self_signed.ts";
+import { certificateFiles, type ReadCertificate } from "./certificate.ts";
 import { serveSecureMetrics } from "./secure_metrics.ts";
-import { selfSigned } from "./self_signed.ts";
 
 const hostname = "localhost";
 
@@ -153,14 +153,4 @@ Deno.test("a certificate that is renewed is used; one that is wrong is not", asy
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-});
-
-Deno.test("selfSigned() is a certificate of version 3 for its names, signed with its key", () => {
-  const { cert } = newCertificate();
-  const read = new X509Certificate(cert);
-  assert.equal(read.subjectAltName, "DNS:node-1, DNS:localhost");
-  assert.equal(read.subject, "CN=network-dra");
-  assert.ok(read.verify(read.publicKey));
-  const years = (Date.parse(read.validTo) - Date.now()) / (365 * 24 * 3_600_000);
-  assert.ok(years > 9.9 && years < 10, read.validTo);
 });

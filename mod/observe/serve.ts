@@ -3,7 +3,7 @@ import { type Backoff, pauseAfter } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
 import { errorMessage } from "../async/error_message.ts";
 import { WarnOnce } from "../async/warn_once.ts";
-import type { Certificate } from "./certificate.ts";
+import type { Certificate } from "../certificates/certificate.ts";
 
 /** Where to listen. */
 export interface ListenAddress {

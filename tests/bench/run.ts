@@ -30,6 +30,7 @@ import { ATTACHED, measureRecovery } from "./recovery.ts";
 import { pairwise, percentile, time } from "./statistics.ts";
 import { measureStatus, SHOWN } from "./status.ts";
 import { MAP_SIZE, measureMap } from "./ui.ts";
+import { measureWebhook } from "./webhook.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const DRIVER = "dra.networking";
@@ -322,6 +323,15 @@ async function status(): Promise<void> {
   });
 }
 
+async function webhook(): Promise<void> {
+  const { ours, theirs } = await measureWebhook();
+  const p = (samples: readonly number[], percent: number) => ms(percentile(samples, percent));
+  report("review of a claim by the webhook, p50", `${p(ours, 50)}, p99 ${p(ours, 99)}`, {
+    baseline: `a handler that judges nothing ${p(theirs, 50)}, p99 ${p(theirs, 99)}`,
+    goal: "under 10 ms",
+  });
+}
+
 async function map(): Promise<void> {
   const { dragged, zoomed, still, longest, shown } = await measureMap();
   const rate = (value: number) => `${value.toFixed(0)} frames/s`;
@@ -368,6 +378,7 @@ async function main(): Promise<number> {
     recovery,
     largeCluster,
     status,
+    webhook,
     map,
   };
   for (const [name, part] of Object.entries(parts)) {

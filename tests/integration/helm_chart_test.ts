@@ -176,8 +176,8 @@ chartTest("the chart refuses wrong values and says which", async (program) => {
     [{ config: { networkDir: "/n" } }, /config\.networkDir.*set the value networkDir/],
     [{ config: { driverName: "a.b" } }, /config\.driverName.*set the value driverName/],
     [{ config: { logLevel: "info" } }, /config\.logLevel.*set the value log\.level/],
-    [{ webhook: { enabled: true } }, /webhook\.enabled needs a certificate/],
-    [{ webhook: { enabled: true, certificateSecret: "a" } }, /webhook\.caBundle/],
+    [{ webhook: { enabled: true, certificateSecret: "a" } }, /webhook\.caBundle go together/],
+    [{ webhook: { enabled: true, caBundle: "Q0E=" } }, /webhook\.certificateSecret and/],
     [
       { webhook: { enabled: true, certificateSecret: "a", certManager: { enabled: true } } },
       /cannot both be set/,
@@ -349,6 +349,48 @@ chartTest("the webhook: off by default, and with a Secret of one's own", async (
   ).spec;
   assert.notDeepEqual(spec.selector, selector, "the DaemonSet would take over the webhook's pods");
 });
+
+chartTest(
+  "the webhook: a certificate that it makes itself, with no more rights than for that",
+  async (program) => {
+    const own = ofWebhook(await renderChart(program, { webhook: { enabled: true } }));
+    assert.deepEqual(own.map(({ kind }) => kind).toSorted(), [
+      ...["ClusterRole", "ClusterRoleBinding", "Deployment", "PodDisruptionBudget", "Role"],
+      ...["RoleBinding", "Secret", "Service", "ServiceAccount", "ValidatingWebhookConfiguration"],
+    ]);
+    // deno-lint-ignore no-explicit-any
+    const secret = only<any>(own, "Secret");
+    assert.deepEqual([secret.metadata.name, secret.type], ["network-dra-webhook-tls", "Opaque"]);
+    assert.ok(!("data" in secret), "an upgrade would overwrite the certificate");
+    assert.deepEqual(only<ClusterRole>(own, "ClusterRole").rules.slice(1), [{
+      apiGroups: ["admissionregistration.k8s.io"],
+      resources: ["validatingwebhookconfigurations"],
+      resourceNames: ["network-dra-webhook"],
+      verbs: ["get", "patch"],
+    }]);
+    assert.deepEqual(only<ClusterRole>(own, "Role").rules, [{
+      apiGroups: [""],
+      resources: ["secrets"],
+      resourceNames: ["network-dra-webhook-tls"],
+      verbs: ["get", "patch"],
+    }]);
+    const { webhooks } = only<Webhooks>(own, "ValidatingWebhookConfiguration");
+    assert.ok(webhooks.every(({ clientConfig }) => !("caBundle" in clientConfig)));
+    // deno-lint-ignore no-explicit-any
+    const { spec } = only<any>(own, "Deployment").spec.template;
+    const { flags } = readCommandLine(WEBHOOK, spec.containers[0].args.slice(1));
+    assert.deepEqual(
+      [flags.certificateSecret, flags.webhookConfiguration, flags.serverName, flags.cert],
+      [
+        { namespace: "kube-system", name: "network-dra-webhook-tls" },
+        "network-dra-webhook",
+        "network-dra-webhook.kube-system.svc",
+        undefined,
+      ],
+    );
+    assert.deepEqual(spec.volumes.map(({ name }: { name: string }) => name), ["config"]);
+  },
+);
 
 function configures(config: string): string {
   return `${config}.orValue([]).exists(config, ` +

@@ -1,7 +1,7 @@
 /** Metrics by HTTPS from a confined agent, beside a simulated API server that says who may read them. */
 import assert from "node:assert/strict";
 import { AgentNode } from "../support/agent_node.ts";
-import { selfSigned } from "../../mod/observe/self_signed.ts";
+import { selfSigned } from "../../mod/certificates/self_signed.ts";
 import { join } from "node:path";
 
 const TOKENS: Readonly<Record<string, string>> = { "token-p": "prometheus", "token-t": "tenant" };

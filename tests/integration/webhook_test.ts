@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { chartClasses } from "../../mod/manifests/chart_classes.ts";
-import { selfSigned } from "../../mod/observe/self_signed.ts";
+import { selfSigned } from "../../mod/certificates/self_signed.ts";
 import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
 import { AgentProcess } from "../support/agent_process.ts";
 import { cli } from "../support/cli.ts";
@@ -97,7 +97,13 @@ Deno.test("network-dra webhook judges with the cluster's classes and the agents'
 Deno.test("network-dra webhook says what it lacks", async () => {
   const none = await cli(["webhook"]);
   assert.equal(none.code, 2);
-  assert.match(none.stderr, /--cert is required/);
+  assert.match(none.stderr, /a certificate is required: give --cert and --key, or --certificate-/);
+  const half = await cli(["webhook", "--cert", "/c"]);
+  assert.match(half.stderr, /--key is required: a certificate and its key go together/);
+  const both = await cli(["webhook", "--cert", "/c", "--server-name", "a.b.svc"]);
+  assert.match(both.stderr, /--cert and --key cannot be given with --certificate-secret/);
+  const named = await cli(["webhook", "--certificate-secret", "tls"]);
+  assert.match(named.stderr, /NAMESPACE\/NAME of an object/);
   const outside = await cli(["webhook", "--cert", "/c", "--key", "/k"]);
   assert.equal(outside.code, 2);
   assert.match(outside.stderr, /--kubeconfig is required outside of a cluster/);

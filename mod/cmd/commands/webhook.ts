@@ -10,7 +10,11 @@ export const WEBHOOK = {
     "AdmissionReviews of ResourceClaims, ResourceClaimTemplates, DeviceClasses and Networks, GET " +
     "/healthz and GET /readyz for probes. It refuses what the agent of any node would surely " +
     "refuse, in the agent's words, and lets everything else through.",
-    "Reads the cluster's DeviceClasses, and nothing else. The Helm chart runs it (webhook.enabled).",
+    "The certificate is one that others renew (--cert, --key), or the webhook makes it itself and " +
+    "renews it after 60 of 90 days (--certificate-secret, --webhook-configuration, --server-name): " +
+    "all replicas share the Secret, and the webhook tells API servers whom to trust.",
+    "Reads the cluster's DeviceClasses, besides that Secret and that configuration. The Helm chart " +
+    "runs it (webhook.enabled).",
   ],
   flags: {
     listen: {
@@ -25,7 +29,6 @@ export const WEBHOOK = {
       takes: "PATH",
       path: "file",
       help: "Certificate of the server (PEM). It is read again when it changes.",
-      required: true,
       parse: take.absolutePath,
     },
     key: {
@@ -33,8 +36,29 @@ export const WEBHOOK = {
       takes: "PATH",
       path: "file",
       help: "Key of --cert (PEM).",
-      required: true,
       parse: take.absolutePath,
+    },
+    certificateSecret: {
+      name: "certificate-secret",
+      takes: "NAMESPACE/NAME",
+      help:
+        "Instead of --cert: the Secret that keeps a certificate that the webhook makes. It must " +
+        "exist, and may be empty.",
+      parse: take.namespacedName,
+    },
+    webhookConfiguration: {
+      name: "webhook-configuration",
+      takes: "NAME",
+      help: "With --certificate-secret: the ValidatingWebhookConfiguration whose caBundle is kept.",
+      parse: take.objectName,
+    },
+    serverName: {
+      name: "server-name",
+      takes: "NAME",
+      help:
+        "With --certificate-secret: the DNS name by which API servers call the webhook, such as " +
+        "network-dra-webhook.kube-system.svc.",
+      parse: take.objectName,
     },
     driverName: RUN_SETTINGS.driverName,
     config: {
@@ -49,6 +73,12 @@ export const WEBHOOK = {
     {
       what: "With a certificate, outside of a pod:",
       line: "network-dra webhook --cert /tls.crt --key /tls.key --kubeconfig /kubeconfig",
+    },
+    {
+      what: "With a certificate of its own, in a pod:",
+      line: "network-dra webhook --certificate-secret kube-system/network-dra-webhook-tls " +
+        "--webhook-configuration network-dra-webhook " +
+        "--server-name network-dra-webhook.kube-system.svc",
     },
   ],
   exitCodes: { 0: "It was ended by a signal.", ...EXIT_CODES },

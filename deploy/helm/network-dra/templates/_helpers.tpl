@@ -104,9 +104,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* What the webhook judges, and where each kind has the configurations of drivers. */}}
 {{- define "network-dra.webhookKinds" -}}
-- {resource: resourceclaims, group: resource.k8s.io, version: v1, scope: Namespaced, config: "object.spec.?devices.?config"}
-- {resource: resourceclaimtemplates, group: resource.k8s.io, version: v1, scope: Namespaced, config: "object.spec.spec.?devices.?config"}
-- {resource: deviceclasses, group: resource.k8s.io, version: v1, scope: Cluster, config: "object.?spec.?config"}
+- {resource: resourceclaims, group: resource.k8s.io, version: v1, scope: Namespaced, config: "object.spec.?devices.?config", path: spec.devices.config}
+- {resource: resourceclaimtemplates, group: resource.k8s.io, version: v1, scope: Namespaced, config: "object.spec.spec.?devices.?config", path: spec.spec.devices.config}
+- {resource: deviceclasses, group: resource.k8s.io, version: v1, scope: Cluster, config: "object.?spec.?config", path: spec.config}
 {{- if .Values.networks.objects }}
 - {resource: networks, group: dra.networking, version: v1alpha1, scope: Cluster}
 {{- end }}
