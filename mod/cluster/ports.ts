@@ -74,3 +74,14 @@ export class ReadError extends Error {
     this.reason = reason;
   }
 }
+
+/** That the API server did not answer: why, and what its user can do. @param problem such as `no answer from URL: timed out` */
+export function unanswered(problem: string, options?: ErrorOptions): ReadError {
+  const isLate = /timed out/.test(problem);
+  const more = isLate ? ", or let it take longer with --request-timeout" : "";
+  return new ReadError(
+    "unanswered",
+    `${problem}; see whether the API server runs and can be reached from here${more}`,
+    options,
+  );
+}

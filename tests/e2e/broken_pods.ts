@@ -199,8 +199,8 @@ export const FAULTS: readonly Fault[] = [
     },
     flags: ["--request-timeout", "3s"],
     asksNode: true,
-    explained: [/does not answer|no answer/, /3 ?s/],
-    diagnosed: [/does not answer|no answer/, /3 ?s/],
+    explained: [/no answer from https:\S+: timed out; see whether the API server runs/],
+    diagnosed: [/no answer from https:\S+: timed out; see whether the API server runs/],
   },
 ];
 
