@@ -103,9 +103,7 @@ function nodeFindings(
       return [{
         level: "warning",
         where,
-        what: `no agent runs there, though ${
-          used.get(name)
-        } claims in use have devices of the node`,
+        what: `no agent runs there, though ${inUse(used.get(name)!)} devices of the node`,
         whatToDo: AGENT_AWAY,
       }];
   }
