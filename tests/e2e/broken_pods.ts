@@ -148,21 +148,11 @@ export const FAULTS: readonly Fault[] = [
       "on which the pod must run.",
     pod: "agentless",
     during: async (space, body) => {
-      const agent = agentOf(space.cluster);
-      const nodeSelector = { "kubernetes.io/hostname": NODE };
-      await agent.install({ nodeSelector }, { wait: false });
-      try {
-        await until(
-          "the agent runs on the first node alone, and the other has no devices",
-          async () => {
-            const pods = await agent.pods();
-            const slices = await space.cluster.slices();
-            return pods.length === 1 && pods[0].spec.nodeName === NODE &&
-                pods[0].status.containerStatuses?.[0].ready &&
-                !slices.some(({ spec }) => spec.nodeName === SECOND_NODE) || undefined;
-          },
-          { limit: SLICES_LIMIT },
-        );
+      await agentOf(space.cluster).onlyOn(NODE, async () => {
+        await until("the other node has no devices", async () => {
+          const slices = await space.cluster.slices();
+          return !slices.some(({ spec }) => spec.nodeName === SECOND_NODE) || undefined;
+        }, { limit: SLICES_LIMIT });
         await space.apply(
           claim("agentless", [{ name: "lan", subnet: 1 }]),
           pod("agentless", { claims: ["agentless"], node: SECOND_NODE }),
@@ -170,9 +160,7 @@ export const FAULTS: readonly Fault[] = [
         await space.assertEvent("agentless", /^FailedScheduling: /);
         await body();
         await space.delete("Pod", "agentless");
-      } finally {
-        await agent.install();
-      }
+      });
     },
     explained: [
       /: hangs at allocation$/m,
