@@ -138,9 +138,13 @@ export const FAULTS: readonly Fault[] = [
       /: hangs at status$/m,
       /the network is no longer as it was attached/,
       /^ {2}said: +claim: (?:NetworkInterfaceLost|DeviceRemoved): /m,
-      /^ {2}to do: /m,
+      /^ {2}cause: +the interface of the pod is gone, or the node's below it/m,
+      /^ {2}to do: +bring the node's interface back/m,
     ],
-    diagnosed: [/✗ claim \S+\/cut-off: the network is no longer as it was attached on node node-1/],
+    diagnosed: [
+      /✗ claim \S+\/cut-off: the network is no longer as it was attached on node node-1/,
+      /to do: bring the node's interface back/,
+    ],
   },
   {
     name: "agent away",
