@@ -17,8 +17,10 @@ export async function leasesWithoutSandbox(
   again: () => Promise<StatusDocument>,
 ): Promise<LeaseStatus[]> {
   const folder = join(chrootOf(document), LEASES);
-  const networks = [...new Set(document.attachments.map(({ network }) => network))];
-  const all = (await Promise.all(networks.map((network) => leasesOf(folder, network)))).flat();
+  const byNetwork = Map.groupBy(document.attachments, ({ network }) => network);
+  const all = (await Promise.all(
+    [...byNetwork].map(([network, attachments]) => leasesOf(folder, { network, attachments })),
+  )).flat();
   const without = unknownTo(document, all);
   if (without.length === 0) return [];
   const later = unknownTo(await again(), without);
@@ -41,14 +43,20 @@ function chrootOf({ settings }: StatusDocument): string {
   return typeof value === "string" && value.startsWith("/") ? value : "/";
 }
 
-async function leasesOf(folder: string, network: string): Promise<LeaseStatus[]> {
+/** Those of addresses that no attachment has: of a node with many pods, most files need no reading. */
+async function leasesOf(
+  folder: string,
+  { network, attachments }: Pick<StatusDocument, "attachments"> & { readonly network: string },
+): Promise<LeaseStatus[]> {
   // A name is one component of a path: parameters are checked for that.
   const own = join(folder, network);
+  const held = new Set(
+    attachments.flatMap(({ addresses }) => addresses.map((each) => each.split("/")[0]!)),
+  );
   try {
     const names = await Array.fromAsync(Deno.readDir(own), ({ name }) => name);
-    const leases = names.filter((name) => /^[0-9a-f.:]+$/i.test(name)).map((address) =>
-      readLease({ network, address, path: join(own, address) })
-    );
+    const leases = names.filter((name) => /^[0-9a-f.:]+$/i.test(name) && !held.has(name))
+      .map((address) => readLease({ network, address, path: join(own, address) }));
     return (await Promise.all(leases)).filter((lease) => lease !== undefined);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
