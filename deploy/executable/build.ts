@@ -1,5 +1,6 @@
 import { BUNDLE, bundle } from "./bundle.ts";
 import { checkExecutable, compile } from "./compile.ts";
+import type { Purpose } from "./flags.ts";
 import { makePortable } from "./portable.ts";
 import { isOwn, type Target } from "./targets.ts";
 
@@ -10,16 +11,17 @@ import { isOwn, type Target } from "./targets.ts";
  * @throws Error where what was built does not run
  */
 export async function buildExecutable(
-  { target, output, progress }: {
+  { target, output, purpose = "agent", progress }: {
     readonly target: Target;
     readonly output: string;
+    readonly purpose?: Purpose;
     readonly progress: (line: string) => void;
   },
 ): Promise<void> {
   await bundle({ progress });
   const { size } = await Deno.stat(BUNDLE);
   progress(`bundled ${BUNDLE} (${Math.round(size / 1024)} KiB)`);
-  const obstacle = await compile({ target, output, progress });
+  const obstacle = await compile({ target, output, purpose, progress });
   if (obstacle === undefined) {
     progress(`compiled ${output}`);
   } else if (!isOwn(target)) {

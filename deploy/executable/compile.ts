@@ -1,7 +1,7 @@
 import config from "../../deno.json" with { type: "json" };
 import { BUNDLE } from "./bundle.ts";
 import { deno } from "./deno.ts";
-import { compileFlags } from "./flags.ts";
+import { compileFlags, type Purpose } from "./flags.ts";
 import { baseRuntimePath, checkPin } from "./pins.ts";
 import { isOwn, type Target } from "./targets.ts";
 
@@ -12,9 +12,10 @@ import { isOwn, type Target } from "./targets.ts";
  * @throws Error where the base runtime is not the pinned one, or what came out does not run
  */
 export async function compile(
-  { target, output, progress }: {
+  { target, output, purpose = "agent", progress }: {
     readonly target: Target;
     readonly output: string;
+    readonly purpose?: Purpose;
     readonly progress: (line: string) => void;
   },
 ): Promise<string | undefined> {
@@ -32,7 +33,16 @@ export async function compile(
   await Deno.remove(output).catch(() => {});
   const to = isOwn(target) ? [] : ["--target", target.triple];
   const { success, stderr } = await deno(
-    ...["compile", "--quiet", "--no-check", ...to, ...compileFlags(), "--output", output, BUNDLE],
+    ...[
+      "compile",
+      "--quiet",
+      "--no-check",
+      ...to,
+      ...compileFlags(purpose),
+      "--output",
+      output,
+      BUNDLE,
+    ],
   );
   if (!success) {
     // The causes stand indented below the error; the innermost says most.

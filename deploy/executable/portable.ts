@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { BUNDLE } from "./bundle.ts";
-import { runArguments } from "./flags.ts";
+import { PLUGIN_COMMANDS, type Purpose, runArguments } from "./flags.ts";
 
 /** A shell script with Deno and the bundle behind it; `sh` never comes to the binary part. */
 function head(runtime: number, hash: string): string {
-  const [run, ...options] = runArguments('"$dir/network-dra.js"');
+  const run = (purpose: Purpose) =>
+    `exec "$dir/network-dra" ${runArguments('"$dir/network-dra.js"', purpose).join(" ")} "$@"`;
   const script = (offset: number) =>
     `#!/bin/sh
 set -eu
@@ -23,7 +24,10 @@ case "$0" in
   *kubectl-network_dra) set -- kubectl "$@" ;;
 esac
 export DENO_DIR="$dir/cache" DENO_NO_UPDATE_CHECK=1
-exec "$dir/network-dra" ${run} ${options.join(" ")} "$@"
+case "\${1:-}" in
+  ${PLUGIN_COMMANDS.join("|")}) ${run("plugin")} ;;
+esac
+${run("agent")}
 `;
   return script(new TextEncoder().encode(script(0)).length);
 }

@@ -36,7 +36,10 @@ export async function makeRelease(
   const executable = at(`${base}-linux-${target.architecture}`);
   await buildExecutable({ target, output: executable, progress });
   const archive = `${base}-kubectl-${target.architecture}.tar.gz`;
-  await Deno.writeFile(at(archive), await krewArchive(executable));
+  const plugin = at(`${base}-plugin`);
+  await buildExecutable({ target, output: plugin, purpose: "plugin", progress });
+  await Deno.writeFile(at(archive), await krewArchive(plugin));
+  await Deno.remove(plugin);
   await Deno.writeTextFile(
     at(`${base}.krew.yaml`),
     await krewManifest({

@@ -42,6 +42,13 @@ const REMEDIES: readonly Remedy[] = [
       "node, or correct networkName",
   },
   {
+    says: /failed \(check\): Link not found/,
+    cause: "the interface of the pod is gone, or the node's below it, which takes it along",
+    whatToDo: "bring the node's interface back (ip link on the node shows which are there), then " +
+      "delete the pod so that it gets its network again; with --repair the agent attaches it " +
+      "without that",
+  },
+  {
     says: /Link not found/,
     cause: "the node has no interface of the name that the configuration gives",
     whatToDo: "name an interface that the node has, or leave it out and let the scheduler choose " +

@@ -1,4 +1,5 @@
 import { adviceOn } from "./advice.ts";
+import { awayOr, missingAgents } from "./findings.ts";
 import type { EventObject, Kind, ObjectRef } from "./objects.ts";
 import type { ClaimView, ClusterPicture, NodeView, PodClaimView, PodView } from "./picture.ts";
 
@@ -61,6 +62,8 @@ interface Look {
   readonly message?: string;
   /** Who says it. */
   readonly by?: string;
+  /** Where it is known by more than the message. */
+  readonly cause?: string;
   readonly whatToDo?: string;
 }
 
@@ -119,15 +122,16 @@ function way(scene: Scene): Way {
 
 function hang(
   hangsAt: StepName,
-  { reason, message, by, whatToDo }: Look,
+  { reason, message, by, cause, whatToDo }: Look,
 ): Pick<Way, "hangsAt" | "because" | "cause" | "whatToDo"> {
   const advice = adviceOn({ reason, message });
   const said = [reason, message].filter((part) => part).join(": ");
+  const why = cause ?? advice?.cause;
   const todo = whatToDo ?? advice?.whatToDo;
   return {
     hangsAt,
     ...(said !== "" && { because: by === undefined ? said : `${by}: ${said}` }),
-    ...(advice?.cause !== undefined && { cause: advice.cause }),
+    ...(why !== undefined && { cause: why }),
     ...(todo !== undefined && { whatToDo: todo }),
   };
 }
@@ -211,14 +215,17 @@ function lookAtAllocation({ claim, pod, picture }: Scene): Look {
   }
   const { unscheduled } = pod ?? {};
   const said = unscheduled ?? state.message;
+  const away = missingAgents(picture);
+  const known = adviceOn({ message: said }) ?? {
+    whatToDo: "compare the selectors with the devices: kubectl network-dra devices -o wide",
+  };
   const event = eventSays(pod?.events, ["FailedScheduling"]);
   return {
     outcome: "waiting",
     text: "the scheduler finds no node with devices that the class and the selectors take",
     ...event,
     ...(said !== undefined && { reason: "Unschedulable", message: said, by: "scheduler" }),
-    whatToDo: adviceOn({ message: said })?.whatToDo ??
-      "compare the selectors with the devices: kubectl network-dra devices -o wide",
+    ...(away ? awayOr(away, known) : { whatToDo: known.whatToDo }),
   };
 }
 

@@ -1,4 +1,4 @@
-import { adviceOn } from "./advice.ts";
+import { type Advice, adviceOn } from "./advice.ts";
 import type { ClaimView, ClusterPicture, NodeView } from "./picture.ts";
 
 /** Something that is wrong, or that may be. */
@@ -87,9 +87,7 @@ function nodeFindings(
       return [{
         level: "warning",
         where,
-        what: `no pod of the agent is there, though ${
-          used.get(name)
-        } claims in use have devices of the node`,
+        what: `no pod of the agent is there, though ${inUse(used.get(name)!)} devices of the node`,
         whatToDo: "see whether the DaemonSet's nodeSelector and tolerations still match the node",
       }];
     case "ready":
@@ -101,8 +99,43 @@ function nodeFindings(
         whatToDo: `kubectl -n ${agent.pod.namespace} logs ${agent.pod.name}`,
       }];
     case "none":
-      return [];
+      if (unread.some(({ kind }) => kind === "AgentPod") || !used.has(name)) return [];
+      return [{
+        level: "warning",
+        where,
+        what: `no agent runs there, though ${inUse(used.get(name)!)} devices of the node`,
+        whatToDo: AGENT_AWAY,
+      }];
   }
+}
+
+function inUse(count: number): string {
+  return count === 1 ? "1 claim in use has" : `${count} claims in use have`;
+}
+
+const AGENT_AWAY =
+  "see whether the nodeSelector and the tolerations of the DaemonSet match the node";
+
+/** Why nodes have no devices at all: `no agent runs on node node-2`, and what to do. */
+export function missingAgents(
+  { nodes, unread }: ClusterPicture,
+): { readonly what: string; readonly whatToDo: string } | undefined {
+  if (unread.some(({ kind }) => ["Node", "AgentPod", "ResourceSlice"].includes(kind))) {
+    return undefined;
+  }
+  const without = nodes.filter(({ agent, devices }) =>
+    devices === 0 && (agent.state === "none" || agent.state === "not-ready")
+  );
+  // Where no agent runs at all, that is said by itself.
+  if (without.length === 0 || without.length === nodes.length) return undefined;
+  const shown = without.slice(0, 3).map(({ name }) => name).join(", ");
+  const more = without.length > 3 ? ` and ${without.length - 3} more` : "";
+  return {
+    what:
+      `no agent runs on node${without.length === 1 ? "" : "s"} ${shown}${more}, so that no pod ` +
+      "with a network can be placed there",
+    whatToDo: AGENT_AWAY,
+  };
 }
 
 /** Whether agents of several versions run. */
@@ -120,16 +153,21 @@ export function versionFindings({ nodes }: ClusterPicture): Finding[] {
 }
 
 /** What is wrong with claims. */
-export function claimFindings({ claims }: ClusterPicture): Finding[] {
-  return claims.flatMap(findingsOfClaim);
+export function claimFindings(picture: ClusterPicture): Finding[] {
+  const away = missingAgents(picture);
+  return picture.claims.flatMap((claim) => findingsOfClaim(claim, away));
 }
 
-function findingsOfClaim({ namespace, name, state, pods, node }: ClaimView): Finding[] {
+function findingsOfClaim(
+  { namespace, name, state, pods, node }: ClaimView,
+  away: ReturnType<typeof missingAgents>,
+): Finding[] {
   const { phase, reason, message } = state;
   const isWaiting = phase === "unallocated" && pods.length > 0;
   const isStuck = phase === "detaching" && message !== undefined;
   if (phase !== "failed" && phase !== "lost" && !isWaiting && !isStuck) return [];
-  const advice = adviceOn({ reason, message });
+  const known = adviceOn({ reason, message });
+  const advice = isWaiting && away ? awayOr(away, known) : known;
   const users = pods.slice(0, 3).map((pod) => `pod ${pod.namespace}/${pod.name}`);
   const more = pods.length > 3 ? ` and ${pods.length - 3} more pods` : "";
   const of = users.length > 0 ? ` (${users.join(", ")}${more})` : "";
@@ -140,6 +178,17 @@ function findingsOfClaim({ namespace, name, state, pods, node }: ClaimView): Fin
     what: [`${SAID[phase]}${on}${of}`, advice?.cause, message].filter((part) => part).join(": "),
     ...(advice && { whatToDo: advice.whatToDo }),
   }];
+}
+
+/** Of a pod without a node it is not known which nodes it may run on: it says both. */
+export function awayOr(
+  away: { readonly what: string; readonly whatToDo: string },
+  known: Advice | undefined,
+): Advice {
+  return {
+    cause: away.what,
+    whatToDo: known ? `${away.whatToDo}; or ${known.whatToDo}` : away.whatToDo,
+  };
 }
 
 const SAID: Readonly<Record<"failed" | "lost" | "unallocated" | "detaching", string>> = {

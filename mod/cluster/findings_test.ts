@@ -22,6 +22,11 @@ Deno.test("findingsOf() names each fault, where it is and what to do", async (t)
     ["agent away", "node node-1", /kube-system\/network-dra-node-1 is not ready: CrashLoopBackOff/],
     ["interface gone", "claim default/lan", /no longer as it was attached.*eth1 is gone/],
     ["not scheduled", "claim default/lan", /the scheduler finds no device/],
+    [
+      "no agent on a node",
+      "claim default/lan",
+      /the scheduler finds no device .*: no agent runs on node node-3, so that no pod/,
+    ],
     ["node away", "node node-1", /the node is not ready: Kubelet stopped/],
   ];
   for (const [name, where, what] of cases) {
@@ -48,4 +53,13 @@ Deno.test("findingsOf() says that the driver is not there, unless nobody may loo
   const [first] = findingsOf(await pictureFrom(cluster));
   assert.match(first!.what, /no agent runs, and no node has devices of the driver dra\.networking/);
   assert.deepEqual(findingsOf(await pictureFrom(cluster, { forbidden: ["pods"] })), []);
+});
+
+Deno.test("findingsOf() names a node with networks and without an agent", async () => {
+  const scene = named("healthy");
+  const cluster = { ...scene, resourceslices: scene.resourceslices.slice(1) };
+  cluster.pods = scene.pods.filter((pod) => !JSON.stringify(pod).includes('"network-dra-node-1"'));
+  const [found] = findingsOf(await pictureFrom(cluster));
+  assert.deepEqual([found?.level, found?.where], ["warning", "node node-1"]);
+  assert.match(found!.what, /no agent runs there, though 1 claim in use has devices of the node/);
 });

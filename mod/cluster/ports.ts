@@ -74,3 +74,13 @@ export class ReadError extends Error {
     this.reason = reason;
   }
 }
+
+/** That the API server did not answer: why, and what its user can do. @param problem such as `no answer from URL: timed out` */
+export function unanswered(problem: string, options?: ErrorOptions): ReadError {
+  // What answers something else is told apart from a server that is silent.
+  const isSilent = problem.startsWith("no answer from ");
+  const isLate = /timed out/.test(problem);
+  const advice = "; see whether the API server runs and can be reached from here" +
+    (isLate ? ", or let it take longer with --request-timeout" : "");
+  return new ReadError("unanswered", isSilent ? problem + advice : problem, options);
+}

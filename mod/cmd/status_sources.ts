@@ -4,6 +4,7 @@ import type { Log } from "../agent/ports.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { type Answer, askAgents } from "../status/client.ts";
 import { DOCUMENT_VERSION, type StatusDocument } from "../status/document.ts";
+import { leasesWithoutSandbox } from "../status/leases.ts";
 import { counted, type Problem } from "../status/problems.ts";
 
 /** Where to find a node's agent. */
@@ -28,6 +29,15 @@ export interface NodeStatus {
  * @throws Error if neither is possible
  */
 export async function lookAtNode(places: StatusPlaces): Promise<NodeStatus> {
+  const look = await lookWithoutLeases(places);
+  if (look.document.source !== "agent") return look;
+  const again = async () => (await lookWithoutLeases(places)).document;
+  // Whoever may not read them is still told the rest.
+  const leases = await leasesWithoutSandbox(look.document, again).catch(() => undefined);
+  return { ...look, document: { ...look.document, ...(leases && { leases }) } };
+}
+
+async function lookWithoutLeases(places: StatusPlaces): Promise<NodeStatus> {
   const answers = await askAgents(places.stateDir);
   const documents = answers.flatMap((each) => each.kind === "document" ? [each.document] : []);
   const problems = answers.flatMap((answer) => answerProblem(answer) ?? []);

@@ -30,6 +30,7 @@ import {
   type ApiSeen,
   type ClusterSeen,
   isInstalled,
+  type KubeletSeen,
   type NodeClock,
   type RawObject,
   type RecordSeen,
@@ -71,6 +72,9 @@ const AT_A_TIME = 8;
 /** So many records without their pod or claim are looked for one by one. */
 const MOST_RECORDS = 100;
 
+/** So many kubelets are asked for their configuration. */
+const MOST_KUBELETS = 100;
+
 /** The gates of the API server that concern claims for networks. */
 const GATES: readonly string[] = [
   "DynamicResourceAllocation",
@@ -98,9 +102,10 @@ export async function gather(sources: Sources, options: GatherOptions): Promise<
   ]);
   const whole = pictureOf(objects, { now: now(), ...(driver !== undefined && { driver }) });
   const picture = node === undefined ? whole : aboutNode(whole, node);
-  const [accounts, agents, installRights] = await Promise.all([
+  const [accounts, agents, kubelets, installRights] = await Promise.all([
     readAccounts(sources.api, { picture: whole, api, signal }),
     askAgents(sources.exec, picture, options),
+    readKubelets(sources.api, picture, signal),
     isInstalled(whole) ? undefined : seen(() => reviewed(sources.api, INSTALL_RIGHTS, { signal })),
   ]);
   return {
@@ -121,6 +126,7 @@ export async function gather(sources: Sources, options: GatherOptions): Promise<
     classes,
     templates,
     clocks,
+    kubelets,
   };
 }
 
@@ -217,6 +223,44 @@ async function readAdmission(source: ObjectSource, signal: AbortSignal): Promise
 async function readClocks(source: ObjectSource, signal: AbortSignal): Promise<NodeClock[]> {
   const path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
   return (await listed(source, path, signal)).flatMap((lease) => nodeClock(lease) ?? []);
+}
+
+/** Asks the kubelets, through the API server: of all nodes where no agent runs yet. */
+async function readKubelets(
+  api: DoctorApi,
+  picture: ClusterPicture,
+  signal: AbortSignal,
+): Promise<KubeletSeen[]> {
+  const nodes = picture.nodes.filter(({ ready, agent }) =>
+    ready === true && (!isInstalled(picture) || agent.state !== "none")
+  );
+  const limiter = new Limiter(AT_A_TIME);
+  const ask = async (node: string): Promise<KubeletSeen> => ({
+    node,
+    gates: await seen(async () => {
+      const path = `/api/v1/nodes/${encodeURIComponent(node)}/proxy/configz`;
+      const { body } = await api.get(path, signal);
+      return (body as Configz).kubeletconfig?.featureGates ?? {};
+    }),
+  });
+  const [first, ...others] = nodes.slice(0, MOST_KUBELETS).map(({ name }) => name);
+  if (first === undefined) return [];
+  const answer = await ask(first);
+  const { gates } = answer;
+  // Who may not read one may read none.
+  if (gates.state === "unseen") return nodes.map(({ name: node }) => ({ node, gates }));
+  const asked = await Promise.all(others.map((node) => limiter.run(() => ask(node))));
+  const why = `only ${MOST_KUBELETS} kubelets are asked; --node asks another one`;
+  const left = nodes.slice(MOST_KUBELETS).map(({ name: node }): KubeletSeen => ({
+    node,
+    gates: { state: "unseen", why },
+  }));
+  return [answer, ...asked, ...left];
+}
+
+/** What a kubelet answers at /configz. */
+interface Configz {
+  readonly kubeletconfig?: { readonly featureGates?: Readonly<Record<string, boolean>> };
 }
 
 async function readAccounts(

@@ -49,6 +49,12 @@ export interface NodeClock {
   readonly ahead: number;
 }
 
+/** The configuration of a node's kubelet: its feature gates where they are set, by name. */
+export interface KubeletSeen {
+  readonly node: string;
+  readonly gates: Seen<Readonly<Record<string, boolean>>>;
+}
+
 /** What an agent tells. */
 export interface AgentSeen {
   readonly node: string;
@@ -94,6 +100,7 @@ export interface ClusterSeen {
   readonly classes: Seen<readonly RawObject[]>;
   readonly templates: Seen<readonly RawObject[]>;
   readonly clocks: Seen<readonly NodeClock[]>;
+  readonly kubelets: readonly KubeletSeen[];
 }
 
 /** Whether the driver is there, or may be: where it is known not to be, this is a preflight. */

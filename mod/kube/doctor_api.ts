@@ -1,4 +1,4 @@
-import { ReadError } from "../cluster/ports.ts";
+import { ReadError, unanswered } from "../cluster/ports.ts";
 import type { Answer, DoctorApi } from "../doctor/ports.ts";
 import type { KubeConnection, Request } from "./connection.ts";
 import { KubeError } from "./error.ts";
@@ -61,7 +61,7 @@ export class KubeDoctorApi implements DoctorApi {
     const as = { cause: error };
     switch (status) {
       case undefined:
-        return new ReadError("unanswered", problem, as);
+        return unanswered(problem, as);
       case 401:
         return new ReadError(
           "unauthorized",

@@ -1,4 +1,10 @@
-import { type ObjectSource, type Page, ReadError, type WatchChange } from "../cluster/ports.ts";
+import {
+  type ObjectSource,
+  type Page,
+  ReadError,
+  unanswered,
+  type WatchChange,
+} from "../cluster/ports.ts";
 import type { KubeConnection, WatchEvent } from "./connection.ts";
 import { KubeError } from "./error.ts";
 import { RESOURCE_API } from "./resource_api.ts";
@@ -138,7 +144,7 @@ function readError(error: unknown, { path, server }: Asked): ReadError {
   const as = { cause: error };
   switch (error.status) {
     case undefined:
-      return new ReadError("unanswered", error.problem, as);
+      return unanswered(error.problem, as);
     case 401:
       return new ReadError(
         "unauthorized",

@@ -75,7 +75,10 @@ Deno.test("KubeObjectSource waits for an API server that hangs only so long", ()
     const { reason, message } = await error(source, listPath("Node"));
     hanging.resolve(undefined);
     assert.equal(reason, "unanswered");
-    assert.match(message, /^no answer from http:\/\/127\.0\.0\.1:\d+: timed out$/);
+    assert.match(
+      message,
+      /^no answer from http:\/\/127\.0\.0\.1:\d+: timed out; see whether the API server runs .*, or let it take longer with --request-timeout$/,
+    );
   }, { timeout: 200 }));
 
 Deno.test("KubeObjectSource says so where what answers is not an API server", async (t) => {

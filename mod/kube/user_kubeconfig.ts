@@ -106,9 +106,11 @@ function inContext(config: KubeConfig, context: string | undefined, from: string
   );
   const current = config.getContextObject(config.getCurrentContext());
   if (!current) {
-    throw new Error(
-      `${from}: no current context is set; give --context, one of: ${names.join(", ")}`,
-    );
+    const set = config.getCurrentContext();
+    const why = set
+      ? `there is no current context ${JSON.stringify(set)}`
+      : "no current context is set";
+    throw new Error(`${from}: ${why}; give --context, one of: ${names.join(", ")}`);
   }
   return { config, namespace: current.namespace || "default" };
 }

@@ -48,12 +48,17 @@ Deno.test("userKubeconfig() says what is wrong, and shows no credentials", () =>
     one: kubeconfig("one"),
     broken: "users: [{ user: { token: secret }",
     other: "just words: secret\n  x",
+    dangling: JSON.stringify({ ...JSON.parse(kubeconfig("one")), "current-context": "prod" }),
     contextless: JSON.stringify({ clusters: [], users: [], contexts: [] }),
   }, (path) => {
     const cases: [Parameters<typeof userKubeconfig>[0], RegExp][] = [
       [{ kubeconfig: path("missing") }, /^cannot \w+ .*\/missing: no such file or directory$/],
       [{ kubeconfig: path("broken") }, /\/broken: is not a kubeconfig: /],
       [{ kubeconfig: path("other") }, /\/other: it has no contexts: it is empty/],
+      [
+        { kubeconfig: path("dangling") },
+        /dangling: there is no current context "prod"; give --context, one of: one$/,
+      ],
       [{ kubeconfig: path("contextless") }, /contextless: it has no contexts: it is empty/],
       [
         { kubeconfig: path("one"), context: "prod" },

@@ -27,6 +27,21 @@ export interface StatusDocument {
   readonly sandboxes: readonly SandboxSnapshot[];
   readonly claims: readonly ClaimSnapshot[];
   readonly attachments: readonly AttachmentSnapshot[];
+  /**
+   * What `status` finds on the node besides: leases of host-local that no sandbox of the agent has.
+   * Absent where nobody has looked, such as an earlier release.
+   */
+  readonly leases?: readonly LeaseStatus[];
+}
+
+/** A lease of the IPAM plugin host-local. */
+export interface LeaseStatus {
+  readonly network: string;
+  readonly address: string;
+  /** The ID of the sandbox that it is for. */
+  readonly sandbox: string;
+  /** Its file, as the agent sees it. */
+  readonly path: string;
 }
 
 /** One agent of the node. */

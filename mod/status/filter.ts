@@ -94,6 +94,7 @@ function keep(
   );
   const claims = new Set(attachments.map(({ claim }) => claim.uid));
   const sandboxes = new Set(attachments.map(({ sandbox }) => sandbox));
+  const networks = new Set(attachments.map(({ network }) => network));
   const devices = new Set([...named, ...attachments.map(({ device }) => originalDevice(device))]);
   return {
     kind: "found",
@@ -107,6 +108,9 @@ function keep(
         sandboxes.has(id) || ids.has(id) || ids.has(pod.uid)
       ),
       devices: document.devices.filter(({ name }) => devices.has(name)),
+      ...(document.leases && {
+        leases: document.leases.filter(({ network }) => networks.has(network)),
+      }),
     },
   };
 }

@@ -17,9 +17,9 @@ export interface Problem {
 
 /** What is wrong by a status document: of pods first, then of claims, devices and agents. Pure. */
 export function problemsOf(
-  document: Pick<StatusDocument, "agents" | "attachments" | "claims" | "devices">,
+  document: Pick<StatusDocument, "agents" | "attachments" | "claims" | "devices" | "leases">,
 ): Problem[] {
-  const { agents, attachments, claims, devices } = document;
+  const { agents, attachments, claims, devices, leases = [] } = document;
   return [
     ...attachments.flatMap((each) => attachmentProblem(each) ?? []),
     ...claims.flatMap((claim) => claimProblem(claim) ?? []),
@@ -33,6 +33,11 @@ export function problemsOf(
           : `the interface ${link} is down, and ${counted(claims, "claim")} ` +
             `${claims === 1 ? "holds" : "hold"} it`,
       })),
+    ...leases.map(({ network, address, sandbox, path }) => ({
+      about: `network ${network}`,
+      message: `the address ${address} is held for the sandbox ${sandbox}, which the agent does ` +
+        `not know: if the runtime does not know it either, delete ${path}`,
+    })),
     ...agents.flatMap(({ needs }) =>
       needs.filter(({ ok }) => !ok).map(({ name, says }) => ({
         about: "agent",

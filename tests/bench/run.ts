@@ -22,7 +22,7 @@ import {
   privateNodeObstacle,
   spawnInPrivateNode,
 } from "../../mod/simulator/private_node.ts";
-import { AgentProcess, bundleArguments } from "../support/agent_process.ts";
+import { AgentProcess, bundleArguments, pluginArguments } from "../support/agent_process.ts";
 import { fetchChromium } from "../support/browser.ts";
 import { macvlan, storeClaim } from "../support/claims.ts";
 import { CLAIMS, measureCluster, NODES } from "./cluster.ts";
@@ -297,7 +297,7 @@ async function recovery(): Promise<void> {
 }
 
 async function largeCluster(): Promise<void> {
-  const program = [Deno.execPath(), ...bundleArguments().slice(0, -1)];
+  const program = [Deno.execPath(), ...pluginArguments()];
   const { seconds, user, processor, memory } = await measureCluster(program);
   report(
     `cluster-status of ${NODES} nodes and ${CLAIMS} claims`,

@@ -130,6 +130,11 @@ export class Cluster {
     return await this.#plane.adminKubeconfig();
   }
 
+  /** Runs `body` while the API server takes connections and answers nothing. */
+  async whileApiServerHangs(body: () => Promise<void>): Promise<void> {
+    await this.#plane.whileApiServerHangs(body);
+  }
+
   /** What kubectl prints for the cluster's administrator; rejects with its error. */
   async kubectl(...args: string[]): Promise<string> {
     const { success, stdout, stderr } = await new Deno.Command(await fetchKubectl(), {

@@ -37,6 +37,7 @@ export class ControlPlane {
   readonly #options: ControlPlaneOptions;
   readonly #authority: Authority;
   readonly #daemons: Daemon[] = [];
+  #apiServer: Daemon | undefined;
   #adminKubeconfig: Promise<string> | undefined;
   /** As the cluster's administrator sees it. */
   api!: Api;
@@ -95,6 +96,16 @@ export class ControlPlane {
     return await Api.connect(SERVER, { ca: this.ca, user: { token } });
   }
 
+  /** Runs `body` while the API server takes connections and answers nothing. */
+  async whileApiServerHangs(body: () => Promise<void>): Promise<void> {
+    this.#apiServer!.pause();
+    try {
+      await body();
+    } finally {
+      this.#apiServer!.resume();
+    }
+  }
+
   async stop(): Promise<void> {
     this.api?.close();
     for (const daemon of this.#daemons.reverse()) await daemon.end();
@@ -111,7 +122,7 @@ export class ControlPlane {
     const names = [`IP:${SERVICE}`];
     const serving = await this.#authority.issue("apiserver", { subject: "/CN=apiserver", names });
     const user = await this.#authority.issue("admin", { subject: ADMIN });
-    const apiServer = this.#startApiServer(serving, user);
+    const apiServer = this.#apiServer = this.#startApiServer(serving, user);
     this.api = await Api.connect(SERVER, { ca: this.ca, user });
     await until("the API server is ready", async () => {
       if (apiServer.ended) throw new Error(`the API server ended:\n${await apiServer.log()}`);

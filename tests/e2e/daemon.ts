@@ -46,6 +46,15 @@ export class Daemon {
     return (await Deno.readTextFile(this.#log)).split("\n").slice(-25).join("\n");
   }
 
+  /** It does nothing, and keeps its connections, until it is resumed. */
+  pause(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process.kill("SIGCONT");
+  }
+
   async end(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     if (!this.#ended) this.#process.kill(signal);
     const limit = setTimeout(() => this.#process.kill("SIGKILL"), END_LIMIT);

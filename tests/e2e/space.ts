@@ -25,8 +25,12 @@ export class Space {
   }
 
   /** Runs a case in a separate namespace; afterwards nothing of it may be left on the node. */
-  static async run(cluster: Cluster, body: Case): Promise<void> {
-    const space = new Space(cluster, `e2e-${crypto.randomUUID().slice(0, 8)}`);
+  static async run(
+    cluster: Cluster,
+    body: Case,
+    { namespace = `e2e-${crypto.randomUUID().slice(0, 8)}` } = {},
+  ): Promise<void> {
+    const space = new Space(cluster, namespace);
     const from = cluster.agent.lines.length;
     await cluster.api.apply({
       apiVersion: "v1",

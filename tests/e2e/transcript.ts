@@ -9,16 +9,13 @@ import { furnishPrivateNode, inPrivateNode } from "../../mod/simulator/private_n
 import { Containerd } from "../support/containerd.ts";
 import { fetchHelm } from "../support/helm.ts";
 import { fetchKubectl } from "../support/kubectl.ts";
-import { removeCgroup } from "../support/runtime_daemon.ts";
 import { NO_AGENT } from "./agents/no_agent.ts";
 import { Cluster } from "./cluster.ts";
-import { endWithRunner, runInside } from "./inside.ts";
-import { KUBERNETES } from "./kubernetes_programs.ts";
-import { fetchParts, type Releases } from "./parts.ts";
+import { endWithRunner } from "./inside.ts";
+import { fetchParts } from "./parts.ts";
+import { RELEASES, runTranscript, transcriptCgroup } from "./transcripts.ts";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
-const RELEASES: Releases = { kubernetes: KUBERNETES, runtime: "containerd 2.1" };
-const CGROUP = "NETWORK_DRA_TRANSCRIPT_CGROUP";
 
 const NEXT = `${IMAGE_NAME}-next`;
 const NEXT_FILE = "dist/network-dra-image-next.tar";
@@ -82,7 +79,7 @@ async function main(): Promise<number> {
     await furnishPrivateNode();
     const cluster = await Cluster.start({
       ...RELEASES,
-      cgroup: Deno.env.get(CGROUP)!,
+      cgroup: transcriptCgroup(),
       startAgent: () => Promise.resolve(NO_AGENT),
     });
     try {
@@ -108,16 +105,7 @@ async function main(): Promise<number> {
   }
   await writeImage({ output: IMAGE_FILE });
   await writeImage({ name: NEXT, output: join(ROOT, NEXT_FILE) });
-  const cgroup = `network-dra-transcript-${crypto.randomUUID().slice(0, 8)}`;
-  try {
-    const env = { [CGROUP]: cgroup };
-    return await runInside(import.meta.filename!, { env, print: console.log }) ? 0 : 1;
-  } finally {
-    for await (const { name } of Deno.readDir("/sys/fs/cgroup")) {
-      await removeCgroup(`/sys/fs/cgroup/${name}/${cgroup}`);
-    }
-    await removeCgroup(`/sys/fs/cgroup/${cgroup}`);
-  }
+  return await runTranscript(import.meta.filename!) ? 0 : 1;
 }
 
 if (import.meta.main) Deno.exit(await main());

@@ -19,6 +19,11 @@ export function bundleArguments(): string[] {
   return [...flags, "--no-config", "--no-lock", join(ROOT, "dist/network-dra.js"), "run"];
 }
 
+/** The same, as it runs a command for a whole cluster. */
+export function pluginArguments(): string[] {
+  return bundleArguments().slice(0, -1).filter((flag) => !flag.startsWith("--v8-flags="));
+}
+
 interface LogLine {
   readonly level: string;
   readonly msg: string;

@@ -136,6 +136,17 @@ export const SCENES: readonly Scene[] = [
     todo: /compare the selectors with the devices/,
   },
   {
+    name: "no agent on a node",
+    cluster: scene({
+      pod: { node: undefined, unscheduled: NO_NODE },
+      claim: { node: undefined, reservedFor: [] },
+      more: { nodes: [rawNode("node-1"), rawNode("node-2"), rawNode("node-3")] },
+    }),
+    hangsAt: "allocation",
+    says: /scheduler: Unschedulable: 0\/2 nodes are available/,
+    todo: /nodeSelector and the tolerations of the DaemonSet match the node; or compare/,
+  },
+  {
     name: "class selects nothing",
     cluster: scene({
       pod: { node: undefined, unscheduled: NO_NODE },

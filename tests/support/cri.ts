@@ -148,14 +148,23 @@ export class Cri {
 
   /** What a command printed inside; rejects when it fails. */
   async exec(containerId: string, ...cmd: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.outcome(containerId, ...cmd);
+    if (code !== 0) throw new Error(`${cmd.join(" ")}: ${stderr}`);
+    return stdout;
+  }
+
+  /** The same, whatever its exit code is. */
+  async outcome(
+    containerId: string,
+    ...cmd: string[]
+  ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
     const { stdout, stderr, exitCode } = await this.#call("execSync", {
       containerId,
       cmd,
       timeout: 10n,
     });
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-    if (exitCode !== 0) throw new Error(`${cmd.join(" ")}: ${text(stderr)}`);
-    return text(stdout);
+    return { code: exitCode, stdout: text(stdout), stderr: text(stderr) };
   }
 
   #config(pod: PodOptions) {

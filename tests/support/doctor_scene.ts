@@ -28,6 +28,8 @@ export interface DoctorScene {
   readonly resourceVersions: readonly string[];
   /** Feature gates, as the API server's metrics have them. */
   readonly gates: Readonly<Record<string, boolean>>;
+  /** Feature gates, as the kubelets' configuration sets them. */
+  readonly kubeletGates: Readonly<Record<string, boolean>>;
   /** Rights that are not had, such as `get nodes`. */
   readonly denied: readonly string[];
   readonly policies: readonly Fields[];
@@ -49,6 +51,7 @@ export function doctorScene(more: Partial<DoctorScene> = {}): DoctorScene {
       DRAResourceClaimDeviceStatus: true,
       DRAConsumableCapacity: true,
     },
+    kubeletGates: {},
     denied: [],
     policies: [
       rawPolicy("network-dra", "resourceslices"),
@@ -207,6 +210,8 @@ function answerTo(scene: DoctorScene, path: string, body?: unknown): unknown {
       return { items: scene.policies };
     case "validatingadmissionpolicybindings":
       return { items: scene.bindings };
+    case "configz":
+      return { kubeletconfig: { featureGates: scene.kubeletGates } };
     case "leases":
       return { items: scene.leases };
     default:

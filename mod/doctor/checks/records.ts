@@ -1,8 +1,9 @@
+import type { LeaseStatus } from "../../status/document.ts";
 import type { Checked, Finding, Unknown } from "../finding.ts";
 import { counted, nodesText } from "../nodes_text.ts";
-import { type ClusterSeen, mayHaveAgents } from "../seen.ts";
+import { type AgentSeen, type ClusterSeen, mayHaveAgents } from "../seen.ts";
 
-/** Whether agents keep records of pods and claims that are gone. */
+/** Whether agents, or host-local, keep something for pods and claims that are gone. */
 export function checkRecords({ records, agents, objects, picture }: ClusterSeen): Checked {
   const findings: Finding[] = [];
   const unknown: Unknown[] = [];
@@ -19,6 +20,7 @@ export function checkRecords({ records, agents, objects, picture }: ClusterSeen)
       });
     }
   }
+  findings.push(...agents.flatMap(leaseFindings));
   const told = agents.filter((each) => each.told.state === "told");
   if (agents.length > told.length) {
     const names = agents.filter((each) => each.told.state === "untold").map(({ node }) => node);
@@ -43,4 +45,24 @@ export function checkRecords({ records, agents, objects, picture }: ClusterSeen)
       counted(told.length, "agent has", "agents have")
     } on record belongs to pods and claims that are there`,
   };
+}
+
+/** Addresses that nobody uses and nobody frees. */
+function leaseFindings({ node, pod, told }: AgentSeen): Finding[] {
+  if (told.state !== "told") return [];
+  const byNetwork = Map.groupBy(told.document.leases ?? [], ({ network }) => network);
+  return [...byNetwork].map(([network, leases]): Finding => {
+    const [{ address, sandbox, path }] = leases as [LeaseStatus];
+    const more = leases.length > 1 ? ` and ${leases.length - 1} more` : "";
+    return {
+      level: "warning",
+      where: `node ${node}`,
+      what: `host-local holds the address ${address}${more} of the network ` +
+        `${JSON.stringify(network)} for the sandbox ${sandbox}, which the agent does not know: ` +
+        "nobody frees it",
+      whatToDo: "if crictl pods on the node does not list the sandbox, delete the file: " +
+        `kubectl -n ${pod.namespace} exec ${pod.name} -- /network-dra status lists all of them, ` +
+        `such as ${path}`,
+    };
+  });
 }

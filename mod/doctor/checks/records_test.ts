@@ -70,3 +70,20 @@ Deno.test("checkRecords() says what it could not look at", async () => {
   const seen = await withRecord(document, { forbidden: ["web"] });
   assert.match(checkRecords(seen).unknown[0]!.what, /whether pod default\/web is there/);
 });
+
+Deno.test("checkRecords() names leases that no sandbox has", async () => {
+  const lease = (address: string) => ({
+    network: "lan",
+    address,
+    sandbox: "0af3",
+    path: `/var/lib/cni/networks/lan/${address}`,
+  });
+  const leases = [lease("10.0.0.7"), lease("10.0.0.8")];
+  const { findings } = checkRecords(await withRecord(anAgentDocument("node-1", { leases })));
+  assert.deepEqual(findings.map(({ level, where }) => [level, where]), [[
+    "warning",
+    "node node-1",
+  ]]);
+  assert.match(findings[0]!.what, /holds the address 10\.0\.0\.7 and 1 more of the network "lan"/);
+  assert.match(findings[0]!.whatToDo, /delete the file: .*networks\/lan\/10\.0\.0\.7$/);
+});

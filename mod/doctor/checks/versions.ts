@@ -2,7 +2,7 @@ import { versionFindings } from "../../cluster/findings.ts";
 import type { NodeView } from "../../cluster/picture.ts";
 import type { Checked, Finding, Unknown } from "../finding.ts";
 import { nodesText } from "../nodes_text.ts";
-import { type ClusterSeen, isInstalled } from "../seen.ts";
+import { type ClusterSeen, isInstalled, type KubeletSeen } from "../seen.ts";
 import { minorOf } from "../versions.ts";
 
 /** The first minor version of Kubernetes with resource.k8s.io/v1. */
@@ -11,7 +11,8 @@ const FIRST_MINOR = 34;
 const KUBELET_SKEW = 3;
 
 /** Whether versions fit one another: agents, kubelets, the API server, and this program. @param own its version */
-export function checkVersions({ picture, whole, api, agents }: ClusterSeen, own: string): Checked {
+export function checkVersions(seen: ClusterSeen, own: string): Checked {
+  const { picture, whole, api, agents, kubelets } = seen;
   const findings: Finding[] = versionFindings(picture).map((finding) => ({
     whatToDo: "let the update end",
     ...finding,
@@ -23,6 +24,14 @@ export function checkVersions({ picture, whole, api, agents }: ClusterSeen, own:
     if (isInstalled(whole) && node.agent.state === "none") continue;
     if (node.kubelet === undefined) silent.push(node.name);
     else findings.push(...kubeletFindings(node, server));
+  }
+  findings.push(...kubelets.flatMap(gateFindings));
+  const closed = kubelets.flatMap(({ node, gates }) =>
+    gates.state === "unseen" ? [{ node, why: gates.why }] : []
+  );
+  for (const [why, all] of Map.groupBy(closed, ({ why }) => why)) {
+    const nodes = nodesText(all.map(({ node }) => node));
+    unknown.push({ what: `the feature gates of the kubelet on ${nodes}`, why });
   }
   if (picture.nodes.length === 0) {
     unknown.push({ what: "the versions of kubelets", why: "no node is to be seen" });
@@ -52,6 +61,32 @@ export function checkVersions({ picture, whole, api, agents }: ClusterSeen, own:
       well: "agents, kubelets and the API server fit one another",
     }),
   };
+}
+
+/** Gates of the kubelet that are on unless they are turned off, and what fails without them. */
+const KUBELET_GATES: Readonly<Record<string, Omit<Finding, "where" | "whatToDo">>> = {
+  DynamicResourceAllocation: {
+    level: "error",
+    what: "the feature gate DynamicResourceAllocation of the kubelet is off: pods with claims do " +
+      "not start there",
+  },
+  ResourceHealthStatus: {
+    level: "note",
+    what: "the feature gate ResourceHealthStatus of the kubelet is off: the status of pods does " +
+      "not show whether their interfaces are there",
+  },
+};
+
+function gateFindings({ node, gates }: KubeletSeen): Finding[] {
+  if (gates.state === "unseen") return [];
+  return Object.entries(KUBELET_GATES).flatMap(([gate, finding]) =>
+    gates.value[gate] !== false ? [] : [{
+      where: `node ${node}`,
+      ...finding,
+      whatToDo: `take ${gate}: false out of featureGates in the kubelet's configuration, and ` +
+        "restart it",
+    }]
+  );
 }
 
 function kubeletFindings({ name, kubelet = "" }: NodeView, server: number | undefined): Finding[] {

@@ -44,3 +44,21 @@ Deno.test("checkVersions() says whose version it does not know", async () => {
   ]);
   assert.equal(well, undefined);
 });
+
+Deno.test("checkVersions() names kubelets whose gates are off, and says where it may not look", async () => {
+  const kubeletGates = { DynamicResourceAllocation: false, SomethingElse: false };
+  const { findings } = checkVersions(await seenOf({ kubeletGates }), "0.1.0");
+  assert.deepEqual(findings.map(({ level, where }) => [level, where]), [
+    ["error", "node node-1"],
+    ["error", "node node-2"],
+  ]);
+  assert.match(
+    findings[0]!.what,
+    /DynamicResourceAllocation of the kubelet is off: pods with claims/,
+  );
+  assert.match(findings[0]!.whatToDo, /kubelet's configuration, and restart it/);
+  const { unknown } = checkVersions(await seenOf({ forbidden: ["configz"] }), "0.1.0");
+  assert.deepEqual(unknown.map(({ what }) => what), [
+    "the feature gates of the kubelet on nodes node-1, node-2",
+  ]);
+});

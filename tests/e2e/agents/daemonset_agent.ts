@@ -76,6 +76,22 @@ export class DaemonSetAgent implements Agent {
     }
   }
 
+  /** Runs `body` while the nodeSelector leaves it on one node alone. */
+  async onlyOn(node: string, body: () => Promise<void>): Promise<void> {
+    await this.install({ nodeSelector: { "kubernetes.io/hostname": node } }, { wait: false });
+    try {
+      await until(`the agent runs on ${node} alone`, async () => {
+        const [pod, ...others] = await this.pods();
+        return others.length === 0 && pod?.spec.nodeName === node &&
+            pod.status.containerStatuses?.[0].ready || undefined;
+      }, { limit: ROLLOUT_LIMIT, explain: () => this.#explain() });
+      await body();
+    } finally {
+      // Back to a template that it had: the controller can leave the pods of both beside each other.
+      await this.away("SIGTERM", () => Promise.resolve());
+    }
+  }
+
   async update(): Promise<void> {
     const before = await this.pods();
     const [repository, version] = IMAGE_NAME.split(":");

@@ -1,5 +1,6 @@
 import type { AgentKind } from "../agents/agent.ts";
 import { type KubernetesVersion, minorOf } from "../kubernetes_programs.ts";
+import { BROKEN_PODS } from "./broken_pods.ts";
 import { CLAIMS } from "./claims.ts";
 import { CLUSTER_VIEW } from "./cluster_view.ts";
 import { DAEMONSET } from "./daemonset.ts";
@@ -36,6 +37,7 @@ const FURTHER = {
   ...STATUS,
   ...TWO_NODES,
   ...CLUSTER_VIEW,
+  ...BROKEN_PODS,
   ...DOCTOR,
   ...SYSDUMP,
   ...UI,
@@ -45,6 +47,7 @@ const FURTHER = {
 const OF_TWO_NODES = {
   ...TWO_NODES,
   ...CLUSTER_VIEW,
+  ...BROKEN_PODS,
   ...DOCTOR,
   ...SYSDUMP,
   ...UI,

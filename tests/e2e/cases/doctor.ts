@@ -1,7 +1,10 @@
 /** The check-up of a cluster, as its administrator runs it. */
 import assert from "node:assert/strict";
 import { cli, type CliOutcome } from "../../support/cli.ts";
+import { agentOf } from "../agents/daemonset_agent.ts";
+import { NAMESPACE } from "../chart.ts";
 import { NODE, SECOND_NODE } from "../cluster.ts";
+import { FOLDERS } from "../node_place.ts";
 import { claim, pod } from "../objects.ts";
 import type { Case, Space } from "../space.ts";
 
@@ -66,5 +69,37 @@ export const DOCTOR: Readonly<Record<string, Case>> = {
     const other = await report(space, "--node", NODE);
     const where = found(other, "claims").findings.map((each) => each.where);
     assert.ok(!where.includes(`claim ${namespace}/nosuch`), where.join("\n"));
+  },
+
+  "doctor and status find an address that is held for nobody": async (space) => {
+    const { cluster, namespace } = space;
+    await space.apply(
+      claim("lan", [{ name: "lan", subnet: 1 }]),
+      pod("healthy", { claims: ["lan"], node: NODE }),
+    );
+    await space.running("healthy");
+    const lease = `${cluster.node.place.root}${FOLDERS.leases}/networks/lan/10.10.1.77`;
+    const held = async () =>
+      found(await report(space, "--node", NODE), "records").findings
+        .filter(({ what }) => what.includes("10.10.1.77"));
+    assert.deepEqual(await held(), []);
+    await Deno.writeTextFile(lease, "gone\r\nnet1");
+    try {
+      const [finding] = await held();
+      assert.equal(finding?.where, `node ${NODE}`);
+      assert.match(
+        finding!.what,
+        /network "lan" for the sandbox gone, which the agent does not know/,
+      );
+      const [agent] = (await agentOf(cluster).pods()).filter(({ spec }) => spec.nodeName === NODE);
+      const status = ["/network-dra", "status", `${namespace}/healthy`];
+      await assert.rejects(
+        cluster.kubectl("exec", "-n", NAMESPACE, agent!.metadata.name, "--", ...status),
+        /network lan: the\s+address\s+10\.10\.1\.77\s+is\s+held\s+for\s+the\s+sandbox\s+gone[^]*exit code 3/,
+      );
+    } finally {
+      await Deno.remove(lease);
+    }
+    assert.deepEqual(await held(), []);
   },
 };
