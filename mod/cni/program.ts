@@ -28,8 +28,13 @@ const STDOUT_LIMIT = 1024 * 1024;
 const STDERR_TAIL = 4096;
 /** What is read at once, in bytes: most results fit. */
 const CHUNK = 4096;
-/** How long output is awaited that a child of an ended plugin may still hold open, in milliseconds. */
-const LINGER = 200;
+/**
+ * How long output is awaited that a child of an ended plugin may still hold open, in milliseconds: in
+ * many turns of the event loop, because a single one may be late by that much on a busy node, before
+ * what is in the pipe has been read.
+ */
+const LINGER_MS = 200;
+const LINGER_TURNS = 10;
 /** A plugin that is being replaced (an upgrade) is busy for a moment (ETXTBSY). */
 const BUSY_PAUSES = [20, 50, 100, 250, 500, 1000];
 
@@ -76,9 +81,9 @@ export async function runToEnd(
     // Whoever ended it did not end what it had started, which may hold locks and hang.
     if (signal) killGroup(child.pid);
     // Children that it left behind may hold its output open.
-    const linger = setTimeout(() => ended.abort(), LINGER);
+    const stopWaiting = abortLater(ended);
     const [out, err] = await Promise.all([stdout, stderr]);
-    clearTimeout(linger);
+    stopWaiting();
     return {
       code,
       ...(signal && { signal }),
@@ -92,6 +97,17 @@ export async function runToEnd(
     ended.abort();
     if (killed !== undefined) kill(killed);
   }
+}
+
+/** Aborts after a while. @returns what prevents it */
+function abortLater(ended: AbortController): () => void {
+  let turns = 0;
+  let timer = setTimeout(next, LINGER_MS / LINGER_TURNS);
+  function next(): void {
+    if (++turns === LINGER_TURNS) ended.abort();
+    else timer = setTimeout(next, LINGER_MS / LINGER_TURNS);
+  }
+  return () => clearTimeout(timer);
 }
 
 /** @param leader the session's, which gives its process group its id */

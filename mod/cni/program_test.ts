@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { programRunner } from "./launched_program.ts";
-import { type RunProgram, runProgram } from "./program.ts";
+import { type RunProgram, runProgram, runToEnd } from "./program.ts";
 import { installSessionLauncher, NOT_LAUNCHED } from "./session_launcher.ts";
 
 const never = new AbortController().signal;
@@ -170,3 +170,41 @@ Deno.test("programRunner() takes a program's exit code for its own, but for the 
     assert.equal(code, NOT_LAUNCHED);
     assert.equal((await Deno.readTextFile(count)).length, 2);
   }));
+
+Deno.test("what a plugin has printed is read although this process had no time for it", async () => {
+  const printed = new TextEncoder().encode('{"supportedVersions":["1.0.0"]}');
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
+  const busyFor = (ms: number) => {
+    for (const until = performance.now() + ms; performance.now() < until;);
+  };
+  const exited = turn();
+  const child = {
+    pid: 2 ** 22 + 1,
+    kill: () => {},
+    stdin: new WritableStream(),
+    // The runtime takes turns of its event loop to read what is in the pipe.
+    stdout: new ReadableStream({
+      type: "bytes",
+      pull: async (stream) => {
+        await exited;
+        for (let turns = 0; turns < 3; turns++) await turn();
+        const request = stream.byobRequest!;
+        new Uint8Array(request.view!.buffer).set(printed);
+        request.respond(printed.length);
+        stream.close();
+      },
+    }),
+    stderr: new ReadableStream({ type: "bytes", start: (stream) => stream.close() }),
+    status: exited.then(() => {
+      setTimeout(() => busyFor(400), 0);
+      return { success: true, code: 0, signal: null };
+    }),
+  } as unknown as Deno.ChildProcess;
+  const { stdout } = await runToEnd(child, {
+    env: {},
+    stdin: new Uint8Array(0),
+    timeout: 10_000,
+    signal: never,
+  });
+  assert.deepEqual(stdout, printed);
+});
