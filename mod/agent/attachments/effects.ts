@@ -268,8 +268,8 @@ export class Effects {
     } catch (error) {
       if (this.#source.closing.aborted && error === this.#source.closing.reason) throw error;
       const { situation } = tracked.state;
-      const foreign = situation.kind === "failed" && !situation.foreign &&
-        await this.#isAbsent(tracked);
+      const isForeign = situation.kind === "failed" && situation.foreign;
+      const foreign = !isForeign && await this.#isAbsent(tracked);
       const { desired } = tracked.state;
       tracked.apply({ kind: "del_failed", foreign });
       if (desired.kind !== "given_up") throw error;
