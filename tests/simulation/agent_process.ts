@@ -311,6 +311,7 @@ export class AgentProcess {
       classify: (path) =>
         process.now(`classify ${path}`, () => {
           if (node.faults.has("noDescriptors") && world.chance.hits("EMFILE", 0.3)) {
+            node.couldNotLook(path);
             throw new Error("EMFILE");
           }
           return node.namespaceAt(path) ? "pod" : "gone";
@@ -320,7 +321,7 @@ export class AgentProcess {
           await world.pause(`${node.name} interfaces`, 0, 5);
           const namespace = node.namespaceAt(path);
           if (!namespace) throw new Error(`cannot enter ${path}`);
-          namespace.lookedAt = world.scheduler.now;
+          node.lookedInto(namespace);
           return new Map(namespace.links);
         });
         return abortable(work, signal);

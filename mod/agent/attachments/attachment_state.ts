@@ -330,9 +330,12 @@ function afterFailedDel(
     const said = foreign ? "begun" : "failed";
     return { kind: "failed", record: said, foreign, purpose: "repair", attached };
   }
-  if (!foreign) return situation;
-  if (situation.kind === "failed") return { ...situation, record: "begun", foreign };
-  if (!isRecorded(situation)) return situation;
+  if (situation.kind === "failed") {
+    const isOnRecord = situation.record === "failed" && !foreign;
+    if (isOnRecord) return situation;
+    return { ...situation, record: "begun", foreign: situation.foreign || foreign };
+  }
+  if (!foreign || !isRecorded(situation)) return situation;
   return { kind: "failed", record: "begun", foreign, purpose: "attach" };
 }
 

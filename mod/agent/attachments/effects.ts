@@ -272,11 +272,18 @@ export class Effects {
       const foreign = !isForeign && await this.#isAbsent(tracked);
       const { desired } = tracked.state;
       tracked.apply({ kind: "del_failed", foreign });
+      if (foreign) await this.#recordForeign(tracked);
       if (desired.kind !== "given_up") throw error;
       this.#ports.metrics.forgotten(desired.why);
       const left = this.#reports.givenUp(tracked.view, errorMessage(error));
       tracked.tellLeft?.(left);
     }
+  }
+
+  /** Before the pause until the next DEL, in which the agent may end. */
+  async #recordForeign(tracked: TrackedAttachment): Promise<void> {
+    const next = nextEffect(tracked.state, this.#source);
+    if (next?.kind === "record_failure") await this.carryOut(tracked, next);
   }
 
   /**
