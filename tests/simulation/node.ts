@@ -36,6 +36,8 @@ const DISK_FAULTS: readonly FaultKind[] = [
 ];
 /** The agent tries again within this, in milliseconds. */
 const WRITES_AGAIN_MS = 10_000;
+/** A pod that lives so long, in milliseconds, may see the end of a repair. */
+const LIVES_LONG = 60_000;
 /** What is left of a record that is damaged. */
 const DAMAGED = new TextEncoder().encode('{"version": 1, "cla');
 
@@ -393,7 +395,10 @@ export class SimulatedNode {
 
   /** CHECK says for a while that one of our interfaces is damaged, and the DELs of its repair fail. */
   failRepair(choice: number): void {
-    const candidates = this.runtime.running.flatMap(({ vouched }) => [...vouched.values()]);
+    const links = this.runtime.running.flatMap(({ pod, vouched }) =>
+      pod.plan.lives >= LIVES_LONG ? [...vouched.values()] : []
+    );
+    const candidates = links.filter(({ owner }) => this.network.leases.has(owner));
     const found = candidates[Math.floor(choice * candidates.length)];
     if (!found) return;
     this.attachmentFaults.begin(found.owner, [

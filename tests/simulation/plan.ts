@@ -211,7 +211,7 @@ const EVENTS = {
   stateLost: 1,
   hostileRequest: 1,
   crashBeforeRecord: 2,
-  repairFails: 2,
+  repairFails: 3,
   nameTaken: 2,
 } as const;
 
