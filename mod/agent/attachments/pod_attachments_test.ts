@@ -708,6 +708,35 @@ Deno.test("a name that another plugin takes after a DEL failed that removed the 
   }
 });
 
+Deno.test("that a DEL left no interface is on record before the pause that follows it, or at a later try", async () => {
+  for (const disk of ["ok", "full"]) {
+    const { network, cni, namespaces, clock, journal } = setUp();
+    cni.during = ({ command }) => {
+      if (command === "ADD") namespaces.foreign.set(PATH, new Set(["net1"]));
+      else {
+        namespaces.foreign.delete(PATH);
+        if (disk === "full") {
+          journal.before = () => {
+            throw new Error("the disk is full");
+          };
+        }
+      }
+      throw new Error("the plugin ends with an error");
+    };
+    network.want(claim, one);
+    await settle();
+    const isForeign = () => [...journal.attachments.values()][0]?.foreign === true;
+    assert.equal(isForeign(), disk === "ok");
+    cni.during = () => {
+      throw new Error("the plugin is not on the node");
+    };
+    journal.before = () => {};
+    await clock.advance(10_000);
+    assert.ok(isForeign());
+    await network.close();
+  }
+});
+
 Deno.test("another plugin's interface is on record as that before the first DEL, also of a pod that ends", async () => {
   const { network, cni, clock, journal } = setUp();
   cni.during = ({ command }) => {
