@@ -61,6 +61,8 @@ export class AgentProcess {
   leads = false;
   /** Called once, when an ADD has succeeded. */
   atAdd: ((link: Link) => void) | undefined;
+  /** Whether the plugins that it runs take long. */
+  isSlow = false;
   /** Called when the API server has taken a status. */
   atStatus: ((devices: readonly StoredDevice[]) => void) | undefined;
   /** Whether the kubelet is to know it. */

@@ -345,8 +345,17 @@ export class SimulatedNode {
     trace.violation("leader", what);
   }
 
+  /** What an agent has found out may not be on the disk when it ends, or another leads. */
+  #noteUnwritten(): void {
+    const isTroubled = DISK_FAULTS.some((each) => this.faults.has(each));
+    const isEased = this.#world.scheduler.now - this.#diskEasedAt >= WRITES_AGAIN_MS;
+    if (!isTroubled && isEased) return;
+    for (const attachment of this.#adding.keys()) this.#unrecorded.add(attachment);
+  }
+
   /** One that is not told to stop hands over only to one that the kubelet knows. */
   endsLead(agent: AgentProcess): void {
+    this.#noteUnwritten();
     if (agent.process.dead || agent.isStopping) return;
     // One that stood next may be about to end, or have died meanwhile.
     const isAwaited = this.agents.some((each) =>
@@ -582,10 +591,7 @@ export class SimulatedNode {
     this.#world.operation(`${agent.process.name} starts`);
     const end = (why: string) => {
       this.#lastDeath = scheduler.now;
-      const isTroubled = DISK_FAULTS.some((each) => this.faults.has(each));
-      if (isTroubled || scheduler.now - this.#diskEasedAt < WRITES_AGAIN_MS) {
-        for (const attachment of this.#adding.keys()) this.#unrecorded.add(attachment);
-      }
+      this.#noteUnwritten();
       // Later than whoever brings it back on purpose.
       this.#startAgain(8_000);
       this.agents.splice(this.agents.indexOf(agent), 1);
@@ -672,7 +678,11 @@ export class SimulatedNode {
     const { scheduler } = this.#world;
     if (course === "neverReady") this.kubelet.refuseRegistration(lasts);
     const next = this.startAgent();
-    if (course === "stays") return;
+    if (course === "stays") {
+      // Operations that run when it hands over end before the other begins one.
+      old.isSlow = this.#world.chance.hits("slow before it hands over", 0.7);
+      return;
+    }
     if (course === "newDies") scheduler.after(lasts, () => next.process.kill("killed"));
     else if (course === "oldDies") scheduler.after(lasts, () => old.process.kill("killed"));
     else this.#retire(old, next);

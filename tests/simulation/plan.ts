@@ -168,7 +168,7 @@ export type Stimulus =
     readonly by: number;
   };
 
-const HANDOVERS = { usual: 6, newDies: 2, oldDies: 2, neverReady: 2, stays: 1 } as const;
+const HANDOVERS = { usual: 6, newDies: 2, oldDies: 2, neverReady: 2, stays: 2 } as const;
 export type Handover = keyof typeof HANDOVERS;
 
 const RUNTIMES = { "containerd-1.7": 1, "containerd-2.1": 1, "cri-o": 1 } as const;

@@ -173,6 +173,7 @@ export class PluginPrograms {
     const { node, process, world } = this.#agent;
     const { faults } = node;
     const { command } = call;
+    if (this.#agent.isSlow) await this.#pause(`${command} of an agent that is slow`, 500, 6_000);
     const slow = faults.has("pluginSlow") && this.#hits("slow", 0.5);
     // Some end in the moment in which the agent takes them for such as wait.
     if (this.#hits("just in time", 0.05)) await world.scheduler.sleepAndRace(100);

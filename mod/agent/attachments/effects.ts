@@ -272,7 +272,7 @@ export class Effects {
       const foreign = !isForeign && await this.#isAbsent(tracked);
       const { desired } = tracked.state;
       tracked.apply({ kind: "del_failed", foreign });
-      if (foreign) await this.#recordForeign(tracked);
+      await this.#recordForeign(tracked);
       if (desired.kind !== "given_up") throw error;
       this.#ports.metrics.forgotten(desired.why);
       const left = this.#reports.givenUp(tracked.view, errorMessage(error));
@@ -283,7 +283,7 @@ export class Effects {
   /** Before the pause until the next DEL, in which the agent may end. */
   async #recordForeign(tracked: TrackedAttachment): Promise<void> {
     const next = nextEffect(tracked.state, this.#source);
-    if (next?.kind === "record_failure") await this.carryOut(tracked, next);
+    if (next?.kind === "record_failure" && next.foreign) await this.carryOut(tracked, next);
   }
 
   /**
