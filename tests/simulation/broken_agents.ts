@@ -219,7 +219,7 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   broken("forgets a claim before its networks are detached", [
     UNPREPARE,
     "await Promise.all(leaving.map((network) => network.released(ref.uid, until)));",
-    "",
+    "break;",
   ]),
   broken("takes the networks of running pods when the kubelet unprepares their claim", [
     UNPREPARE,
