@@ -920,6 +920,23 @@ Deno.test("where the state was lost, a claim that the kubelet unprepares before 
   await stop();
 });
 
+Deno.test("where the state was lost, a claim that is taken up for a pod which no longer uses it is released", async () => {
+  const { agent, cni, clock, cluster, journal, gate, setPods, stop } = await lostWithClaimInUse();
+  await agent.reconcile([], new Set());
+  await agent.unprepare([ref("a")], never);
+  // The pod has ended, which the runtime has not said; a pod of another node has the claim.
+  let reads = 0;
+  cluster.during = () => {
+    if (++reads === 2) setPods("q");
+  };
+  agent.attach(aSandbox("s1", "p"));
+  await gate("s1");
+  await clock.advance(2_000);
+  assert.deepEqual(cni.log, []);
+  assert.equal(journal.claims.size, 0);
+  await stop();
+});
+
 Deno.test("where the state was lost, a claim that is not allocated any more keeps no pod waiting", async () => {
   const { agent, cni, cluster, gate, setPods, stop } = await lostWithClaimInUse();
   await agent.reconcile([], new Set());

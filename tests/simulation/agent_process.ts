@@ -61,6 +61,8 @@ export class AgentProcess {
   leads = false;
   /** Called once, when an ADD has succeeded. */
   atAdd: ((link: Link) => void) | undefined;
+  /** Whether the plugins that it runs take long. */
+  isSlow = false;
   /** Called when the API server has taken a status. */
   atStatus: ((devices: readonly StoredDevice[]) => void) | undefined;
   /** Whether the kubelet is to know it. */
@@ -311,6 +313,7 @@ export class AgentProcess {
       classify: (path) =>
         process.now(`classify ${path}`, () => {
           if (node.faults.has("noDescriptors") && world.chance.hits("EMFILE", 0.3)) {
+            node.couldNotLook(path);
             throw new Error("EMFILE");
           }
           return node.namespaceAt(path) ? "pod" : "gone";
@@ -320,7 +323,7 @@ export class AgentProcess {
           await world.pause(`${node.name} interfaces`, 0, 5);
           const namespace = node.namespaceAt(path);
           if (!namespace) throw new Error(`cannot enter ${path}`);
-          namespace.lookedAt = world.scheduler.now;
+          node.lookedInto(namespace);
           return new Map(namespace.links);
         });
         return abortable(work, signal);

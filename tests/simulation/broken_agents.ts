@@ -95,6 +95,16 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     'if (desired.kind === "given_up") return undone(situation);',
     "return undone(situation);",
   ]),
+  broken("goes on as if a failed DEL of a repair had undone nothing", [
+    STATE,
+    "if (!isWanted && (isTold || !foreign)) return situation;",
+    "if (isTold || !foreign) return situation;",
+  ]),
+  broken("keeps to itself that a failed DEL left no interface", [
+    STATE,
+    'const isOnRecord = situation.record === "failed" && !foreign;',
+    'const isOnRecord = situation.record === "failed";',
+  ]),
   broken("detaches nothing when a sandbox stops", [
     WORKER,
     'for (const each of this.#attachments.values()) each.apply({ kind: "unwanted" });',
@@ -134,8 +144,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     'if (!addFailed || true) return { kind: "unknown", record: "begun" };',
   ], [
     STATE,
-    'return kind === "failed" || kind === "leftover" || kind === "unknown";',
-    'return kind === "failed";',
+    'return kind === "failed" && !situation.attached || kind === "leftover" || kind === "unknown";',
+    'return kind === "failed" && !situation.attached;',
   ]),
   broken("does not attach anew what is lost", [
     STATE,
@@ -209,7 +219,7 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   broken("forgets a claim before its networks are detached", [
     UNPREPARE,
     "await Promise.all(leaving.map((network) => network.released(ref.uid, until)));",
-    "",
+    "break;",
   ]),
   broken("takes the networks of running pods when the kubelet unprepares their claim", [
     UNPREPARE,

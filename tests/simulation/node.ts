@@ -1,10 +1,11 @@
 import type { AttachmentRecord } from "../../mod/agent/model.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
+import { AttachmentFaults } from "./attachment_faults.ts";
 import { AgentProcess } from "./agent_process.ts";
 import { DRIVER } from "./api_server.ts";
 import type { Mounted } from "./deno_files.ts";
 import { Disk } from "./disk.ts";
-import { Faults } from "./faults.ts";
+import { type FaultKind, Faults } from "./faults.ts";
 import { Kubelet } from "./kubelet.ts";
 import { attachmentName, type Link, type NetNamespace, NodeNetwork } from "./network.ts";
 import { PROGRAMS } from "./plugins.ts";
@@ -25,6 +26,18 @@ const LOOK_MS = 20;
 const STUCK_MS = 1_000;
 /** How long a slow disk may take for what an agent writes when a plugin was killed. */
 const SLOW_WRITES_MS = 10_000;
+/** With these, what an agent finds out may not come to the disk. */
+const DISK_FAULTS: readonly FaultKind[] = [
+  "diskFull",
+  "diskReadOnly",
+  "diskFails",
+  "diskSlow",
+  "diskStuck",
+];
+/** The agent tries again within this, in milliseconds. */
+const WRITES_AGAIN_MS = 10_000;
+/** A pod that lives so long, in milliseconds, may see the end of a repair. */
+const LIVES_LONG = 60_000;
 /** What is left of a record that is damaged. */
 const DAMAGED = new TextEncoder().encode('{"version": 1, "cla');
 
@@ -46,6 +59,7 @@ export class SimulatedNode {
   readonly name: string;
   readonly network: NodeNetwork;
   readonly faults = new Faults();
+  readonly attachmentFaults = new AttachmentFaults();
   state = new Disk();
   /** In memory: CDI files. */
   run = new Disk();
@@ -70,7 +84,10 @@ export class SimulatedNode {
   /** Interfaces that someone removed, or that ADD reported and were another's: `<sandbox>/<network>`. */
   readonly lost = new Set<string>();
   /** When an ADD began that has no end: of attachments, by their names. */
-  readonly #adding = new Map<string, { readonly began: number; ended: number }>();
+  readonly #adding = new Map<
+    string,
+    { readonly began: number; ended: number; isUnseen: boolean }
+  >();
   /** Interfaces of other plugins that ADD reported as its own: of attachments, by their names. */
   readonly #takenOver = new Map<string, Link>();
   readonly #held = new Map<string, NetNamespace>();
@@ -89,6 +106,8 @@ export class SimulatedNode {
   #diskStuckAt = -Infinity;
   /** When a plugin began last to hang. */
   #pluginStuckAt = -Infinity;
+  /** When a fault of the disk ended last. */
+  #diskEasedAt = -Infinity;
   /** Milliseconds by which the clock was set. */
   clockSetBy = 0;
 
@@ -129,6 +148,17 @@ export class SimulatedNode {
       this.#diskStuckAt = this.#world.scheduler.now;
       await this.#world.scheduler.sleep(200);
     }
+  }
+
+  beginFault(kind: FaultKind): void {
+    this.faults.begin(kind);
+    this.applyDiskFaults();
+  }
+
+  endFault(kind: FaultKind): void {
+    this.faults.end(kind);
+    if (DISK_FAULTS.includes(kind)) this.#diskEasedAt = this.#world.scheduler.now;
+    this.applyDiskFaults();
   }
 
   /** Brings the disks in line with the faults that are on. */
@@ -225,7 +255,11 @@ export class SimulatedNode {
 
   addBegins(attachment: string): void {
     this.#unrecorded.delete(attachment);
-    this.#adding.set(attachment, { began: this.#world.scheduler.now, ended: Infinity });
+    this.#adding.set(attachment, {
+      began: this.#world.scheduler.now,
+      ended: Infinity,
+      isUnseen: false,
+    });
   }
 
   /** It was killed, or failed, and did not say what it had made. */
@@ -234,19 +268,45 @@ export class SimulatedNode {
     if (adding) adding.ended = this.#world.scheduler.now;
   }
 
+  /** The agent cannot see what a failed operation has left in a namespace. */
+  couldNotLook(path: string): void {
+    for (const adding of this.#addingIn(this.namespaceAt(path))) adding.isUnseen = true;
+  }
+
+  /** The agent sees which interfaces there are in a namespace. */
+  lookedInto(namespace: NetNamespace): void {
+    const { now } = this.#world.scheduler;
+    namespace.lookedAt = now;
+    for (const adding of this.#addingIn(namespace)) {
+      if (!adding.isUnseen || adding.ended === Infinity) continue;
+      adding.isUnseen = false;
+      adding.ended = now;
+    }
+  }
+
+  #addingIn(namespace: NetNamespace | undefined) {
+    return [...this.#adding].flatMap(([attachment, adding]) => {
+      const sandbox = this.runtime.sandboxes.get(attachment.split("/")[1]!);
+      return namespace && sandbox?.namespace === namespace ? [adding] : [];
+    });
+  }
+
   addEnds(attachment: string): void {
     if (this.#adding.get(attachment)?.ended === Infinity) this.#adding.delete(attachment);
   }
 
   /**
    * Whether nobody can know that an interface is not this attachment's: it came after the ADD began that
-   * an agent's death cut off, while one ran that was killed or failed, or one took it over; or
-   * the record is damaged that told it (docs/faults.md, "What no agent can know").
+   * an agent's death cut off, while one ran that was killed or failed or before the agent could look
+   * what it had left, or one took it over; or the record is damaged that told it, or the disk did not
+   * take it before the agent died (docs/faults.md, "What no agent can know").
    */
   isUntold(attachment: string, link: Link): boolean {
     if (this.#unrecorded.has(attachment)) return true;
-    const { began, ended } = this.#adding.get(attachment) ?? { began: Infinity, ended: Infinity };
-    return link.since >= began && link.since <= ended || this.#takenOver.get(attachment) === link;
+    const adding = this.#adding.get(attachment);
+    const isOfAdd = adding !== undefined && link.since >= adding.began &&
+      (adding.isUnseen || link.since <= adding.ended);
+    return isOfAdd || this.#takenOver.get(attachment) === link;
   }
 
   /** An ADD reports another plugin's interface as its own. Of one that came just now nobody can know. */
@@ -285,8 +345,17 @@ export class SimulatedNode {
     trace.violation("leader", what);
   }
 
+  /** What an agent has found out may not be on the disk when it ends, or another leads. */
+  #noteUnwritten(): void {
+    const isTroubled = DISK_FAULTS.some((each) => this.faults.has(each));
+    const isEased = this.#world.scheduler.now - this.#diskEasedAt >= WRITES_AGAIN_MS;
+    if (!isTroubled && isEased) return;
+    for (const attachment of this.#adding.keys()) this.#unrecorded.add(attachment);
+  }
+
   /** One that is not told to stop hands over only to one that the kubelet knows. */
   endsLead(agent: AgentProcess): void {
+    this.#noteUnwritten();
     if (agent.process.dead || agent.isStopping) return;
     // One that stood next may be about to end, or have died meanwhile.
     const isAwaited = this.agents.some((each) =>
@@ -331,6 +400,51 @@ export class SimulatedNode {
     this.network.removeLink(sandbox.namespace, link.name);
     sandbox.vouched.delete(link.name);
     this.lost.add(`${sandbox.id}/${link.owner.split("/")[0]}`);
+  }
+
+  /** CHECK says for a while that one of our interfaces is damaged, and the DELs of its repair fail. */
+  failRepair(choice: number): void {
+    const links = this.runtime.running.flatMap(({ pod, vouched }) =>
+      pod.plan.lives >= LIVES_LONG ? [...vouched.values()] : []
+    );
+    const candidates = links.filter(({ owner }) => this.network.leases.has(owner));
+    const found = candidates[Math.floor(choice * candidates.length)];
+    if (!found) return;
+    this.attachmentFaults.begin(found.owner, [
+      { command: "CHECK", step: "lie" },
+      { command: "CHECK", step: "lie" },
+      // The lease goes, and the interface stays.
+      ...Array.from({ length: 8 }, () => ({ command: "DEL", step: "middle" }) as const),
+    ]);
+  }
+
+  /**
+   * The next ADD fails, and so does the DEL after it, when it has removed the interface. Another plugin
+   * takes the name, and the agent dies.
+   */
+  takeName(away: number): void {
+    const { scheduler } = this.#world;
+    const agent = this.agents.at(-1);
+    const take = (attachment: string) => scheduler.after(100, () => this.#addForeign(attachment));
+    const die = () => {
+      agent?.process.onDeath(() => this.#startAgain(away));
+      scheduler.after(200, () => agent?.process.kill("killed when a name was taken"));
+    };
+    this.attachmentFaults.begin(undefined, [
+      { command: "ADD", step: "after" },
+      { command: "DEL", step: "after", then: take },
+      { command: "DEL", step: "before", then: die },
+      ...Array.from({ length: 4 }, () => ({ command: "DEL", step: "before" }) as const),
+    ]);
+  }
+
+  #addForeign(attachment: string): void {
+    const [, containerID = "", ifName = ""] = attachment.split("/");
+    const sandbox = this.runtime.sandboxes.get(containerID);
+    if (!sandbox || sandbox.ending || !sandbox.namespace.mounted) return;
+    if (sandbox.namespace.links.has(ifName)) return;
+    this.#world.operation(`another plugin adds ${ifName} to ${sandbox.id}`);
+    this.network.addLink(sandbox.namespace, { name: ifName, owner: "another plugin" });
   }
 
   /** A record of an attachment becomes unreadable: at any time, or as the agent dies after an ADD. */
@@ -477,6 +591,7 @@ export class SimulatedNode {
     this.#world.operation(`${agent.process.name} starts`);
     const end = (why: string) => {
       this.#lastDeath = scheduler.now;
+      this.#noteUnwritten();
       // Later than whoever brings it back on purpose.
       this.#startAgain(8_000);
       this.agents.splice(this.agents.indexOf(agent), 1);
@@ -525,13 +640,13 @@ export class SimulatedNode {
     if (!agent) return;
     agent.process.onDeath(() => this.#startAgain(away));
     agent.atAdd = ({ mac }) => {
-      this.faults.begin("diskStuck");
+      this.beginFault("diskStuck");
       agent.atStatus = (devices) => {
         const isTold = devices.some(({ networkData }) => networkData?.hardwareAddress === mac);
         if (isTold) agent.process.kill("killed before the result is on disk");
       };
       this.#world.scheduler.after(STUCK_MS, () => {
-        this.faults.end("diskStuck");
+        this.endFault("diskStuck");
         agent.atStatus = undefined;
       });
     };
@@ -563,7 +678,11 @@ export class SimulatedNode {
     const { scheduler } = this.#world;
     if (course === "neverReady") this.kubelet.refuseRegistration(lasts);
     const next = this.startAgent();
-    if (course === "stays") return;
+    if (course === "stays") {
+      // Operations that run when it hands over end before the other begins one.
+      old.isSlow = this.#world.chance.hits("slow before it hands over", 0.7);
+      return;
+    }
     if (course === "newDies") scheduler.after(lasts, () => next.process.kill("killed"));
     else if (course === "oldDies") scheduler.after(lasts, () => old.process.kill("killed"));
     else this.#retire(old, next);

@@ -131,6 +131,20 @@ export type Stimulus =
     readonly node: number;
     readonly choice: number;
   }
+  /** CHECK finds fault with what is whole, and the DELs of its repair fail. */
+  | {
+    readonly kind: "repairFails";
+    readonly at: number;
+    readonly node: number;
+    readonly choice: number;
+  }
+  /** An ADD and its DEL fail, another plugin takes the interface's name, and the agent dies. */
+  | {
+    readonly kind: "nameTaken";
+    readonly at: number;
+    readonly node: number;
+    readonly away: number;
+  }
   | {
     readonly kind: "strangeUnprepare";
     readonly at: number;
@@ -154,7 +168,7 @@ export type Stimulus =
     readonly by: number;
   };
 
-const HANDOVERS = { usual: 6, newDies: 2, oldDies: 2, neverReady: 2, stays: 1 } as const;
+const HANDOVERS = { usual: 6, newDies: 2, oldDies: 2, neverReady: 2, stays: 2 } as const;
 export type Handover = keyof typeof HANDOVERS;
 
 const RUNTIMES = { "containerd-1.7": 1, "containerd-2.1": 1, "cri-o": 1 } as const;
@@ -197,6 +211,8 @@ const EVENTS = {
   stateLost: 1,
   hostileRequest: 1,
   crashBeforeRecord: 2,
+  repairFails: 3,
+  nameTaken: 2,
 } as const;
 
 /** A pod without any peculiarity. */
@@ -369,6 +385,7 @@ function drawEvent(random: Random, nodes: number): Stimulus {
       };
     case "restart":
     case "crashBeforeRecord":
+    case "nameTaken":
     case "runtimeRestart":
       return { ...base, kind, away };
     case "handover": {
@@ -383,6 +400,7 @@ function drawEvent(random: Random, nodes: number): Stimulus {
     case "hostileRequest":
       return { ...base, kind };
     case "linkLost":
+    case "repairFails":
     case "strangeUnprepare":
     case "recordDamaged":
       return { ...base, kind, choice: random.next() };

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../../mod/cni/program.ts";
 import type { AgentProcess } from "./agent_process.ts";
+import type { FailedStep } from "./attachment_faults.ts";
 import { attachmentName, type Lease, type Link, type NetNamespace } from "./network.ts";
 
 /** What plugins get in addition to CNI's parameters of the operation. */
@@ -24,8 +25,11 @@ const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
 
 /** At which step an operation fails, if it does. */
-const STEPS = ["before", "middle", "after"] as const;
+const STEPS = ["before", "middle", "after"] as const satisfies FailedStep[];
 type Step = typeof STEPS[number];
+
+/** The plugins that make the interface. */
+const MAKERS = ["macvlan", "bridge", "tap", "host-device", "clinging"];
 
 /** Error codes of plugins: one that says what CHECK found, and one that says that it could not look. */
 const FAULT = 110;
@@ -60,7 +64,11 @@ interface Call {
   readonly attachment: string;
   /** Fails there, where it shall. */
   readonly step: (step: Step) => Promise<void>;
+  /** Whether CHECK says that it is not as it was, though it is. */
+  readonly lies: boolean;
 }
+
+type Started = Omit<Call, "step" | "lies">;
 
 /** What a plugin says when it fails. No Error: to take a stack costs more than most of what it does. */
 class PluginError {
@@ -104,7 +112,7 @@ export class PluginPrograms {
     return process.later(what, async () => await this.#runToEnd(what, call, options));
   };
 
-  #callOf(type: string, { env, stdin }: ProgramOptions): Omit<Call, "step"> {
+  #callOf(type: string, { env, stdin }: ProgramOptions): Started {
     const { CNI_COMMAND, CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME } = env;
     const [command = "", containerID = "", netns = "", ifName = ""] = [
       CNI_COMMAND,
@@ -119,7 +127,7 @@ export class PluginPrograms {
 
   async #runToEnd(
     what: string,
-    call: Omit<Call, "step">,
+    call: Started,
     { signal, timeout, env }: ProgramOptions,
   ): Promise<ProgramOutcome> {
     const { node, process, world } = this.#agent;
@@ -161,32 +169,38 @@ export class PluginPrograms {
     world.trace.violation("foreign", `${process.name}: ${what} gets PATH or CNI_PATH of another`);
   }
 
-  async #work(what: string, call: Omit<Call, "step">, timeout: number): Promise<unknown> {
+  async #work(what: string, call: Started, timeout: number): Promise<unknown> {
     const { node, process, world } = this.#agent;
     const { faults } = node;
     const { command } = call;
+    if (this.#agent.isSlow) await this.#pause(`${command} of an agent that is slow`, 500, 6_000);
     const slow = faults.has("pluginSlow") && this.#hits("slow", 0.5);
     // Some end in the moment in which the agent takes them for such as wait.
     if (this.#hits("just in time", 0.05)) await world.scheduler.sleepAndRace(100);
     else await this.#pause(command, 1, slow ? 4_000 : 30);
     const fails = faults.has("pluginFails") && this.#hits(`${command} fails`, 0.4);
     const hangs = faults.has("pluginHangs") && this.#hits(`${command} hangs`, 0.3);
-    const at = fails || hangs ? STEPS[world.chance.between("step", 0, 2)] : undefined;
+    // A name that is taken is another's; an interface of the node moves and is not made.
+    const isMaker = MAKERS.includes(call.type) && call.type !== "host-device";
+    const chosen = isMaker ? node.attachmentFaults.next(call) : undefined;
+    const drawn = fails || hangs ? STEPS[world.chance.between("step", 0, 2)] : undefined;
+    const at = chosen?.step ?? drawn;
     const assertAgentLives = () => {
       if (process.dead) throw new Killed("its agent is dead");
     };
     const step = async (step: Step) => {
       assertAgentLives();
       if (step !== at) return;
-      if (hangs) {
+      if (hangs && !chosen) {
         node.pluginHangs();
         await world.scheduler.sleep(timeout);
       }
       assertAgentLives();
-      if (hangs) throw new Killed(`it did not end within ${timeout} ms`);
+      chosen?.then?.(call.attachment);
+      if (hangs && !chosen) throw new Killed(`it did not end within ${timeout} ms`);
       throw new PluginError(`${what} failed (${step})`, LATER);
     };
-    const full = { ...call, step };
+    const full = { ...call, step, lies: chosen?.step === "lie" };
     switch (command) {
       case "ADD":
         return await this.#add(full);
@@ -229,7 +243,7 @@ export class PluginPrograms {
       throw new PluginError("its interface is busy", LATER);
     }
     const namespace = node.namespaceAt(netns);
-    const makesLinks = ["macvlan", "bridge", "tap", "host-device", "clinging"].includes(type);
+    const makesLinks = MAKERS.includes(type);
     if (type === "host-device") {
       if (netns === "") return;
       if (!namespace) throw new PluginError(`failed to open netns "${netns}"`);
@@ -254,7 +268,9 @@ export class PluginPrograms {
     await step("after");
   }
 
-  async #check({ type, netns, ifName, config, attachment, step }: Call): Promise<void> {
+  async #check(
+    { type, netns, ifName, config, attachment, step, lies: isChosen }: Call,
+  ): Promise<void> {
     await step("middle");
     const { node, world } = this.#agent;
     if (type === "vrf") throw new PluginError("it never is as CHECK wants it", FAULT);
@@ -264,8 +280,8 @@ export class PluginPrograms {
     if (link?.owner !== attachment || !macs.includes(link.mac)) {
       throw new PluginError(`${ifName} is not as it was`, FAULT);
     }
-    const lies = node.faults.has("checkLies") &&
-      world.chance.hits(`${attachment} CHECK lies`, 0.6);
+    const lies = isChosen ||
+      node.faults.has("checkLies") && world.chance.hits(`${attachment} CHECK lies`, 0.6);
     node.looked(attachment, lies);
     if (lies) throw new PluginError("it errs", FAULT);
   }

@@ -98,12 +98,8 @@ export class World {
     this.operation(`${node.name}: ${kind}${about}`);
     switch (stimulus.kind) {
       case "fault":
-        node.faults.begin(stimulus.fault);
-        node.applyDiskFaults();
-        this.scheduler.after(stimulus.lasts, () => {
-          node.faults.end(stimulus.fault);
-          node.applyDiskFaults();
-        });
+        node.beginFault(stimulus.fault);
+        this.scheduler.after(stimulus.lasts, () => node.endFault(stimulus.fault));
         return;
       case "crash":
         return node.crash(stimulus);
@@ -123,6 +119,10 @@ export class World {
         return node.reboot();
       case "linkLost":
         return node.loseLink(stimulus.choice);
+      case "repairFails":
+        return node.failRepair(stimulus.choice);
+      case "nameTaken":
+        return node.takeName(stimulus.away);
       case "strangeUnprepare":
         return node.kubelet.strangeUnprepare(stimulus.choice);
       case "recordDamaged":

@@ -149,7 +149,7 @@ function outcomes({ state: { situation } }: Node, effect: Effect): AttachmentEve
 
 /** Times and objects aside, what tells states apart. */
 function keyOf({ state: { desired, situation, failure }, running }: Node): string {
-  const attached = hasResult(situation) && situation.attached.checked === true;
+  const attached = "attached" in situation ? situation.attached?.checked === true : "";
   const lost = "lost" in situation ? situation.lost.reason : "";
   const { kind, record = "", purpose = "", foreign = "" } = { ...situation } as Record<
     string,
@@ -167,8 +167,8 @@ export function diagram({ edges }: Walk): string {
   const lines = new Set<string>();
   for (const { from, by, to } of edges) {
     const [before, after] = [from, to].map(({ state: { situation } }) => situation.kind);
-    // A DEL that fails ends nothing but what was given up.
-    const why = by.kind === "del_failed" ? " (given up)" : "";
+    const isGivenUp = by.kind === "del_failed" && from.state.desired.kind === "given_up";
+    const why = isGivenUp ? " (given up)" : "";
     if (before !== after) lines.add(`  ${before} --> ${after}: ${by.kind}${why}`);
   }
   const begins = new Set(BEGINNINGS.map(({ situation }) => `  [*] --> ${situation.kind}`));

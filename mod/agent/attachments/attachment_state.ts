@@ -35,15 +35,17 @@ export type Situation =
   /** ADD runs. */
   | { readonly kind: "adding"; readonly purpose: Purpose }
   /**
-   * ADD failed: DEL must follow. `record`: it does not say so yet, it does, or it could not be
-   * written. `foreign`: an interface with that name, now or later, belongs to another plugin, and
-   * DEL must not see it.
+   * ADD failed, or a DEL that may have undone a part of it: DEL must follow. `record`: it does not
+   * say so yet, it does, or it could not be written. `foreign`: an interface with that name, now or
+   * later, belongs to another plugin, and DEL must not see it. `attached`: what is to be undone,
+   * where that is known.
    */
   | {
     readonly kind: "failed";
     readonly record: "begun" | "failed" | "not_written";
     readonly foreign: boolean;
     readonly purpose: Purpose;
+    readonly attached?: Attached;
   }
   /** What an earlier run left is incomplete: DEL must follow. */
   | { readonly kind: "leftover" }
@@ -295,9 +297,7 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
     case "del_failed":
       // An attachment that was given up is removed nevertheless.
       if (desired.kind === "given_up") return undone(situation);
-      return situation.kind === "failed" && event.foreign
-        ? { ...situation, foreign: true }
-        : situation;
+      return afterFailedDel(situation, { isWanted: desired.kind === "present", ...event });
     case "record_removed":
       if (situation.kind === "intended" || situation.kind === "undone") return { kind: "nothing" };
       break;
@@ -314,6 +314,29 @@ function after({ desired, situation }: AttachmentState, event: AttachmentEvent):
       break;
   }
   throw new Error(`an attachment that is ${situation.kind} cannot handle the event ${event.kind}`);
+}
+
+/** A failed DEL may have undone a part, and what another plugin makes from then on is not ours. */
+function afterFailedDel(
+  situation: Situation,
+  { isWanted, foreign }: { readonly isWanted: boolean; readonly foreign: boolean },
+): Situation {
+  if (hasResult(situation)) {
+    const { record, attached } = situation;
+    // The result on record tells which interface is ours, also after a restart.
+    const isTold = record === "older" || record === "result";
+    if (!isWanted && (isTold || !foreign)) return situation;
+    // CHECK may not notice which part is gone: the repair goes on.
+    const said = foreign ? "begun" : "failed";
+    return { kind: "failed", record: said, foreign, purpose: "repair", attached };
+  }
+  if (situation.kind === "failed") {
+    const isOnRecord = situation.record === "failed" && !foreign;
+    if (isOnRecord) return situation;
+    return { ...situation, record: "begun", foreign: situation.foreign || foreign };
+  }
+  if (!foreign || !isRecorded(situation)) return situation;
+  return { kind: "failed", record: "begun", foreign, purpose: "attach" };
 }
 
 function undone(situation: Situation): Situation {
@@ -361,7 +384,7 @@ export function nextEffect(
       if (situation.record === "begun") {
         return { kind: "record_failure", foreign: situation.foreign };
       }
-      return { kind: "del", namespace: situation.foreign ? "none" : "pod" };
+      return delOf(situation, "pod");
     case "leftover":
       return { kind: "del", namespace: "pod" };
     case "there":
@@ -386,7 +409,11 @@ function nextToDetach(situation: Situation, desired: "absent" | "given_up"): Eff
       // Without a record, the interface may belong to anyone.
       return { kind: "del", namespace: situation.record === "none" ? "none" : namespace };
     case "failed":
-      return { kind: "del", namespace: situation.foreign ? "none" : namespace };
+      // The next agent must not take it for ours either.
+      if (situation.record === "begun" && situation.foreign) {
+        return { kind: "record_failure", foreign: true };
+      }
+      return delOf(situation, namespace);
     case "leftover":
       return { kind: "del", namespace };
     case "there":
@@ -394,6 +421,13 @@ function nextToDetach(situation: Situation, desired: "absent" | "given_up"): Eff
     case "repairing":
       return { kind: "del", namespace, attached: situation.attached };
   }
+}
+
+function delOf(
+  { foreign, attached }: Situation & { readonly kind: "failed" },
+  namespace: "pod" | "none",
+): Effect {
+  return { kind: "del", namespace: foreign ? "none" : namespace, ...(attached && { attached }) };
 }
 
 function toRecord(situation: Situation & { kind: "there" | "lost" }): Effect | undefined {
@@ -434,8 +468,9 @@ export function isReady({ situation }: Pick<AttachmentState, "situation">): bool
 }
 
 /** Whether a DEL must run although no ADD is known to have succeeded. */
-export function mayNeverHaveBeen({ kind }: Situation): boolean {
-  return kind === "failed" || kind === "leftover" || kind === "unknown";
+export function mayNeverHaveBeen(situation: Situation): boolean {
+  const { kind } = situation;
+  return kind === "failed" && !situation.attached || kind === "leftover" || kind === "unknown";
 }
 
 /** The state as metrics and users see it. */

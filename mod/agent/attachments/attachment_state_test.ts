@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { diagram, type Node, type Walk, walk } from "../../../tests/support/attachment_walk.ts";
-import { isGone, isReady, isRecorded, NEW, transition } from "./attachment_state.ts";
+import { hasResult, isGone, isReady, isRecorded, NEW, transition } from "./attachment_state.ts";
 
 const DESIGN = new URL("../../../docs/design.md", import.meta.url);
 const WALKS = new Map([["no containers", walk(false)], ["containers run", walk(true)]]);
@@ -55,6 +55,25 @@ Deno.test("DEL sees the namespace only where the interface is ours", (t) =>
     return situation.kind !== "unknown" || situation.record !== "none";
   }));
 
+Deno.test("before a DEL that must not see the namespace, that is on record, or the disk takes nothing", (t) =>
+  inEachState(
+    t,
+    ({ state: { situation }, running }) =>
+      running?.kind !== "del" || situation.kind !== "failed" || !situation.foreign ||
+      situation.record !== "begun",
+  ));
+
+Deno.test("what a failed DEL may have undone in part is never taken as intact", async (t) => {
+  for (const [name, { edges }] of WALKS) {
+    await t.step(name, () => {
+      for (const { from: { state }, by, to } of edges) {
+        if (by.kind !== "del_failed" || state.desired.kind !== "present") continue;
+        assert.ok(!hasResult(to.state.situation), state.situation.kind);
+      }
+    });
+  }
+});
+
 Deno.test("a record goes only after DEL, or before ADD has begun", async (t) => {
   for (const [name, { edges }] of WALKS) {
     await t.step(name, () => {
@@ -71,7 +90,7 @@ Deno.test("what is to go is never attached, looked for, or repaired", async (t) 
     await t.step(name, () => {
       for (const { from: { state }, by } of edges) {
         if (state.desired.kind === "present" || by.kind !== "begin") continue;
-        assert.match(by.effect.kind, /^(del|remove_record)$/);
+        assert.match(by.effect.kind, /^(del|remove_record|record_failure)$/);
       }
     });
   }

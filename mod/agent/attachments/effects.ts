@@ -268,15 +268,22 @@ export class Effects {
     } catch (error) {
       if (this.#source.closing.aborted && error === this.#source.closing.reason) throw error;
       const { situation } = tracked.state;
-      const foreign = situation.kind === "failed" && !situation.foreign &&
-        await this.#isAbsent(tracked);
+      const isForeign = situation.kind === "failed" && situation.foreign;
+      const foreign = !isForeign && await this.#isAbsent(tracked);
       const { desired } = tracked.state;
       tracked.apply({ kind: "del_failed", foreign });
+      await this.#recordForeign(tracked);
       if (desired.kind !== "given_up") throw error;
       this.#ports.metrics.forgotten(desired.why);
       const left = this.#reports.givenUp(tracked.view, errorMessage(error));
       tracked.tellLeft?.(left);
     }
+  }
+
+  /** Before the pause until the next DEL, in which the agent may end. */
+  async #recordForeign(tracked: TrackedAttachment): Promise<void> {
+    const next = nextEffect(tracked.state, this.#source);
+    if (next?.kind === "record_failure" && next.foreign) await this.carryOut(tracked, next);
   }
 
   /**

@@ -671,6 +671,85 @@ Deno.test("a name that another plugin takes after an ADD failed: no DEL sees the
   assert.deepEqual(new Set(dels.map(({ runtime }) => runtime.netns)), new Set([""]));
 });
 
+Deno.test("a name that another plugin takes after a DEL failed that removed the interface: no DEL sees the namespace, also after a restart", async (t) => {
+  for (const begin of ["an ADD that fails", "what an earlier run left"]) {
+    await t.step(begin, async () => {
+      const { network, cni, namespaces, clock, journal } = setUp();
+      cni.during = ({ command }) => {
+        // The ADD leaves its interface, and the first DEL takes it.
+        if (command === "ADD") namespaces.foreign.set(PATH, new Set(["net1"]));
+        else namespaces.foreign.delete(PATH);
+        throw new Error("the plugin ends with an error");
+      };
+      if (begin === "what an earlier run left") {
+        namespaces.foreign.set(PATH, new Set(["net1"]));
+        const { sandbox } = network;
+        network.restore({ claim, sandbox, attachment: one[0]!, add: "started" });
+      }
+      network.want(claim, one);
+      await assert.rejects(network.ready(never), /ends with an error/);
+      namespaces.foreign.set(PATH, new Set(["net1"]));
+      cni.during = () => {
+        throw new Error("the plugin is not on the node");
+      };
+      await clock.advance(10_000);
+      await network.close();
+      const next = setUp();
+      next.network.restore([...journal.attachments.values()][0]!);
+      next.network.want(claim, one);
+      await next.clock.advance(1_000);
+      await next.network.close();
+      const [first, ...later] = [...cni.calls, ...next.cni.calls]
+        .filter(({ command }) => command === "DEL").map(({ runtime }) => runtime.netns);
+      assert.equal(first, PATH);
+      assert.ok(later.length > 2);
+      assert.deepEqual(new Set(later), new Set([""]));
+    });
+  }
+});
+
+Deno.test("that a DEL left no interface is on record before the pause that follows it, or at a later try", async () => {
+  for (const disk of ["ok", "full"]) {
+    const { network, cni, namespaces, clock, journal } = setUp();
+    cni.during = ({ command }) => {
+      if (command === "ADD") namespaces.foreign.set(PATH, new Set(["net1"]));
+      else {
+        namespaces.foreign.delete(PATH);
+        if (disk === "full") {
+          journal.before = () => {
+            throw new Error("the disk is full");
+          };
+        }
+      }
+      throw new Error("the plugin ends with an error");
+    };
+    network.want(claim, one);
+    await settle();
+    const isForeign = () => [...journal.attachments.values()][0]?.foreign === true;
+    assert.equal(isForeign(), disk === "ok");
+    cni.during = () => {
+      throw new Error("the plugin is not on the node");
+    };
+    journal.before = () => {};
+    await clock.advance(10_000);
+    assert.ok(isForeign());
+    await network.close();
+  }
+});
+
+Deno.test("another plugin's interface is on record as that before the first DEL, also of a pod that ends", async () => {
+  const { network, cni, clock, journal } = setUp();
+  cni.during = ({ command }) => {
+    if (command === "ADD") network.stop();
+    throw new Error("interface net1 already exists");
+  };
+  network.want(claim, one);
+  await clock.advance(1_000);
+  const [record] = [...journal.attachments.values()];
+  assert.deepEqual([record?.addFailed, record?.foreign], [true, true]);
+  await network.close();
+});
+
 Deno.test("a name that another plugin takes before an ADD begins that an earlier run had on record: no DEL sees the namespace", async (t) => {
   const dying = setUp();
   const ended = new AbortController();

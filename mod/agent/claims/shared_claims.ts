@@ -98,9 +98,17 @@ export class SharedClaims {
       throw new Error(`${MOST_LOOKS} sandboxes may share claims already, and none has stopped`);
     }
     const stop = new AbortController();
-    const look: Look = { stop, done: Promise.resolve(), waitsFor: describeClaim(candidate.claim) };
+    const look: Look = {
+      namespace: pod.namespace,
+      stop,
+      done: Promise.resolve(),
+      isOver: false,
+      waitsFor: describeClaim(candidate.claim),
+    };
     look.done = this.#read(sandbox, look, found).finally(() => {
-      if (stop.signal.aborted) this.#tellUnused(pod.namespace);
+      look.isOver = true;
+      // What it took up, another pod may be about to use.
+      if (stop.signal.aborted || this.#areOver(pod.namespace)) this.#tellUnused(pod.namespace);
     });
     this.#looks.set(sandbox.id, look);
   }
@@ -194,11 +202,15 @@ export class SharedClaims {
     }
   }
 
-  /** A sandbox has stopped that may have made the agent take up a claim again. */
+  #areOver(namespace: string): boolean {
+    return [...this.#looks.values()].every((each) => each.isOver || each.namespace !== namespace);
+  }
+
+  /** A claim may have been taken up again for a pod that has ended, or does not use it. */
   #tellUnused(namespace: string): void {
     const { claims, maybeUnused } = this.#options;
-    for (const { claim, unprepared } of claims.shareableIn(namespace)) {
-      if (unprepared) maybeUnused(claim);
+    for (const { claim, unprepared } of claims.all()) {
+      if (unprepared && claim.namespace === namespace) maybeUnused(claim);
     }
   }
 
@@ -406,8 +418,10 @@ function isFor({ pods }: Pick<ClaimRecord, "pods">, { uid }: PodRef): boolean {
 }
 
 interface Look {
+  readonly namespace: string;
   readonly stop: AbortController;
   done: Promise<void>;
+  isOver: boolean;
   /** What it waits for, in words. */
   waitsFor: string;
 }

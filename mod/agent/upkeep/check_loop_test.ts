@@ -215,6 +215,26 @@ Deno.test("repair: an agent that dies between DEL and ADD has a record that says
   await stop(running);
 });
 
+Deno.test("repair: what a failed DEL may have undone in part is attached anew, although CHECK finds it intact", async () => {
+  const { run, stop, cni, clock, entry, network } = await setUp();
+  // Nothing of the interface is gone, but its lease may be.
+  let dels = 0;
+  cni.during = ({ command }) => {
+    if (command === "DEL" && ++dels < 3) throw new Error("it failed in the middle");
+  };
+  network.markLost(entry(), { reason: "NetworkInterfaceLost", message: "", repair: true });
+  await settle();
+  assert.equal(entry().phase, "attach_failed");
+  const running = run({ repair: true, interval: 100 });
+  await clock.advance(10_000);
+  assert.equal(entry().phase, "attached");
+  const others = cni.log.filter((call) => !call.startsWith("CHECK"));
+  assert.deepEqual(others, ["ADD net1", "DEL net1", "DEL net1", "DEL net1", "ADD net1"]);
+  const asked = cni.calls.filter(({ command }) => command === "DEL");
+  assert.ok(asked.every(({ prevResult }) => prevResult));
+  await stop(running);
+});
+
 Deno.test("what stands on an interface that has gone is looked at at once", async () => {
   const onEth1 = anAttachment("net1", { device: "eth1-3" });
   const { run, stop, cni, devices, checkup, clock, entry, events } = await setUp([
