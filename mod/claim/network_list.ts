@@ -11,7 +11,6 @@ export interface NetworkList {
   readonly name: string;
   readonly disableCheck?: boolean;
   readonly disableGC?: boolean;
-  readonly addresses?: import("../addresses/pools.ts").NetworkAddresses;
   readonly plugins: readonly PluginConfig[];
 }
 
