@@ -115,7 +115,7 @@ export class AddressBook {
    *
    * @param over aborted when the agent is to lead no longer: operations that run have some seconds left
    */
-  lead(look: LookAtUsers, over: AbortSignal): AsyncDisposable {
+  lead(look: LookAtUsers, over: AbortSignal): Background {
     const { api, clock } = this.#options;
     const hurry = new AbortController();
     return new Background(async (signal) => {
