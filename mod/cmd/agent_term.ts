@@ -15,7 +15,7 @@ export async function runTerm(
 ): Promise<void> {
   const { driverName: driver, concurrency, policy } = config;
   // Operations that run when the term is over still need it.
-  await using following = addresses?.lead(() => addressUsers(activeAgent), over);
+  await using following = addresses?.lead(() => addressUsers(activeAgent, ports.namespaces), over);
   if (following) loops.watch("addresses", following.done, { until: over });
   const agent = new Agent(ports, { driver, concurrency, policy });
   try {

@@ -200,7 +200,10 @@ export class AgentProcess {
   async #lead(over: AbortSignal): Promise<void> {
     const { concurrency, repair, gcNetworks } = this.#options;
     this.node.leads(this);
-    await using _addresses = this.#book.lead(() => addressUsers(this.activeAgent), over);
+    await using _addresses = this.#book.lead(
+      () => addressUsers(this.activeAgent, this.#ports.namespaces),
+      over,
+    );
     over.addEventListener("abort", () => this.node.endsLead(this), { once: true });
     const agent = new Agent(this.#ports, {
       driver: DRIVER,
