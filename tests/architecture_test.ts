@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   grpc: ["unix"],
   // Networks as objects of the API, and their addresses.
   networks: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim"],
-  addresses: ["agent/ports.ts", "agent/model.ts", "claim"],
+  addresses: ["agent/ports.ts", "agent/model.ts", "agent/snapshot", "claim"],
   // The use cases know the domain and their own ports.
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.
@@ -28,6 +28,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kube: [
     "agent/ports.ts",
     "agent/model.ts",
+    "addresses/address_object.ts",
+    "addresses/ports.ts",
     "claim",
     "cluster/ports.ts",
     "connectivity/test_cluster.ts",
@@ -74,6 +76,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
+    "addresses",
     "agent",
     "cdi",
     "claim",
