@@ -53,8 +53,8 @@ export interface WantedAddresses {
 export interface AddressUsers {
   /** All attachments of this node that are on record, or about to be. */
   readonly attachments: readonly KeptAttachment[];
-  /** The ids of the sandboxes that live. */
-  readonly living: ReadonlySet<string>;
+  /** Whether the sandbox with this id lives. */
+  readonly lives: (containerID: string) => boolean;
 }
 
 /** Who uses addresses at this moment; undefined while that is not known. */
@@ -115,7 +115,7 @@ export class AddressBook {
    *
    * @param over aborted when the agent is to lead no longer: operations that run have some seconds left
    */
-  lead(look: LookAtUsers, over: AbortSignal): AsyncDisposable {
+  lead(look: LookAtUsers, over: AbortSignal): Background {
     const { api, clock } = this.#options;
     const hurry = new AbortController();
     return new Background(async (signal) => {
@@ -362,11 +362,11 @@ export class AddressBook {
    * Gives back what no attachment on record has: an agent died before it knew what it had taken, or
    * gave up a network that it could not detach. The sandbox has ended, so that no pod lives by it.
    */
-  async #collect({ attachments, living }: AddressUsers, signal: AbortSignal): Promise<void> {
+  async #collect({ attachments, lives }: AddressUsers, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     const kept = new Set(attachments.map(({ owner }) => keyOf(owner)));
     const left = this.#own.all.filter(({ owner, keptUntil }) =>
-      keptUntil === undefined && !kept.has(keyOf(owner)) && !living.has(owner.containerID)
+      keptUntil === undefined && !kept.has(keyOf(owner)) && !lives(owner.containerID)
     );
     for (const address of left) {
       using limit = this.#limit(signal);

@@ -59,6 +59,9 @@ export class AddressApiError extends Error {
 /** How a request for addresses ended, as a label of metrics. */
 export type TakeResult = "ok" | "exhausted" | "error";
 
+/** The verbs of requests about addresses, as a label of metrics. A list counts by its pages. */
+export type AddressRequest = "create" | "get" | "delete" | "list" | "watch";
+
 /** Counts what happens to addresses. Every method returns at once. */
 export interface AddressMetrics {
   /** An attachment got its addresses, or did not. */
@@ -67,4 +70,6 @@ export interface AddressMetrics {
   conflicted(): void;
   /** The number of addresses that this node has now. */
   held(count: number): void;
+  /** The API server was asked. */
+  requested(request: AddressRequest): void;
 }

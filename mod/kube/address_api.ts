@@ -8,7 +8,9 @@ import {
 import {
   type AddressApi,
   AddressApiError,
+  type AddressMetrics,
   type AddressNews,
+  type AddressRequest,
   type Created,
   type Selection,
   type StoredAddress,
@@ -25,14 +27,10 @@ const CREATES = 3;
 /** What the API server has not done when it answers so, and would not do either a moment later. */
 const REFUSED: readonly number[] = [400, 401, 403, 404, 405, 413, 415, 422];
 
-/** The requests that addresses cost, as a label of metrics. */
-export type AddressRequest = "create" | "get" | "delete" | "list" | "watch";
-
 export interface KubeAddressApiOptions {
   readonly source: ObjectSource;
   readonly clock: Clock;
-  /** Told of each request. */
-  readonly onRequest?: (request: AddressRequest) => void;
+  readonly metrics: Pick<AddressMetrics, "requested">;
 }
 
 /** The NetworkAddresses of a cluster. */
@@ -84,7 +82,7 @@ export class KubeAddressApi implements AddressApi {
   }
 
   async *follow(selection: Selection, signal: AbortSignal): AsyncGenerator<AddressNews> {
-    const { source, clock } = this.#options;
+    const { source, clock, metrics } = this.#options;
     const field = selection.by === "node"
       ? `spec.node=${selection.node}`
       : `spec.network=${selection.network}`;
@@ -92,7 +90,7 @@ export class KubeAddressApi implements AddressApi {
     const counted: ObjectSource = {
       list: (at, until) => this.#counted("list", source.list(at, until)),
       watch: (at, from) => {
-        this.#options.onRequest?.("watch");
+        metrics.requested("watch");
         return source.watch(at, from);
       },
     };
@@ -117,7 +115,7 @@ export class KubeAddressApi implements AddressApi {
   /** Each page is a request. */
   async *#counted<T>(request: AddressRequest, pages: AsyncIterable<T>): AsyncGenerator<T> {
     for await (const page of pages) {
-      this.#options.onRequest?.(request);
+      this.#options.metrics.requested(request);
       yield page;
     }
   }
@@ -132,7 +130,7 @@ export class KubeAddressApi implements AddressApi {
   }
 
   #ask(request: AddressRequest, what: Request): Promise<unknown> {
-    this.#options.onRequest?.(request);
+    this.#options.metrics.requested(request);
     return this.#connection.request(what);
   }
 }

@@ -93,15 +93,17 @@ export class AgentProcess {
       warn: ({ reason, about, message }) =>
         world.trace.note(`${name} event ${reason} ${about.kind}/${about.name}: ${message}`),
     };
+    const metrics = { taken() {}, conflicted() {}, held() {}, requested() {} };
     this.#book = new AddressBook({
       api: new KubeAddressApi(connection, {
         source: new KubeObjectSource(connection),
         clock: this.#clock,
+        metrics,
       }),
       node: node.name,
       clock: this.#clock,
       log: this.#log,
-      metrics: { taken() {}, conflicted() {}, held() {} },
+      metrics,
       events,
     });
     this.#ports = {
@@ -198,7 +200,10 @@ export class AgentProcess {
   async #lead(over: AbortSignal): Promise<void> {
     const { concurrency, repair, gcNetworks } = this.#options;
     this.node.leads(this);
-    await using _addresses = this.#book.lead(() => addressUsers(this.activeAgent), over);
+    await using _addresses = this.#book.lead(
+      () => addressUsers(this.activeAgent, this.#ports.namespaces),
+      over,
+    );
     over.addEventListener("abort", () => this.node.endsLead(this), { once: true });
     const agent = new Agent(this.#ports, {
       driver: DRIVER,

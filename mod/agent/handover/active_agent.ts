@@ -43,14 +43,10 @@ export class ActiveAgent {
     return this.#term?.agent;
   }
 
-  /**
-   * The ids of the sandboxes that live according to the runtime; undefined while it is not connected,
-   * or has not listed them.
-   */
-  get living(): ReadonlySet<string> | undefined {
+  /** The sandboxes that the runtime has reported; undefined while it is not connected. */
+  get sandboxes(): readonly Sandbox[] | undefined {
     const { synchronized, sandboxes } = this.#knownSandboxes;
-    if (!synchronized) return undefined;
-    return new Set(sandboxes.flatMap(({ id, incomplete }) => incomplete ? [] : [id]));
+    return synchronized ? sandboxes : undefined;
   }
 
   /** The agent leads from now on. Resolves when it has dealt with the sandboxes that there are. */
