@@ -15,6 +15,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   unix: [],
   yaml: [],
   grpc: ["unix"],
+  // What one agent of the cluster does for all.
+  duties: ["addresses", "agent/ports.ts", "claim", "networks"],
   // Networks as objects of the API.
   networks: ["agent/ports.ts", "agent/model.ts", "claim"],
   // The use cases know the domain and their own ports.

@@ -1,0 +1,32 @@
+/** What the duties for the whole cluster need of the API server. Adapters implement these interfaces. */
+
+/** A Lease (coordination.k8s.io/v1), as far as it decides who holds it. */
+export interface Lease {
+  /** Empty if nobody holds it. */
+  readonly holder: string;
+  /** By the holder's clock: others only look whether it changes. */
+  readonly renewTime: string;
+  /** Milliseconds without a renewal after which others may take it. */
+  readonly duration: number;
+  /** How often it has changed hands. */
+  readonly transitions: number;
+}
+
+/** A Lease as it was read: a write succeeds only if it has not changed since. */
+export interface ReadLease extends Lease {
+  readonly resourceVersion: string;
+}
+
+/** The one Lease of the duties. */
+export interface LeaseApi {
+  /** Undefined if there is none. */
+  read(signal: AbortSignal): Promise<ReadLease | undefined>;
+  /**
+   * Writes it over the one that was read; creates it where there was none. "conflict" if somebody else
+   * has written it meanwhile.
+   */
+  write(
+    lease: Lease,
+    options: { readonly over: ReadLease | undefined; readonly signal: AbortSignal },
+  ): Promise<ReadLease | "conflict">;
+}
