@@ -1,4 +1,5 @@
 /** What the duties for the whole cluster need of the API server. Adapters implement these interfaces. */
+import type { LiveAddress, ObjectId } from "./address_use.ts";
 
 /** A Lease (coordination.k8s.io/v1), as far as it decides who holds it. */
 export interface Lease {
@@ -29,4 +30,22 @@ export interface LeaseApi {
     lease: Lease,
     options: { readonly over: ReadLease | undefined; readonly signal: AbortSignal },
   ): Promise<ReadLease | "conflict">;
+}
+
+/** What collecting addresses asks of the API server. Every answer is as it is at that moment. */
+export interface CollectorApi {
+  /** The names of all Nodes. */
+  nodes(signal: AbortSignal): Promise<ReadonlySet<string>>;
+  hasNode(name: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether the pod with this UID is there. */
+  hasPod(pod: ObjectId, signal: AbortSignal): Promise<boolean>;
+  /** Whether the claim with this UID is there, and reserved for the pod with that UID. */
+  isReserved(
+    claim: ObjectId,
+    options: { readonly pod: ObjectId; readonly signal: AbortSignal },
+  ): Promise<boolean>;
+  /** The NetworkAddress of that name; undefined if there is none. */
+  address(name: string, signal: AbortSignal): Promise<LiveAddress | undefined>;
+  /** Deletes an address that is still as it was read; returns whether it was. */
+  remove(address: LiveAddress, signal: AbortSignal): Promise<boolean>;
 }
