@@ -1,5 +1,6 @@
 /** What the duties for the whole cluster need of the API server. Adapters implement these interfaces. */
 import type { LiveAddress, ObjectId } from "./address_use.ts";
+import type { NetworkStatus } from "./network_status.ts";
 
 /** A Lease (coordination.k8s.io/v1), as far as it decides who holds it. */
 export interface Lease {
@@ -48,4 +49,20 @@ export interface CollectorApi {
   address(name: string, signal: AbortSignal): Promise<LiveAddress | undefined>;
   /** Deletes an address that is still as it was read; returns whether it was. */
   remove(address: LiveAddress, signal: AbortSignal): Promise<boolean>;
+}
+
+/** What looking after Networks writes, and reads besides them. */
+export interface NetworkApi {
+  /** Writes the status of the Network with this UID. Resolves also if it is gone. */
+  writeStatus(
+    network: { readonly name: string; readonly uid: string },
+    options: { readonly status: NetworkStatus; readonly signal: AbortSignal },
+  ): Promise<void>;
+  /** Writes its finalizers, unless it has changed since it was read: then somebody looks again later. */
+  writeFinalizers(
+    network: { readonly name: string; readonly uid: string; readonly resourceVersion: string },
+    options: { readonly finalizers: readonly string[]; readonly signal: AbortSignal },
+  ): Promise<void>;
+  /** The pages of all claims. */
+  claims(signal: AbortSignal): AsyncIterable<readonly unknown[]>;
 }
