@@ -229,6 +229,8 @@ chartTest(
     assert.deepEqual(networkRules(both), [
       "get,list,watch networks dra.networking",
       "get,list,watch namespaces ",
+      "patch networks dra.networking",
+      "patch networks/status dra.networking",
       "get,list,watch network-attachment-definitions k8s.cni.cncf.io",
     ]);
     // deno-lint-ignore no-explicit-any
