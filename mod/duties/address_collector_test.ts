@@ -32,7 +32,8 @@ class Scene implements CollectorApi {
     if (watched) {
       uses.set(watched.name, {
         network: "lan",
-        address: "10.38.0.5",
+        family: 4,
+        value: 0x0a260005n,
         node: watched.node,
         pod: "shop/db-0",
         attachment: "a",

@@ -1,3 +1,5 @@
+import { type Family, familyOf, ipNumber } from "../addresses/ip_range.ts";
+
 /** A claim, or a pod. */
 export interface ObjectId {
   readonly namespace: string;
@@ -8,7 +10,9 @@ export interface ObjectId {
 /** What is kept of each NetworkAddress of the cluster: there may be many thousands. */
 export interface AddressUse {
   readonly network: string;
-  readonly address: string;
+  readonly family: Family;
+  /** The address as a number. */
+  readonly value: bigint;
   readonly node: string;
   /** NAMESPACE/NAME. */
   readonly pod: string;
@@ -58,7 +62,8 @@ export class AddressUses {
     const { network, address, node, pod, containerID, ifName } = spec;
     return {
       network: this.#shared(network),
-      address,
+      family: familyOf(address),
+      value: ipNumber(address) ?? 0n,
       node: this.#shared(node),
       pod: `${pod.namespace}/${pod.name}`,
       // Ids of containers are 64 digits, of which so many tell them apart.

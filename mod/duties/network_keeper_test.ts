@@ -2,18 +2,19 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../../tests/support/agent_fakes.ts";
 import type { AddressUse } from "./address_use.ts";
 import { NetworkKeeper } from "./network_keeper.ts";
-import type { CountedPools, NetworkStatus } from "./network_status.ts";
+import { familyOf, ipNumber } from "../addresses/ip_range.ts";
+import { countedPools } from "./counted_pools.ts";
+import type { NetworkStatus } from "./network_status.ts";
 import type { NetworkApi } from "./ports.ts";
 import { FINALIZER, type WatchedNetwork } from "./watched_network.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const signal = new AbortController().signal;
 
-/** Ten IPv4 addresses, 10.38.0.0 to 10.38.0.9, and more of IPv6 than anybody counts. */
-const POOLS: CountedPools = {
-  size: (family) => family === "ipv4" ? 10n : 2n ** 64n,
-  has: (address) => address.includes(":") || /^10\.38\.0\.\d$/.test(address),
-};
+/** Nine IPv4 addresses, 10.38.0.1 to 10.38.0.9, and more of IPv6 than anybody counts. */
+const POOLS = countedPools({
+  pools: [{ subnet: "10.38.0.0/24", ranges: ["10.38.0.1-10.38.0.9"] }, { subnet: "fd00:38::/64" }],
+});
 
 /** Networks as an API server has them, whose watch tells of changes at once unless it is behind. */
 class Scene implements NetworkApi {
@@ -50,7 +51,8 @@ class Scene implements NetworkApi {
   uses(network: string, addresses: readonly string[], more: Partial<AddressUse> = {}): void {
     for (const address of addresses) {
       const pod = `shop/${address}`;
-      const use = { network, address, node: "node-1", pod, attachment: address, ...more };
+      const place = { family: familyOf(address), value: ipNumber(address)! };
+      const use = { network, ...place, node: "node-1", pod, attachment: address, ...more };
       this.addresses.set(`${network} ${address}`, use);
     }
   }
@@ -108,7 +110,7 @@ Deno.test("the status counts attachments and addresses, and is written only when
   assert.deepEqual(counts, {
     observedGeneration: 1,
     attachments: 4,
-    addresses: { ipv4: { used: 5, left: 6 }, ipv6: { used: 1, left: 2147483647 } },
+    addresses: { ipv4: { used: 5, left: 5 }, ipv6: { used: 1, left: 2147483647 } },
   });
   assert.deepEqual(conditions.map(({ type, status }) => `${type}=${status}`), [
     "Valid=True",
@@ -142,7 +144,7 @@ Deno.test("a Network without an address left is Exhausted, since when it is", as
   scene.network("lan");
   await scene.round();
   const [, before] = scene.status("lan")!.conditions;
-  scene.uses("lan", range(0, 9));
+  scene.uses("lan", range(1, 9));
   await scene.round();
   assert.deepEqual(scene.conditions("lan"), [
     "Valid=True: claims can use the network",

@@ -1,4 +1,5 @@
 import type { AddressUse } from "./address_use.ts";
+import type { CountedPools } from "./counted_pools.ts";
 
 /** A condition, as Kubernetes writes them. */
 export interface Condition {
@@ -22,19 +23,13 @@ export interface NetworkStatus {
   readonly conditions: readonly Condition[];
   /** Absent for a Network that has no addresses. */
   readonly attachments?: number;
-  readonly addresses?: Readonly<Partial<Record<Family, AddressCounts>>>;
+  readonly addresses?: Readonly<Partial<Record<FamilyKey, AddressCounts>>>;
 }
 
-export type Family = "ipv4" | "ipv6";
-const FAMILIES = { ipv4: "IPv4", ipv6: "IPv6" } as const;
-
-/** The pools of a Network, as far as they are counted. */
-export interface CountedPools {
-  /** How many addresses of a family pods can get; undefined where the Network has none of it. */
-  readonly size: (family: Family) => bigint | undefined;
-  /** Whether an address is one of those. */
-  readonly has: (address: string) => boolean;
-}
+type FamilyKey = "ipv4" | "ipv6";
+/** As which key a family is counted. */
+const KEYS = { 4: "ipv4", 6: "ipv6" } as const;
+const NAMES = { ipv4: "IPv4", ipv6: "IPv6" } as const;
 
 /** What is said of a Network. */
 export interface ObservedNetwork {
@@ -105,45 +100,37 @@ function isAttached({ keptUntil }: AddressUse): boolean {
 }
 
 function countsOf(
-  pools: CountedPools,
+  { sizes, has }: CountedPools,
   uses: readonly AddressUse[],
-): Partial<Record<Family, AddressCounts>> {
-  const families = Object.keys(FAMILIES) as Family[];
-  return Object.fromEntries(families.flatMap((family) => {
-    const size = pools.size(family);
-    if (size === undefined) return [];
-    const used = uses.filter(({ address }) => familyOf(address) === family);
-    // Fixed addresses may be outside of what is given to those who ask for any.
-    const left = size - BigInt(used.filter(({ address }) => pools.has(address)).length);
-    return [[family, {
-      used: used.length,
-      left: Number(left > MOST ? MOST : left < 0 ? 0 : left),
-    }]];
-  }));
+): Partial<Record<FamilyKey, AddressCounts>> {
+  return Object.fromEntries(
+    [...sizes].sort(([a], [b]) => a - b).map(([family, size]) => {
+      const used = uses.filter((use) => use.family === family);
+      // Fixed addresses may be outside of what is given to those who ask for any.
+      const left = Number(size) - used.filter(({ value }) => has(family, value)).length;
+      return [KEYS[family], { used: used.length, left: Math.min(MOST, Math.max(0, left)) }];
+    }),
+  );
 }
 
 function exhausted(
-  addresses: Partial<Record<Family, AddressCounts>>,
+  addresses: Partial<Record<FamilyKey, AddressCounts>>,
 ): Omit<Condition, "lastTransitionTime" | "observedGeneration"> {
-  const counts = Object.entries(addresses) as [Family, AddressCounts][];
-  const none = counts.filter(([, { left }]) => left === 0).map(([family]) => FAMILIES[family]);
+  const counts = Object.entries(addresses) as [FamilyKey, AddressCounts][];
+  const none = counts.filter(([, { left }]) => left === 0).map(([family]) => NAMES[family]);
   if (none.length > 0) {
     const message = `no ${
       none.join(" and no ")
     } address is left: pods wait until one is given back`;
     return { type: "Exhausted", status: "True", reason: "NoAddressLeft", message };
   }
-  const left = counts.map(([family]) => `${FAMILIES[family]}`).join(" and ");
-  const message = `${left} addresses are left`;
+  const families = counts.map(([family]) => NAMES[family]).join(" and ");
+  const message = `${families} addresses are left`;
   return { type: "Exhausted", status: "False", reason: "AddressesLeft", message };
 }
 
 function listed({ named, more }: Users): string {
   return named.join(", ") + (more > 0 ? ` and ${more} more` : "");
-}
-
-export function familyOf(address: string): Family {
-  return address.includes(":") ? "ipv6" : "ipv4";
 }
 
 /** Messages of conditions have at most 32,768 characters; nobody reads as many. */

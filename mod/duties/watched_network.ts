@@ -1,4 +1,5 @@
-import type { CountedPools, NetworkStatus } from "./network_status.ts";
+import type { CountedPools } from "./counted_pools.ts";
+import type { NetworkStatus } from "./network_status.ts";
 
 /** Keeps a deleted Network until nothing uses it. */
 export const FINALIZER = "dra.networking/in-use";
