@@ -2,6 +2,7 @@ import type { Log } from "../agent/ports.ts";
 import type { Clock } from "../async/clock.ts";
 import { errorMessage } from "../async/error_message.ts";
 import { AddressUses } from "../duties/address_use.ts";
+import { countedPools } from "../duties/counted_pools.ts";
 import { doDuties } from "../duties/duties.ts";
 import { LeaseHolder } from "../duties/lease_holder.ts";
 import { type ReadSpec, watchedNetwork } from "../duties/watched_network.ts";
@@ -60,8 +61,8 @@ export async function runClusterDuties(
 
 function readSpec(object: unknown): ReadSpec {
   try {
-    parseNetwork(object);
-    return { pools: undefined };
+    const { addresses } = parseNetwork(object).network;
+    return { pools: addresses && countedPools(addresses) };
   } catch (error) {
     return { invalid: errorMessage(error) };
   }
