@@ -1,4 +1,3 @@
-import { type Backoff, pauseAfter } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
 import { describeTime } from "../async/describe_time.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -8,13 +7,7 @@ import { WarnOnce } from "../async/warn_once.ts";
 import type { Log } from "../agent/ports.ts";
 import { type ObjectSource, ReadError } from "../cluster/ports.ts";
 import type { Known, KnownObjects } from "../networks/ports.ts";
-
-/** Between two tries to read the objects while that fails, */
-const RETRY: Backoff = { first: 1_000, most: 30_000 };
-/** and while the cluster does not have the kind: each of its agents asks. */
-const NOT_SERVED: Backoff = { first: 60_000, most: 60_000 };
-/** A watch that ended earlier is followed by another only after this time, in milliseconds. */
-const LEAST_WATCH_MS = 500;
+import { followObjects } from "./follow_objects.ts";
 
 /** What is kept of the objects, and for how long. */
 export interface ObjectCacheOptions<T> {
@@ -96,73 +89,28 @@ export class ObjectCache<T> implements KnownObjects<T> {
 
   /** Follows the objects until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    let failures = 0;
-    while (!signal.aborted) {
-      let retry = RETRY;
-      try {
-        await this.#wanted.wait(signal);
-        let version: string | undefined = await this.#list(signal);
-        failures = 0;
-        while (version !== undefined) {
-          const began = clock.elapsed();
-          version = await this.#watch(version, signal);
-          // An API server, or a proxy, that ends each watch at once is not asked without a pause.
-          const pause = LEAST_WATCH_MS - (clock.elapsed() - began);
-          if (pause > 0) await clock.sleep(pause, signal);
-        }
-        continue;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof ReadError && error.reason === "not-served") retry = NOT_SERVED;
-        this.#failed(error);
-      }
-      await clock.sleep(pauseAfter(++failures, retry), signal).catch(() => {});
-    }
-  }
-
-  async #list(signal: AbortSignal): Promise<string> {
-    const { path, parse } = this.#options;
-    const objects = new Map<string, T>();
-    let version = "";
-    for await (const page of this.#source.list(path, signal)) {
-      version = page.resourceVersion;
-      for (const object of page.items) objects.set(keyOf(object), parse(object));
-    }
-    this.#set({ is: "followed", objects });
-    this.#problem.over();
-    return version;
-  }
-
-  /** The version to go on from; undefined where all must be listed again. */
-  async #watch(from: string, signal: AbortSignal): Promise<string | undefined> {
-    const { path, parse } = this.#options;
-    let resourceVersion = from;
-    for await (const change of this.#source.watch(path, { resourceVersion, signal })) {
-      switch (change.type) {
-        case "begun":
-          break;
-        case "expired":
-          return undefined;
-        case "bookmark":
-          resourceVersion = change.resourceVersion;
+    const { path, parse, clock } = this.#options;
+    await this.#wanted.wait(signal).catch(() => {});
+    let objects = new Map<string, T>();
+    for await (const news of followObjects(this.#source, { path, clock, signal })) {
+      switch (news.type) {
+        case "listing":
+          objects = new Map();
           break;
         case "set":
-          resourceVersion = versionOf(change.object);
-          this.#objects().set(keyOf(change.object), parse(change.object));
+          objects.set(keyOf(news.object), parse(news.object));
           break;
         case "deleted":
-          resourceVersion = versionOf(change.object);
-          this.#objects().delete(keyOf(change.object));
+          objects.delete(keyOf(news.object));
+          break;
+        case "listed":
+          this.#set({ is: "followed", objects });
+          this.#problem.over();
+          break;
+        case "failed":
+          this.#failed(news.error);
       }
     }
-    return resourceVersion;
-  }
-
-  /** A watch follows only what was listed. */
-  #objects(): Map<string, T> {
-    const state = this.#state;
-    return state && "objects" in state ? state.objects : new Map();
   }
 
   #failed(error: unknown): void {
@@ -198,19 +146,9 @@ export class ObjectCache<T> implements KnownObjects<T> {
   }
 }
 
-interface Named {
-  readonly metadata: {
-    readonly namespace?: string;
-    readonly name: string;
-    readonly resourceVersion: string;
-  };
-}
-
 function keyOf(object: unknown): string {
-  const { namespace, name } = (object as Named).metadata;
+  const { metadata: { namespace, name } } = object as {
+    readonly metadata: { readonly namespace?: string; readonly name: string };
+  };
   return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
-function versionOf(object: unknown): string {
-  return (object as Named).metadata.resourceVersion;
 }

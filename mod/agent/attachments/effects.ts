@@ -184,7 +184,7 @@ export class Effects {
   async #recall(tracked: TrackedAttachment): Promise<void> {
     const { closing: signal } = this.#source;
     const attached = await this.#ports.recall(tracked.intent ?? this.#record(tracked), {
-      runtime: this.#cni.addRuntime(tracked.attachment),
+      runtime: this.#cni.addRuntime(tracked),
       interfaces: () => this.#cni.interfaces(signal),
       signal,
     });
@@ -202,7 +202,7 @@ export class Effects {
     tracked.lateAttachReported = true;
     const began = clock.elapsed();
     try {
-      const result = await this.#cni.add(attachment, {
+      const result = await this.#cni.add(tracked, {
         turn: () => this.#source.turn(),
         signal: this.#source.closing,
         begins: async () => {
@@ -255,7 +255,7 @@ export class Effects {
   ): Promise<void> {
     this.#seen = undefined;
     try {
-      await this.#cni.del(tracked.attachment, {
+      await this.#cni.del(tracked, {
         namespace,
         attached,
         turn: () => this.#source.turn(),

@@ -43,6 +43,16 @@ export class ActiveAgent {
     return this.#term?.agent;
   }
 
+  /**
+   * The ids of the sandboxes that live according to the runtime; undefined while it is not connected,
+   * or has not listed them.
+   */
+  get living(): ReadonlySet<string> | undefined {
+    const { synchronized, sandboxes } = this.#knownSandboxes;
+    if (!synchronized) return undefined;
+    return new Set(sandboxes.flatMap(({ id, incomplete }) => incomplete ? [] : [id]));
+  }
+
   /** The agent leads from now on. Resolves when it has dealt with the sandboxes that there are. */
   async take(agent: Agent): Promise<void> {
     this.#term = { agent, over: new AbortController(), calls: new Set() };

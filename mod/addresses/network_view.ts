@@ -1,0 +1,78 @@
+import { Notifier } from "../async/notifier.ts";
+import { Taken } from "./free_address.ts";
+import type { AddressApi } from "./ports.ts";
+import type { NetworkAddresses } from "./pools.ts";
+
+/**
+ * Which addresses of one network are taken, as far as this node knows: it says where to look for a
+ * free one. Whether one is free, its create decides.
+ */
+export class NetworkView {
+  readonly #network: string;
+  readonly #pools: NetworkAddresses;
+  readonly #changes = new Notifier();
+  #taken: Taken;
+  /** What is taken while the list is being read, and what this process takes meanwhile. */
+  #listing: Taken | undefined;
+  /** Those that this process asks for, or has asked for in vain, in the order it did. */
+  #isListed = false;
+  #problem = "the API server has not answered yet";
+
+  constructor(network: string, pools: NetworkAddresses) {
+    this.#network = network;
+    this.#pools = pools;
+    this.#taken = new Taken(pools);
+  }
+
+  /** Keeps up with the API server until the signal is aborted. */
+  async run(api: AddressApi, signal: AbortSignal): Promise<void> {
+    for await (const each of api.follow({ by: "network", network: this.#network }, signal)) {
+      switch (each.type) {
+        case "listing":
+          this.#listing = new Taken(this.#pools);
+          break;
+        case "set":
+          (this.#listing ?? this.#taken).add(each.address.address);
+          break;
+        case "deleted":
+          (this.#listing ?? this.#taken).delete(each.address.address);
+          break;
+        case "listed":
+          this.#taken = this.#listing!;
+          this.#listing = undefined;
+          this.#isListed = true;
+          this.#changes.notify();
+          break;
+        case "failed":
+          this.#problem = each.cause;
+      }
+    }
+  }
+
+  /** Resolves once the API server has listed them. @throws Error with the cause */
+  async listed(signal: AbortSignal): Promise<void> {
+    while (!this.#isListed) {
+      await this.#changes.next(signal).catch((error) => {
+        throw new Error(
+          `cannot tell which addresses of network ${this.#network} are free: ${this.#problem}`,
+          { cause: error },
+        );
+      });
+    }
+  }
+
+  has(address: string): boolean {
+    return this.#taken.has(address) || this.#listing?.has(address) === true;
+  }
+
+  /** Someone has it, or this process asks for it. */
+  add(address: string): void {
+    this.#taken.add(address);
+    this.#listing?.add(address);
+  }
+
+  delete(address: string): void {
+    this.#taken.delete(address);
+    this.#listing?.delete(address);
+  }
+}
