@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   grpc: ["unix"],
   // Networks as objects of the API, and their addresses.
   networks: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim"],
-  addresses: ["agent/ports.ts", "agent/model.ts", "claim"],
+  addresses: ["agent/ports.ts", "agent/model.ts", "agent/snapshot", "claim"],
   // What one agent of the cluster does for all.
   duties: ["addresses", "agent/ports.ts", "networks/ports.ts"],
   // The use cases know the domain and their own ports.
@@ -30,6 +30,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kube: [
     "agent/ports.ts",
     "agent/model.ts",
+    "addresses/address_object.ts",
+    "addresses/ports.ts",
     "claim",
     "cluster/ports.ts",
     "connectivity/test_cluster.ts",
@@ -79,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
+    "addresses",
     "agent",
     "cdi",
     "claim",

@@ -11,7 +11,14 @@ import { freeAddresses } from "./free_address.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
 import { NetworkView } from "./network_view.ts";
 import { isSameOwner, type OwnAddress, OwnAddresses, type OwnerKey } from "./own_addresses.ts";
-import { type NetworkAddresses, poolOf } from "./pools.ts";
+import { type Family, familyOf } from "./ip_range.ts";
+import {
+  assertMayHave,
+  countAddresses,
+  familiesOf,
+  type NetworkAddresses,
+  poolOf,
+} from "./pools.ts";
 import { addressesIn } from "./result_addresses.ts";
 import {
   type AddressApi,
@@ -137,7 +144,7 @@ export class AddressBook {
     using limit = this.#limit(signal);
     try {
       await this.#own.known(limit.signal);
-      const families = [...new Set(wanted.pools.pools.map(({ family }) => family))];
+      const families = familiesOf(wanted.pools);
       // All end before one fails: what they have asked for is given back by then.
       const taken = await Promise.allSettled(
         families.map((family) => this.#takeOne(wanted, { family, signal: limit.signal })),
@@ -174,22 +181,25 @@ export class AddressBook {
 
   async #takeOne(
     wanted: WantedAddresses,
-    { family, signal }: { readonly family: 4 | 6; readonly signal: AbortSignal },
+    { family, signal }: { readonly family: Family; readonly signal: AbortSignal },
   ): Promise<NetworkAddress> {
     const { network, pools, owner } = wanted;
     const { node, metrics } = this.#options;
     const addressOf = (address: string) => ({ network, address, owner: { ...owner, node } });
+    const asker = { namespace: owner.claim.namespace, claim: owner.claim.name };
     const fixed = wanted.fixed.find((each) => familyOf(each) === family);
-    if (fixed !== undefined) return await this.#takeFixed(addressOf(fixed), signal);
+    if (fixed !== undefined) {
+      assertMayHave(pools, fixed, asker);
+      return await this.#takeFixed(addressOf(fixed), signal);
+    }
     for (const { address } of this.#own.of({ network, ...owner })) {
       if (familyOf(address) !== family || !poolOf(pools, address)) continue;
       const claimed = await this.#claim(addressOf(address), signal);
       if (claimed.is === "ours") return claimed.address;
     }
-    using followed = this.#follow(network, pools);
+    using followed = this.#follow(network);
     const { view } = followed;
     await view.listed(signal);
-    const asker = { namespace: owner.claim.namespace, claim: owner.claim.name };
     for (const address of freeAddresses(pools, family, view, { node, asker })) {
       // No other attachment of this node asks for it meanwhile.
       view.add(address);
@@ -292,13 +302,13 @@ export class AddressBook {
   }
 
   /** Follows a network for as long as it is used, and some minutes more. */
-  #follow(network: string, pools: NetworkAddresses): Disposable & { readonly view: NetworkView } {
+  #follow(network: string): Disposable & { readonly view: NetworkView } {
     const { api, clock } = this.#options;
     const term = this.#term;
     if (!term) throw new Error("this agent does not lead");
     let followed = this.#networks.get(network);
     if (!followed) {
-      const view = new NetworkView(network, pools);
+      const view = new NetworkView(network);
       for (const own of this.#own.all) if (own.network === network) view.add(own.address);
       const over = new AbortController();
       const running = view.run(api, AbortSignal.any([term.signal, over.signal]));
@@ -355,8 +365,8 @@ export class AddressBook {
   async #collect({ attachments, living }: AddressUsers, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     const kept = new Set(attachments.map(({ owner }) => keyOf(owner)));
-    const left = this.#own.all.filter(({ owner }) =>
-      !kept.has(keyOf(owner)) && !living.has(owner.containerID)
+    const left = this.#own.all.filter(({ owner, keptUntil }) =>
+      keptUntil === undefined && !kept.has(keyOf(owner)) && !living.has(owner.containerID)
     );
     for (const address of left) {
       using limit = this.#limit(signal);
@@ -415,15 +425,12 @@ function describeHolder(holder: NetworkAddress | undefined): string {
   return `pod ${pod.namespace}/${pod.name} on node ${node}`;
 }
 
-function describeFull(network: string, { pools }: NetworkAddresses, family: 4 | 6): string {
-  const subnets = pools.filter((pool) => pool.family === family).map(({ subnet }) => subnet);
-  return `network ${network} has no free IPv${family} address: all of ${subnets.join(", ")} are ` +
-    "taken, reserved or excluded (kubectl get networkaddresses): add a pool to the Network, or " +
-    "delete pods that use it";
-}
-
-function familyOf(address: string): 4 | 6 {
-  return address.includes(":") ? 6 : 4;
+function describeFull(network: string, addresses: NetworkAddresses, family: Family): string {
+  const subnets = addresses.pools.map(({ subnet }) => subnet)
+    .filter((subnet) => familyOf(subnet) === family);
+  return `network ${network} has no free IPv${family} address: all ` +
+    `${countAddresses(addresses, family)} of ${subnets.join(", ")} are taken or reserved ` +
+    "(kubectl get networkaddresses): add a pool to the Network, or delete pods that use it";
 }
 
 function isStored(address: OwnAddress): address is StoredAddress {

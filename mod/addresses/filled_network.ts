@@ -1,7 +1,7 @@
 /** Pure: how the plugins of a network learn the addresses that were taken for an attachment. */
 import type { RuntimeConfig } from "../agent/model.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
-import { type NetworkAddresses, poolOf } from "./pools.ts";
+import { canonicalAddress, type NetworkAddresses, poolOf } from "./pools.ts";
 
 /** A network that takes its addresses from the cluster. */
 export type AddressedNetwork = NetworkList & { readonly addresses: NetworkAddresses };
@@ -63,9 +63,18 @@ export function withIpam(network: AddressedNetwork, addresses: readonly string[]
   return { ...list, plugins: [{ ...first!, ipam }, ...others] };
 }
 
-/** The addresses that the claim names, without their prefix lengths. */
+/**
+ * The addresses that the claim names, in canonical notation and without their prefix lengths.
+ *
+ * @throws Error for what is no address
+ */
 export function fixedIn({ capabilityArgs: { ips } }: RuntimeConfig): string[] {
-  return Array.isArray(ips) ? ips.map((each) => String(each).split("/")[0]!) : [];
+  if (ips === undefined) return [];
+  return [ips].flat().map((each) => {
+    const address = canonicalAddress(String(each).split("/")[0]!);
+    if (address !== undefined) return address;
+    throw new Error(`${JSON.stringify(each)} in the capability ips is not an IP address`);
+  });
 }
 
 function asPlugins({ addresses: _, ...network }: AddressedNetwork): NetworkList {

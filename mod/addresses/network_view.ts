@@ -1,7 +1,7 @@
 import { Notifier } from "../async/notifier.ts";
 import { Taken } from "./free_address.ts";
 import type { AddressApi } from "./ports.ts";
-import type { NetworkAddresses } from "./pools.ts";
+import type { Family } from "./ip_range.ts";
 
 /**
  * Which addresses of one network are taken, as far as this node knows: it says where to look for a
@@ -9,19 +9,15 @@ import type { NetworkAddresses } from "./pools.ts";
  */
 export class NetworkView {
   readonly #network: string;
-  readonly #pools: NetworkAddresses;
   readonly #changes = new Notifier();
-  #taken: Taken;
+  #taken = new Taken();
   /** What is taken while the list is being read, and what this process takes meanwhile. */
   #listing: Taken | undefined;
-  /** Those that this process asks for, or has asked for in vain, in the order it did. */
   #isListed = false;
   #problem = "the API server has not answered yet";
 
-  constructor(network: string, pools: NetworkAddresses) {
+  constructor(network: string) {
     this.#network = network;
-    this.#pools = pools;
-    this.#taken = new Taken(pools);
   }
 
   /** Keeps up with the API server until the signal is aborted. */
@@ -29,7 +25,7 @@ export class NetworkView {
     for await (const each of api.follow({ by: "network", network: this.#network }, signal)) {
       switch (each.type) {
         case "listing":
-          this.#listing = new Taken(this.#pools);
+          this.#listing = new Taken();
           break;
         case "set":
           (this.#listing ?? this.#taken).add(each.address.address);
@@ -63,6 +59,10 @@ export class NetworkView {
 
   has(address: string): boolean {
     return this.#taken.has(address) || this.#listing?.has(address) === true;
+  }
+
+  isFull(block: bigint, family: Family): boolean {
+    return this.#taken.isFull(block, family);
   }
 
   /** Someone has it, or this process asks for it. */

@@ -94,8 +94,9 @@ export class OwnAddresses {
   }
 
   of({ network, containerID, ifName }: OwnerKey): OwnAddress[] {
-    return this.all.filter(({ network: own, owner }) =>
-      own === network && owner.containerID === containerID && owner.ifName === ifName
+    return this.all.filter(({ network: own, owner, keptUntil }) =>
+      own === network && keptUntil === undefined && owner.containerID === containerID &&
+      owner.ifName === ifName
     );
   }
 

@@ -142,10 +142,7 @@ function pathOf({ network, address }: NetworkAddress): string {
 }
 
 function stored(object: unknown): StoredAddress {
-  const address = parseNetworkAddress(object);
-  const { uid } = address;
-  if (uid === undefined) throw new Error("the NetworkAddress has no UID");
-  return { ...address, uid };
+  return parseNetworkAddress(object);
 }
 
 /** Undefined for an object that the agent does not understand: someone else wrote it. */

@@ -50,7 +50,11 @@ export function addressedNetwork(size: number): NetworkList {
     name: ADDRESSED,
     addresses: parseAddresses({
       pools: [
-        { subnet: "10.38.0.0/24", ranges: [`10.38.0.10-10.38.0.${9 + size}`] },
+        {
+          subnet: "10.38.0.0/24",
+          gateway: "10.38.0.1",
+          ranges: [`10.38.0.10-10.38.0.${9 + size}`],
+        },
         { subnet: "fd00:38::/64" },
       ],
     }, "addresses"),
