@@ -8,6 +8,7 @@ import { WarnOnce } from "../async/warn_once.ts";
 import type { Events, Log } from "../agent/ports.ts";
 import type { AddressOwner, NetworkAddress } from "./address_object.ts";
 import { freeAddresses } from "./free_address.ts";
+import { comesBack, isKeptFor } from "./kept_addresses.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
 import { NetworkView } from "./network_view.ts";
 import { isSameOwner, type OwnAddress, OwnAddresses, type OwnerKey } from "./own_addresses.ts";
@@ -166,12 +167,19 @@ export class AddressBook {
   /**
    * Gives back what an attachment has, and what has been asked for it.
    *
+   * @param options.keepMs for how long it stays with the pod's name, where that comes back
    * @throws Error that says which address is left, and why
    */
-  async giveBack(owner: OwnerKey, signal: AbortSignal): Promise<void> {
+  async giveBack(
+    owner: OwnerKey,
+    { keepMs = 0, signal }: { readonly keepMs?: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     using limit = this.#limit(signal);
     await this.#own.known(limit.signal);
-    for (const address of this.#own.of(owner)) await this.#remove(address, limit.signal);
+    for (const address of this.#own.of(owner)) {
+      const isKept = keepMs > 0 && comesBack(address.owner.pod);
+      await this.#remove(address, { keepMs: isKept ? keepMs : 0, signal: limit.signal });
+    }
   }
 
   /** What is known of an attachment's addresses. */
@@ -200,6 +208,11 @@ export class AddressBook {
     using followed = this.#follow(network);
     const { view } = followed;
     await view.listed(signal);
+    for (const { address } of view.keptFor(owner.pod)) {
+      if (familyOf(address) !== family || !poolOf(pools, address)) continue;
+      const claimed = await this.#claim(addressOf(address), signal);
+      if (claimed.is === "ours") return claimed.address;
+    }
     for (const address of freeAddresses(pools, family, view, { node, asker })) {
       // No other attachment of this node asks for it meanwhile.
       view.add(address);
@@ -225,8 +238,9 @@ export class AddressBook {
    */
   async #claim(address: NetworkAddress, signal: AbortSignal): Promise<Claimed> {
     const { api } = this.#options;
+    const { pod } = address.owner;
     const known = this.#own.at(address);
-    if (known && !isSameOwner(known.owner, address.owner)) {
+    if (known && !isSameOwner(known.owner, address.owner) && !isKeptFor(known, pod)) {
       return { is: "another's", holder: known };
     }
     if (!known) this.#own.put(address);
@@ -236,9 +250,13 @@ export class AddressBook {
         tries++;
         return api.create(address, signal);
       }, signal);
-      const found = answer.address;
+      const there = answer.address;
+      const found = there && isKeptFor(there, pod)
+        ? await this.#persist(() => api.update(address, { over: there, signal }), signal)
+        : there;
       if (found && isSameOwner(found.owner, address.owner)) {
         this.#own.put(found);
+        this.#networks.get(found.network)?.view.set(found);
         return { is: "ours", address: found };
       }
       this.#own.drop(address);
@@ -254,15 +272,28 @@ export class AddressBook {
     }
   }
 
-  async #remove(address: OwnAddress, signal: AbortSignal): Promise<void> {
-    const { api, metrics } = this.#options;
+  /** @param options.keepMs for how long it is kept instead */
+  async #remove(
+    address: OwnAddress,
+    { keepMs = 0, signal }: { readonly keepMs?: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { api, clock, metrics } = this.#options;
     try {
       const stored = isStored(address)
         ? address
         : await this.#persist(() => api.get(address, signal), signal);
       if (stored && isSameOwner(stored.owner, address.owner)) {
-        await this.#persist(() => api.remove(stored, signal), signal);
-        this.#forget(stored);
+        const keptUntil = new Date(clock.now().getTime() + keepMs).toISOString();
+        const kept = keepMs > 0 && await this.#persist(() => {
+          return api.update({ ...stored, keptUntil }, { over: stored, signal });
+        }, signal);
+        if (kept) {
+          this.#own.put(kept);
+          this.#networks.get(kept.network)?.view.set(kept);
+        } else {
+          await this.#persist(() => api.remove(stored, signal), signal);
+          this.#forget(stored);
+        }
       } else this.#forget(address);
     } catch (error) {
       throw new Error(
@@ -370,7 +401,7 @@ export class AddressBook {
     );
     for (const address of left) {
       using limit = this.#limit(signal);
-      await this.#remove(address, limit.signal);
+      await this.#remove(address, { signal: limit.signal });
       const { network, address: ip, owner: { pod } } = address;
       log.info(`gave back address ${ip} of network ${network}, which no attachment has`, {
         pod: `${pod.namespace}/${pod.name}`,
@@ -422,6 +453,9 @@ function keyOf({ containerID, ifName }: Omit<OwnerKey, "network">): string {
 function describeHolder(holder: NetworkAddress | undefined): string {
   if (!holder) return "an object that cannot be read (kubectl get networkaddresses)";
   const { pod, node } = holder.owner;
+  if (holder.keptUntil !== undefined) {
+    return `nobody, but is kept for pod ${pod.namespace}/${pod.name} until ${holder.keptUntil}`;
+  }
   return `pod ${pod.namespace}/${pod.name} on node ${node}`;
 }
 

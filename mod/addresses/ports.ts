@@ -37,6 +37,17 @@ export interface AddressApi {
    * @throws AddressApiError
    */
   remove(address: StoredAddress, signal: AbortSignal): Promise<void>;
+  /**
+   * Writes an address over the object with the UID, if that still is as it was: with the same owner,
+   * and kept until the same time. Asked again after it was done, it answers the same.
+   *
+   * @returns undefined if the object has changed, or is gone
+   * @throws AddressApiError
+   */
+  update(
+    address: NetworkAddress,
+    options: { readonly over: StoredAddress; readonly signal: AbortSignal },
+  ): Promise<StoredAddress | undefined>;
   /** Follows the addresses of a selection until the signal is aborted. Does not throw. */
   follow(selection: Selection, signal: AbortSignal): AsyncIterable<AddressNews>;
 }

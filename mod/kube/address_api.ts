@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   ADDRESS_PATH,
   addressObjectName,
@@ -26,7 +27,7 @@ const CREATES = 3;
 const REFUSED: readonly number[] = [400, 401, 403, 404, 405, 413, 415, 422];
 
 /** The requests that addresses cost, as a label of metrics. */
-export type AddressRequest = "create" | "get" | "delete" | "list" | "watch";
+export type AddressRequest = "create" | "get" | "update" | "delete" | "list" | "watch";
 
 export interface KubeAddressApiOptions {
   readonly source: ObjectSource;
@@ -80,6 +81,27 @@ export class KubeAddressApi implements AddressApi {
       // There is none, or another one has its name.
       if (isMissing(error, address) || isOfAnother(error)) return;
       throw problem(error, "delete");
+    }
+  }
+
+  async update(
+    address: NetworkAddress,
+    { over, signal }: { readonly over: StoredAddress; readonly signal: AbortSignal },
+  ): Promise<StoredAddress | undefined> {
+    const found = await this.#read(address, signal);
+    const current = found === undefined ? undefined : readable(found);
+    if (current?.uid !== over.uid) return undefined;
+    if (isDeepStrictEqual(specOf(current), specOf(address))) return current;
+    if (!isDeepStrictEqual(specOf(current), specOf(over))) return undefined;
+    // With its resourceVersion: whoever has changed it meanwhile was quicker.
+    const body = { ...found as Readonly<Record<string, unknown>>, spec: specOf(address) };
+    try {
+      return stored(
+        await this.#ask("update", { method: "PUT", path: pathOf(address), body, signal }),
+      );
+    } catch (error) {
+      if (isStatus(error, 409) || isMissing(error, address)) return undefined;
+      throw problem(error, "update");
     }
   }
 
@@ -139,6 +161,10 @@ export class KubeAddressApi implements AddressApi {
 
 function pathOf({ network, address }: NetworkAddress): string {
   return `${ADDRESS_PATH}/${encodeURIComponent(addressObjectName(network, address))}`;
+}
+
+function specOf(address: NetworkAddress): unknown {
+  return toObject(address).spec;
 }
 
 function stored(object: unknown): StoredAddress {
