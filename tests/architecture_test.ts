@@ -48,7 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   netns: ["agent/model.ts", "agent/ports.ts", "elf", "files"],
-  observe: ["agent/ports.ts", "agent/model.ts"],
+  observe: ["addresses/ports.ts", "agent/ports.ts", "agent/model.ts"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   // What an operator sees of an agent, or of what it left on disk.
   status: ["agent/ports.ts", "agent/snapshot", "claim", "files", "unix"],

@@ -116,7 +116,7 @@ export class AddressBook {
    *
    * @param over aborted when the agent is to lead no longer: operations that run have some seconds left
    */
-  lead(look: LookAtUsers, over: AbortSignal): AsyncDisposable {
+  lead(look: LookAtUsers, over: AbortSignal): Background {
     const { api, clock } = this.#options;
     const hurry = new AbortController();
     return new Background(async (signal) => {
@@ -202,7 +202,7 @@ export class AddressBook {
     }
     for (const { address } of this.#own.of({ network, ...owner })) {
       if (familyOf(address) !== family || !poolOf(pools, address)) continue;
-      const claimed = await this.#claim(addressOf(address), signal);
+      const claimed = await this.#claim(addressOf(address), { signal });
       if (claimed.is === "ours") return claimed.address;
     }
     using followed = this.#follow(network);
@@ -210,13 +210,13 @@ export class AddressBook {
     await view.listed(signal);
     for (const { address } of view.keptFor(owner.pod)) {
       if (familyOf(address) !== family || !poolOf(pools, address)) continue;
-      const claimed = await this.#claim(addressOf(address), signal);
+      const claimed = await this.#claim(addressOf(address), { signal });
       if (claimed.is === "ours") return claimed.address;
     }
     for (const address of freeAddresses(pools, family, view, { node, asker })) {
       // No other attachment of this node asks for it meanwhile.
       view.add(address);
-      const claimed = await this.#claim(addressOf(address), signal);
+      const claimed = await this.#claim(addressOf(address), { whose: false, signal });
       if (claimed.is === "ours") return claimed.address;
       metrics.conflicted();
     }
@@ -224,7 +224,7 @@ export class AddressBook {
   }
 
   async #takeFixed(address: NetworkAddress, signal: AbortSignal): Promise<NetworkAddress> {
-    const claimed = await this.#claim(address, signal);
+    const claimed = await this.#claim(address, { signal });
     if (claimed.is === "ours") return claimed.address;
     throw new Error(
       `address ${address.address} of network ${address.network} is taken by ` +
@@ -235,8 +235,13 @@ export class AddressBook {
   /**
    * Creates the object of an address, or finds that it is there. Without an answer, the address stays
    * among those of its owner: it may be there.
+   *
+   * @param options.whose whether whoever has it matters, which costs a request
    */
-  async #claim(address: NetworkAddress, signal: AbortSignal): Promise<Claimed> {
+  async #claim(
+    address: NetworkAddress,
+    { whose = true, signal }: { readonly whose?: boolean; readonly signal: AbortSignal },
+  ): Promise<Claimed> {
     const { api } = this.#options;
     const { pod } = address.owner;
     const known = this.#own.at(address);
@@ -247,8 +252,9 @@ export class AddressBook {
     let tries = 0;
     try {
       const answer = await this.#persist(() => {
-        tries++;
-        return api.create(address, signal);
+        // It may be ours if this process has asked for it before, and had no answer.
+        const asked = known !== undefined || tries++ > 0;
+        return api.create(address, { whose: whose || asked, signal });
       }, signal);
       const there = answer.address;
       const found = there && isKeptFor(there, pod)
@@ -419,7 +425,7 @@ export class AddressBook {
         const known = this.#own.at(wanted);
         if (known && isSameOwner(known.owner, wanted.owner)) continue;
         using limit = this.#limit(signal);
-        const claimed = await this.#claim(wanted, limit.signal);
+        const claimed = await this.#claim(wanted, { signal: limit.signal });
         const { pod } = owner;
         if (claimed.is === "ours") {
           log.warn(`created the NetworkAddress of ${address} of network ${network} again`, {
@@ -441,7 +447,7 @@ export class AddressBook {
   }
 }
 
-/** What became of the claim to an address; the holder is undefined if its object cannot be read. */
+/** What became of the claim to an address; the holder is undefined if it was not asked for, or cannot be read. */
 type Claimed =
   | { readonly is: "ours"; readonly address: StoredAddress }
   | { readonly is: "another's"; readonly holder: NetworkAddress | undefined };

@@ -68,8 +68,8 @@ export class NetworkView {
     return this.#taken.has(address) || this.#listing?.has(address) === true;
   }
 
-  isFull(block: bigint, family: Family): boolean {
-    return this.#taken.isFull(block, family);
+  bits(block: bigint, family: Family): number {
+    return this.#taken.bits(block, family);
   }
 
   /** What this process has made of an address: a watch may not have told of it yet. */

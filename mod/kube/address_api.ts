@@ -9,7 +9,9 @@ import {
 import {
   type AddressApi,
   AddressApiError,
+  type AddressMetrics,
   type AddressNews,
+  type AddressRequest,
   type Created,
   type Selection,
   type StoredAddress,
@@ -26,14 +28,10 @@ const CREATES = 3;
 /** What the API server has not done when it answers so, and would not do either a moment later. */
 const REFUSED: readonly number[] = [400, 401, 403, 404, 405, 413, 415, 422];
 
-/** The requests that addresses cost, as a label of metrics. */
-export type AddressRequest = "create" | "get" | "update" | "delete" | "list" | "watch";
-
 export interface KubeAddressApiOptions {
   readonly source: ObjectSource;
   readonly clock: Clock;
-  /** Told of each request. */
-  readonly onRequest?: (request: AddressRequest) => void;
+  readonly metrics: Pick<AddressMetrics, "requested">;
 }
 
 /** The NetworkAddresses of a cluster. */
@@ -46,7 +44,10 @@ export class KubeAddressApi implements AddressApi {
     this.#options = options;
   }
 
-  async create(address: NetworkAddress, signal: AbortSignal): Promise<Created> {
+  async create(
+    address: NetworkAddress,
+    { whose, signal }: { readonly whose: boolean; readonly signal: AbortSignal },
+  ): Promise<Created> {
     const body = toObject(address);
     for (let tries = 1;; tries++) {
       try {
@@ -59,6 +60,7 @@ export class KubeAddressApi implements AddressApi {
         return { is: "created", address: stored(made) };
       } catch (error) {
         if (!isExisting(error)) throw problem(error, "create");
+        if (!whose) return { is: "there", address: undefined };
         const found = await this.#read(address, signal);
         // Else it has gone meanwhile: its name is free.
         if (found !== undefined) return { is: "there", address: readable(found) };
@@ -106,7 +108,7 @@ export class KubeAddressApi implements AddressApi {
   }
 
   async *follow(selection: Selection, signal: AbortSignal): AsyncGenerator<AddressNews> {
-    const { source, clock } = this.#options;
+    const { source, clock, metrics } = this.#options;
     const field = selection.by === "node"
       ? `spec.node=${selection.node}`
       : `spec.network=${selection.network}`;
@@ -114,7 +116,7 @@ export class KubeAddressApi implements AddressApi {
     const counted: ObjectSource = {
       list: (at, until) => this.#counted("list", source.list(at, until)),
       watch: (at, from) => {
-        this.#options.onRequest?.("watch");
+        metrics.requested("watch");
         return source.watch(at, from);
       },
     };
@@ -139,7 +141,7 @@ export class KubeAddressApi implements AddressApi {
   /** Each page is a request. */
   async *#counted<T>(request: AddressRequest, pages: AsyncIterable<T>): AsyncGenerator<T> {
     for await (const page of pages) {
-      this.#options.onRequest?.(request);
+      this.#options.metrics.requested(request);
       yield page;
     }
   }
@@ -154,7 +156,7 @@ export class KubeAddressApi implements AddressApi {
   }
 
   #ask(request: AddressRequest, what: Request): Promise<unknown> {
-    this.#options.onRequest?.(request);
+    this.#options.metrics.requested(request);
     return this.#connection.request(what);
   }
 }

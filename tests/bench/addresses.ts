@@ -8,11 +8,14 @@ import { freeAddresses, Taken } from "../../mod/addresses/free_address.ts";
 import { type NetworkAddresses, parseAddresses } from "../../mod/addresses/pools.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { systemClock } from "../../mod/async/clock.ts";
+import { Limiter } from "../../mod/async/limiter.ts";
 import { AddressStore } from "../support/address_store.ts";
 import { percentile, time } from "./statistics.ts";
 
 export const NODES = 20;
 export const ATTACHMENTS = 2_000;
+/** Operations of an agent at the same time, by default on four cores. */
+const WIDTH = 8;
 const POOLS: NetworkAddresses = parseAddresses({
   pools: [{ subnet: "10.40.0.0/20" }],
 }, "addresses");
@@ -35,7 +38,7 @@ export interface TakenAtOnce {
 }
 
 /**
- * All nodes take addresses at the same time, each as many and all at once.
+ * All nodes take addresses at the same time, each as many, and as many at once as an agent does.
  *
  * @param used the part of the range that is taken before, all over it
  */
@@ -66,19 +69,21 @@ export async function measureTaking(used: number): Promise<TakenAtOnce> {
   const before = total(store);
   const times: number[] = [];
   let problem: string | undefined;
-  const taking = books.flatMap((book, i) =>
-    Array.from({ length: each }, async (_, n) => {
-      times.push(
-        await time(async () => {
-          const wanted = { network: "lan", pools: POOLS, owner: ownerOf(i, n), fixed: [] };
-          await book.take(wanted, never).catch((error) => {
-            problem ??= errorMessage(error);
-            throw error;
-          });
-        }),
-      );
-    })
-  );
+  const taking = books.flatMap((book, i) => {
+    const limiter = new Limiter(WIDTH);
+    return Array.from({ length: each }, (_, n) =>
+      limiter.run(async () => {
+        const wanted = { network: "lan", pools: POOLS, owner: ownerOf(i, n), fixed: [] };
+        times.push(
+          await time(() =>
+            book.take(wanted, never).catch((error) => {
+              problem ??= errorMessage(error);
+              throw error;
+            })
+          ),
+        );
+      }));
+  });
   const failed = (await Promise.allSettled(taking)).filter(({ status }) => status === "rejected");
   const attachments = taking.length;
   const owners = new Set(store.all.map(({ owner }) => owner.containerID));

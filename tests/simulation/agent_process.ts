@@ -93,15 +93,17 @@ export class AgentProcess {
       warn: ({ reason, about, message }) =>
         world.trace.note(`${name} event ${reason} ${about.kind}/${about.name}: ${message}`),
     };
+    const metrics = { taken() {}, conflicted() {}, held() {}, requested() {} };
     this.#book = new AddressBook({
       api: new KubeAddressApi(connection, {
         source: new KubeObjectSource(connection),
         clock: this.#clock,
+        metrics,
       }),
       node: node.name,
       clock: this.#clock,
       log: this.#log,
-      metrics: { taken() {}, conflicted() {}, held() {} },
+      metrics,
       events,
     });
     this.#ports = {

@@ -49,13 +49,14 @@ export class AddressStore implements AddressApi {
     return stored;
   }
 
-  async create(address: NetworkAddress, signal: AbortSignal): Promise<Created> {
+  async create(
+    address: NetworkAddress,
+    { whose, signal }: { readonly whose: boolean; readonly signal: AbortSignal },
+  ): Promise<Created> {
     await this.#request("create", signal);
     const there = this.#stored.get(nameOf(address));
     if (!there) return { is: "created", address: this.put(address) };
-    // Whose it is, another request tells.
-    const read = await this.get(address, signal);
-    return { is: "there", address: read };
+    return { is: "there", address: whose ? await this.get(address, signal) : undefined };
   }
 
   async get(address: NetworkAddress, signal: AbortSignal): Promise<StoredAddress | undefined> {
