@@ -76,15 +76,30 @@ export function* freeAddresses(
   for (const pool of addresses.pools) {
     if (familyOf(pool.subnet) !== family) continue;
     const ranges = without(usable(pool), except);
-    for (const { first, last } of blocksInOrder(ranges, node)) {
-      const bits = taken.bits(first >> BLOCK_BITS, family);
-      for (let at = place(first); at <= place(last); at++) {
-        // Most are taken in a range that is nearly full: they cost no text.
-        if ((bits >> at & 1) !== 0) continue;
-        const address = addressText((first >> BLOCK_BITS << BLOCK_BITS) + BigInt(at), family);
-        if (!taken.has(address)) yield address;
-      }
+    // Whoever asks for another one has met another node, which goes on in that block: one of each first.
+    const met: Generator<string>[] = [];
+    for (const block of blocksInOrder(ranges, node)) {
+      const free = freeIn(block, { family, taken });
+      const { value, done } = free.next();
+      if (done) continue;
+      met.push(free);
+      yield value;
     }
+    for (const rest of met) yield* rest;
+  }
+}
+
+/** The free addresses of a block, one by one. */
+function* freeIn(
+  { first, last }: IpRange,
+  { family, taken }: { readonly family: Family; readonly taken: Pick<Taken, "has" | "bits"> },
+): Generator<string, undefined> {
+  const bits = taken.bits(first >> BLOCK_BITS, family);
+  for (let at = place(first); at <= place(last); at++) {
+    // Most are taken in a range that is nearly full: they cost no text.
+    if ((bits >> at & 1) !== 0) continue;
+    const address = addressText((first >> BLOCK_BITS << BLOCK_BITS) + BigInt(at), family);
+    if (!taken.has(address)) yield address;
   }
 }
 

@@ -40,9 +40,12 @@ export interface TakenAtOnce {
 /**
  * All nodes take addresses at the same time, each as many, and as many at once as an agent does.
  *
- * @param used the part of the range that is taken before, all over it
+ * @param options.used the part of the range that is taken before, all over it
+ * @param options.most how many are taken, if as many are left
  */
-export async function measureTaking(used: number): Promise<TakenAtOnce> {
+export async function measureTaking(
+  { used, most = ATTACHMENTS }: { readonly used: number; readonly most?: number },
+): Promise<TakenAtOnce> {
   const chance = random(7);
   const store = new AddressStore(systemClock, {
     request: () => 2 + 6 * chance(),
@@ -50,7 +53,7 @@ export async function measureTaking(used: number): Promise<TakenAtOnce> {
   });
   fill(store, { count: Math.floor(used * SIZE), chance });
   const left = SIZE - store.all.length;
-  const each = Math.min(ATTACHMENTS / NODES, Math.floor(left / NODES));
+  const each = Math.floor(Math.min(most, left) / NODES);
   let conflicts = 0;
   const over = new AbortController();
   await using running = new AsyncDisposableStack();
