@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "networks/ports.ts",
     "sysdump/ports.ts",
   ],
-  journal: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
+  journal: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],

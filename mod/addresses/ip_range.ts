@@ -61,19 +61,19 @@ export function includes({ first, last }: IpRange, value: bigint): boolean {
 
 /** What is left of ranges without others, in ascending order; ranges that touch become one. */
 export function without(ranges: readonly IpRange[], others: readonly IpRange[]): IpRange[] {
-  const left = merged(ranges);
-  return merged(others).reduce(
-    (rest, other) => rest.flatMap((range) => withoutOne(range, other)),
-    left,
-  );
-}
-
-function withoutOne(range: IpRange, other: IpRange): IpRange[] {
-  if (other.last < range.first || range.last < other.first) return [range];
-  return [
-    { first: range.first, last: other.first - 1n },
-    { first: other.last + 1n, last: range.last },
-  ].filter(({ first, last }) => first <= last);
+  const gaps = merged(others);
+  let at = 0;
+  return merged(ranges).flatMap(({ first, last }) => {
+    const left: IpRange[] = [];
+    let next = first;
+    while (at < gaps.length && gaps[at]!.last < first) at++;
+    for (let i = at; i < gaps.length && gaps[i]!.first <= last; i++) {
+      const gap = gaps[i]!;
+      if (next < gap.first) left.push({ first: next, last: gap.first - 1n });
+      next = gap.last + 1n;
+    }
+    return next <= last ? [...left, { first: next, last }] : left;
+  });
 }
 
 function merged(ranges: readonly IpRange[]): IpRange[] {

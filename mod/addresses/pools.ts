@@ -1,8 +1,10 @@
 /** The addresses of a Network, `spec.addresses`: read once at the edge, and asked what may be given to whom. */
+import { errorMessage } from "../async/error_message.ts";
 import { array, FieldError, identity, join, object, optional, show, text } from "../claim/field.ts";
 import {
   addressText,
   BITS,
+  canonicalAddress,
   type Family,
   familyOf,
   includes,
@@ -12,7 +14,7 @@ import {
   without,
 } from "./ip_range.ts";
 
-export { canonicalAddress } from "./ip_range.ts";
+export { canonicalAddress };
 
 /**
  * What a Network's attachments get their addresses from. Plain JSON in canonical notation, so that it
@@ -172,6 +174,39 @@ export function assertMayHave(addresses: NetworkAddresses, address: string, aske
   }
 }
 
+/**
+ * Refuses the addresses that a claim names (its capability `ips`) if it cannot get them: at most one of
+ * each family, which it may have.
+ *
+ * @param path where they are named, for errors
+ * @throws FieldError
+ */
+export function assertNamed(
+  addresses: NetworkAddresses,
+  named: readonly string[],
+  { asker, path }: { readonly asker: Asker; readonly path: string },
+): void {
+  const families = new Map<Family, string>();
+  for (const [i, given] of named.entries()) {
+    const at = `${path}[${i}]`;
+    const address = canonicalAddress(given.split("/")[0]!);
+    if (address === undefined) throw new FieldError(at, `${show(given)} is not an IP address`);
+    const before = families.get(familyOf(address));
+    if (before !== undefined) {
+      throw new FieldError(
+        at,
+        `an attachment has one address of each family, and ${before} is one`,
+      );
+    }
+    families.set(familyOf(address), address);
+    try {
+      assertMayHave(addresses, address, asker);
+    } catch (error) {
+      throw new FieldError(at, errorMessage(error));
+    }
+  }
+}
+
 /** Whether a claim may have a reserved address. */
 export function isFor({ namespace, claim }: Reserved, asker: Asker): boolean {
   return namespace === asker.namespace && (claim === undefined || claim === asker.claim);
@@ -229,7 +264,10 @@ function readSubnet(value: unknown, path: string): string {
 function cidr(value: unknown, path: string) {
   const given = text(value, path);
   const parsed = parseCidr(given);
-  if (parsed) return parsed;
+  if (parsed) {
+    assertNotMapped(parsed.range.first, { given, path });
+    return parsed;
+  }
   throw new FieldError(path, `${show(given)} is not a CIDR such as 10.38.0.0/24 or fd00:38::/64`);
 }
 
@@ -281,6 +319,16 @@ function rangeOf(given: string): IpRange | undefined {
   return first === undefined || last === undefined ? undefined : { first, last };
 }
 
+/** Whether a text can stand as a pool's subnet. */
+export function isSubnet(given: string): boolean {
+  return parseCidr(given) !== undefined;
+}
+
+/** Whether a text can stand among a pool's ranges. */
+export function isRange(given: string): boolean {
+  return rangeOf(given) !== undefined;
+}
+
 function subnetRange(subnet: string): IpRange {
   return parseCidr(subnet)!.range;
 }
@@ -320,9 +368,19 @@ function overlap(a: IpRange, b: IpRange): boolean {
   return a.first <= b.last && b.first <= a.last;
 }
 
+/** Plugins would read such an address as IPv4, and its prefix length as one of IPv6. */
+function assertNotMapped(
+  first: bigint,
+  { given, path }: { readonly given: string; readonly path: string },
+): void {
+  if (familyOf(given) === 4 || first >> 32n !== 0xffffn) return;
+  throw new FieldError(path, `${show(given)} is an IPv4-mapped address: write it as IPv4`);
+}
+
 function readAddress(value: unknown, path: string): string {
   const given = text(value, path);
   const number = ipNumber(given);
+  if (number !== undefined) assertNotMapped(number, { given, path });
   if (number !== undefined) return addressText(number, familyOf(given));
   throw new FieldError(path, `${show(given)} is not an IP address`);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FieldError } from "../claim/field.ts";
-import { addressText, ipNumber } from "./ip_range.ts";
+import { addressText, ipNumber, type IpRange, without } from "./ip_range.ts";
 import {
   assertMayHave,
   canonicalAddress,
@@ -67,6 +67,16 @@ for (
       /pools\[0\]\.subnet: "10\.38\.0\.0\/33" is not a CIDR/,
     ],
     [{ pools: [{ subnet: "10.38.0/24" }] }, /is not a CIDR/],
+    [{ pools: [{ subnet: "10.38.0.0/024" }] }, /is not a CIDR/],
+    [{ pools: [{ subnet: "fe80::%eth0/64" }] }, /is not a CIDR/],
+    [
+      { pools: [{ subnet: "::ffff:10.38.0.0/120" }] },
+      /subnet: "::ffff:10\.38\.0\.0\/120" is an IPv4-mapped address: write it as IPv4$/,
+    ],
+    [
+      { pools: [{ subnet: "10.38.0.0/24", gateway: "::ffff:10.38.0.1" }] },
+      /gateway: "::ffff:10\.38\.0\.1" is an IPv4-mapped address/,
+    ],
     [{ pools: [{ subnet: "10.38.0.5/24" }] }, /has host bits set: write 10\.38\.0\.0\/24$/],
     [{ pools: [{ subnet: "fd00::1/64" }] }, /has host bits set: write fd00::\/64$/],
     [
@@ -205,6 +215,42 @@ Deno.test("a claim may have the address that it names", async (t) => {
       message: "10.38.0.20 is reserved for claims in namespace shop",
     });
   });
+});
+
+Deno.test("without() leaves out each number that is in one of the others", () => {
+  const range = fc.tuple(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 9 }))
+    .map(([first, more]) => ({ first: BigInt(first), last: BigInt(first + more) }));
+  const numbers = (ranges: readonly IpRange[]) =>
+    new Set(
+      ranges.flatMap(({ first, last }) =>
+        Array.from({ length: Number(last - first) + 1 }, (_, i) => Number(first) + i)
+      ),
+    );
+  fc.assert(fc.property(fc.array(range), fc.array(range), (ranges, others) => {
+    const left = without(ranges, others);
+    const wanted = numbers(ranges).difference(numbers(others));
+    assert.deepEqual([...numbers(left)], [...wanted].toSorted((a, b) => a - b));
+    for (const [i, { first }] of left.entries()) {
+      assert.ok(i === 0 || left[i - 1]!.last + 1n < first, "ranges that touch are one");
+    }
+  }));
+});
+
+Deno.test("parseAddresses() takes the largest pools, whose addresses nobody can go through", () => {
+  const host = (i: number) => `fd00::${i.toString(16)}`;
+  const addresses = read({
+    pools: [{
+      subnet: "fd00::/8",
+      exclude: Array.from({ length: 256 }, (_, i) => `${host(4 * i)}-${host(4 * i + 1)}`),
+    }, { subnet: "0.0.0.0/0" }],
+    reserved: Array.from({ length: 1024 }, (_, i) => ({
+      address: host(2 * i + 2),
+      namespace: "shop",
+    })),
+  });
+  // 512 numbers are excluded, of which the first is the anycast address.
+  assert.equal(countAddresses(addresses, 6), 2n ** 120n - 512n);
+  assert.equal(countAddresses(addresses, 4), 2n ** 32n - 2n);
 });
 
 Deno.test("an address and its number stand for each other", () => {

@@ -131,7 +131,7 @@ export class SimulatedApiServer {
     }
     const aboutLeases = await this.#leases.answer(request, url);
     if (aboutLeases) return aboutLeases;
-    const listed = this.objects.answer(request, url);
+    const listed = await this.objects.answer(request, url);
     if (listed) return listed;
     if (url.pathname.startsWith(NODES_PATH)) {
       return this.#node(decodeURIComponent(url.pathname.slice(NODES_PATH.length)));
