@@ -106,7 +106,7 @@ Deno.test("AddressBook takes one address of each family, and answers the same wh
     assert.match(first.join(" "), /^10\.38\.0\.\d+ fd00:38::/);
     assert.deepEqual(await node.take("p", DUAL), first);
     assert.equal(api.objects.size, 2);
-    await node.book.giveBack(keyOf("p"), never);
+    await node.book.giveBack(keyOf("p"), { signal: never });
     assert.equal(api.objects.size, 0);
   }));
 
@@ -134,7 +134,7 @@ Deno.test("AddressBook says that a network is exhausted, and takes what becomes 
       /^Error: network lan has no free IPv4 address: all 3 of 10\.38\.0\.0\/24 are taken or reserved \(kubectl get networkaddresses\): add a pool to the Network, or delete pods that use it$/,
     );
     assert.equal(node.counted.at(-1), "exhausted");
-    await node.book.giveBack(keyOf("q"), never);
+    await node.book.giveBack(keyOf("q"), { signal: never });
     assert.equal((await node.take("s")).length, 1);
   }));
 
@@ -172,7 +172,7 @@ Deno.test("AddressBook gives back what it has asked for without an answer", () =
     await node.clock.advance(20_000);
     await taking;
     assert.equal(api.objects.size, 1);
-    await node.book.giveBack(keyOf("p"), never);
+    await node.book.giveBack(keyOf("p"), { signal: never });
     assert.equal(api.objects.size, 0);
   }));
 
@@ -192,13 +192,13 @@ Deno.test("AddressBook says which address it cannot give back, and does it when 
       if (request === "delete") throw unknown();
     };
     const giving = assert.rejects(
-      node.book.giveBack(keyOf("p"), never),
+      node.book.giveBack(keyOf("p"), { signal: never }),
       new RegExp(`cannot give back address ${address} of network lan: no answer`),
     );
     await node.clock.advance(20_000);
     await giving;
     api.before = () => {};
-    await node.book.giveBack(keyOf("p"), never);
+    await node.book.giveBack(keyOf("p"), { signal: never });
     assert.equal(api.objects.size, 0);
   }));
 
@@ -237,7 +237,7 @@ Deno.test("AddressBook takes a fixed address, and names the pod that has it", ()
     await assert.rejects(node.take("q", SMALL, ["10.39.0.1"]), /10\.39\.0\.1 is in no subnet/);
     // The one that has it has it still.
     assert.equal(node.book.of(keyOf("p")).length, 1);
-    await node.book.giveBack(keyOf("p"), never);
+    await node.book.giveBack(keyOf("p"), { signal: never });
     assert.equal(api.objects.size, 0);
   }));
 
@@ -295,7 +295,7 @@ Deno.test("AddressBook takes up what an earlier agent of the node had, and not w
   await settle();
   const [kept] = await before.take("p");
   await before.take("q");
-  await before.book.giveBack(keyOf("q"), never);
+  await before.book.giveBack(keyOf("q"), { signal: never });
   await before.end();
   const next = new Node(api);
   await settle();
@@ -348,7 +348,7 @@ Deno.test("AddressBook leaks nothing and gives nothing twice, wherever its agent
       const living = (async () => {
         await dying.take("p", DUAL);
         await dying.take("q", DUAL);
-        await dying.book.giveBack(keyOf("p"), never);
+        await dying.book.giveBack(keyOf("p"), { signal: never });
       })();
       living.catch(() => {});
       await settle();
@@ -362,8 +362,8 @@ Deno.test("AddressBook leaks nothing and gives nothing twice, wherever its agent
       for (const each of api.objects.values()) holders.set(each.address, each.owner.pod.name);
       for (const address of p) assert.equal(holders.get(address), "p");
       for (const address of q) assert.equal(holders.get(address), "q");
-      await next.book.giveBack(keyOf("p"), never);
-      await next.book.giveBack(keyOf("q"), never);
+      await next.book.giveBack(keyOf("p"), { signal: never });
+      await next.book.giveBack(keyOf("q"), { signal: never });
       assert.deepEqual([...api.objects.values()].map(({ address }: NetworkAddress) => address), []);
       await next.end();
     });

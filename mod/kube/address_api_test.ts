@@ -65,7 +65,7 @@ function bench(...answers: readonly unknown[]) {
 
 Deno.test("KubeAddressApi creates an object in one request that is small", async () => {
   const { api, asked, bodies, counted } = bench(object("u1"));
-  assert.deepEqual(await api.create(address, never), {
+  assert.deepEqual(await api.create(address, { whose: true, signal: never }), {
     is: "created",
     address: { ...address, uid: "u1" },
   });
@@ -78,17 +78,20 @@ Deno.test("KubeAddressApi creates an object in one request that is small", async
 Deno.test("KubeAddressApi says whose the address is that it cannot create", async (t) => {
   await t.step("someone's", async () => {
     const { api } = bench(EXISTS, object("u2"));
-    const created = await api.create(address, never);
+    const created = await api.create(address, { whose: true, signal: never });
     assert.deepEqual(created, { is: "there", address: { ...address, uid: "u2" } });
   });
   await t.step("gone meanwhile", async () => {
     const { api, asked } = bench(EXISTS, MISSING, object("u3"));
-    assert.equal((await api.create(address, never)).is, "created");
+    assert.equal((await api.create(address, { whose: true, signal: never })).is, "created");
     assert.equal(asked.length, 3);
   });
   await t.step("written by hand, and not to be read", async () => {
     const { api } = bench(EXISTS, { metadata: { name: "lan.10-38-0-5" } });
-    assert.deepEqual(await api.create(address, never), { is: "there", address: undefined });
+    assert.deepEqual(await api.create(address, { whose: true, signal: never }), {
+      is: "there",
+      address: undefined,
+    });
   });
 });
 
@@ -101,13 +104,18 @@ Deno.test("KubeAddressApi tells what was refused from what may have been done", 
   for (const [error, message] of refused) {
     await t.step(`${error.status}`, async () => {
       const { api } = bench(error);
-      await assert.rejects(api.create(address, never), { message, outcome: "refused" });
+      await assert.rejects(api.create(address, { whose: true, signal: never }), {
+        message,
+        outcome: "refused",
+      });
     });
   }
   for (const error of [failure(undefined, "no answer"), failure(500, "x"), failure(409, "x")]) {
     await t.step(`${error.status}`, async () => {
       const { api } = bench(error);
-      await assert.rejects(api.create(address, never), { outcome: "unknown" });
+      await assert.rejects(api.create(address, { whose: true, signal: never }), {
+        outcome: "unknown",
+      });
     });
   }
 });

@@ -348,15 +348,14 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   // Addresses of the cluster.
   broken("gives addresses back before DEL", [
     ADDRESSED,
-    "    await this.#cni.del(given.network, given.runtime, prevResult, signal);\n" +
-    "    await this.#book?.giveBack(owner, signal);",
-    "    await this.#book?.giveBack(owner, signal);\n" +
-    "    await this.#cni.del(given.network, given.runtime, prevResult, signal);",
+    "await this.#cni.del(given.network, given.runtime, prevResult, signal);\n",
+    "await this.#book?.giveBack(owner, { signal });\n" +
+    "    await this.#cni.del(given.network, given.runtime, prevResult, signal);\n",
   ]),
   broken("never gives addresses back", [
     ADDRESSED,
-    "await this.#book?.giveBack(owner, signal);",
-    "",
+    "await this.#book?.giveBack(owner, { keepMs, signal });",
+    "void keepMs;",
   ], [
     BOOK,
     "!kept.has(keyOf(owner)) && !lives(owner.containerID)",

@@ -34,6 +34,20 @@ export class FakeAddressApi implements AddressApi {
     });
   }
 
+  update(
+    address: NetworkAddress,
+    { over }: { readonly over: StoredAddress },
+  ): Promise<StoredAddress | undefined> {
+    return this.#request("update", address.address, () => {
+      const found = this.objects.get(nameOf(address));
+      if (!found || JSON.stringify(found) !== JSON.stringify(over)) return undefined;
+      const made = { ...address, uid: found.uid };
+      this.objects.set(nameOf(address), made);
+      this.#tell({ type: "set", address: made });
+      return made;
+    });
+  }
+
   get(address: NetworkAddress): Promise<StoredAddress | undefined> {
     return this.#request("get", address.address, () => this.objects.get(nameOf(address)));
   }
