@@ -158,7 +158,17 @@ class Bench {
   runtimeConfig(pod: PodSandbox): RuntimeConfig {
     const netns = pod.linux!.namespaces[0]!.path;
     const args = [["IgnoreUnknown", "true"]] as const;
-    return { containerID: pod.id, netns, ifName: "net1", args, capabilityArgs: {} };
+    const claim = { namespace: "default", name: "c", uid: "c1" };
+    const { namespace, name, uid } = pod;
+    return {
+      containerID: pod.id,
+      netns,
+      ifName: "net1",
+      args,
+      capabilityArgs: {},
+      claim,
+      pod: { namespace, name, uid },
+    };
   }
 }
 
