@@ -19,6 +19,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Networks as objects of the API, and their addresses.
   networks: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim"],
   addresses: ["agent/ports.ts", "agent/model.ts", "agent/snapshot", "claim"],
+  // What one agent of the cluster does for all.
+  duties: ["addresses", "agent/ports.ts", "networks/ports.ts"],
   // The use cases know the domain and their own ports.
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.
@@ -35,6 +37,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "connectivity/test_cluster.ts",
     "connectivity/tested_network.ts",
     "doctor/ports.ts",
+    "duties/ports.ts",
+    "duties/address_use.ts",
+    "duties/network_status.ts",
     "networks/ports.ts",
     "sysdump/ports.ts",
   ],
@@ -85,6 +90,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "connectivity",
     "doctor",
     "dra",
+    "duties",
     "files",
     "inventory",
     "journal",

@@ -8,6 +8,7 @@ import { WarnOnce } from "../async/warn_once.ts";
 import type { Events, Log } from "../agent/ports.ts";
 import type { AddressOwner, NetworkAddress } from "./address_object.ts";
 import { freeAddresses } from "./free_address.ts";
+import { comesBack, isKeptFor } from "./kept_addresses.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
 import { NetworkView } from "./network_view.ts";
 import { isSameOwner, type OwnAddress, OwnAddresses, type OwnerKey } from "./own_addresses.ts";
@@ -166,12 +167,19 @@ export class AddressBook {
   /**
    * Gives back what an attachment has, and what has been asked for it.
    *
+   * @param options.keepMs for how long it stays with the pod's name, where that comes back
    * @throws Error that says which address is left, and why
    */
-  async giveBack(owner: OwnerKey, signal: AbortSignal): Promise<void> {
+  async giveBack(
+    owner: OwnerKey,
+    { keepMs = 0, signal }: { readonly keepMs?: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     using limit = this.#limit(signal);
     await this.#own.known(limit.signal);
-    for (const address of this.#own.of(owner)) await this.#remove(address, limit.signal);
+    for (const address of this.#own.of(owner)) {
+      const isKept = keepMs > 0 && comesBack(address.owner.pod);
+      await this.#remove(address, { keepMs: isKept ? keepMs : 0, signal: limit.signal });
+    }
   }
 
   /** What is known of an attachment's addresses. */
@@ -194,16 +202,21 @@ export class AddressBook {
     }
     for (const { address } of this.#own.of({ network, ...owner })) {
       if (familyOf(address) !== family || !poolOf(pools, address)) continue;
-      const claimed = await this.#claim(addressOf(address), signal);
+      const claimed = await this.#claim(addressOf(address), { signal });
       if (claimed.is === "ours") return claimed.address;
     }
     using followed = this.#follow(network);
     const { view } = followed;
     await view.listed(signal);
+    for (const { address } of view.keptFor(owner.pod)) {
+      if (familyOf(address) !== family || !poolOf(pools, address)) continue;
+      const claimed = await this.#claim(addressOf(address), { signal });
+      if (claimed.is === "ours") return claimed.address;
+    }
     for (const address of freeAddresses(pools, family, view, { node, asker })) {
       // No other attachment of this node asks for it meanwhile.
       view.add(address);
-      const claimed = await this.#claim(addressOf(address), signal);
+      const claimed = await this.#claim(addressOf(address), { whose: false, signal });
       if (claimed.is === "ours") return claimed.address;
       metrics.conflicted();
     }
@@ -211,7 +224,7 @@ export class AddressBook {
   }
 
   async #takeFixed(address: NetworkAddress, signal: AbortSignal): Promise<NetworkAddress> {
-    const claimed = await this.#claim(address, signal);
+    const claimed = await this.#claim(address, { signal });
     if (claimed.is === "ours") return claimed.address;
     throw new Error(
       `address ${address.address} of network ${address.network} is taken by ` +
@@ -222,23 +235,34 @@ export class AddressBook {
   /**
    * Creates the object of an address, or finds that it is there. Without an answer, the address stays
    * among those of its owner: it may be there.
+   *
+   * @param options.whose whether whoever has it matters, which costs a request
    */
-  async #claim(address: NetworkAddress, signal: AbortSignal): Promise<Claimed> {
+  async #claim(
+    address: NetworkAddress,
+    { whose = true, signal }: { readonly whose?: boolean; readonly signal: AbortSignal },
+  ): Promise<Claimed> {
     const { api } = this.#options;
+    const { pod } = address.owner;
     const known = this.#own.at(address);
-    if (known && !isSameOwner(known.owner, address.owner)) {
+    if (known && !isSameOwner(known.owner, address.owner) && !isKeptFor(known, pod)) {
       return { is: "another's", holder: known };
     }
     if (!known) this.#own.put(address);
     let tries = 0;
     try {
       const answer = await this.#persist(() => {
-        tries++;
-        return api.create(address, signal);
+        // It may be ours if this process has asked for it before, and had no answer.
+        const asked = known !== undefined || tries++ > 0;
+        return api.create(address, { whose: whose || asked, signal });
       }, signal);
-      const found = answer.address;
+      const there = answer.address;
+      const found = there && isKeptFor(there, pod)
+        ? await this.#persist(() => api.update(address, { over: there, signal }), signal)
+        : there;
       if (found && isSameOwner(found.owner, address.owner)) {
         this.#own.put(found);
+        this.#networks.get(found.network)?.view.set(found);
         return { is: "ours", address: found };
       }
       this.#own.drop(address);
@@ -254,15 +278,28 @@ export class AddressBook {
     }
   }
 
-  async #remove(address: OwnAddress, signal: AbortSignal): Promise<void> {
-    const { api, metrics } = this.#options;
+  /** @param options.keepMs for how long it is kept instead */
+  async #remove(
+    address: OwnAddress,
+    { keepMs = 0, signal }: { readonly keepMs?: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const { api, clock, metrics } = this.#options;
     try {
       const stored = isStored(address)
         ? address
         : await this.#persist(() => api.get(address, signal), signal);
       if (stored && isSameOwner(stored.owner, address.owner)) {
-        await this.#persist(() => api.remove(stored, signal), signal);
-        this.#forget(stored);
+        const keptUntil = new Date(clock.now().getTime() + keepMs).toISOString();
+        const kept = keepMs > 0 && await this.#persist(() => {
+          return api.update({ ...stored, keptUntil }, { over: stored, signal });
+        }, signal);
+        if (kept) {
+          this.#own.put(kept);
+          this.#networks.get(kept.network)?.view.set(kept);
+        } else {
+          await this.#persist(() => api.remove(stored, signal), signal);
+          this.#forget(stored);
+        }
       } else this.#forget(address);
     } catch (error) {
       throw new Error(
@@ -370,7 +407,7 @@ export class AddressBook {
     );
     for (const address of left) {
       using limit = this.#limit(signal);
-      await this.#remove(address, limit.signal);
+      await this.#remove(address, { signal: limit.signal });
       const { network, address: ip, owner: { pod } } = address;
       log.info(`gave back address ${ip} of network ${network}, which no attachment has`, {
         pod: `${pod.namespace}/${pod.name}`,
@@ -388,7 +425,7 @@ export class AddressBook {
         const known = this.#own.at(wanted);
         if (known && isSameOwner(known.owner, wanted.owner)) continue;
         using limit = this.#limit(signal);
-        const claimed = await this.#claim(wanted, limit.signal);
+        const claimed = await this.#claim(wanted, { signal: limit.signal });
         const { pod } = owner;
         if (claimed.is === "ours") {
           log.warn(`created the NetworkAddress of ${address} of network ${network} again`, {
@@ -410,7 +447,7 @@ export class AddressBook {
   }
 }
 
-/** What became of the claim to an address; the holder is undefined if its object cannot be read. */
+/** What became of the claim to an address; the holder is undefined if it was not asked for, or cannot be read. */
 type Claimed =
   | { readonly is: "ours"; readonly address: StoredAddress }
   | { readonly is: "another's"; readonly holder: NetworkAddress | undefined };
@@ -422,6 +459,9 @@ function keyOf({ containerID, ifName }: Omit<OwnerKey, "network">): string {
 function describeHolder(holder: NetworkAddress | undefined): string {
   if (!holder) return "an object that cannot be read (kubectl get networkaddresses)";
   const { pod, node } = holder.owner;
+  if (holder.keptUntil !== undefined) {
+    return `nobody, but is kept for pod ${pod.namespace}/${pod.name} until ${holder.keptUntil}`;
+  }
   return `pod ${pod.namespace}/${pod.name} on node ${node}`;
 }
 

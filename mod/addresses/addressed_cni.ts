@@ -9,6 +9,7 @@ import type { Cni } from "../agent/ports.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 import type { AddressBook } from "./address_book.ts";
 import { filled, fixedIn, hasAddresses, withIpam } from "./filled_network.ts";
+import { keepForMs } from "./pools.ts";
 import { addressesIn } from "./result_addresses.ts";
 
 /**
@@ -67,7 +68,8 @@ export class AddressedCni implements Cni {
     const addresses = known.length > 0 ? known : shown;
     const given = filled(network, { runtime, addresses });
     await this.#cni.del(given.network, given.runtime, prevResult, signal);
-    await this.#book?.giveBack(owner, signal);
+    const keepMs = keepForMs(network.addresses);
+    await this.#book?.giveBack(owner, { keepMs, signal });
   }
 
   check(

@@ -4,7 +4,6 @@ import { type Asker, isFor, type NetworkAddresses, usable } from "./pools.ts";
 /** Addresses in a block: neighbours share one, so that a set of them is small. */
 const BLOCK_BITS = 4n;
 const BLOCK = 1 << Number(BLOCK_BITS);
-const FULL = (1 << BLOCK) - 1;
 
 /** A set of addresses; those that lie side by side share memory. */
 export class Taken {
@@ -38,9 +37,9 @@ export class Taken {
     this.#size--;
   }
 
-  /** Whether all addresses of a block are in the set. */
-  isFull(block: bigint, family: Family): boolean {
-    return this.#blocks[family].get(block) === FULL;
+  /** The addresses of a block of 16 that are in the set: bit 0 stands for the first one. */
+  bits(block: bigint, family: Family): number {
+    return this.#blocks[family].get(block) ?? 0;
   }
 
   #place(address: string) {
@@ -60,7 +59,7 @@ export class Taken {
 export function* freeAddresses(
   addresses: NetworkAddresses,
   family: Family,
-  taken: Pick<Taken, "has" | "isFull">,
+  taken: Pick<Taken, "has" | "bits">,
   { node, asker }: { readonly node: string; readonly asker: Asker },
 ): Generator<string> {
   const reserved = (addresses.reserved ?? []).filter(({ address }) => familyOf(address) === family);
@@ -77,14 +76,36 @@ export function* freeAddresses(
   for (const pool of addresses.pools) {
     if (familyOf(pool.subnet) !== family) continue;
     const ranges = without(usable(pool), except);
-    for (const { first, last } of blocksInOrder(ranges, node)) {
-      if (taken.isFull(first >> BLOCK_BITS, family)) continue;
-      for (let value = first; value <= last; value++) {
-        const address = addressText(value, family);
-        if (!taken.has(address)) yield address;
-      }
+    // Whoever asks for another one has met another node, which goes on in that block: one of each first.
+    const met: Generator<string>[] = [];
+    for (const block of blocksInOrder(ranges, node)) {
+      const free = freeIn(block, { family, taken });
+      const { value, done } = free.next();
+      if (done) continue;
+      met.push(free);
+      yield value;
     }
+    for (const rest of met) yield* rest;
   }
+}
+
+/** The free addresses of a block, one by one. */
+function* freeIn(
+  { first, last }: IpRange,
+  { family, taken }: { readonly family: Family; readonly taken: Pick<Taken, "has" | "bits"> },
+): Generator<string, undefined> {
+  const bits = taken.bits(first >> BLOCK_BITS, family);
+  for (let at = place(first); at <= place(last); at++) {
+    // Most are taken in a range that is nearly full: they cost no text.
+    if ((bits >> at & 1) !== 0) continue;
+    const address = addressText((first >> BLOCK_BITS << BLOCK_BITS) + BigInt(at), family);
+    if (!taken.has(address)) yield address;
+  }
+}
+
+/** Where an address stands in its block. */
+function place(value: bigint): number {
+  return Number(value & BigInt(BLOCK - 1));
 }
 
 /** The blocks of ranges, each cut to its range, in the node's own order. */

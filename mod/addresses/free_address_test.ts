@@ -102,7 +102,7 @@ Deno.test("the last free address of a million is found by looking at blocks, not
       looked++;
       return taken.has(address);
     },
-    isFull: (block: bigint, family: 4 | 6) => taken.isFull(block, family),
+    bits: (block: bigint, family: 4 | 6) => taken.bits(block, family),
   };
   for (let host = 0; host < 2 ** 20; host++) {
     taken.add(`10.${host >> 16}.${host >> 8 & 255}.${host & 255}`);

@@ -1,6 +1,8 @@
 import { Notifier } from "../async/notifier.ts";
+import type { ClaimRef } from "../claim/attachment.ts";
 import { Taken } from "./free_address.ts";
-import type { AddressApi } from "./ports.ts";
+import { KeptAddresses } from "./kept_addresses.ts";
+import type { AddressApi, StoredAddress } from "./ports.ts";
 import type { Family } from "./ip_range.ts";
 
 /**
@@ -13,6 +15,8 @@ export class NetworkView {
   #taken = new Taken();
   /** What is taken while the list is being read, and what this process takes meanwhile. */
   #listing: Taken | undefined;
+  /** Those that are kept for pods, by what the API server has said last. */
+  #kept = new KeptAddresses();
   #isListed = false;
   #problem = "the API server has not answered yet";
 
@@ -26,12 +30,15 @@ export class NetworkView {
       switch (each.type) {
         case "listing":
           this.#listing = new Taken();
+          this.#kept = new KeptAddresses();
           break;
         case "set":
           (this.#listing ?? this.#taken).add(each.address.address);
+          this.#kept.set(each.address);
           break;
         case "deleted":
           (this.#listing ?? this.#taken).delete(each.address.address);
+          this.#kept.delete(each.address);
           break;
         case "listed":
           this.#taken = this.#listing!;
@@ -61,8 +68,18 @@ export class NetworkView {
     return this.#taken.has(address) || this.#listing?.has(address) === true;
   }
 
-  isFull(block: bigint, family: Family): boolean {
-    return this.#taken.isFull(block, family);
+  bits(block: bigint, family: Family): number {
+    return this.#taken.bits(block, family);
+  }
+
+  /** What this process has made of an address: a watch may not have told of it yet. */
+  set(address: StoredAddress): void {
+    this.#kept.set(address);
+  }
+
+  /** The addresses that are kept for a pod of this name. */
+  keptFor(pod: ClaimRef): StoredAddress[] {
+    return this.#kept.of(pod);
   }
 
   /** Someone has it, or this process asks for it. */

@@ -12,7 +12,7 @@ export type Selection =
 /** What became of a create: the object's name is the lock. */
 export type Created =
   | { readonly is: "created"; readonly address: StoredAddress }
-  /** An object of that name is there; undefined if nobody can read whose it is. */
+  /** An object of that name is there; undefined if it was not asked whose, or nobody can read it. */
   | { readonly is: "there"; readonly address: StoredAddress | undefined };
 
 /** What happens to the addresses of a selection. */
@@ -27,8 +27,14 @@ export type AddressNews =
 
 /** The NetworkAddresses in the API server. Every wait has a limit. */
 export interface AddressApi {
-  /** @throws AddressApiError */
-  create(address: NetworkAddress, signal: AbortSignal): Promise<Created>;
+  /**
+   * @param options.whose whether it matters whose an object of that name is: that is another request
+   * @throws AddressApiError
+   */
+  create(
+    address: NetworkAddress,
+    options: { readonly whose: boolean; readonly signal: AbortSignal },
+  ): Promise<Created>;
   /** The object as it is now; undefined if there is none. @throws AddressApiError */
   get(address: NetworkAddress, signal: AbortSignal): Promise<StoredAddress | undefined>;
   /**
@@ -37,6 +43,17 @@ export interface AddressApi {
    * @throws AddressApiError
    */
   remove(address: StoredAddress, signal: AbortSignal): Promise<void>;
+  /**
+   * Writes an address over the object with the UID, if that still is as it was: with the same owner,
+   * and kept until the same time. Asked again after it was done, it answers the same.
+   *
+   * @returns undefined if the object has changed, or is gone
+   * @throws AddressApiError
+   */
+  update(
+    address: NetworkAddress,
+    options: { readonly over: StoredAddress; readonly signal: AbortSignal },
+  ): Promise<StoredAddress | undefined>;
   /** Follows the addresses of a selection until the signal is aborted. Does not throw. */
   follow(selection: Selection, signal: AbortSignal): AsyncIterable<AddressNews>;
 }
@@ -60,7 +77,7 @@ export class AddressApiError extends Error {
 export type TakeResult = "ok" | "exhausted" | "error";
 
 /** The verbs of requests about addresses, as a label of metrics. A list counts by its pages. */
-export type AddressRequest = "create" | "get" | "delete" | "list" | "watch";
+export type AddressRequest = "create" | "get" | "update" | "delete" | "list" | "watch";
 
 /** Counts what happens to addresses. Every method returns at once. */
 export interface AddressMetrics {

@@ -32,6 +32,12 @@ export const name: Parse<string> = (text) => {
   throw new Error("a name that is not empty");
 };
 
+/** A DNS label, as namespaces have them. */
+export const namespace: Parse<string> = (text) => {
+  if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text)) return text;
+  throw new Error("the name of a namespace");
+};
+
 export const podUid: Parse<string> = (text) => {
   if (/^[0-9a-f-]{32,36}$/.test(text)) return text;
   throw new Error("a pod's UID, such as 4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55");

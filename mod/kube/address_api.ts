@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import {
   ADDRESS_PATH,
   addressObjectName,
@@ -43,7 +44,10 @@ export class KubeAddressApi implements AddressApi {
     this.#options = options;
   }
 
-  async create(address: NetworkAddress, signal: AbortSignal): Promise<Created> {
+  async create(
+    address: NetworkAddress,
+    { whose, signal }: { readonly whose: boolean; readonly signal: AbortSignal },
+  ): Promise<Created> {
     const body = toObject(address);
     for (let tries = 1;; tries++) {
       try {
@@ -56,6 +60,7 @@ export class KubeAddressApi implements AddressApi {
         return { is: "created", address: stored(made) };
       } catch (error) {
         if (!isExisting(error)) throw problem(error, "create");
+        if (!whose) return { is: "there", address: undefined };
         const found = await this.#read(address, signal);
         // Else it has gone meanwhile: its name is free.
         if (found !== undefined) return { is: "there", address: readable(found) };
@@ -78,6 +83,27 @@ export class KubeAddressApi implements AddressApi {
       // There is none, or another one has its name.
       if (isMissing(error, address) || isOfAnother(error)) return;
       throw problem(error, "delete");
+    }
+  }
+
+  async update(
+    address: NetworkAddress,
+    { over, signal }: { readonly over: StoredAddress; readonly signal: AbortSignal },
+  ): Promise<StoredAddress | undefined> {
+    const found = await this.#read(address, signal);
+    const current = found === undefined ? undefined : readable(found);
+    if (current?.uid !== over.uid) return undefined;
+    if (isDeepStrictEqual(specOf(current), specOf(address))) return current;
+    if (!isDeepStrictEqual(specOf(current), specOf(over))) return undefined;
+    // With its resourceVersion: whoever has changed it meanwhile was quicker.
+    const body = { ...found as Readonly<Record<string, unknown>>, spec: specOf(address) };
+    try {
+      return stored(
+        await this.#ask("update", { method: "PUT", path: pathOf(address), body, signal }),
+      );
+    } catch (error) {
+      if (isStatus(error, 409) || isMissing(error, address)) return undefined;
+      throw problem(error, "update");
     }
   }
 
@@ -137,6 +163,10 @@ export class KubeAddressApi implements AddressApi {
 
 function pathOf({ network, address }: NetworkAddress): string {
   return `${ADDRESS_PATH}/${encodeURIComponent(addressObjectName(network, address))}`;
+}
+
+function specOf(address: NetworkAddress): unknown {
+  return toObject(address).spec;
 }
 
 function stored(object: unknown): StoredAddress {

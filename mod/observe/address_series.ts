@@ -33,7 +33,7 @@ export class AddressSeries implements AddressMetrics {
       name: "network_dra_address_requests_total",
       help: "Requests to the API server about addresses, by verb; one create takes one address",
       label: "verb",
-      values: ["create", "get", "delete", "list", "watch"],
+      values: ["create", "get", "update", "delete", "list", "watch"],
       registers,
     });
   }

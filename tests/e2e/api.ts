@@ -33,6 +33,8 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
   Deployment: { api: "/apis/apps/v1", plural: "deployments" },
   ReplicaSet: { api: "/apis/apps/v1", plural: "replicasets" },
   Job: { api: "/apis/batch/v1", plural: "jobs" },
+  Role: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "roles" },
+  RoleBinding: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "rolebindings" },
   ClusterRole: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterroles" },
   ClusterRoleBinding: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterrolebindings" },
   ValidatingAdmissionPolicy: {
@@ -52,6 +54,7 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
     plural: "customresourcedefinitions",
   },
   Network: { api: "/apis/dra.networking/v1alpha1", plural: "networks" },
+  NetworkAddress: { api: "/apis/dra.networking/v1alpha1", plural: "networkaddresses" },
   DeviceClass: { api: "/apis/resource.k8s.io/v1", plural: "deviceclasses" },
   ResourceClaim: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaims" },
   ResourceClaimTemplate: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaimtemplates" },

@@ -230,6 +230,8 @@ chartTest(
       "get,list,watch networks dra.networking",
       "get,list,watch,create,update,delete networkaddresses dra.networking",
       "get,list,watch namespaces ",
+      "patch networks dra.networking",
+      "patch networks/status dra.networking",
       "get,list,watch network-attachment-definitions k8s.cni.cncf.io",
     ]);
     const kinds = readObjects(both)
