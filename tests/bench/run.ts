@@ -158,17 +158,10 @@ class Bench {
   runtimeConfig(pod: PodSandbox): RuntimeConfig {
     const netns = pod.linux!.namespaces[0]!.path;
     const args = [["IgnoreUnknown", "true"]] as const;
-    const claim = { namespace: "default", name: "c", uid: "c1" };
     const { namespace, name, uid } = pod;
-    return {
-      containerID: pod.id,
-      netns,
-      ifName: "net1",
-      args,
-      capabilityArgs: {},
-      claim,
-      pod: { namespace, name, uid },
-    };
+    const claim = { namespace, name: `claim-${name}`, uid: `claim-${uid}` };
+    const of = { claim, pod: { namespace, name, uid } };
+    return { containerID: pod.id, netns, ifName: "net1", args, capabilityArgs: {}, ...of };
   }
 }
 

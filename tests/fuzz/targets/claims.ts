@@ -42,8 +42,8 @@ export async function makeClaims(): Promise<Target> {
         declared(error, Error);
         return;
       }
-      const { namespace } = plan.claim;
       for (const attachment of attachments) {
+        const { namespace } = plan.claim;
         try {
           assertAllowed(attachment, { policy: {}, namespace, node: NODE.view(), networkNames: [] });
         } catch (error) {
@@ -56,10 +56,15 @@ export async function makeClaims(): Promise<Target> {
         holds(/^[^/:\s\0]{1,15}$/.test(ifName) && ifName !== "." && ifName !== "..", ifName);
         for (const plugin of network.plugins) {
           holds(/^[^/\0]+$/.test(plugin.type) && !/^\.\.?$/.test(plugin.type), plugin.type);
-          const { claim } = plan;
-          const pod = { namespace, name: "p", uid: "p1" };
-          const rest = { args: [], capabilityArgs, claim, pod };
-          const runtime = { containerID: "c", netns: "/n", ifName, ...rest };
+          const of = { claim: plan.claim, pod: plan.claim };
+          const runtime = {
+            containerID: "c",
+            netns: "/n",
+            ifName,
+            args: [],
+            capabilityArgs,
+            ...of,
+          };
           JSON.stringify(stdin(network, plugin, { runtime }));
           const values = Object.values(environment({ command: "ADD", runtime }));
           holds(values.every((value) => !value.includes("\0")), "a NUL in the environment");

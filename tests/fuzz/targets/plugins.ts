@@ -56,7 +56,7 @@ export async function makePlugins(folder: string): Promise<Target> {
         ifName: "net1",
         args: [],
         capabilityArgs: {},
-        claim,
+        claim: { namespace: "default", name: "c", uid: "claim-uid" },
         pod: sandbox.pod,
       };
       await passes(() => runner.verify(network, never));
