@@ -106,6 +106,8 @@ Deno.test("want() passes the arguments that Kubernetes runtimes pass", async () 
       ["K8S_POD_UID", "uid-s1"],
     ],
     capabilityArgs: { mac: "02:00:00:00:00:01" },
+    claim,
+    pod: { namespace: "default", name: "s1", uid: "uid-s1" },
   });
 });
 
