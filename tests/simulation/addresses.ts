@@ -30,6 +30,8 @@ interface Change {
 const WATCH = { least: 2_000, most: 60_000 };
 /** How often it has forgotten the changes that a watch wants to go on from. */
 const FORGETS = 0.1;
+/** How often another node creates the same object just before. */
+const RACES = 0.1;
 
 /** The NetworkAddresses of the API server. */
 export class SimulatedAddresses {
@@ -194,15 +196,30 @@ export class SimulatedAddresses {
     if (addressObjectName(spec.network, spec.address) !== name) {
       throw failed(request, 422, "metadata.name: must be named by network and address");
     }
+    if (this.#world.chance.hits("race for an address", RACES)) this.#takeElsewhere(name, spec);
     if (this.objects.has(name)) {
       throw failed(request, 409, `networkaddresses.dra.networking "${name}" already exists`);
     }
+    return copyOf(this.#put(name, spec));
+  }
+
+  #put(name: string, spec: StoredNetworkAddress["spec"]): StoredNetworkAddress {
     const uid = `address-${++this.#uids}`;
     const object = copyOf({ metadata: { name, uid, resourceVersion: "" }, spec });
     this.objects.set(name, object);
     this.#changed("ADDED", object);
     this.#world.trace.note(`${name} is taken by ${spec.containerID}`);
-    return copyOf(object);
+    return object;
+  }
+
+  /** A node that is not simulated has it first, for some seconds. */
+  #takeElsewhere(name: string, spec: StoredNetworkAddress["spec"]): void {
+    if (this.objects.has(name)) return;
+    const { chance, scheduler } = this.#world;
+    const object = this.#put(name, { ...spec, node: "elsewhere", containerID: "elsewhere" });
+    scheduler.after(chance.between("elsewhere", 100, 5_000), () => {
+      if (this.objects.get(name) === object) this.#remove(object);
+    });
   }
 
   #list(url: URL): unknown {

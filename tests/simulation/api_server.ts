@@ -105,7 +105,8 @@ export class SimulatedApi {
       const event = await ask("next change of", async () => {
         const found = await this.addresses.next({ path }, { after, ends });
         const slow = faults.has("apiSlow") && chance.hits(`${name} watch slow`, 0.6);
-        await this.#world.pause(`${name} change`, 0, slow ? 8_000 : 30);
+        const late = chance.hits(`${name} watch late`, 0.2);
+        await this.#world.pause(`${name} change`, 0, slow ? 8_000 : late ? 3_000 : 30);
         assertUp();
         return found;
       });

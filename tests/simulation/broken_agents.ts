@@ -49,8 +49,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = isTaken || await this.#isAbsent(tracked);",
-    "const foreign = false;",
+    "const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);",
+    "const foreign = ranNothing && false;",
   ]),
   broken("takes a CHECK that fails for what ADD has just made for a loss", [
     WORKER,
@@ -122,8 +122,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = isTaken || await this.#isAbsent(tracked);",
-    "const foreign = false;",
+    "const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);",
+    "const foreign = ranNothing && false;",
   ]),
   broken("never gives up what can neither be attached nor detached", [
     WORKER,

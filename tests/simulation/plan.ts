@@ -269,7 +269,7 @@ export function planRun(seed: number): Plan {
     joinsUnprepared: random.chance(0.5),
     concurrency: random.pick([1, 2, 4]),
     repair: random.chance(0.5),
-    addresses: random.pick([3, 20, 20, 20]),
+    addresses: random.pick([3, 6, 6, 20]),
     claims,
     stimuli: stimuli.sort((a, b) => a.at - b.at),
   };
