@@ -9,7 +9,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   async: [],
   // X.509: certificates made and read; pure.
   certificates: [],
-  claim: [],
+  // A network's addresses are part of it.
+  claim: ["addresses/pools.ts"],
   ttrpc: [],
   files: [],
   elf: [],
@@ -17,8 +18,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   unix: [],
   yaml: [],
   grpc: ["unix"],
-  // Networks as objects of the API.
-  networks: ["agent/ports.ts", "agent/model.ts", "claim"],
+  // Networks as objects of the API, and their addresses.
+  networks: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim"],
+  addresses: ["agent/ports.ts", "agent/model.ts", "agent/snapshot", "claim"],
+  // What one agent of the cluster does for all.
+  duties: ["addresses", "agent/ports.ts", "networks/ports.ts"],
   // The use cases know the domain and their own ports.
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.
@@ -28,22 +32,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kube: [
     "agent/ports.ts",
     "agent/model.ts",
+    "addresses/address_object.ts",
+    "addresses/ports.ts",
     "claim",
-    "cluster/follow_list.ts",
+    "cluster/follow_objects.ts",
     "cluster/ports.ts",
     "connectivity/test_cluster.ts",
     "connectivity/tested_network.ts",
     "doctor/ports.ts",
+    "duties/ports.ts",
+    "duties/address_use.ts",
+    "duties/network_status.ts",
     "networks/ports.ts",
     "sysdump/ports.ts",
     "webhook/ports.ts",
   ],
-  journal: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
+  journal: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   netns: ["agent/model.ts", "agent/ports.ts", "elf", "files"],
-  observe: ["agent/ports.ts", "agent/model.ts", "certificates"],
+  observe: ["addresses/ports.ts", "agent/ports.ts", "agent/model.ts", "certificates"],
   inventory: ["agent/ports.ts", "agent/model.ts", "claim", "files"],
   // What an operator sees of an agent, or of what it left on disk.
   status: ["agent/ports.ts", "agent/snapshot", "claim", "files", "unix"],
@@ -76,6 +85,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [
+    "addresses",
     "agent",
     "cdi",
     "certificates",
@@ -85,6 +95,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "connectivity",
     "doctor",
     "dra",
+    "duties",
     "files",
     "inventory",
     "journal",

@@ -33,6 +33,9 @@ export interface RuntimeConfig {
   /** CNI_ARGS, in order. */
   readonly args: readonly (readonly [string, string])[];
   readonly capabilityArgs: Readonly<Record<string, unknown>>;
+  /** For which claim and pod it is. Plugins learn of the pod by `args`. */
+  readonly claim: ClaimRef;
+  readonly pod: PodRef;
 }
 
 /** A CNI result as the last plugin returned it, converted to 1.x; plain JSON. */

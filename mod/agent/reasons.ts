@@ -12,6 +12,13 @@ interface EventMeaning extends Meaning {
 
 /** The reasons of the agent's Events, which are all of type Warning. */
 export const EVENT_REASONS = {
+  NetworkAddressConflict: {
+    about: ["Pod"],
+    meaning:
+      "Another pod has an address of the pod: someone deleted the pod's NetworkAddress, and " +
+      "the address was given away before the agent could create the object again.",
+    action: "Recreate one of the two pods. Do not delete NetworkAddresses of running pods.",
+  },
   NetworkAttachFailed: {
     about: ["Pod"],
     meaning: "A network of the pod cannot be attached. The agent tries again while the pod lives.",

@@ -1,3 +1,4 @@
+import { assertNamed } from "../addresses/pools.ts";
 import { type DeviceInterface, useInterface } from "./allocated_interface.ts";
 import { type AllocationResult, allocationResults, baseRequest } from "./allocation.ts";
 import type { AllocatedDevice, Attachment, ClaimRef, Origin } from "./attachment.ts";
@@ -141,6 +142,7 @@ function attachments(
       }
       const { parameters, origin } = configs.for(device);
       const { ifName, network, pluginPaths, capabilityArgs } = parameters;
+      assertNamedAddresses(claim, { network, capabilityArgs, path: origin.path });
       const allocated = interfaceOf(device.device);
       planned.push({
         ...device,
@@ -158,6 +160,21 @@ function attachments(
     throw new Error(`its allocation contains no device of driver ${driver}`);
   }
   return planned;
+}
+
+/** @throws FieldError if the claim names addresses of the network that it cannot get */
+function assertNamedAddresses(
+  claim: unknown,
+  { network, capabilityArgs, path }:
+    & Pick<Parameters, "network" | "capabilityArgs">
+    & Pick<Origin, "path">,
+): void {
+  if (!network.addresses || capabilityArgs.ips === undefined) return;
+  const { namespace, name } = claimRef(claim);
+  assertNamed(network.addresses, capabilityArgs.ips as readonly string[], {
+    asker: { namespace, claim: name },
+    path: join(join(path, "capabilities"), "ips"),
+  });
 }
 
 /** The opaque configurations of this driver in an allocation. */

@@ -290,3 +290,39 @@ Deno.test("planClaim() takes no names that could lead out of a folder or into CN
     }
   }
 });
+
+Deno.test("planClaim() refuses addresses that the claim names and cannot get", async (t) => {
+  const addresses = {
+    pools: [{ subnet: "10.38.0.0/24", gateway: "10.38.0.1" }, { subnet: "fd00:38::/64" }],
+    reserved: [{ address: "10.38.0.20", namespace: "shop" }],
+  };
+  const network = { cniVersion: "1.0.0", name: "lan", plugins: [{ type: "macvlan" }], addresses };
+  const planned = (ips: unknown) => {
+    const given = {
+      apiVersion: "dra.networking/v1alpha1",
+      kind: "Network",
+      networkName: "lan",
+      capabilities: { ips },
+    };
+    const claim = aClaim([result("r")], [config("FromClaim", ["r"], given)]);
+    const networkOf = () => ({ network, place: "Network lan", form: "name" as const });
+    return planClaim(claim, { ...options, networkOf }).attachments[0]!;
+  };
+  const { capabilityArgs, network: own } = planned(["10.38.0.9/24", "fd00:38::9"]);
+  assert.deepEqual(capabilityArgs, { ips: ["10.38.0.9/24", "fd00:38::9"] });
+  assert.deepEqual(own.addresses, addresses);
+  for (
+    const [ips, says] of [
+      [["10.39.0.9"], /capabilities\.ips\[0\]: 10\.39\.0\.9 is in no subnet of the network \(10/],
+      [["10.38.0.1"], /ips\[0\]: 10\.38\.0\.1 is the network's gateway$/],
+      [["10.38.0.20"], /ips\[0\]: 10\.38\.0\.20 is reserved for claims in namespace shop$/],
+      [["fd00:38::9", "x"], /ips\[1\]: "x" is not an IP address$/],
+      [
+        ["10.38.0.9", "10.38.0.10"],
+        /ips\[1\]: an attachment has one address of each family, and 10/,
+      ],
+    ] as const
+  ) {
+    await t.step(ips.join(", "), () => assert.throws(() => planned(ips), { message: says }));
+  }
+});

@@ -1,5 +1,5 @@
 import type { Clock } from "../async/clock.ts";
-import { followList, RETRY } from "./follow_list.ts";
+import { followObjects } from "./follow_objects.ts";
 import { KINDS, listPath } from "./kinds.ts";
 import type { ClusterObjects, Kind, Listed, ObjectsByKind, Unread } from "./objects.ts";
 import type { ObjectSource, ReadError } from "./ports.ts";
@@ -45,25 +45,39 @@ export class ClusterFollower {
     await Promise.all(this.#options.kinds.map((kind) => this.#follow(kind)));
   }
 
-  #follow(kind: Kind): Promise<void> {
-    return followList<unknown>(this.#source, {
-      path: listPath(kind, this.#options),
-      keyOf,
-      parse: KINDS[kind].parse,
-      listed: (items) => {
-        this.#kept.set(kind, items);
-        this.#publish(kind);
-      },
-      changed: () => this.#publish(kind),
-      failed: (error) => {
-        if (!this.#kept.has(kind) || !MAY_PASS.includes((error as ReadError).reason)) {
-          this.#kept.delete(kind);
-          this.#lists.set(kind, unread(kind, error));
-          this.#options.changed();
+  async #follow(kind: Kind): Promise<void> {
+    const { parse } = KINDS[kind];
+    const path = listPath(kind, this.#options);
+    let items = new Map<string, unknown>();
+    for await (const news of followObjects(this.#source, { ...this.#options, path })) {
+      switch (news.type) {
+        case "listing":
+          items = new Map();
+          break;
+        case "listed":
+          this.#kept.set(kind, items);
+          this.#publish(kind);
+          break;
+        case "set":
+        case "deleted": {
+          // Undefined for an object of no interest.
+          const item = news.type === "set" ? parse(news.object) : undefined;
+          const key = keyOf(news.object);
+          const isChange = item !== undefined ? items.set(key, item) : items.delete(key);
+          if (isChange && this.#kept.get(kind) === items) this.#publish(kind);
+          break;
         }
-        return RETRY;
-      },
-    }, this.#options);
+        case "failed":
+          this.#failed(kind, news.error);
+      }
+    }
+  }
+
+  #failed(kind: Kind, error: unknown): void {
+    if (this.#kept.has(kind) && MAY_PASS.includes((error as ReadError).reason)) return;
+    this.#kept.delete(kind);
+    this.#lists.set(kind, unread(kind, error));
+    this.#options.changed();
   }
 
   #publish(kind: Kind): void {

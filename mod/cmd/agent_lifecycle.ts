@@ -8,6 +8,7 @@ import { serveObserved } from "../observe/server.ts";
 import { documentText } from "../status/document_text.ts";
 import { serveStatus } from "../status/server.ts";
 import { statusSocket } from "../status/socket.ts";
+import { runClusterDuties } from "./cluster_duties.ts";
 import { type AgentProcess, agentProcess, type AgentProcessOptions } from "./agent_process.ts";
 import { runTerm } from "./agent_term.ts";
 import type { RunConfig } from "./run_config.ts";
@@ -90,6 +91,12 @@ function startAll(agent: AgentProcess, running: AsyncDisposableStack): Backgroun
   running.defer(() => connection.close());
   start("asking for the API server", (signal) => agent.apiAccess.run(signal));
   for (const { what, run } of agent.networkFollowers) start(what, run);
+  if (config.networkObjects) {
+    start(
+      "what one agent of the cluster does for all",
+      (signal) => runClusterDuties(config, { connection, clock, log, signal }),
+    );
+  }
   const { listen, metricsSecure } = config;
   if (listen) {
     start(

@@ -1,6 +1,8 @@
 import { type Clock, systemClock } from "../async/clock.ts";
 import { Latch } from "../async/latch.ts";
 import type { AgentPorts } from "../agent/agent.ts";
+import { AddressBook } from "../addresses/address_book.ts";
+import { AddressedCni } from "../addresses/addressed_cni.ts";
 import { LeaderElection } from "../agent/handover/leader_election.ts";
 import { NodeDevices } from "../agent/devices/node_devices.ts";
 import type { Log } from "../agent/ports.ts";
@@ -17,10 +19,12 @@ import { type ReadTexts, SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
 import { LeadLocks } from "../lead/lead_locks.ts";
 import { KubeAccessReview } from "../kube/access_review.ts";
+import { KubeAddressApi } from "../kube/address_api.ts";
 import { ApiAccess } from "../kube/api_access.ts";
 import { KubeCluster } from "../kube/cluster.ts";
 import { KubeConnection } from "../kube/connection.ts";
 import { KubeEvents } from "../kube/events.ts";
+import { KubeObjectSource } from "../kube/object_source.ts";
 import { SlicePool } from "../kube/slice_pool.ts";
 import { HostNamespaces } from "../netns/host_namespaces.ts";
 import type { ListInterfaces } from "../netns/interface_lister.ts";
@@ -74,6 +78,8 @@ export interface AgentProcess {
   readonly events: KubeEvents;
   readonly devices: NodeDevices;
   readonly networkFollowers: NetworkSources["followers"];
+  /** Undefined if the agent reads no Networks of the cluster. */
+  readonly addresses: AddressBook | undefined;
   readonly ports: AgentPorts;
   readonly activeAgent: ActiveAgent;
   readonly election: LeaderElection;
@@ -153,9 +159,23 @@ export function agentProcess(
     onGone: (device) => activeAgent.agent?.deviceGone(device),
   });
   const sources = networkSources(config, { connection, clock, log });
+  const addresses = config.networkObjects
+    ? new AddressBook({
+      api: new KubeAddressApi(connection, {
+        source: new KubeObjectSource(connection),
+        clock,
+        metrics: metrics.addresses,
+      }),
+      node: nodeName,
+      clock,
+      log,
+      metrics: metrics.addresses,
+      events,
+    })
+    : undefined;
   const cdi = new CdiSpecFiles(config.cdiDir, { driver, metadata: config.deviceMetadata });
   const ports = {
-    cni: new CniRunner(plugins),
+    cni: new AddressedCni(new CniRunner(plugins), addresses),
     cluster: new KubeCluster(connection, { driver, nodeName }),
     journal: new FileJournal(stateDir, { log }),
     namespaces: new HostNamespaces(stateDir, { interfaces }),
@@ -220,6 +240,7 @@ export function agentProcess(
     events,
     devices,
     networkFollowers: sources.followers,
+    addresses,
     ports,
     activeAgent,
     election: new LeaderElection({ lock: new LeadLocks(stateDir), clock, log }),

@@ -1,6 +1,7 @@
 import { Agent } from "../agent/agent.ts";
 import { aborted } from "../async/aborted.ts";
 import { serveForgetRequests } from "../requests/forget_requests.ts";
+import { addressUsers } from "./address_users.ts";
 import type { AgentProcess } from "./agent_process.ts";
 
 /**
@@ -8,10 +9,14 @@ import type { AgentProcess } from "./agent_process.ts";
  * runtime and the kubelet, publishes the node's devices and checks the attached networks.
  */
 export async function runTerm(
-  { config, clock, log, devices, ports, activeAgent, dra, loops, progress }: AgentProcess,
+  { config, clock, log, devices, addresses, ports, activeAgent, dra, loops, progress }:
+    AgentProcess,
   over: AbortSignal,
 ): Promise<void> {
   const { driverName: driver, concurrency, policy } = config;
+  // Operations that run when the term is over still need it.
+  await using following = addresses?.lead(() => addressUsers(activeAgent, ports.namespaces), over);
+  if (following) loops.watch("addresses", following.done, { until: over });
   const agent = new Agent(ports, { driver, concurrency, policy });
   try {
     await agent.load();

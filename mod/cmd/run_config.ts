@@ -53,6 +53,8 @@ export interface RunConfig {
   readonly networkAttachmentDefinitions: boolean;
   /** Milliseconds for which both are used once the API server does not answer; 0 for no limit. */
   readonly networkCacheTime: number;
+  /** Of the Lease whose holder does what one agent of the cluster does for all. */
+  readonly leaseNamespace: string;
   readonly attachmentsPerInterface: number;
   readonly copiesPerInterface: number;
   /** Milliseconds between two rounds of CHECK; 0 for none. */

@@ -53,6 +53,12 @@ export const namespacedName: Parse<{ readonly namespace: string; readonly name: 
   throw new Error("NAMESPACE/NAME of an object, such as kube-system/network-dra-webhook-tls");
 };
 
+/** A DNS label, as namespaces have them. */
+export const namespace: Parse<string> = (text) => {
+  if (LABEL.test(text)) return text;
+  throw new Error("the name of a namespace");
+};
+
 export const podUid: Parse<string> = (text) => {
   if (/^[0-9a-f-]{32,36}$/.test(text)) return text;
   throw new Error("a pod's UID, such as 4f1c5a1e-0b5e-4b0e-9d0a-2f8f3a1c7e55");

@@ -14,6 +14,8 @@ const runtime: RuntimeConfig = {
   ifName: "net1",
   args: [["IgnoreUnknown", "true"], ["K8S_POD_NAME", "p"]],
   capabilityArgs: {},
+  claim: { namespace: "default", name: "c", uid: "c1" },
+  pod: { namespace: "default", name: "p", uid: "p1" },
 };
 const chain: NetworkList = {
   cniVersion: "1.0.0",

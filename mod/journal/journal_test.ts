@@ -429,3 +429,34 @@ Deno.test("FileJournal starts beside files whose names it would not give", () =>
     assert.deepEqual((await opened(folder, log)).loaded.attachments, []);
     assert.deepEqual((await opened(folder, log)).loaded.attachments, []);
   }));
+
+Deno.test("FileJournal keeps the addresses of a network with what is attached", async (t) => {
+  const addresses = {
+    pools: [{ subnet: "10.38.0.0/24", ranges: ["10.38.0.10-10.38.0.20"], gateway: "10.38.0.1" }],
+    routes: [{ dst: "0.0.0.0/0", gw: "10.38.0.1" }],
+    reserved: [{ address: "10.38.0.30", namespace: "shop", claim: "db" }],
+    keepFor: "10m",
+  };
+  const withAddresses = (given: typeof addresses): AttachmentRecord => ({
+    ...attachmentRecord,
+    attachment: {
+      ...attachmentRecord.attachment,
+      network: { ...attachmentRecord.attachment.network, addresses: given },
+    },
+  });
+  await t.step("as they are", () =>
+    withFolder(async (folder, log) => {
+      const { journal } = await opened(folder, log);
+      await journal.putAttachment(withAddresses(addresses));
+      const { loaded } = await opened(folder, log);
+      assert.deepEqual(loaded.attachments, [withAddresses(addresses)]);
+    }));
+  await t.step("not what is no subnet", () =>
+    withFolder(async (folder, log) => {
+      const { journal } = await opened(folder, log);
+      const pools = [{ ...addresses.pools[0]!, subnet: "10.38.0.0" }];
+      await journal.putAttachment(withAddresses({ ...addresses, pools }));
+      const { loaded } = await opened(folder, log);
+      assert.deepEqual([loaded.attachments, loaded.unreadable.length], [[], 1]);
+    }));
+});

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { AttachmentRecord, ClaimRecord } from "../agent/model.ts";
+import { isRange, isSubnet } from "../addresses/pools.ts";
 import { IDENTITY, LABEL } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 import { migrated, RECORD_VERSION } from "./record_version.ts";
@@ -12,6 +13,22 @@ const claim = v.object({ namespace: identity, name: identity, uid: identity });
 const plugin = v.looseObject({
   type: v.pipe(text, v.regex(/^[^/\0]+$/), v.notValue("."), v.notValue("..")),
 });
+const range = v.pipe(v.string(), v.check(isRange, "must be an IP address, FIRST-LAST or a CIDR"));
+const addresses = v.looseObject({
+  pools: v.pipe(
+    v.array(v.looseObject({
+      subnet: v.pipe(v.string(), v.check(isSubnet, "must be a CIDR")),
+      ranges: v.optional(v.array(range)),
+      exclude: v.optional(v.array(range)),
+      gateway: v.optional(range),
+    })),
+    v.minLength(1),
+  ),
+  routes: v.optional(v.array(v.looseObject({ dst: text }))),
+  dns: v.optional(v.looseObject({})),
+  reserved: v.optional(v.array(v.looseObject({ address: range, namespace: identity }))),
+  keepFor: v.optional(text),
+});
 const attachment = v.object({
   request: text,
   pool: text,
@@ -23,6 +40,7 @@ const attachment = v.object({
     cniVersion: text,
     name: text,
     plugins: v.pipe(v.array(plugin), v.minLength(1)),
+    addresses: v.optional(addresses),
   }),
   capabilityArgs: v.record(v.string(), v.unknown()),
   origin: v.optional(v.object({

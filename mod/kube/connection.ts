@@ -43,6 +43,8 @@ export interface Request {
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** By default JSON as it is. */
+  readonly accept?: string;
   readonly signal: AbortSignal;
 }
 
@@ -297,7 +299,7 @@ export class KubeConnection {
   }
 
   /** An answer that says that all is well. @throws KubeError, or what fetch throws */
-  async #fetch({ method, path, body, contentType, signal }: Request): Promise<Response> {
+  async #fetch({ method, path, body, contentType, accept, signal }: Request): Promise<Response> {
     const credentials = await this.#readCredentials();
     const bytes = body === undefined ? undefined : new TextEncoder().encode(JSON.stringify(body));
     const clients = this.#clientsWith(credentials);
@@ -306,7 +308,7 @@ export class KubeConnection {
       body: bytes,
       headers: {
         ...credentials.headers,
-        "Accept": "application/json",
+        "Accept": accept ?? "application/json",
         "User-Agent": "network-dra",
         ...(bytes && { "Content-Type": contentType ?? "application/json" }),
       },

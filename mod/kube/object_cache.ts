@@ -1,4 +1,3 @@
-import type { Backoff } from "../async/backoff.ts";
 import type { Clock } from "../async/clock.ts";
 import { describeTime } from "../async/describe_time.ts";
 import { errorMessage } from "../async/error_message.ts";
@@ -6,12 +5,9 @@ import { Latch } from "../async/latch.ts";
 import { Notifier } from "../async/notifier.ts";
 import { WarnOnce } from "../async/warn_once.ts";
 import type { Log } from "../agent/ports.ts";
-import { followList, RETRY } from "../cluster/follow_list.ts";
 import { type ObjectSource, ReadError } from "../cluster/ports.ts";
 import type { Known, KnownObjects } from "../networks/ports.ts";
-
-/** While the cluster does not have the kind, in milliseconds: each of its agents asks. */
-const NOT_SERVED: Backoff = { first: 60_000, most: 60_000 };
+import { followObjects } from "../cluster/follow_objects.ts";
 
 /** What is kept of the objects, and for how long. */
 export interface ObjectCacheOptions<T> {
@@ -95,22 +91,26 @@ export class ObjectCache<T> implements KnownObjects<T> {
   async run(signal: AbortSignal): Promise<void> {
     const { path, parse, clock } = this.#options;
     await this.#wanted.wait(signal).catch(() => {});
-    await followList<T>(this.#source, {
-      path,
-      keyOf,
-      parse,
-      listed: (objects) => {
-        this.#set({ is: "followed", objects });
-        this.#problem.over();
-      },
-      // Whoever looks sees the map itself.
-      changed: () => {},
-      failed: (error) => {
-        this.#failed(error);
-        const isServed = !(error instanceof ReadError) || error.reason !== "not-served";
-        return isServed ? RETRY : NOT_SERVED;
-      },
-    }, { clock, signal });
+    let objects = new Map<string, T>();
+    for await (const news of followObjects(this.#source, { path, clock, signal })) {
+      switch (news.type) {
+        case "listing":
+          objects = new Map();
+          break;
+        case "set":
+          objects.set(keyOf(news.object), parse(news.object));
+          break;
+        case "deleted":
+          objects.delete(keyOf(news.object));
+          break;
+        case "listed":
+          this.#set({ is: "followed", objects });
+          this.#problem.over();
+          break;
+        case "failed":
+          this.#failed(news.error);
+      }
+    }
   }
 
   #failed(error: unknown): void {
@@ -146,11 +146,9 @@ export class ObjectCache<T> implements KnownObjects<T> {
   }
 }
 
-interface Named {
-  readonly metadata: { readonly namespace?: string; readonly name: string };
-}
-
 function keyOf(object: unknown): string {
-  const { namespace, name } = (object as Named).metadata;
+  const { metadata: { namespace, name } } = object as {
+    readonly metadata: { readonly namespace?: string; readonly name: string };
+  };
   return namespace === undefined ? name : `${namespace}/${name}`;
 }

@@ -9,6 +9,7 @@ import type {
   StatusResult,
 } from "../agent/model.ts";
 import type { Metrics } from "../agent/ports.ts";
+import { AddressSeries } from "./address_series.ts";
 import { type PluginOperation, PluginSeries } from "./plugin_series.ts";
 import { counters, durations, gauges } from "./series.ts";
 
@@ -48,6 +49,8 @@ export class PrometheusMetrics implements Metrics {
   #isReady: (() => boolean) | undefined;
 
   readonly #plugins: PluginSeries;
+  /** What becomes of addresses. */
+  readonly addresses = new AddressSeries(this.#registry);
   readonly #attachments = gauges({
     name: "network_dra_attachments",
     help: "Attachments of the sandboxes on this node, by state",

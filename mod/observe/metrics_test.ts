@@ -45,6 +45,10 @@ Deno.test("every series is there from the start, at zero", async () => {
   metrics.pluginRan({ plugin: "macvlan", command: "ADD", result: "ok", seconds: 0.02 });
   metrics.pluginRan({ plugin: "macvlan", command: "VERSION", result: "error", seconds: 0.02 });
   metrics.hookHandled("RunPodSandbox", 0.0001);
+  metrics.addresses.taken("exhausted");
+  metrics.addresses.conflicted();
+  metrics.addresses.held(7);
+  metrics.addresses.requested("create");
   metrics.connected("NRI", true);
   metrics.countsFrom(() => ({
     attachments: {
@@ -86,6 +90,10 @@ Deno.test("every series is there from the start, at zero", async () => {
     'network_dra_repairs_total{result="ok"}': 1,
     'network_dra_garbage_collections_total{result="error"}': 1,
     'network_dra_forgotten_total{cause="plugin_missing"}': 1,
+    'network_dra_address_takes_total{result="exhausted"}': 1,
+    "network_dra_address_conflicts_total": 1,
+    "network_dra_addresses": 7,
+    'network_dra_address_requests_total{verb="create"}': 1,
     'network_dra_cni_operations_total{plugin="macvlan",command="ADD",result="ok"}': 1,
     'network_dra_cni_operations_total{plugin="macvlan",command="VERSION",result="error"}': 1,
     'network_dra_cni_operation_duration_seconds_count{plugin="macvlan",command="ADD"}': 1,

@@ -3,6 +3,7 @@ import { errorMessage } from "../async/error_message.ts";
 import { SimulatedEvents } from "./events.ts";
 import { failure } from "./failure.ts";
 import { applyJsonPatch, type JsonPatchOperation } from "./json_patch.ts";
+import { SimulatedLeases } from "./leases.ts";
 import { ResourceSlices, SLICES_PATH } from "./resource_slices.ts";
 import { StoredObjects } from "./stored_objects.ts";
 import { deviceKey, validateDeviceStatuses } from "./status_validation.ts";
@@ -25,13 +26,14 @@ const POD_PATH = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)$/;
  * An API server that has ResourceClaims and ResourceSlices (resource.k8s.io/v1) and Events, for `try`
  * and the tests: GET of a claim, server-side apply and JSON Patch of its status, with the real one's
  * validation and ownership of list entries by field manager; the slices of a node; GET of a Node, and
- * of a Pod for which claims are reserved; lists and watches of what networks are read from.
+ * of a Pod for which claims are reserved; lists and watches of what networks are read from; Leases.
  */
 export class SimulatedApiServer {
   readonly events = new SimulatedEvents();
   readonly slices = new ResourceSlices();
   /** Networks, NetworkAttachmentDefinitions and namespaces. */
   readonly objects = new StoredObjects();
+  readonly #leases = new SimulatedLeases();
   readonly #nodes = new Map<string, string>();
   readonly #claims = new Map<string, StoredClaim>();
   /** Which managers own each entry of status.devices, by claim UID and entry. */
@@ -127,7 +129,9 @@ export class SimulatedApiServer {
     if (`${url.pathname}/`.startsWith(`${SLICES_PATH}/`)) {
       return await this.slices.answer(request, url);
     }
-    const listed = this.objects.answer(request, url);
+    const aboutLeases = await this.#leases.answer(request, url);
+    if (aboutLeases) return aboutLeases;
+    const listed = await this.objects.answer(request, url);
     if (listed) return listed;
     if (url.pathname.startsWith(NODES_PATH)) {
       return this.#node(decodeURIComponent(url.pathname.slice(NODES_PATH.length)));

@@ -25,6 +25,13 @@ import {
 import { AgentProcess, bundleArguments, pluginArguments } from "../support/agent_process.ts";
 import { fetchChromium } from "../support/browser.ts";
 import { macvlan, storeClaim } from "../support/claims.ts";
+import {
+  ADDRESSES,
+  measureAddressMemory,
+  measureTaking,
+  NETWORKS,
+  NODES as ADDRESSED_NODES,
+} from "./addresses.ts";
 import { CLAIMS, measureCluster, NODES } from "./cluster.ts";
 import { ATTACHED, measureRecovery } from "./recovery.ts";
 import { pairwise, percentile, time } from "./statistics.ts";
@@ -152,7 +159,10 @@ class Bench {
   runtimeConfig(pod: PodSandbox): RuntimeConfig {
     const netns = pod.linux!.namespaces[0]!.path;
     const args = [["IgnoreUnknown", "true"]] as const;
-    return { containerID: pod.id, netns, ifName: "net1", args, capabilityArgs: {} };
+    const { namespace, name, uid } = pod;
+    const claim = { namespace, name: `claim-${name}`, uid: `claim-${uid}` };
+    const of = { claim, pod: { namespace, name, uid } };
+    return { containerID: pod.id, netns, ifName: "net1", args, capabilityArgs: {}, ...of };
   }
 }
 
@@ -344,6 +354,34 @@ async function map(): Promise<void> {
   report("from the page's address to the map", ms(shown), { goal: "under 10 s" });
 }
 
+async function addresses(): Promise<void> {
+  // The last one takes all that are left.
+  for (const [used, most] of [[0.1, 2_000], [0.5, 2_000], [0.95, 100], [0.95, 200]] as const) {
+    const taken = await measureTaking({ used, most });
+    const { attachments, failed, twice, conflicts, beyond, p50, p99, problem } = taken;
+    report(
+      `${
+        attachments.toLocaleString("en")
+      } attachments at once on ${ADDRESSED_NODES} nodes, a /20 of ` +
+        `which ${100 * used} % are taken: requests for an address beyond its create`,
+      beyond.toFixed(2),
+      {
+        baseline: `${conflicts} conflicts; p50 ${ms(p50)}, p99 ${ms(p99)}; ${failed} failed, ` +
+          `${twice} taken twice${problem === undefined ? "" : `: ${problem}`}`,
+        goal: "at most 1.3; 0 failed",
+      },
+    );
+  }
+  const { agent, holder } = await measureAddressMemory();
+  report(
+    `memory for ${NETWORKS.toLocaleString("en")} Networks and ${
+      ADDRESSES.toLocaleString("en")
+    } addresses`,
+    `${agent.toFixed(1)} MB`,
+    { baseline: `the agent that holds the Lease: ${holder.toFixed(1)} MB more`, goal: "15 MB" },
+  );
+}
+
 async function main(): Promise<number> {
   if (!inPrivateNode()) {
     const obstacle = await privateNodeObstacle();
@@ -380,6 +418,7 @@ async function main(): Promise<number> {
     status,
     webhook,
     map,
+    addresses,
   };
   for (const [name, part] of Object.entries(parts)) {
     if (Deno.args.length === 0 || Deno.args.includes(name)) await part(bench);

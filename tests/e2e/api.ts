@@ -55,6 +55,7 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
     plural: "customresourcedefinitions",
   },
   Network: { api: "/apis/dra.networking/v1alpha1", plural: "networks" },
+  NetworkAddress: { api: "/apis/dra.networking/v1alpha1", plural: "networkaddresses" },
   DeviceClass: { api: "/apis/resource.k8s.io/v1", plural: "deviceclasses" },
   ResourceClaim: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaims" },
   ResourceClaimTemplate: { api: "/apis/resource.k8s.io/v1", plural: "resourceclaimtemplates" },
@@ -165,7 +166,7 @@ export class Api {
   }
 
   async request(
-    method: "GET" | "POST" | "PATCH" | "DELETE",
+    method: "GET" | "POST" | "PATCH" | "PUT" | "DELETE",
     path: string,
     body?: unknown,
     contentType = "application/json",

@@ -5,7 +5,7 @@ import type { Cluster } from "./cluster.ts";
 import { until } from "./poll.ts";
 
 /** Objects that are of no namespace. */
-const CLUSTER_WIDE = ["DeviceClass", "Network"];
+const CLUSTER_WIDE = ["DeviceClass", "Network", "NetworkAddress"];
 /** What makes pods, those first that make others. */
 const MAKERS = ["Deployment", "ReplicaSet", "Job"];
 /** What else there is of a case. */

@@ -131,6 +131,8 @@ class Bench {
       ifName: "net1",
       args,
       capabilityArgs,
+      claim: { namespace: "default", name: "c", uid: "c1" },
+      pod: { namespace: "default", name: "p", uid: "p1" },
     };
     let result: CniResult | undefined;
     const run = {

@@ -1,9 +1,12 @@
+import { AddressBook } from "../../mod/addresses/address_book.ts";
+import { AddressedCni } from "../../mod/addresses/addressed_cni.ts";
 import { Agent } from "../../mod/agent/agent.ts";
 import { ActiveAgent } from "../../mod/agent/handover/active_agent.ts";
 import type { ListedContainers } from "../../mod/agent/handover/known_sandboxes.ts";
 import { LeaderElection } from "../../mod/agent/handover/leader_election.ts";
 import type { Sandbox } from "../../mod/agent/model.ts";
-import type { Devices, Log, Metrics, Namespaces } from "../../mod/agent/ports.ts";
+import type { Cni, Devices, Events, Log, Metrics, Namespaces } from "../../mod/agent/ports.ts";
+import { addressUsers } from "../../mod/cmd/address_users.ts";
 import { aborted } from "../../mod/async/aborted.ts";
 import type { Clock } from "../../mod/async/clock.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
@@ -14,13 +17,15 @@ import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
+import { KubeAddressApi } from "../../mod/kube/address_api.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
+import { KubeObjectSource } from "../../mod/kube/object_source.ts";
 import { NO_TRACES } from "../../mod/observe/traces.ts";
 import { LeadLocks } from "../../mod/lead/lead_locks.ts";
 import { DRIVER, type StoredDevice } from "./api_server.ts";
 import { folderOf } from "./deno_files.ts";
 import { attachmentName, type Link } from "./network.ts";
-import { DEVICES } from "./networks.ts";
+import { ADDRESSED, addressedNetwork, DEVICES } from "./networks.ts";
 import type { SimulatedNode } from "./node.ts";
 import { PluginPrograms } from "./plugins.ts";
 import { SimulatedProcess } from "./process.ts";
@@ -55,6 +60,7 @@ export class AgentProcess {
   readonly cniPath: string;
   /** What the warden does for the confined agent. */
   readonly runPlugin: RunProgram;
+  readonly #book: AddressBook;
   readonly #clock: Clock;
   readonly #log: Log;
   /** Whether it has the lead by its own account. */
@@ -84,9 +90,27 @@ export class AgentProcess {
     });
     this.#clock = this.#makeClock();
     this.#log = this.#makeLog();
+    const connection = world.api.connectionOf(this);
+    const events: Events = {
+      warn: ({ reason, about, message }) =>
+        world.trace.note(`${name} event ${reason} ${about.kind}/${about.name}: ${message}`),
+    };
+    const metrics = { taken() {}, conflicted() {}, held() {}, requested() {} };
+    this.#book = new AddressBook({
+      api: new KubeAddressApi(connection, {
+        source: new KubeObjectSource(connection),
+        clock: this.#clock,
+        metrics,
+      }),
+      node: node.name,
+      clock: this.#clock,
+      log: this.#log,
+      metrics,
+      events,
+    });
     this.#ports = {
       cni: this.#makeCni(),
-      cluster: new KubeCluster(world.api.connectionOf(this), {
+      cluster: new KubeCluster(connection, {
         driver: DRIVER,
         nodeName: node.name,
       }),
@@ -97,9 +121,11 @@ export class AgentProcess {
       networks: {
         read: () =>
           Promise.resolve({
-            names: [],
+            names: [ADDRESSED],
             networkOf: ({ name }) => {
-              throw new Error(`there is no network ${name}`);
+              if (name !== ADDRESSED) throw new Error(`there is no network ${name}`);
+              const network = addressedNetwork(world.plan.addresses);
+              return { network, place: `Network ${name}`, form: "name" };
             },
           }),
       },
@@ -115,10 +141,7 @@ export class AgentProcess {
       log: this.#log,
       metrics: NO_METRICS,
       traces: NO_TRACES,
-      events: {
-        warn: ({ reason, about, message }) =>
-          world.trace.note(`${name} event ${reason} ${about.kind}/${about.name}: ${message}`),
-      },
+      events,
     };
     this.activeAgent = new ActiveAgent(this.#ports);
   }
@@ -179,6 +202,10 @@ export class AgentProcess {
   async #lead(over: AbortSignal): Promise<void> {
     const { concurrency, repair, gcNetworks } = this.#options;
     this.node.leads(this);
+    await using _addresses = this.#book.lead(
+      () => addressUsers(this.activeAgent, this.#ports.namespaces),
+      over,
+    );
     over.addEventListener("abort", () => this.node.endsLead(this), { once: true });
     const agent = new Agent(this.#ports, {
       driver: DRIVER,
@@ -267,21 +294,25 @@ export class AgentProcess {
     return { debug: () => {}, info: say("info"), warn: say("warn"), error: say("error") };
   }
 
-  #makeCni(): CniRunner {
+  #makeCni(): Cni {
     const { node, process } = this;
-    const cni = new CniRunner(
+    const runner = new CniRunner(
       new Plugins({
         folders: new PluginFolders({ cniPath: [this.cniPath] }),
         timeout: CNI_TIMEOUT,
         run: this.runPlugin,
       }),
     );
+    const cni = new AddressedCni(runner, this.#book);
     const add = cni.add.bind(cni);
     cni.add = async (network, runtime, signal) => {
+      const { containerID, ifName } = runtime;
+      // It has its place from here on, although the plugins wait for its address.
+      const end = node.beginTurn(process, containerID);
       try {
         return await add(network, runtime, signal);
       } finally {
-        const { containerID, ifName } = runtime;
+        end();
         if (!process.dead) node.addEnds(attachmentName(network.name, containerID, ifName));
       }
     };

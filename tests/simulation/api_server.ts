@@ -1,7 +1,8 @@
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { KubeError } from "../../mod/kube/error.ts";
-import type { KubeConnection, Request } from "../../mod/kube/connection.ts";
+import type { KubeConnection, Request, WatchEvent } from "../../mod/kube/connection.ts";
 import { applyJsonPatch, type JsonPatchOperation } from "../../mod/simulator/json_patch.ts";
+import { SimulatedAddresses } from "./addresses.ts";
 import { abortable, type AgentProcess } from "./agent_process.ts";
 import { copyOf } from "./copy.ts";
 import { hasSortedKeys } from "./key_order.ts";
@@ -47,15 +48,23 @@ export interface StoredPod {
   readonly status: { readonly resourceClaimStatuses: readonly unknown[] };
 }
 
-/** The API server as far as the agent uses it: claims with their status, and pods. */
+/** What is asked of a watch. */
+interface Watched {
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+/** The API server as far as the agent uses it: claims with their status, pods, and addresses. */
 export class SimulatedApi {
   readonly #world: World;
   readonly claims = new Map<string, StoredClaim>();
   readonly pods = new Map<string, StoredPod>();
+  readonly addresses: SimulatedAddresses;
   #versions = 0;
 
   constructor(world: World) {
     this.#world = world;
+    this.addresses = new SimulatedAddresses(world);
   }
 
   change(claim: StoredClaim): void {
@@ -69,7 +78,43 @@ export class SimulatedApi {
         agent.process.later(`${asked.method} ${asked.path}`, () => this.#take(asked, agent)),
         asked.signal,
       );
-    return { request } as unknown as KubeConnection;
+    const watch = (asked: Watched) => this.#watch(asked, agent);
+    return { request, watch, server: "the API server" } as unknown as KubeConnection;
+  }
+
+  /** Changes come late, and a watch may end at any time. */
+  async *#watch(
+    { path, signal }: Watched,
+    agent: AgentProcess,
+  ): AsyncGenerator<WatchEvent | undefined> {
+    const { node: { faults, name }, process } = agent;
+    const { chance } = this.#world;
+    const ask = <T>(what: string, work: () => Promise<T>) =>
+      abortable(process.later(`${what} ${path}`, work), signal);
+    const assertUp = () => {
+      if (!faults.has("apiDown")) return;
+      throw failed({ method: "GET", path, signal }, undefined, "connection refused");
+    };
+    const { from, ends } = await ask("watch", async () => {
+      await this.#world.pause(`${name} watch`, 1, 20);
+      assertUp();
+      return this.addresses.beginWatch({ path });
+    });
+    yield undefined;
+    for (let after = from;;) {
+      const event = await ask("next change of", async () => {
+        const found = await this.addresses.next({ path }, { after, ends });
+        const slow = faults.has("apiSlow") && chance.hits(`${name} watch slow`, 0.6);
+        const late = chance.hits(`${name} watch late`, 0.2);
+        await this.#world.pause(`${name} change`, 0, slow ? 8_000 : late ? 3_000 : 30);
+        assertUp();
+        return found;
+      });
+      if (!event) return;
+      const { resourceVersion } = event.object.metadata as { readonly resourceVersion: string };
+      after = Number(resourceVersion);
+      yield event;
+    }
   }
 
   async #take(request: Request, agent: AgentProcess): Promise<unknown> {
@@ -88,7 +133,7 @@ export class SimulatedApi {
     const hangs = faults.has("apiHangs") && chance.hits(`${of} hangs`, 0.5);
     const errs = faults.has("apiErrors") && chance.hits(`${of} errs`, 0.5);
     const isLost = (hangs || errs || process.dead) && chance.hits(`${of} lost`, 0.5);
-    const answer = isLost ? undefined : this.#answer(request, node.name);
+    const answer = isLost ? undefined : this.#settled(request, node.name);
     if (request.method === "PATCH" && !isLost) agent.atStatus?.(writtenIn(request));
     await this.#world.pause(`${of} answer`, 1, slow ? 4_000 : 20);
     if (hangs) {
@@ -96,7 +141,21 @@ export class SimulatedApi {
       throw failed(request, undefined, "no answer");
     }
     if (errs) throw failed(request, [409, 429, 500, 503][chance.between(of, 0, 3)]!, "an error");
-    return answer;
+    if (answer && "error" in answer) throw answer.error;
+    return answer?.value;
+  }
+
+  /** A refusal is on its way as long as an answer is, and can be lost like one. */
+  #settled(
+    request: Request,
+    node: string,
+  ): { readonly value: unknown } | { readonly error: unknown } {
+    try {
+      const isOfAddress = this.addresses.isAbout(request);
+      return { value: isOfAddress ? this.addresses.answer(request) : this.#answer(request, node) };
+    } catch (error) {
+      return { error };
+    }
   }
 
   #answer(request: Request, node: string): unknown {

@@ -33,6 +33,8 @@ const UNPREPARE = "agent/claims/unprepare.ts";
 const DURABLE = "files/durable.ts";
 const JOURNAL = "journal/journal.ts";
 const CLUSTER = "kube/cluster.ts";
+const ADDRESSED = "addresses/addressed_cni.ts";
+const BOOK = "addresses/address_book.ts";
 
 export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   // Attachments.
@@ -47,8 +49,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = isTaken || await this.#isAbsent(tracked);",
-    "const foreign = false;",
+    "const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);",
+    "const foreign = ranNothing && false;",
   ]),
   broken("takes a CHECK that fails for what ADD has just made for a loss", [
     WORKER,
@@ -130,8 +132,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = isTaken || await this.#isAbsent(tracked);",
-    "const foreign = false;",
+    "const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);",
+    "const foreign = ranNothing && false;",
   ]),
   broken("never gives up what can neither be attached nor detached", [
     WORKER,
@@ -352,6 +354,45 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "if (!ip.isIPv4MappedAddress()) return `${ip.toRFC5952String()}/${prefix}`;",
     "if (!/\\./.test(text)) return `${ip.toRFC5952String()}/${prefix}`;\n" +
     '  if (!ip.isIPv4MappedAddress()) return `${text.replace(/^.*:/, "")}/${prefix - 96}`;',
+  ]),
+  // Addresses of the cluster.
+  broken("gives addresses back before DEL", [
+    ADDRESSED,
+    "await this.#cni.del(given.network, given.runtime, prevResult, signal);\n",
+    "await this.#book?.giveBack(owner, { signal });\n" +
+    "    await this.#cni.del(given.network, given.runtime, prevResult, signal);\n",
+  ]),
+  broken("never gives addresses back", [
+    ADDRESSED,
+    "await this.#book?.giveBack(owner, { keepMs, signal });",
+    "void keepMs;",
+  ], [
+    BOOK,
+    "!kept.has(keyOf(owner)) && !lives(owner.containerID)",
+    "!kept.has(keyOf(owner)) && owner.containerID === undefined",
+  ]),
+  broken("takes an address that another attachment has", [
+    BOOK,
+    "return api.create(address, { whose: whose || asked, signal });",
+    "return api.create(address, { whose: asked || true, signal });",
+  ], [
+    BOOK,
+    "if (found && isSameOwner(found.owner, address.owner)) {",
+    "if (found) {",
+  ]),
+  broken("frees the addresses of attachments that are on record", [
+    BOOK,
+    "!kept.has(keyOf(owner)) && !lives(owner.containerID)",
+    "kept.has(keyOf(owner))",
+  ]),
+  broken("leaves addresses that an agent asked for and did not live to use", [
+    BOOK,
+    "!kept.has(keyOf(owner)) && !lives(owner.containerID)",
+    "!kept.has(keyOf(owner)) && owner.containerID === undefined",
+  ], [
+    "addresses/own_addresses.ts",
+    "    this.#addresses.set(name, address);\n  }\n\n  #gone",
+    "  }\n\n  #gone",
   ]),
   // What stands around.
   broken("runs plugins with the environment that a request says", [

@@ -12,10 +12,10 @@ export interface Link {
   readonly device?: string;
 }
 
-/** An address, as an IPAM plugin prints it and as the API server wants it. */
+/** Addresses, as an IPAM plugin prints them and as the API server wants them. */
 export interface Lease {
-  readonly printed: string;
-  readonly canonical: string;
+  readonly printed: readonly string[];
+  readonly canonical: readonly string[];
 }
 
 export interface NetNamespace {
@@ -108,8 +108,15 @@ export class NodeNetwork {
     const [high, low] = [number >> 8, number & 255];
     const hex = ((high << 8) | low).toString(16);
     const lease = isMapped
-      ? { printed: `::10.1.${high}.${low}/96`, canonical: `::a01:${hex}/96` }
-      : { printed: `10.0.${high}.${low}/8`, canonical: `10.0.${high}.${low}/8` };
+      ? { printed: [`::10.1.${high}.${low}/96`], canonical: [`::a01:${hex}/96`] }
+      : { printed: [`10.0.${high}.${low}/8`], canonical: [`10.0.${high}.${low}/8`] };
+    this.leases.set(attachment, lease);
+    return lease;
+  }
+
+  /** Of the addresses that a plugin was given. */
+  staticLease(attachment: string, addresses: readonly string[]): Lease {
+    const lease = { printed: addresses, canonical: addresses };
     this.leases.set(attachment, lease);
     return lease;
   }

@@ -213,6 +213,16 @@ export class SimulatedNode {
     };
   }
 
+  /** Notes that an operation of a container has its turn. @returns to be called at its end */
+  beginTurn(process: SimulatedProcess, containerID: string): () => void {
+    const { now } = this.#world.scheduler;
+    const turn = { process, from: now, until: Infinity };
+    this.#since.set(containerID, turn);
+    return () => {
+      if (turn.until === Infinity) turn.until = this.#world.scheduler.now;
+    };
+  }
+
   /** No more at once than told, but for those that seem to wait for something. */
   #assertWidth(process: SimulatedProcess, containerID: string): void {
     const { scheduler, plan, trace } = this.#world;
@@ -543,6 +553,9 @@ export class SimulatedNode {
     for (const lease of this.network.leases.keys()) {
       const [network = "", id = ""] = lease.split("/");
       if (!networks.has(network) || this.orphaned.has(lease)) continue;
+      // A network may be that of several claims.
+      const pod = this.#world.pods.get(id.replace(/s\d+$/, ""));
+      if (!pod?.claims.includes(claim)) continue;
       const sandbox = this.runtime.sandboxes.get(id);
       if (sandbox && !sandbox.ending) continue;
       const what = `${claim.plan.name} is unprepared, but the lease of ${lease} is left`;

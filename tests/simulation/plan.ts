@@ -1,7 +1,7 @@
 /** What a run does, from its seed alone: a list of stimuli, each of which can be left out. */
 import { Random } from "../faults/random.ts";
 import { type FaultKind, FAULTS } from "./faults.ts";
-import type { NetworkName } from "./networks.ts";
+import { ADDRESSED, type NetworkName } from "./networks.ts";
 
 export interface PlannedNetwork {
   readonly request: string;
@@ -161,6 +161,13 @@ export type Stimulus =
   | { readonly kind: "stateLost"; readonly at: number; readonly node: number }
   /** The confined agent, which someone has taken over, has a plugin run. */
   | { readonly kind: "hostileRequest"; readonly at: number; readonly node: number }
+  /** Someone deletes the object of an address by hand. */
+  | {
+    readonly kind: "addressDeleted";
+    readonly at: number;
+    readonly node: number;
+    readonly choice: number;
+  }
   | {
     readonly kind: "clockSetBack";
     readonly at: number;
@@ -182,6 +189,8 @@ export interface Plan {
   readonly joinsUnprepared: boolean;
   readonly concurrency: number;
   readonly repair: boolean;
+  /** How many addresses the small pool of the cluster's network has. */
+  readonly addresses: number;
   readonly claims: readonly PlannedClaim[];
   readonly stimuli: readonly Stimulus[];
 }
@@ -208,6 +217,7 @@ const EVENTS = {
   strangeUnprepare: 3,
   recordDamaged: 2,
   clockSetBack: 1,
+  addressDeleted: 2,
   stateLost: 1,
   hostileRequest: 1,
   crashBeforeRecord: 2,
@@ -275,6 +285,7 @@ export function planRun(seed: number): Plan {
     joinsUnprepared: random.chance(0.5),
     concurrency: random.pick([1, 2, 4]),
     repair: random.chance(0.5),
+    addresses: random.pick([3, 6, 6, 20]),
     claims,
     stimuli: stimuli.sort((a, b) => a.at - b.at),
   };
@@ -291,12 +302,14 @@ function drawPod(
   const shared = claims.filter(({ isTemplate }) => !isTemplate);
   const own: string[] = [];
   for (let i = random.pick([0, 1, 1, 1, 2]); i > 0; i--) {
+    const isAddressed = claims.some((claim) => own.includes(claim.name) && has(claim, "addressed"));
     if (shared.length > 0 && random.chance(0.45)) {
-      const { name } = random.pick(shared);
-      if (!own.includes(name)) own.push(name);
+      const claim = random.pick(shared);
+      if (isAddressed && has(claim, "addressed")) continue;
+      if (!own.includes(claim.name)) own.push(claim.name);
       continue;
     }
-    const claim = drawClaim(random, `${name}-c${i}`);
+    const claim = drawClaim(random, { name: `${name}-c${i}`, isAddressed });
     claims.push(claim);
     own.push(claim.name);
   }
@@ -328,12 +341,18 @@ function drawForeign(random: Random): ForeignLink {
   };
 }
 
-function drawClaim(random: Random, name: string): PlannedClaim {
+/** @param options.isAddressed whether the pod has an address of the cluster's network already */
+function drawClaim(
+  random: Random,
+  { name, ...options }: { readonly name: string; readonly isAddressed: boolean },
+): PlannedClaim {
   const isTemplate = random.chance(0.45);
+  let { isAddressed } = options;
   return {
     name,
     isTemplate,
     networks: Array.from({ length: random.pick([1, 1, 2, 3]) }, (_, i) => {
+      // A pod is told apart from another by what it has of a network: once.
       const kind = random.weighted(
         {
           plain: 20,
@@ -341,6 +360,7 @@ function drawClaim(random: Random, name: string): PlannedClaim {
           old: 8,
           tap: 5,
           unchecked: 3,
+          addressed: isAddressed ? 0 : 10,
           exclusive: 5,
           verbose: 2,
           mapped: 1,
@@ -348,9 +368,10 @@ function drawClaim(random: Random, name: string): PlannedClaim {
           clinging: 0.8,
         },
       );
+      isAddressed ||= kind === "addressed";
       return {
         request: `r${i}`,
-        network: `${kind}-${name}-${i}`,
+        network: kind === "addressed" ? ADDRESSED : `${kind}-${name}-${i}`,
         kind,
         // Two shared claims that come together need names that differ.
         ...(random.chance(isTemplate ? 0.4 : 0.8) &&
@@ -403,6 +424,7 @@ function drawEvent(random: Random, nodes: number): Stimulus {
     case "repairFails":
     case "strangeUnprepare":
     case "recordDamaged":
+    case "addressDeleted":
       return { ...base, kind, choice: random.next() };
     case "clockSetBack":
       return { ...base, kind, by: random.between(1_000, 86_400_000) };

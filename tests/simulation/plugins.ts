@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../../mod/cni/program.ts";
+import { ADDRESSED } from "./networks.ts";
 import type { AgentProcess } from "./agent_process.ts";
 import type { FailedStep } from "./attachment_faults.ts";
 import { attachmentName, type Lease, type Link, type NetNamespace } from "./network.ts";
@@ -18,6 +19,7 @@ export const PROGRAMS = [
   "broken",
   "clinging",
   "host-local",
+  "static",
   "dhcp",
 ];
 
@@ -41,7 +43,11 @@ interface Config {
   readonly name: string;
   readonly cniVersion: string;
   /** Mapped: its addresses are IPv6 ones that end as IPv4 ones are written. */
-  readonly ipam?: { readonly type: string; readonly mapped?: boolean };
+  readonly ipam?: {
+    readonly type: string;
+    readonly mapped?: boolean;
+    readonly addresses?: readonly { readonly address: string }[];
+  };
   /** The node's interface that is moved. */
   readonly device?: string;
   /** How many "<" its result holds, each of which JSON of Go writes as six bytes. */
@@ -227,11 +233,24 @@ export class PluginPrograms {
     const link = this.#makeLink(namespace, { type, ifName, config, owner: attachment });
     await this.#pause("ADD link", 0, 8);
     await step("middle");
-    const lease = config.ipam && node.network.lease(attachment, config.ipam.mapped ?? false);
+    const lease = config.ipam && this.#lease(attachment, config);
     await step("after");
     this.#agent.atAdd?.(link);
     this.#agent.atAdd = undefined;
     return result({ type, ifName, netns, config, link, lease });
+  }
+
+  #lease(attachment: string, { ipam, name }: Config): Lease {
+    const { node, world } = this.#agent;
+    if (ipam?.type !== "static") return node.network.lease(attachment, ipam?.mapped ?? false);
+    const addresses = (ipam.addresses ?? []).map(({ address }) => address);
+    if (addresses.length === 0) {
+      world.trace.violation("addresses", `${attachment} gets no address`);
+    }
+    for (const address of addresses) {
+      world.api.addresses.assertAlone(name, address.split("/")[0]!, attachment);
+    }
+    return node.network.staticLease(attachment, addresses);
   }
 
   async #del({ type, containerID, netns, ifName, config, attachment, step }: Call): Promise<void> {
@@ -248,7 +267,13 @@ export class PluginPrograms {
       if (netns === "") return;
       if (!namespace) throw new PluginError(`failed to open netns "${netns}"`);
     }
-    const frees = makesLinks ? config.ipam !== undefined : ["host-local", "dhcp"].includes(type);
+    const frees = makesLinks
+      ? config.ipam !== undefined
+      : ["host-local", "dhcp", "static"].includes(type);
+    const lease = node.network.leases.get(attachment);
+    if (lease && config.name === ADDRESSED && !node.orphaned.has(attachment)) {
+      world.api.addresses.assertHeld(attachment, lease);
+    }
     if (frees && node.network.leases.delete(attachment)) {
       node.assertMayGo(attachment, "the lease");
     }
@@ -353,16 +378,16 @@ function result(
   const interfaces = type === "bridge"
     ? [{ name: "br0", mac: "02:ff:00:00:00:01" }, { name: "veth0", mac: "02:ff:00:00:00:02" }, own]
     : [own];
-  const version = lease?.printed.includes(":") ? "6" : "4";
+  const version = (address: string) => address.includes(":") ? "6" : "4";
   return {
     cniVersion,
     interfaces,
     ...(lease && {
-      ips: [{
-        ...(cniVersion === "0.3.1" && { version }),
-        address: lease.printed,
+      ips: lease.printed.map((address) => ({
+        ...(cniVersion === "0.3.1" && { version: version(address) }),
+        address,
         interface: interfaces.length - 1,
-      }],
+      })),
     }),
     ...(verbose && { dns: { search: ["<".repeat(verbose)] } }),
   };

@@ -28,6 +28,9 @@ export function problemsOf(world: World, phase: Phase): Problem[] {
       ...leftovers(world, { node, phase }),
       ...records(world, { node, phase }),
       ...cdiFiles(world, { node, phase }),
+      ...[...world.api.addresses.problems(node)].map((what) =>
+        ({ invariant: "addresses", what }) as const
+      ),
     ]),
     ...statuses(world),
   ];
@@ -66,6 +69,9 @@ function attachments(world: World, node: SimulatedNode): Problem[] {
     }
     const networks = networksOf(pod);
     if (networks.some((network) => isBlocked(sandbox, network))) continue;
+    const isFull = networks.some(({ kind }) => kind === "addressed") &&
+      world.api.addresses.isFull(world.plan.addresses);
+    if (isFull) continue;
     // A kubelet that cannot unprepare a claim for one pod may keep others from it.
     if (pod.claims.some(({ plan }) => mayStay(plan))) continue;
     // What an agent attached whose state was lost is another's for the next, until containers run.
@@ -274,5 +280,5 @@ function statuses(world: World): Problem[] {
 function shownLink(node: SimulatedNode, link: Link | undefined): string {
   if (!link) return "none";
   const lease = node.network.leases.get(link.owner);
-  return lease ? `${link.mac} ${lease.canonical}` : link.mac;
+  return lease ? `${link.mac} ${lease.canonical.join(" ")}` : link.mac;
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { withoutRoot } from "./deno_files.ts";
 
 export type Invariant =
+  | "addresses"
   | "gate"
   | "foreign"
   | "living"

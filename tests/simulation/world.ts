@@ -1,4 +1,5 @@
 import type { ClaimRef } from "../../mod/claim/attachment.ts";
+import { NETWORK_API } from "../../mod/networks/network_object.ts";
 import { driverName } from "../../mod/cmd/settings.ts";
 import { DRIVER, SimulatedApi, type StoredClaim } from "./api_server.ts";
 import { Chance } from "./chance.ts";
@@ -131,6 +132,8 @@ export class World {
         return node.loseState();
       case "hostileRequest":
         return node.agents.at(-1)?.askForForeignProgram();
+      case "addressDeleted":
+        return this.api.addresses.deleteByHand(stimulus.choice);
       case "clockSetBack":
         node.clockSetBy -= stimulus.by;
     }
@@ -284,10 +287,19 @@ export class World {
           requests: [request],
           opaque: {
             driver: DRIVER,
-            parameters: asCreated({
-              ...(ifName !== undefined && { interface: ifName }),
-              config: { name: network, ...NETWORKS[kind] },
-            }),
+            parameters: asCreated(
+              kind === "addressed"
+                ? {
+                  apiVersion: NETWORK_API,
+                  kind: "Network",
+                  ...(ifName !== undefined && { interfaceName: ifName }),
+                  networkName: network,
+                }
+                : {
+                  ...(ifName !== undefined && { interface: ifName }),
+                  config: { name: network, ...NETWORKS[kind] },
+                },
+            ),
           },
         })),
       },

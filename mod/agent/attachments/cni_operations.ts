@@ -1,4 +1,4 @@
-import type { Attachment } from "../../claim/attachment.ts";
+import type { Attachment, ClaimRef } from "../../claim/attachment.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import type { Limiter } from "../../async/limiter.ts";
 import { describePod } from "../describe.ts";
@@ -23,6 +23,12 @@ export interface CniOperationsPorts {
   readonly limiter: Limiter;
   /** Keeps ADD and DEL of a network from its GC. */
   readonly networks: NetworkLocks;
+}
+
+/** An attachment, and whose it is. */
+export interface ClaimedAttachment {
+  readonly claim: ClaimRef;
+  readonly attachment: Attachment;
 }
 
 /** The operation of a sandbox that waits for its turn, or runs: there is one at a time. */
@@ -103,10 +109,11 @@ export class CniOperations {
 
   /** @param options.begins is waited for when its turn has come; what it throws keeps ADD from running */
   add(
-    attachment: Attachment,
+    claimed: ClaimedAttachment,
     { begins, ...wait }: TurnInLine & { readonly begins: () => Promise<void> },
   ): Promise<Omit<Attached, "at">> {
-    const runtime = this.addRuntime(attachment);
+    const runtime = this.addRuntime(claimed);
+    const { attachment } = claimed;
     return this.#inTurn({ attachment, command: "ADD" }, wait, async () => {
       await begins();
       const result = await this.#ports.cni.add(attachment.network, runtime, TO_THE_END);
@@ -117,17 +124,17 @@ export class CniOperations {
 
   /** @param options.attached what is to be undone, where that is known */
   del(
-    attachment: Attachment,
+    claimed: ClaimedAttachment,
     { namespace, attached, ...wait }: TurnInLine & {
       readonly namespace: "pod" | "none";
       readonly attached?: Attached;
     },
   ): Promise<void> {
-    const { network } = attachment;
+    const { attachment } = claimed;
     return this.#inTurn({ attachment, command: "DEL" }, wait, async () => {
       const netns = namespace === "pod" ? await this.#namespaceOf(attachment, attached) : "";
-      const runtime = this.#runtime(attachment, netns);
-      await this.#ports.cni.del(network, runtime, attached?.result, TO_THE_END);
+      const runtime = this.#runtime(claimed, netns);
+      await this.#ports.cni.del(attachment.network, runtime, attached?.result, TO_THE_END);
     });
   }
 
@@ -148,7 +155,7 @@ export class CniOperations {
 
   /** CHECK, beside all other operations; undefined when the signal is aborted first. */
   check(
-    attachment: Attachment,
+    claimed: ClaimedAttachment,
     prevResult: CniResult,
     signal: AbortSignal,
   ): Promise<Finding | undefined> {
@@ -161,13 +168,14 @@ export class CniOperations {
           cause: `the network namespace ${this.#sandbox.netns} is gone`,
         });
       }
-      return cni.check(attachment.network, this.#runtime(attachment, netns), prevResult, signal);
+      const runtime = this.#runtime(claimed, netns);
+      return cni.check(claimed.attachment.network, runtime, prevResult, signal);
     }, signal).catch(() => undefined);
   }
 
   /** The arguments of ADD. @throws Error when the sandbox has no namespace of its own */
-  addRuntime(attachment: Attachment): RuntimeConfig {
-    return this.#runtime(attachment, this.#podNamespace());
+  addRuntime(claimed: ClaimedAttachment): RuntimeConfig {
+    return this.#runtime(claimed, this.#podNamespace());
   }
 
   async #inTurn<T>(
@@ -216,7 +224,8 @@ export class CniOperations {
     return path && this.#ports.namespaces.classify(path) === "pod" ? path : "";
   }
 
-  #runtime({ ifName, capabilityArgs }: Attachment, netns: string): RuntimeConfig {
+  #runtime({ claim, attachment }: ClaimedAttachment, netns: string): RuntimeConfig {
+    const { ifName, capabilityArgs } = attachment;
     const { id, pod } = this.#sandbox;
     return {
       containerID: id,
@@ -231,6 +240,8 @@ export class CniOperations {
         ["K8S_POD_UID", pod.uid],
       ] as const,
       capabilityArgs,
+      claim,
+      pod,
     };
   }
 }

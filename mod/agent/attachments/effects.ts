@@ -3,7 +3,7 @@ import type { Attached, AttachmentRecord, Interfaces, Sandbox } from "../model.t
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import { describeAttachment } from "../describe.ts";
-import type { Cni, Journal, Metrics } from "../ports.ts";
+import type { Cni, Journal, Metrics, NothingRun } from "../ports.ts";
 import { type Effect, isRecorded, nextEffect } from "./attachment_state.ts";
 import type { AttachmentView } from "./attachment_view.ts";
 import { type CniOperations, saysNameExists } from "./cni_operations.ts";
@@ -184,7 +184,7 @@ export class Effects {
   async #recall(tracked: TrackedAttachment): Promise<void> {
     const { closing: signal } = this.#source;
     const attached = await this.#ports.recall(tracked.intent ?? this.#record(tracked), {
-      runtime: this.#cni.addRuntime(tracked.attachment),
+      runtime: this.#cni.addRuntime(tracked),
       interfaces: () => this.#cni.interfaces(signal),
       signal,
     });
@@ -202,7 +202,7 @@ export class Effects {
     tracked.lateAttachReported = true;
     const began = clock.elapsed();
     try {
-      const result = await this.#cni.add(attachment, {
+      const result = await this.#cni.add(tracked, {
         turn: () => this.#source.turn(),
         signal: this.#source.closing,
         begins: async () => {
@@ -216,8 +216,9 @@ export class Effects {
       tracked.apply({ kind: "add_succeeded", attached });
     } catch (error) {
       if (tracked.state.situation.kind !== "adding") throw error;
+      const { ranNothing = false } = error as Partial<NothingRun>;
       const isTaken = saysNameExists(errorMessage(error), attachment.ifName);
-      const foreign = isTaken || await this.#isAbsent(tracked);
+      const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);
       tracked.apply({ kind: "add_failed", foreign });
       await this.#cleanUp(tracked).catch((cause) => {
         this.#reports.notCleanedUp(tracked.view, cause);
@@ -255,7 +256,7 @@ export class Effects {
   ): Promise<void> {
     this.#seen = undefined;
     try {
-      await this.#cni.del(tracked.attachment, {
+      await this.#cni.del(tracked, {
         namespace,
         attached,
         turn: () => this.#source.turn(),

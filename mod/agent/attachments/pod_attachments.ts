@@ -254,7 +254,7 @@ export class PodAttachments {
     const { attached } = state.situation;
     const interrupt = new AbortController();
     const signal = AbortSignal.any([interrupt.signal, until]);
-    const done = this.#cni.check(attachment, attached.result, signal).then(
+    const done = this.#cni.check(tracked, attached.result, signal).then(
       (finding) => this.#judge(finding, { attachment, attached, signal }),
     );
     this.#checking = { interrupt, done };

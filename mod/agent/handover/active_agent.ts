@@ -43,6 +43,12 @@ export class ActiveAgent {
     return this.#term?.agent;
   }
 
+  /** The sandboxes that the runtime has reported; undefined while it is not connected. */
+  get sandboxes(): readonly Sandbox[] | undefined {
+    const { synchronized, sandboxes } = this.#knownSandboxes;
+    return synchronized ? sandboxes : undefined;
+  }
+
   /** The agent leads from now on. Resolves when it has dealt with the sandboxes that there are. */
   async take(agent: Agent): Promise<void> {
     this.#term = { agent, over: new AbortController(), calls: new Set() };

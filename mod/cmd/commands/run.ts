@@ -226,6 +226,16 @@ export const RUN_SETTINGS = {
     default: "0",
     parse: take.durationOrZero,
   },
+  leaseNamespace: {
+    name: "lease-namespace",
+    env: "POD_NAMESPACE",
+    takes: "NAMESPACE",
+    help:
+      "Namespace of the Lease network-dra-duties: its holder, one of the agents that follow Networks, " +
+      "writes their status and frees addresses.",
+    default: "kube-system",
+    parse: take.namespace,
+  },
   listen: {
     name: "listen",
     env: "NETWORK_DRA_LISTEN",

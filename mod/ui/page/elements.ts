@@ -1,4 +1,3 @@
-
 type Child = Node | string | undefined;
 
 /** Makes an element; text is text, whatever it holds. */

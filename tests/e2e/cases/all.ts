@@ -1,5 +1,6 @@
 import type { AgentKind } from "../agents/agent.ts";
 import { type KubernetesVersion, minorOf } from "../kubernetes_programs.ts";
+import { ADDRESSES } from "./addresses.ts";
 import { BROKEN_PODS } from "./broken_pods.ts";
 import { CLAIMS } from "./claims.ts";
 import { CLUSTER_VIEW } from "./cluster_view.ts";
@@ -42,6 +43,7 @@ const FURTHER = {
   ...SYSDUMP,
   ...UI,
   ...TESTED_NETWORKS,
+  ...ADDRESSES,
 };
 /** Cases that need a second node. */
 const OF_TWO_NODES = {
@@ -52,6 +54,7 @@ const OF_TWO_NODES = {
   ...SYSDUMP,
   ...UI,
   ...TESTED_NETWORKS,
+  ...ADDRESSES,
 };
 /** What a process has not. */
 const OF_DAEMONSET = { ...DAEMONSET, ...NODE_ROOT, ...STATUS, ...OF_TWO_NODES };

@@ -25,6 +25,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- if has $key (list "nodeName" "podUid" "kubeconfig") }}
 {{- fail (printf "config.%s cannot be set: it differs from node to node" $key) }}
 {{- end }}
+{{- if eq $key "leaseNamespace" }}
+{{- fail "config.leaseNamespace cannot be set: it is the release's namespace" }}
+{{- end }}
 {{- if eq $key "sysfsDir" }}
 {{- fail "config.sysfsDir cannot be set: it is where the chart mounts the node's sysfs" }}
 {{- end }}
