@@ -11,8 +11,11 @@ for (const path of Object.keys(PAGES)) {
 }
 
 Deno.test("every reason of an Event is one that the agent gives", async () => {
-  const agent = new URL("../../mod/agent", import.meta.url).pathname;
-  const files = (await sources(agent)).filter(({ path }) => !path.endsWith("/reasons.ts"));
+  const folders = ["agent", "addresses"].map((each) =>
+    new URL(`../../mod/${each}`, import.meta.url).pathname
+  );
+  const files = (await Promise.all(folders.map((folder) => sources(folder)))).flat()
+    .filter(({ path }) => !path.endsWith("/reasons.ts"));
   const text = files.map((file) => file.text).join("\n");
   const unused = Object.keys(EVENT_REASONS).filter((reason) => !text.includes(`"${reason}"`));
   assert.deepEqual(unused, []);
