@@ -23,7 +23,7 @@ export function pluginsOf(config: Fields): readonly Fields[] {
  * @throws FieldError that says why it does not, and what to do
  */
 export function assertMovable(definition: Definition, selectors: DeviceSelectors): void {
-  if (definition.config.how === "file") return;
+  if (definition.config.how !== "inline") return;
   const { value } = definition.config;
   for (const [i, plugin] of pluginsOf(value).entries()) {
     const at = "plugins" in value ? `plugins[${i}].` : "";
@@ -38,12 +38,10 @@ export function assertMovable(definition: Definition, selectors: DeviceSelectors
         `the plugin "${type}" reads Multus' annotation of the pod: leave it with Multus`,
       );
     }
-    if (ipam === "whereabouts") {
+    if (ipam === "whereabouts" && i > 0) {
       refuse(
         "ipam.type",
-        '"whereabouts" frees the addresses of running pods without the annotation network-status, ' +
-          "which only Multus writes: use host-local with a range for each node, static or dhcp " +
-          "(docs/how-to/addresses.md), with addresses that whereabouts does not give",
+        '"whereabouts" must be of the first plugin: leave the network with Multus',
       );
     }
     if (VIRTUAL_FUNCTIONS.includes(type)) assertSelected(plugin, { definition, selectors, refuse });

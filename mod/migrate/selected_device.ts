@@ -24,7 +24,7 @@ export function selectedDevice(
 ): SelectedDevice | undefined {
   const { config, resourceName } = definition;
   const expression = resourceName === undefined ? undefined : selectors.get(resourceName);
-  if (resourceName === undefined || expression === undefined || config.how === "file") return;
+  if (resourceName === undefined || expression === undefined || config.how !== "inline") return;
   const { value } = config;
   const isAttached = ({ type }: Fields) => ATTACH_A_DEVICE.includes(`${type}`);
   if (!pluginsOf(value).some(isAttached)) return;
