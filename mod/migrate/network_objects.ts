@@ -151,11 +151,11 @@ function warning({ definition, ipam }: NetworkDraft, leases: readonly Lease[]): 
     : `exclude holds the ${leases.length} ${
       leases.length === 1 ? "address" : "addresses"
     } that pods with Multus have, such as ${written(one.address)} (${one.pod})`;
-  const all = ipam.pools.map(({ subnet }) => JSON.stringify(subnet)).join(", ");
-  return `${which}. whereabouts does not know of what the agents give: before you apply this, stop it ` +
-    `from giving more, with "exclude": [${all}] in the ipam of ${
+  const all = ipam.pools.map(({ subnet }) => JSON.stringify(subnet)).join(" and ");
+  return `${which}. whereabouts does not know of what the agents give: before you apply this, let it ` +
+    `give no more (add ${all} to "exclude" of the range in ${
       keyOf(definition)
-    }, and migrate once ` +
-    "more. Pods that run keep their addresses. When they have ended, migrate and apply again: exclude " +
-    "gets shorter.";
+    }), and migrate again. ` +
+    "Pods that run keep their addresses. When they have ended, migrate and apply again: exclude gets " +
+    "shorter.";
 }

@@ -159,7 +159,8 @@ function pool({ fields, path }: Range, notes: string[]): ReadPool {
   const excludeAt = join(path, "exclude");
   const exclude = (optional(array, fields.exclude, excludeAt) ?? [])
     .map((each, i) => excluded(text(each, `${excludeAt}[${i}]`), `${excludeAt}[${i}]`))
-    .filter((each) => within(each.addresses, [subnet]))
+    // One that leaves nothing is how whereabouts is told to give no more.
+    .filter((each) => within(each.addresses, [subnet]) && !within(subnet, [each.addresses]))
     .map(({ shown }) => shown);
   return {
     subnet,
