@@ -1,3 +1,4 @@
+import { addressText } from "../addresses/ip_range.ts";
 import { type AddressRange, parseAddress, within } from "../claim/addresses.ts";
 import { FieldError, type Fields, join, object, show, text } from "../claim/field.ts";
 import type { FileObject } from "../manifests/manifests.ts";
@@ -78,25 +79,19 @@ function before(name: string, end: string): string {
   return name.endsWith(end) ? name.slice(0, -end.length).replace(/-$/, "") : "";
 }
 
-/** The leases of a network's subnets, each address once, in order. */
+/** The leases in a network's subnets, each address once, in order. */
 export function leasesOf(
   leases: readonly Lease[],
-  { subnets, networkName, otherNames }: {
+  { subnets, networkName }: {
     readonly subnets: readonly AddressRange[];
     /** whereabouts' network_name. */
     readonly networkName?: string;
-    /** Those of all networks. */
-    readonly otherNames: readonly string[];
   },
 ): Lease[] {
-  // With node slices, the node's name follows the network's.
-  const isOf = (network: string, name: string) =>
-    network === name || network.startsWith(`${name}-`);
   const own = leases.filter(({ address, network }) =>
+    // With node slices, the node's name stands in the object's name too.
     within(address, subnets) &&
-    (networkName === undefined
-      ? !otherNames.some((name) => isOf(network, name))
-      : isOf(network, networkName))
+    (networkName === undefined || `${network}-`.startsWith(`${networkName}-`))
   );
   const byAddress = new Map(
     own.map((lease) => [`${lease.address.family} ${lease.address.first}`, lease]),
@@ -104,4 +99,35 @@ export function leasesOf(
   return [...byAddress.values()].toSorted((a, b) =>
     a.address.family - b.address.family || (a.address.first < b.address.first ? -1 : 1)
   );
+}
+
+/** Addresses that whereabouts has given, and perhaps others between them. */
+export interface Excluded {
+  /** `FIRST-LAST`, or one address. */
+  readonly ranges: readonly string[];
+  /** How many others. */
+  readonly others: bigint;
+}
+
+/**
+ * Addresses of one family as ranges, as many as are allowed at most: then the smallest gaps between them
+ * are filled.
+ *
+ * @param addresses in order, each once
+ */
+export function excludedBy(addresses: readonly AddressRange[], most: number): Excluded {
+  const gaps = addresses.slice(1)
+    .map(({ first }, i) => ({ at: i + 1, size: first - addresses[i]!.first - 1n }))
+    .filter(({ size }) => size > 0n)
+    .toSorted((a, b) => a.size > b.size ? -1 : a.size < b.size ? 1 : 0);
+  const kept = new Set(gaps.slice(0, most - 1).map(({ at }) => at));
+  const starts = addresses.flatMap((_, i) => i === 0 || kept.has(i) ? [i] : []);
+  const ranges = starts.map((from, i) => {
+    const { family, first } = addresses[from]!;
+    const { first: last } = addresses[(starts[i + 1] ?? addresses.length) - 1]!;
+    const [begin, end] = [first, last].map((value) => addressText(value, family));
+    return begin === end ? begin! : `${begin}-${end}`;
+  });
+  const others = gaps.slice(most - 1).reduce((sum, { size }) => sum + size, 0n);
+  return { ranges, others };
 }

@@ -86,13 +86,11 @@ class Mover {
   }
 
   move(objects: readonly FileObject[]): Migration {
+    for (const each of objects.filter(holdsLeases)) this.#leasesOf(each);
     for (const each of objects.filter(isDefinition)) this.#definition(each);
-    for (const each of objects) {
-      if (holdsLeases(each)) this.#leasesOf(each);
-      else if (!isDefinition(each)) this.#other(each);
-    }
+    for (const each of objects) if (!isDefinition(each)) this.#other(each);
     return {
-      networks: this.#networkObjects(),
+      networks: this.#objects.all,
       classes: this.#classes.all,
       templates: this.#templates,
       workloads: this.#workloads,
@@ -121,7 +119,7 @@ class Mover {
       if (this.#networks.has(key)) throw new FieldError("metadata.name", `${key} is defined twice`);
       assertMovable(definition, this.#selectors);
       const selected = selectedDevice(definition, this.#selectors);
-      const draft = this.#objects.draft(selected?.definition ?? definition);
+      const draft = this.#objects.draft(selected?.definition ?? definition, this.#leases);
       const attached = draft?.definition ?? selected?.definition ?? definition;
       const parameters = networkParameters(attached, { path: "spec" });
       const network: MovedNetwork = {
@@ -135,12 +133,15 @@ class Mover {
       };
       this.#networks.set(key, network);
       this.#classes.add(network, { className: network.className, parameters });
-      if (draft) this.#objects.add(draft);
       this.#networkOutcomes.push({
         ...{ file, line, network: key, deviceClass: network.className },
         ...(draft && { networkObject: draft.name }),
       });
-      for (const note of draft?.ipam.notes ?? []) this.#find("note", object, note);
+      if (draft) {
+        this.#objects.add(draft);
+        for (const note of draft.notes) this.#find("note", object, note);
+        this.#find("decide", object, draft.decision);
+      }
       this.#remark(definition, parameters, selected);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
@@ -176,14 +177,6 @@ class Mover {
       if (!(error instanceof FieldError)) throw error;
       this.#find("decide", object, `${error.message}: exclude its addresses yourself`);
     }
-  }
-
-  /** Once it is known who uses them. */
-  #networkObjects(): Commented[] {
-    return this.#objects.finish(this.#leases).map(({ definition, written, decision }) => {
-      this.#find("decide", definition, decision);
-      return written;
-    });
   }
 
   #other(object: FileObject): void {

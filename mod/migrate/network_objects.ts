@@ -1,36 +1,35 @@
-import type { AddressRange } from "../claim/addresses.ts";
-import type { Fields } from "../claim/field.ts";
+import { addressText } from "../addresses/ip_range.ts";
+import { LONGEST_NETWORK_NAME, type NetworkAddresses, parseAddresses } from "../addresses/pools.ts";
+import { FieldError, type Fields } from "../claim/field.ts";
 import { NETWORK_API } from "../networks/network_object.ts";
-import { type Definition, keyOf } from "./definition.ts";
-import { type Lease, leasesOf } from "./leases.ts";
+import { type Definition, type DefinitionConfig, keyOf } from "./definition.ts";
+import { excludedBy, type Lease, leasesOf } from "./leases.ts";
 import type { Commented } from "./migration.ts";
 import { Names } from "./names.ts";
 import { type Capability, declaring } from "./network_parameters.ts";
 import { pluginsOf } from "./obstacles.ts";
-import { type WhereaboutsIpam, whereaboutsIpam, written } from "./whereabouts.ts";
+import { type WhereaboutsIpam, whereaboutsIpam } from "./whereabouts.ts";
 
-/** A definition whose addresses a Network gives. */
+/** A Network that takes the place of a definition with whereabouts. */
 export interface NetworkDraft {
   /** It names the Network. */
   readonly definition: Definition;
   readonly name: string;
-  readonly ipam: WhereaboutsIpam;
+  readonly config: DefinitionConfig & { readonly how: "network" };
+  readonly addresses: NetworkAddresses;
+  /** What a person must do before it is applied. */
+  readonly decision: string;
+  readonly notes: readonly string[];
   /** The namespaces of those who use it. */
   readonly namespaces: Set<string>;
   /** What they ask of its plugins. */
   readonly asked: Set<Capability>;
 }
 
-export interface FinishedNetwork {
-  readonly definition: Definition;
-  readonly written: Commented;
-  readonly decision: string;
-}
+/** As many entries as `exclude` of a pool may have. */
+const MOST_EXCLUDED = 256;
 
-/** As long as the name of a Network with addresses may be: the names of its addresses begin with it. */
-const MOST = 200;
-
-/** The Networks that take the place of definitions with whereabouts. */
+/** The Networks that take the place of definitions. */
 export class NetworkObjects {
   readonly #drafts: NetworkDraft[] = [];
   readonly #names: Names;
@@ -43,25 +42,34 @@ export class NetworkObjects {
   /**
    * A Network for a definition, if whereabouts gives its addresses.
    *
+   * @param leases all that whereabouts has given
    * @throws FieldError for what a Network cannot say
    */
-  draft(definition: Definition): NetworkDraft | undefined {
+  draft(definition: Definition, leases: readonly Lease[]): NetworkDraft | undefined {
     const { config, namespace, name: given } = definition;
     if (config.how !== "inline") return undefined;
     const [first, ...rest] = pluginsOf(config.value);
     const { ipam, ...plugin } = first!;
     if ((ipam as Fields | undefined)?.type !== "whereabouts") return undefined;
-    const at = "plugins" in config.value ? "spec.config.plugins[0].ipam" : "spec.config.ipam";
-    const read = whereaboutsIpam(ipam as Fields, at);
-    const name = this.#names.take(`${namespace}.${given}`, MOST);
-    const plugins = [withoutIps(plugin), ...rest];
-    const { name: _, ...list } = config.value;
-    const { name: _name, ...single } = plugins[0]!;
-    const value = "plugins" in config.value ? { ...list, plugins } : single;
+    const isList = "plugins" in config.value;
+    const read = inConfig(() =>
+      whereaboutsIpam(ipam as Fields, isList ? "plugins[0].ipam" : "ipam")
+    );
+    const own = leasesOf(leases, read);
+    const { addresses, others } = addressesOf(read, own);
+    const name = this.#names.take(`${namespace}.${given}`, LONGEST_NETWORK_NAME);
+    // A Network has the object's name.
+    const { name: _, ...bare } = isList
+      ? { ...config.value, plugins: [withoutIps(plugin), ...rest] } as Fields
+      : withoutIps(plugin);
+    const moved = { how: "network", name, value: bare } as const;
     return {
-      definition: { ...definition, config: { how: "network", name, value } },
+      definition: { ...definition, config: moved },
       name,
-      ipam: read,
+      config: moved,
+      addresses,
+      decision: decisionOf(definition, { addresses, leases: own, others }),
+      notes: read.notes,
       namespaces: new Set([namespace]),
       asked: new Set(),
     };
@@ -71,19 +79,26 @@ export class NetworkObjects {
     this.#drafts.push(draft);
   }
 
-  /** Each Network, with what a person must do, once it is known who uses it and what is leased. */
-  finish(leases: readonly Lease[]): FinishedNetwork[] {
-    const otherNames = this.#drafts.flatMap(({ ipam }) => ipam.networkName ?? []);
-    return this.#drafts.map((draft) => {
-      const { ipam, definition } = draft;
-      const own = leasesOf(leases, { ...ipam, otherNames });
-      const decision = warning(draft, own);
-      const was = `Was: NetworkAttachmentDefinition ${
-        keyOf(definition)
-      }, with addresses by whereabouts.`;
-      const object = networkOf(draft, own);
-      return { definition, written: { object, comments: [was, `DECIDE: ${decision}`] }, decision };
-    });
+  /** The objects, once it is known who uses them. */
+  get all(): Commented[] {
+    return this.#drafts.map((draft) => ({
+      object: objectOf(draft),
+      comments: [
+        `Was: the addresses of NetworkAttachmentDefinition ${
+          keyOf(draft.definition)
+        }, by whereabouts.`,
+        `DECIDE: ${draft.decision}`,
+      ],
+    }));
+  }
+}
+
+/** Inside the text of a configuration there are no lines of the file. */
+function inConfig<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof FieldError ? new FieldError("spec.config", error.message) : error;
   }
 }
 
@@ -94,18 +109,53 @@ function withoutIps(plugin: Fields): Fields {
   return Object.keys(rest).length === 0 ? others : { ...others, capabilities: rest };
 }
 
-function networkOf(draft: NetworkDraft, leases: readonly Lease[]) {
-  const { name, ipam: { pools, routes, dns }, namespaces, asked } = draft;
-  const { value } = draft.definition.config as Definition["config"] & { readonly how: "network" };
+function addressesOf(
+  { pools, subnets, routes, dns }: WhereaboutsIpam,
+  leases: readonly Lease[],
+): { readonly addresses: NetworkAddresses; readonly others: bigint } {
+  let others = 0n;
+  const withLeases = pools.map((pool, i) => {
+    const leased = leases.map(({ address }) => address)
+      .filter(({ family }) => family === subnets[i]!.family);
+    const { exclude = [] } = pool;
+    const found = excludedBy(leased, Math.max(MOST_EXCLUDED - exclude.length, 1));
+    others += found.others;
+    const all = [...exclude, ...found.ranges];
+    return { ...pool, ...(all.length > 0 && { exclude: all }) };
+  });
+  const addresses = { pools: withLeases, ...(routes && { routes }), ...(dns && { dns }) };
+  return { addresses: inConfig(() => parseAddresses(addresses, "ipam")), others };
+}
+
+/** whereabouts and the agents must never give addresses of one range at the same time. */
+function decisionOf(
+  definition: Definition,
+  { addresses, leases, others }: {
+    readonly addresses: NetworkAddresses;
+    readonly leases: readonly Lease[];
+    readonly others: bigint;
+  },
+): string {
+  const [one] = leases;
+  const count = leases.length === 1 ? "1 address" : `${leases.length} addresses`;
+  const between = others === 0n ? "" : `, and ${others} between them`;
+  const which = one === undefined
+    ? "No lease of whereabouts was read"
+    : `exclude holds ${count} that pods with Multus have, such as ${
+      addressText(one.address.first, one.address.family)
+    } (${one.pod})${between}`;
+  const all = addresses.pools.map(({ subnet }) => JSON.stringify(subnet)).join(" and ");
+  return `${which}. whereabouts does not know of what the agents give: before you apply this, let it ` +
+    `give no more (add ${all} to "exclude" of the range in ${
+      keyOf(definition)
+    }), and migrate again. ` +
+    "Pods that run keep their addresses. When they have ended, migrate and apply again: exclude gets " +
+    "shorter.";
+}
+
+function objectOf({ name, config: { value }, addresses, namespaces, asked }: NetworkDraft) {
   let plugins = [...pluginsOf(value)];
   for (const key of asked) if (key !== "ips") plugins = declaring(plugins, key);
-  const withLeases = pools.map((pool, i) => {
-    const { exclude, gateway, ...rest } = pool;
-    const family = draft.ipam.subnets[i]!.family;
-    const leased = leases.filter(({ address }) => address.family === family);
-    const all = [...new Set([...exclude, ...blocks(leased.map(({ address }) => address))])];
-    return { ...rest, ...(all.length > 0 && { exclude: all }), ...(gateway && { gateway }) };
-  });
   return {
     apiVersion: NETWORK_API,
     kind: "Network",
@@ -119,43 +169,7 @@ function networkOf(draft: NetworkDraft, leases: readonly Lease[]) {
           values: [...namespaces].toSorted(),
         }],
       },
-      addresses: { pools: withLeases, ...(routes && { routes }), ...(dns && { dns }) },
+      addresses,
     },
   };
-}
-
-/** Addresses, in order and each once, as few CIDRs; one address stands alone. */
-function blocks(addresses: readonly AddressRange[]): string[] {
-  const found: string[] = [];
-  for (let i = 0; i < addresses.length;) {
-    const { family, first } = addresses[i]!;
-    const bits = family === 4 ? 32 : 128;
-    let host = 0;
-    const holds = (size: bigint) =>
-      first % size === 0n &&
-      addresses[i + Number(size) - 1]?.first === first + size - 1n;
-    while (host < 16 && holds(1n << BigInt(host + 1))) host++;
-    found.push(
-      host === 0 ? written({ family, first }) : `${written({ family, first })}/${bits - host}`,
-    );
-    i += 2 ** host;
-  }
-  return found;
-}
-
-/** Both must never give addresses of one range. */
-function warning({ definition, ipam }: NetworkDraft, leases: readonly Lease[]): string {
-  const [one] = leases;
-  const which = one === undefined
-    ? "No lease of whereabouts was read"
-    : `exclude holds the ${leases.length} ${
-      leases.length === 1 ? "address" : "addresses"
-    } that pods with Multus have, such as ${written(one.address)} (${one.pod})`;
-  const all = ipam.pools.map(({ subnet }) => JSON.stringify(subnet)).join(" and ");
-  return `${which}. whereabouts does not know of what the agents give: before you apply this, let it ` +
-    `give no more (add ${all} to "exclude" of the range in ${
-      keyOf(definition)
-    }), and migrate again. ` +
-    "Pods that run keep their addresses. When they have ended, migrate and apply again: exclude gets " +
-    "shorter.";
 }

@@ -1,4 +1,5 @@
-import ipaddr from "ipaddr.js";
+import { addressText } from "../addresses/ip_range.ts";
+import type { AddressPool } from "../addresses/pools.ts";
 import { type AddressRange, parseAddress, parseNetwork, within } from "../claim/addresses.ts";
 import {
   array,
@@ -11,18 +12,10 @@ import {
   text,
 } from "../claim/field.ts";
 
-/** The pool of one family in the `addresses` of a Network. */
-export interface Pool {
-  readonly subnet: string;
-  readonly ranges?: readonly string[];
-  readonly exclude: readonly string[];
-  readonly gateway?: string;
-}
-
 /** What whereabouts is told, as a Network says it. */
 export interface WhereaboutsIpam {
   /** One a family. */
-  readonly pools: readonly Pool[];
+  readonly pools: readonly AddressPool[];
   readonly subnets: readonly AddressRange[];
   readonly routes?: readonly unknown[];
   readonly dns?: Fields;
@@ -79,7 +72,7 @@ export function whereaboutsIpam(ipam: Fields, path: string): WhereaboutsIpam {
   const networkName = optional(text, blank(ipam.network_name), join(path, "network_name"));
   return {
     pools: read.map(({ subnet, pool }) =>
-      gateway && within(gateway, [subnet]) ? { ...pool, gateway: written(gateway) } : pool
+      gateway && within(gateway, [subnet]) ? { ...pool, gateway: shown(gateway) } : pool
     ),
     subnets: read.map(({ subnet }) => subnet),
     ...(routes && routes.length > 0 && { routes }),
@@ -133,7 +126,7 @@ function rangesOf(ipam: Fields, path: string): Range[] {
 
 interface ReadPool {
   readonly subnet: AddressRange;
-  readonly pool: Pool;
+  readonly pool: AddressPool;
 }
 
 /** @param notes gets what is said of it */
@@ -153,21 +146,21 @@ function pool({ fields, path }: Range, notes: string[]): ReadPool {
   const last = end(ends.last, { path: join(path, "range_end"), subnet, notes, from: first });
   const hosts = { first: subnet.first + 1n, last: subnet.last - 1n };
   const range = (first ?? last) &&
-    `${written({ ...subnet, first: first?.first ?? hosts.first })}-${
-      written({ ...subnet, first: last?.first ?? hosts.last })
+    `${shown({ ...subnet, first: first?.first ?? hosts.first })}-${
+      shown({ ...subnet, first: last?.first ?? hosts.last })
     }`;
   const excludeAt = join(path, "exclude");
   const exclude = (optional(array, fields.exclude, excludeAt) ?? [])
     .map((each, i) => excluded(text(each, `${excludeAt}[${i}]`), `${excludeAt}[${i}]`))
     // One that leaves nothing is how whereabouts is told to give no more.
     .filter((each) => within(each.addresses, [subnet]) && !within(subnet, [each.addresses]))
-    .map(({ shown }) => shown);
+    .map(({ text }) => text);
   return {
     subnet,
     pool: {
-      subnet: `${written(subnet)}/${length}`,
+      subnet: `${shown(subnet)}/${length}`,
       ...(range && { ranges: [range] }),
-      exclude,
+      ...(exclude.length > 0 && { exclude }),
     },
   };
 }
@@ -200,12 +193,12 @@ function end(
 function excluded(
   given: string,
   path: string,
-): { readonly addresses: AddressRange; readonly shown: string } {
+): { readonly addresses: AddressRange; readonly text: string } {
   const single = parseAddress(given);
-  if (single) return { addresses: single, shown: written(single) };
+  if (single) return { addresses: single, text: shown(single) };
   const addresses = parseNetwork(given);
   if (!addresses) throw new FieldError(path, `${show(given)} must be an address or a CIDR`);
-  return { addresses, shown: `${written(addresses)}/${given.split("/")[1]}` };
+  return { addresses, text: `${shown(addresses)}/${given.split("/")[1]}` };
 }
 
 function assertOneAFamily(read: readonly ReadPool[], path: string): void {
@@ -253,11 +246,7 @@ function address(given: string, path: string): AddressRange {
   throw new FieldError(path, `${show(given)} must be an IP address`);
 }
 
-/** The first address of a range, in its shortest form. */
-export function written({ family, first }: Pick<AddressRange, "family" | "first">): string {
-  const bytes = Array.from(
-    { length: family === 4 ? 4 : 16 },
-    (_, i) => Number(first >> BigInt(8 * ((family === 4 ? 3 : 15) - i)) & 0xffn),
-  );
-  return ipaddr.fromByteArray(bytes).toString();
+/** The first address of a range. */
+function shown({ family, first }: Pick<AddressRange, "family" | "first">): string {
+  return addressText(first, family);
 }

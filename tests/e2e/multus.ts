@@ -100,6 +100,8 @@ export class Multus {
       await multus.#giveAccount();
       await multus.start();
       await body(multus);
+    } catch (cause) {
+      throw new Error(`Multus said:\n${await multus.log()}`, { cause });
     } finally {
       await multus.stop();
       for (const { kind, metadata } of OBJECTS.toReversed()) {
@@ -151,6 +153,7 @@ export class Multus {
     this.#running = undefined;
   }
 
+  /** The last lines of its log. */
   async log(): Promise<string> {
     return await this.#running?.log() ?? "Multus is not running";
   }

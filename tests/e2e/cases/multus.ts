@@ -135,6 +135,12 @@ export const MULTUS: Readonly<Record<string, Case>> = {
       assert.equal((await leases("lan")).length, 1);
       // Multus' interfaces go by Multus.
       await space.clear();
+      console.log(
+        await new Deno.Command("sh", {
+          args: ["-c", "ls -R /var/lib/cni; tail -n 80 /run/*/multus.log"],
+        }).output().then((o) => new TextDecoder().decode(o.stdout)),
+      );
+      await cluster.assertNothingLeft();
     }),
 
   "a claim whose interface Multus has named waits, and Multus' interface stays": (space) =>
@@ -226,7 +232,7 @@ async function withMultus(space: Space): Promise<Addresses> {
     annotated(pod("db"), `${namespace}/store, fixed2@second`),
     definition("fixed2", {
       cniVersion: "0.3.1",
-      type: "ipvlan",
+      type: "macvlan",
       master: "eth0",
       ipam: { type: "static", addresses: [{ address: "10.10.46.6/24" }] },
     }),
