@@ -7,7 +7,8 @@ const ROOT = new URL("..", import.meta.url).pathname;
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Waiting, retrying, limiting: of use to every module.
   async: [],
-  claim: [],
+  // A network's addresses are part of it.
+  claim: ["addresses/pools.ts"],
   ttrpc: [],
   files: [],
   elf: [],
@@ -15,8 +16,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   unix: [],
   yaml: [],
   grpc: ["unix"],
-  // Networks as objects of the API.
-  networks: ["agent/ports.ts", "agent/model.ts", "claim"],
+  // Networks as objects of the API, and their addresses.
+  networks: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim"],
+  addresses: ["agent/ports.ts", "agent/model.ts", "claim"],
   // The use cases know the domain and their own ports.
   agent: ["claim"],
   // Adapters know the ports they implement and the domain, and never one another.

@@ -1,3 +1,4 @@
+import type { NetworkAddresses } from "../addresses/pools.ts";
 import { array, FieldError, type Fields, join, object, optional, show, text } from "./field.ts";
 
 /**
@@ -12,6 +13,11 @@ export interface NetworkList {
   readonly disableCheck?: boolean;
   readonly disableGC?: boolean;
   readonly plugins: readonly PluginConfig[];
+  /**
+   * What its attachments get their addresses from, beside the configuration: only Networks of the
+   * cluster have them, and plugins never see them.
+   */
+  readonly addresses?: NetworkAddresses;
 }
 
 /** One plugin's configuration in a network configuration list. */

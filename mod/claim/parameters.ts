@@ -300,7 +300,9 @@ function capabilities(value: unknown, path: string, { network }: Parameters) {
   );
   const args: Record<string, unknown> = {};
   for (const [name, argument] of Object.entries(fields ?? {})) {
-    if (!network.plugins.some((plugin) => plugin.capabilities?.[name] === true)) {
+    // Where the network has addresses, the agent gives it the ones that the claim names.
+    const isOurs = name === "ips" && network.addresses !== undefined;
+    if (!isOurs && !network.plugins.some((plugin) => plugin.capabilities?.[name] === true)) {
       // CNI would drop it silently.
       throw new FieldError(
         join(path, name),

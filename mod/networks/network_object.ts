@@ -1,3 +1,4 @@
+import { LONGEST_NETWORK_NAME, parseAddresses } from "../addresses/pools.ts";
 import { FieldError, type Fields, identity, object, optional, show, text } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 import { type NetworkList, parseNetworkList } from "../claim/network_list.ts";
@@ -30,6 +31,9 @@ export const NETWORK_FIELDS = {
   namespaceSelector:
     "The namespaces whose claims may use the network, by their labels. All if it " +
     "is left out.",
+  addresses:
+    "The addresses of the network in the whole cluster: pools of which each attachment gets " +
+    "one address of each family. The first plugin has no `ipam` then.",
 } as const;
 
 /**
@@ -59,13 +63,18 @@ export function parseNetwork(value: unknown): NetworkObject {
   const fields = object(spec, "spec", Object.keys(NETWORK_FIELDS));
   optional(text, fields.description, "spec.description");
   const network = parseNetworkList(named(fields.config, name), "spec.config");
+  const addresses = optional(parseAddresses, fields.addresses, "spec.addresses");
+  if (addresses) assertTakesAddresses(name, network);
   const ifName = optional(interfaceName, fields.interfaceName, "spec.interfaceName");
   const mtu = optional(wholeMtu, fields.mtu, "spec.mtu");
   const at = "spec.namespaceSelector";
   const namespaces = optional(parseNamespaceSelector, fields.namespaceSelector, at) ?? [];
   return {
     name,
-    network: mtu === undefined ? network : withMtu(network, { mtu, path: "spec.mtu" }),
+    network: {
+      ...(mtu === undefined ? network : withMtu(network, { mtu, path: "spec.mtu" })),
+      ...(addresses && { addresses }),
+    },
     ...(ifName !== undefined && { ifName }),
     ...(namespaces.length > 0 && { namespaces }),
   };
@@ -85,6 +94,21 @@ function named(config: unknown, name: string): Fields {
   throw new FieldError(
     "spec.config.name",
     `${show(own)} must be the object's name, ${show(name)}; or leave it out`,
+  );
+}
+
+/** @throws FieldError if the addresses could not reach the plugins, or their objects had no names */
+function assertTakesAddresses(name: string, { plugins: [first] }: NetworkList): void {
+  if (name.length > LONGEST_NETWORK_NAME) {
+    const most = `at most ${LONGEST_NETWORK_NAME} characters if the Network has addresses`;
+    throw new FieldError("metadata.name", `must have ${most}`);
+  }
+  if (first?.ipam === undefined || first.capabilities?.ips === true) return;
+  throw new FieldError(
+    "spec.addresses",
+    `the plugin ${
+      show(first.type)
+    } has an ipam of its own: leave it out, or leave the addresses out`,
   );
 }
 

@@ -4,6 +4,7 @@ import { FieldError } from "../claim/field.ts";
 import { parseNetwork } from "./network_object.ts";
 
 const config = { cniVersion: "1.0.0", type: "macvlan" };
+const pools = [{ subnet: "10.38.0.0/24", gateway: "10.38.0.1" }];
 const object = (spec: unknown, name = "lan") => ({ metadata: { name }, spec });
 
 Deno.test("parseNetwork() reads a list, and one plugin's configuration", () => {
@@ -33,6 +34,26 @@ Deno.test("parseNetwork() reads a list, and one plugin's configuration", () => {
   });
 });
 
+Deno.test("parseNetwork() gives the network its addresses", async (t) => {
+  const { network } = parseNetwork(object({ config, mtu: 9000, addresses: { pools } }));
+  assert.deepEqual(network, {
+    cniVersion: "1.0.0",
+    name: "lan",
+    plugins: [{ ...config, name: "lan", mtu: 9000 }],
+    addresses: { pools },
+  });
+  await t.step("beside an ipam that takes them", () => {
+    const plugin = { type: "macvlan", capabilities: { ips: true }, ipam: { type: "static" } };
+    const spec = { config: { cniVersion: "1.0.0", plugins: [plugin] }, addresses: { pools } };
+    assert.deepEqual(parseNetwork(object(spec)).network.plugins, [plugin]);
+  });
+  await t.step("not if its name is too long for their objects", () => {
+    assert.throws(() => parseNetwork(object({ config, addresses: { pools } }, "a".repeat(201))), {
+      message: "metadata.name: must have at most 200 characters if the Network has addresses",
+    });
+  });
+});
+
 const WRONG: readonly (readonly [unknown, RegExp])[] = [
   [undefined, /^spec: must be an object, not missing/],
   [{}, /^spec\.config: is missing/],
@@ -45,7 +66,16 @@ const WRONG: readonly (readonly [unknown, RegExp])[] = [
     { config: { ...config, cniVersion: "9.0.0" } },
     /^spec\.config\.cniVersion: "9\.0\.0" is unknown/,
   ],
-  [{ config, addresses: [] }, /^spec\.addresses: is unknown; must be one of description, config/],
+  [{ config, routes: [] }, /^spec\.routes: is unknown; must be one of description, config/],
+  [{ config, addresses: [] }, /^spec\.addresses: must be an object, not \[\]/],
+  [
+    { config, addresses: { pools: [{ subnet: "10.38.0.5/24" }] } },
+    /^spec\.addresses\.pools\[0\]\.subnet: .* has host bits set: write 10\.38\.0\.0\/24$/,
+  ],
+  [
+    { config: { ...config, ipam: { type: "host-local" } }, addresses: { pools } },
+    /^spec\.addresses: the plugin "macvlan" has an ipam of its own: leave it out, or leave the/,
+  ],
   [{ config, interfaceName: "eth0" }, /^spec\.interfaceName: "eth0" is an interface that the pod/],
   [{ config, interfaceName: "a/b" }, /^spec\.interfaceName: /],
   [{ config, mtu: 67 }, /^spec\.mtu: must be a whole number from 68 to 65535, not 67/],

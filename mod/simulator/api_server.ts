@@ -127,7 +127,7 @@ export class SimulatedApiServer {
     if (`${url.pathname}/`.startsWith(`${SLICES_PATH}/`)) {
       return await this.slices.answer(request, url);
     }
-    const listed = this.objects.answer(request, url);
+    const listed = await this.objects.answer(request, url);
     if (listed) return listed;
     if (url.pathname.startsWith(NODES_PATH)) {
       return this.#node(decodeURIComponent(url.pathname.slice(NODES_PATH.length)));

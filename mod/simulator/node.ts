@@ -129,6 +129,7 @@ export class SimulatedNode {
     for (const name of new Set([...labels.keys(), ...used])) {
       this.api.objects.put("/api/v1/namespaces", { metadata: { name, labels: labels.get(name) } });
     }
+    this.api.objects.serve("/apis/dra.networking/v1alpha1/networkaddresses");
     for (const { kind, apiVersion, metadata, ...rest } of manifests) {
       if (!NETWORK_KINDS.includes(kind)) continue;
       const { namespace = "default" } = metadata;

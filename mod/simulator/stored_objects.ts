@@ -1,14 +1,20 @@
+import { failure } from "./failure.ts";
+
 type Fields = Readonly<Record<string, unknown>>;
 
-/** An object that clients only list and watch. */
+/** An object as it is stored. */
 export interface StoredObject extends Fields {
   readonly metadata: Fields & { readonly name: string; readonly namespace?: string };
 }
 
-/** The objects of the kinds that agents only list and watch: a cluster has a kind once it has an object. */
+/**
+ * The objects of the kinds that agents list and watch: a cluster has a kind once it has an object, or
+ * once it is served. Of kinds that are served, agents create and delete objects, too.
+ */
 export class StoredObjects {
   readonly #kinds = new Map<string, Map<string, StoredObject>>();
-  readonly #watchers = new Map<string, Set<ReadableStreamDefaultController<Uint8Array>>>();
+  readonly #served = new Set<string>();
+  readonly #watchers = new Map<string, Set<Watcher>>();
   #version = 0;
 
   /** @param path of the kind's list in the whole cluster */
@@ -29,31 +35,93 @@ export class StoredObjects {
 
   /** Ends all watches, as the API server does every few minutes. */
   endWatches(): void {
-    for (const stream of [...this.#watchers.values()].flatMap((all) => [...all])) stream.close();
+    for (const { stream } of [...this.#watchers.values()].flatMap((all) => [...all])) {
+      stream.close();
+    }
     this.#watchers.clear();
   }
 
+  /** Lets agents create and delete objects of a kind. @param path of the kind's list */
+  serve(path: string): void {
+    this.#served.add(path);
+    if (!this.#kinds.has(path)) this.#kinds.set(path, new Map());
+  }
+
+  all(path: string): StoredObject[] {
+    return [...this.#kinds.get(path)?.values() ?? []];
+  }
+
   /** Undefined where the request is not about such a kind. */
-  answer(request: Request, url: URL): Response | undefined {
-    const stored = this.#kinds.get(url.pathname);
-    if (!stored || request.method !== "GET") return undefined;
-    if (url.searchParams.get("watch") === "true") return this.#watch(url.pathname);
+  async answer(request: Request, url: URL): Promise<Response | undefined> {
+    const path = this.#kinds.has(url.pathname)
+      ? url.pathname
+      : url.pathname.slice(0, url.pathname.lastIndexOf("/"));
+    const stored = this.#kinds.get(path);
+    if (!stored) return undefined;
+    const name = decodeURIComponent(url.pathname.slice(path.length + 1));
+    if (name !== "") {
+      return this.#served.has(path) ? await this.#one(request, path, name) : undefined;
+    }
+    if (request.method === "POST" && this.#served.has(path)) {
+      return this.#create(path, await request.json());
+    }
+    if (request.method !== "GET") return undefined;
+    const isWanted = selection(url.searchParams.get("fieldSelector"));
+    if (url.searchParams.get("watch") === "true") return this.#watch(path, isWanted);
     return Response.json({
       metadata: { resourceVersion: `${this.#version}` },
-      items: [...stored.values()],
+      items: [...stored.values()].filter(isWanted),
     });
+  }
+
+  #create(path: string, object: StoredObject): Response {
+    const { name } = object.metadata;
+    if (this.#kinds.get(path)!.has(keyOf(object))) {
+      return failure(409, "AlreadyExists", `${path} "${name}" already exists`);
+    }
+    this.put(path, { ...object, metadata: { ...object.metadata, uid: crypto.randomUUID() } });
+    return Response.json(this.#kinds.get(path)!.get(keyOf(object)), { status: 201 });
+  }
+
+  async #one(request: Request, path: string, name: string): Promise<Response> {
+    const object = this.#kinds.get(path)!.get(`/${name}`);
+    if (!object) return failure(404, "NotFound", `${path} "${name}" not found`);
+    switch (request.method) {
+      case "GET":
+        return Response.json(object);
+      case "PUT": {
+        const changed = await request.json() as StoredObject;
+        if (changed.metadata.resourceVersion !== object.metadata.resourceVersion) {
+          return failure(409, "Conflict", `${path} "${name}" has been modified`);
+        }
+        this.put(path, { ...changed, metadata: object.metadata });
+        return Response.json(this.#kinds.get(path)!.get(`/${name}`));
+      }
+      case "DELETE": {
+        const body = await request.text();
+        const wanted = body === "" ? undefined : JSON.parse(body).preconditions?.uid;
+        if (wanted !== undefined && wanted !== object.metadata.uid) {
+          const said = `Precondition failed: UID in precondition: ${wanted}, UID in object meta: `;
+          return failure(409, "Conflict", said + object.metadata.uid);
+        }
+        this.delete(path, object);
+        return Response.json({ kind: "Status", apiVersion: "v1", status: "Success" });
+      }
+      default:
+        return failure(405, "MethodNotAllowed", `${request.method} is not allowed`);
+    }
   }
 
   #versioned(object: StoredObject): StoredObject {
     return { ...object, metadata: { ...object.metadata, resourceVersion: `${++this.#version}` } };
   }
 
-  #watch(path: string): Response {
+  #watch(path: string, isWanted: Watcher["isWanted"]): Response {
     const all = this.#watchers.get(path) ?? new Set();
     this.#watchers.set(path, all);
-    let mine: ReadableStreamDefaultController<Uint8Array>;
+    let mine: Watcher;
     const body = new ReadableStream<Uint8Array>({
-      start: (stream) => void all.add(mine = stream),
+      start: (stream) => void all.add(mine = { stream, isWanted }),
       cancel: () => void all.delete(mine),
     });
     return new Response(body, { headers: { "Content-Type": "application/json" } });
@@ -61,8 +129,29 @@ export class StoredObjects {
 
   #tell(path: string, type: string, object: StoredObject): void {
     const line = new TextEncoder().encode(`${JSON.stringify({ type, object })}\n`);
-    for (const stream of this.#watchers.get(path) ?? []) stream.enqueue(line);
+    for (const { stream, isWanted } of this.#watchers.get(path) ?? []) {
+      if (isWanted(object)) stream.enqueue(line);
+    }
   }
+}
+
+/** A client that watches a kind's objects, or some of them. */
+interface Watcher {
+  readonly stream: ReadableStreamDefaultController<Uint8Array>;
+  readonly isWanted: (object: StoredObject) => boolean;
+}
+
+/** What a field selector such as `spec.node=a,spec.network=b` selects. */
+function selection(selector: string | null): Watcher["isWanted"] {
+  const terms = (selector ?? "").split(",").filter((term) => term !== "").map((term) => {
+    const [field = "", value] = term.split("=");
+    return { keys: field.split("."), value };
+  });
+  return (object) =>
+    terms.every(({ keys, value }) => {
+      const found = keys.reduce<unknown>((at, key) => (at as Fields | undefined)?.[key], object);
+      return found === value;
+    });
 }
 
 function keyOf({ metadata: { namespace, name } }: StoredObject): string {

@@ -228,12 +228,21 @@ chartTest(
     assert.deepEqual(settings(both), [true, true, 1_800_000]);
     assert.deepEqual(networkRules(both), [
       "get,list,watch networks dra.networking",
+      "get,list,watch,create,update,delete networkaddresses dra.networking",
       "get,list,watch namespaces ",
       "get,list,watch network-attachment-definitions k8s.cni.cncf.io",
     ]);
-    // deno-lint-ignore no-explicit-any
-    const kind = only<any>(readObjects(both), "CustomResourceDefinition");
-    assert.equal(kind.metadata.annotations["helm.sh/resource-policy"], "keep");
+    const kinds = readObjects(both)
+      // deno-lint-ignore no-explicit-any
+      .filter((each): each is any => each.kind === "CustomResourceDefinition");
+    assert.deepEqual(kinds.map(({ metadata }) => metadata.name), [
+      "networks.dra.networking",
+      "networkaddresses.dra.networking",
+    ]);
+    for (const { metadata } of kinds) {
+      assert.equal(metadata.annotations["helm.sh/resource-policy"], "keep");
+    }
+    const [kind] = kinds;
     const [version] = kind.spec.versions;
     assert.equal(`${kind.spec.group}/${version.name}`, NETWORK_API);
     const { spec } = version.schema.openAPIV3Schema.properties;
