@@ -9,6 +9,21 @@ const READ_ANNOTATIONS = ["ovn-k8s-cni-overlay", "kube-ovn", "multus", "multus-s
 /** What may stand beside a virtual function that host-device moves into the pod. */
 const KEPT_OF_SRIOV = ["cniVersion", "name", "type", "ipam", "capabilities", "logLevel", "logFile"];
 
+/** What sriov sets on the virtual function when it is told nothing else, or what changes nothing. */
+const PLAIN_OF_SRIOV: Readonly<Record<string, unknown>> = {
+  vlan: 0,
+  vlanQoS: 0,
+  link_state: "auto",
+  max_tx_rate: 0,
+  min_tx_rate: 0,
+};
+
+/** Settings of sriov that a virtual function has by itself, as `vlan 0`. */
+export function plainSettings(plugin: Fields): string[] {
+  return Object.entries(plugin).filter(([key, value]) => PLAIN_OF_SRIOV[key] === value)
+    .map(([key, value]) => `${key} ${value}`);
+}
+
 /** The CEL expressions that stand for the extended resources of device plugins. */
 export type DeviceSelectors = ReadonlyMap<string, string>;
 
@@ -75,7 +90,10 @@ function assertSelected(
     }
     return;
   }
-  const lost = Object.keys(plugin).find((key) => !KEPT_OF_SRIOV.includes(key));
+  const lost = Object.keys(plugin).find((key) =>
+    !KEPT_OF_SRIOV.includes(key) &&
+    (PLAIN_OF_SRIOV[key] === undefined || PLAIN_OF_SRIOV[key] !== plugin[key])
+  );
   if (lost !== undefined) {
     refuse(
       lost,
