@@ -135,11 +135,7 @@ export const MULTUS: Readonly<Record<string, Case>> = {
       assert.equal((await leases("lan")).length, 1);
       // Multus' interfaces go by Multus.
       await space.clear();
-      console.log(
-        await new Deno.Command("sh", {
-          args: ["-c", "ls -R /var/lib/cni; tail -n 80 /run/*/multus.log"],
-        }).output().then((o) => new TextDecoder().decode(o.stdout)),
-      );
+      await new Deno.Command("sh", {args: ["-c", "mkdir -p /tmp/mig; ls -R /var/lib/cni > /tmp/mig/cni.txt; cp /run/*/multus.log /tmp/mig/; ls -la /run/*/node-1/runtime/cni >> /tmp/mig/cni.txt; cat /var/lib/cni/networks/main/10* >> /tmp/mig/cni.txt; cp /run/*/node-1/runtime/containerd.log /tmp/mig"]}).output();
       await cluster.assertNothingLeft();
     }),
 
