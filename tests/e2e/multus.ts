@@ -1,5 +1,6 @@
 /** Multus on the node of a cluster, beside the agent. */
 import { join } from "node:path";
+import { MAIN_NETWORK } from "../support/runtime_daemon.ts";
 import type { Json, Manifest } from "./api.ts";
 import type { Cluster } from "./cluster.ts";
 import { SERVICE } from "./control_plane.ts";
@@ -98,6 +99,7 @@ export class Multus {
     try {
       for (const each of OBJECTS) await cluster.api.apply(each);
       await multus.#giveAccount();
+      await multus.#nameMainNetwork();
       await multus.start();
       await body(multus);
     } catch (cause) {
@@ -125,6 +127,8 @@ export class Multus {
         multusConfigFile: "auto",
         socketDir: "/run/multus/",
         binDir: CNI_BIN,
+        // Multus 4.2.3 forgets the ranges of a network in a file before it deletes an interface of it.
+        clusterNetwork: MAIN_NETWORK.name,
         logLevel: "verbose",
         logToStderr: true,
       }),
@@ -171,6 +175,20 @@ export class Multus {
       const networks = await this.#cluster.runtime.cri.networks();
       return networks.includes("multus-cni-network") === isUsed || undefined;
     }, { explain: () => this.log() });
+  }
+
+  /** The cluster's own network as an object. */
+  async #nameMainNetwork(): Promise<void> {
+    const main = {
+      apiVersion: "k8s.cni.cncf.io/v1",
+      kind: "NetworkAttachmentDefinition",
+      metadata: { name: MAIN_NETWORK.name, namespace: NAMESPACE },
+      spec: { config: JSON.stringify(MAIN_NETWORK) },
+    };
+    await until(
+      "the kind of definitions is served",
+      () => this.#cluster.api.apply(main).catch(() => undefined),
+    );
   }
 
   /** The files that the kubelet gives the pods of a ServiceAccount. */
