@@ -81,7 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Admission reviews of claims, judged as agents would.
   webhook: ["certificates", "claim", "lint", "manifests", "networks", "selectors"],
   // From Multus' objects to claims.
-  migrate: ["claim", "manifests", "selectors"],
+  migrate: ["addresses", "claim", "manifests", "networks", "selectors"],
   // The other side of the wire: it speaks the adapters' protocols and knows nothing of the agent.
   simulator: ["claim", "grpc", "manifests", "nri", "selectors", "ttrpc", "unix"],
   cmd: [

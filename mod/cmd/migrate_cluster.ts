@@ -44,6 +44,8 @@ export async function readClusterSources(
         }
       } catch (error) {
         if (i === 0 || !(error instanceof ReadError)) throw error;
+        // Without whereabouts, nothing has leases.
+        if (kind.ofOthers && error.reason === "not-served") continue;
         unread.push(error.message);
       }
     }

@@ -41,12 +41,16 @@ const LISTS: Readonly<Record<string, readonly unknown[]>> = {
   "/apis/batch/v1/cronjobs": [],
   "/apis/batch/v1/jobs": [],
   "/api/v1/pods": [],
+  "/apis/whereabouts.cni.cncf.io/v1alpha1/ippools": [],
+  "/apis/whereabouts.cni.cncf.io/v1alpha1/overlappingrangeipreservations": [],
 };
 
 /** Runs `migrate --cluster` on a cluster with these lists. */
 async function onCluster(
-  { forbidden = [], argv = [] }: {
+  { forbidden = [], absent = [], argv = [] }: {
     readonly forbidden?: readonly string[];
+    /** Kinds that the cluster does not have. */
+    readonly absent?: readonly string[];
     readonly argv?: readonly string[];
   } = {},
 ) {
@@ -57,8 +61,10 @@ async function onCluster(
     await withClusterApi(rawCluster({}), async (api) => {
       api.fault = (_, { pathname }) => {
         const path = pathname.replace(/\/namespaces\/[^/]+/, "");
-        const isForbidden = forbidden.some((plural) => path.endsWith(`/${plural}`));
-        if (isForbidden) return Response.json({ message: "no" }, { status: 403 });
+        const isOneOf = (plurals: readonly string[]) =>
+          plurals.some((plural) => path.endsWith(`/${plural}`));
+        if (isOneOf(forbidden)) return Response.json({ message: "no" }, { status: 403 });
+        if (isOneOf(absent)) return Response.json({ message: "none" }, { status: 404 });
         return Response.json({ items: LISTS[path], metadata: { resourceVersion: "1" } });
       };
       const kubeconfig = join(folder, "kubeconfig");
@@ -90,13 +96,24 @@ Deno.test("migrate --cluster moves what is annotated, and leaves what controller
     "kind: Deployment",
   ]);
   assert.doesNotMatch(stdout, /uid|managedFields|status/);
-  assert.equal(asked.length, 8);
+  assert.equal(asked.length, 10);
   assert.ok(asked.every((each) => each.startsWith("GET ")), asked.join("\n"));
 });
 
-Deno.test("migrate --cluster -n reads one namespace", async () => {
+const LEASES = ["ippools", "overlappingrangeipreservations"];
+
+Deno.test("migrate --cluster -n reads one namespace, and the leases of whereabouts in all", async () => {
   const { asked } = await onCluster({ argv: ["-n", "shop"] });
-  assert.ok(asked.every((each) => each.includes("/namespaces/shop/")), asked.join("\n"));
+  const others = asked.filter((each) => !each.includes("/namespaces/shop/"));
+  assert.deepEqual(others.map((each) => /\/(\w+)\?/.exec(each)![1]), LEASES);
+});
+
+Deno.test("migrate --cluster needs no whereabouts, and says where its leases cannot be read", async () => {
+  const none = await onCluster({ absent: LEASES });
+  assert.equal(none.code, 0, none.stderr);
+  const hidden = await onCluster({ forbidden: LEASES.slice(0, 1) });
+  assert.equal(hidden.code, 3);
+  assert.match(hidden.stderr, /left out: you have no right to list ippools in the whole cluster/);
 });
 
 Deno.test("migrate --cluster says what could not be read", async () => {

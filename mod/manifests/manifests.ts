@@ -173,7 +173,8 @@ function readObject(value: unknown, place: Place, seen: Map<string, string>): Fi
     found = { treatment };
     if (treatment.how === "pass over") {
       const isNamespace = apiVersion === "v1" && kind === "Namespace" && typeof name === "string";
-      return { place, title, treatment, ...(isNamespace && { namespace: value as Manifest }) };
+      const namespace = isNamespace && { namespace: value as Manifest };
+      return { place, title, treatment, unread: value, ...namespace };
     }
     if (treatment.how === "not simulated") return { place, title, treatment, unread: value };
     if (treatment.how === "run if named") found = { ...found, unread: value };

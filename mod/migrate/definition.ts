@@ -19,7 +19,9 @@ export type DefinitionConfig =
   /** A configuration list, or one plugin's. It has a name. */
   | { readonly how: "inline"; readonly value: Fields }
   /** A file with the definition's name, in a folder of each node. */
-  | { readonly how: "file" };
+  | { readonly how: "file" }
+  /** A Network that takes its place, with this name and configuration. */
+  | { readonly how: "network"; readonly name: string; readonly value: Fields };
 
 /** The namespace of objects that name none. */
 export const DEFAULT_NAMESPACE = "default";

@@ -5,13 +5,18 @@ import { type Definition, keyOf } from "./definition.ts";
 import type { Commented } from "./migration.ts";
 import { namePart, Names } from "./names.ts";
 import { argumentsOf, type NetworkParameters } from "./network_parameters.ts";
+import type { NetworkDraft } from "./network_objects.ts";
 import type { SelectedDevice } from "./selected_device.ts";
 
 /** A definition that has become a class. */
 export interface MovedNetwork {
   readonly is: "moved";
   readonly definition: Definition;
+  /** What stands in the parameters of its classes. */
+  readonly attached: Definition;
   readonly selected?: SelectedDevice;
+  /** The Network that gives its addresses. */
+  readonly draft?: NetworkDraft;
   /** The class that attaches it as it is. */
   readonly className: string;
   /** What is said of the definition, and need not be said again of who uses it. */

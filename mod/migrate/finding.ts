@@ -26,6 +26,8 @@ export interface NetworkOutcome {
   readonly network: string;
   /** Undefined where it stays with Multus. */
   readonly deviceClass?: string;
+  /** The Network that gives its addresses, if one does. */
+  readonly networkObject?: string;
 }
 
 /** What became of a workload. */

@@ -1,5 +1,6 @@
 import type { Source } from "../manifests/file_set.ts";
 import type { Fields, Manifest } from "../manifests/manifest.ts";
+import { LEASE_API } from "./leases.ts";
 import { controllerOf, hasPods, isAnnotated } from "./workload.ts";
 
 /** A kind of objects that is read from a cluster. */
@@ -7,6 +8,8 @@ export interface ListedKind {
   readonly kind: string;
   readonly apiVersion: string;
   readonly plural: string;
+  /** Whether it is read of all namespaces, and may not be there. */
+  readonly ofOthers?: boolean;
 }
 
 /** All that `migrate` looks at. The first is needed, and the others are left out where they cannot be read. */
@@ -23,12 +26,21 @@ export const LISTED_KINDS: readonly ListedKind[] = [
   { kind: "CronJob", apiVersion: "batch/v1", plural: "cronjobs" },
   { kind: "Job", apiVersion: "batch/v1", plural: "jobs" },
   { kind: "Pod", apiVersion: "v1", plural: "pods" },
+  { kind: "IPPool", apiVersion: LEASE_API, plural: "ippools", ofOthers: true },
+  {
+    kind: "OverlappingRangeIPReservation",
+    apiVersion: LEASE_API,
+    plural: "overlappingrangeipreservations",
+    ofOthers: true,
+  },
 ];
 
 /** The path of a list, in one namespace or in all. */
-export function pathOf({ apiVersion, plural }: ListedKind, namespace?: string): string {
+export function pathOf({ apiVersion, plural, ofOthers }: ListedKind, namespace?: string): string {
   const api = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  const inside = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  const inside = namespace === undefined || ofOthers
+    ? ""
+    : `/namespaces/${encodeURIComponent(namespace)}`;
   return `${api}${inside}/${plural}`;
 }
 

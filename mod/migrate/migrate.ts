@@ -14,10 +14,13 @@ import {
 } from "./definition.ts";
 import type { Finding, Level, MovedInterface, NetworkOutcome, WorkloadOutcome } from "./finding.ts";
 import { DeviceClasses, type MovedNetwork, type Network } from "./device_classes.ts";
+import { holdsLeases, type Lease, leasesIn } from "./leases.ts";
 import type { Commented, Migration, PatchedWorkload } from "./migration.ts";
 import { Names } from "./names.ts";
+import { NetworkObjects } from "./network_objects.ts";
 import {
   argumentsOf,
+  type Capability,
   type NetworkParameters,
   networkParameters,
   type Use,
@@ -60,6 +63,8 @@ export function migrate(sources: readonly Source[], options: MigrationOptions): 
 class Mover {
   readonly #selectors: DeviceSelectors;
   readonly #networks = new Map<string, Network>();
+  readonly #objects: NetworkObjects;
+  readonly #leases: Lease[] = [];
   readonly #classes: DeviceClasses;
   readonly #templates: Commented[] = [];
   readonly #workloads: PatchedWorkload[] = [];
@@ -73,6 +78,7 @@ class Mover {
     taken: ReturnType<typeof takenNames>,
   ) {
     this.#selectors = selectors;
+    this.#objects = new NetworkObjects(taken.networks);
     this.#classes = new DeviceClasses({ driver, taken: taken.classes });
     this.#templateNames = new Map(
       [...taken.templates].map(([namespace, names]) => [namespace, new Names(names)]),
@@ -80,9 +86,11 @@ class Mover {
   }
 
   move(objects: readonly FileObject[]): Migration {
+    for (const each of objects.filter(holdsLeases)) this.#leasesOf(each);
     for (const each of objects.filter(isDefinition)) this.#definition(each);
     for (const each of objects) if (!isDefinition(each)) this.#other(each);
     return {
+      networks: this.#objects.all,
       classes: this.#classes.all,
       templates: this.#templates,
       workloads: this.#workloads,
@@ -111,17 +119,29 @@ class Mover {
       if (this.#networks.has(key)) throw new FieldError("metadata.name", `${key} is defined twice`);
       assertMovable(definition, this.#selectors);
       const selected = selectedDevice(definition, this.#selectors);
-      const parameters = networkParameters(selected?.definition ?? definition, { path: "spec" });
+      const draft = this.#objects.draft(selected?.definition ?? definition, this.#leases);
+      const attached = draft?.definition ?? selected?.definition ?? definition;
+      const parameters = networkParameters(attached, { path: "spec" });
       const network: MovedNetwork = {
         is: "moved",
         definition,
+        attached,
         className: this.#classes.takeName(definition),
         said: [...parameters.decisions, ...parameters.notes],
         ...(selected && { selected }),
+        ...(draft && { draft }),
       };
       this.#networks.set(key, network);
       this.#classes.add(network, { className: network.className, parameters });
-      this.#networkOutcomes.push({ file, line, network: key, deviceClass: network.className });
+      this.#networkOutcomes.push({
+        ...{ file, line, network: key, deviceClass: network.className },
+        ...(draft && { networkObject: draft.name }),
+      });
+      if (draft) {
+        this.#objects.add(draft);
+        for (const note of draft.notes) this.#find("note", object, note);
+        this.#find("decide", object, draft.decision);
+      }
       this.#remark(definition, parameters, selected);
     } catch (error) {
       if (!(error instanceof FieldError)) throw error;
@@ -147,6 +167,15 @@ class Mover {
         `The resource ${definition.resourceName} stays with its device plugin: containers keep their ` +
           "requests for it. The agent does not tell the plugin the device's ID.",
       );
+    }
+  }
+
+  #leasesOf(object: FileObject): void {
+    try {
+      this.#leases.push(...leasesIn(object));
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      this.#find("decide", object, `${error.message}: exclude its addresses yourself`);
     }
   }
 
@@ -212,8 +241,7 @@ class Mover {
         path: element.path,
         ...(isNamed && { interfaceName: element.interfaceName }),
       };
-      const definition = network.selected?.definition ?? network.definition;
-      return { element, network, parameters: networkParameters(definition, use) };
+      return { element, network, parameters: networkParameters(network.attached, use) };
     });
     const requestNames = new Names();
     const requests: { name: string; exactly: { deviceClassName: string } }[] = [];
@@ -230,6 +258,11 @@ class Mover {
         deviceClass: deviceClassName,
       });
       if (network.selected) resources.add(network.selected.resourceName);
+      network.draft?.namespaces.add(namespace);
+      const { capabilities = {} } = parameters.value;
+      for (const each of Object.keys(capabilities as Fields)) {
+        network.draft?.asked.add(each as Capability);
+      }
       for (const ignored of element.ignored) {
         this.#find(
           "note",
@@ -357,12 +390,14 @@ function claimNames(manifest: Manifest): string[] {
 /** Names of objects that the files bring themselves. */
 function takenNames(objects: readonly FileObject[]) {
   const classes: string[] = [];
+  const networks: string[] = [];
   const templates = new Map<string, string[]>();
   for (const { manifest } of objects) {
     if (manifest?.kind === "DeviceClass") classes.push(manifest.metadata.name);
+    if (manifest?.kind === "Network") networks.push(manifest.metadata.name);
     if (manifest?.kind !== "ResourceClaimTemplate") continue;
     const { namespace = DEFAULT_NAMESPACE, name } = manifest.metadata;
     templates.set(namespace, [...templates.get(namespace) ?? [], name]);
   }
-  return { classes, templates };
+  return { classes, networks, templates };
 }

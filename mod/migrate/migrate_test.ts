@@ -71,8 +71,12 @@ Deno.test("migrate() says what stays with Multus: file, line, object, field", ()
     ],
     [lan + lan, "NetworkAttachmentDefinition lan: metadata.name: default/lan is defined twice"],
     [
-      definition("lan", { ...macvlan, ipam: { type: "whereabouts", range: "10.0.0.0/24" } }),
-      'NetworkAttachmentDefinition lan: spec.config: ipam.type: "whereabouts" frees the addresses',
+      definition("lan", { ...macvlan, ipam: { type: "whereabouts", range: "10.0.0.0" } }),
+      'NetworkAttachmentDefinition lan: spec.config: ipam.range: "10.0.0.0" must be a CIDR',
+    ],
+    [
+      definition("lan", { plugins: [macvlan, { type: "x", ipam: { type: "whereabouts" } }] }),
+      'NetworkAttachmentDefinition lan: spec.config: plugins[1].ipam.type: "whereabouts" must be',
     ],
     [
       definition("ovn", { type: "ovn-k8s-cni-overlay" }),

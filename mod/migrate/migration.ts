@@ -17,6 +17,8 @@ export interface PatchedWorkload extends Commented {
 
 /** What replaces the objects for Multus. */
 export interface Migration {
+  /** Networks, for addresses of the whole cluster. */
+  readonly networks: readonly Commented[];
   readonly classes: readonly Commented[];
   readonly templates: readonly Commented[];
   readonly workloads: readonly PatchedWorkload[];

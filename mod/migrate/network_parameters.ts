@@ -55,9 +55,7 @@ export function networkParameters(definition: Definition, use: Use): NetworkPara
     kind: OWN.kinds[0],
     ...(use.interfaceName !== undefined && { interfaceName: use.interfaceName }),
   };
-  const { parameters, decisions = [], notes = [] } = definition.config.how === "file"
-    ? byName(definition, use)
-    : inline(definition, { config: definition.config.value, use });
+  const { parameters, decisions = [], notes = [] } = parts(definition, use);
   const value = { ...head, ...parameters };
   assertAccepted(value, use);
   return { value, decisions, notes };
@@ -67,6 +65,18 @@ interface Parts {
   readonly parameters: Fields;
   readonly decisions?: readonly string[];
   readonly notes?: readonly string[];
+}
+
+function parts(definition: Definition, use: Use): Parts {
+  const { config } = definition;
+  switch (config.how) {
+    case "file":
+      return byName(definition, use);
+    case "network":
+      return byObject(definition, { network: config, use });
+    case "inline":
+      return inline(definition, { config: config.value, use });
+  }
 }
 
 /** The agent's own reader has the last word. */
@@ -90,14 +100,9 @@ function byName({ name }: Definition, use: Use): Parts {
       `cannot be moved: the configuration of ${name} is in a file, and its plugins' args stand there`,
     );
   }
-  const capabilities = Object.fromEntries(
-    (["ips", "mac", "bandwidth", "portMappings"] as const).flatMap((key) =>
-      use[key] === undefined ? [] : [[key, use[key]]]
-    ),
-  );
-  const named = Object.keys(capabilities);
+  const named = CAPABILITIES.filter((key) => use[key] !== undefined);
   return {
-    parameters: { networkName: name, ...(named.length > 0 && { capabilities }) },
+    parameters: { networkName: name, ...asked(named, use) },
     decisions: [
       `The configuration is in a file on each node: copy it from /etc/cni/multus/net.d to the agent's ` +
       `networkDir, as ${name}.conflist, with the name ${show(name)}.`,
@@ -106,9 +111,57 @@ function byName({ name }: Definition, use: Use): Parts {
           named.map((each) => `"${each}": true`).join(", ")
         }}.`,
       ],
-      ...use.defaultRoute ? [routeAdvice(use.defaultRoute)] : [],
+      ...use.defaultRoute ? [routeAdvice(use.defaultRoute, IPAM_ROUTES)] : [],
     ],
   };
+}
+
+function byObject(
+  { title }: Definition,
+  { network: { name, value }, use }: {
+    readonly network: Definition["config"] & { readonly how: "network" };
+    readonly use: Use;
+  },
+): Parts {
+  if (use.cniArgs) {
+    throw new FieldError(
+      join(use.path, "cni-args"),
+      `cannot be moved: all pods of ${title} share one configuration, which is that of a Network`,
+    );
+  }
+  const plugins = pluginsOf(value);
+  const given = CAPABILITIES.filter((key) => use[key] !== undefined);
+  // The agent gives addresses itself.
+  const taken = given.filter((key) => key === "ips" || takerOf(plugins, key) >= 0);
+  return {
+    parameters: { networkName: name, ...asked(taken, use) },
+    notes: given.filter((key) => !taken.includes(key)).map((key) => withoutEffect(key, title)),
+    decisions: [
+      ...use.ips
+        ? [
+          `With whereabouts, the pod had ${
+            use.ips.join(", ")
+          } besides the address that it was given; ` +
+          "now it has this instead of another one of the Network.",
+        ]
+        : [],
+      ...use.defaultRoute ? [routeAdvice(use.defaultRoute, "addresses.routes of the Network")] : [],
+    ],
+  };
+}
+
+/** What pods ask for by the annotation and plugins take as capabilities. */
+const CAPABILITIES = ["ips", "mac", "bandwidth", "portMappings"] as const;
+export type Capability = typeof CAPABILITIES[number];
+
+function asked(keys: readonly Capability[], use: Use): Fields {
+  if (keys.length === 0) return {};
+  return { capabilities: Object.fromEntries(keys.map((key) => [key, use[key]])) };
+}
+
+function withoutEffect(key: Capability, title: string): string {
+  return `${key} of the annotation is left out: no plugin of ${title} takes it, so it had no effect ` +
+    "with Multus either.";
 }
 
 /** Interface plugins that set the MAC address of CNI_ARGS, which Multus gives, or of the capability. */
@@ -123,31 +176,18 @@ function inline(
   const notes: string[] = [];
   const decisions: string[] = [];
   const capabilities: Record<string, unknown> = {};
-  let plugins = pluginsOf(config).map((plugin) => ({ ...plugin }) as Fields);
+  let plugins = [...pluginsOf(config)];
 
-  const ask = (key: "ips" | "mac" | "bandwidth" | "portMappings", takers: number) => {
-    const value = use[key];
-    if (value === undefined) return;
-    const declared = plugins.findIndex((plugin) => capabilitiesOf(plugin)[key] === true);
-    const taker = declared < 0 ? takers : declared;
-    if (taker < 0) {
-      notes.push(
-        `${key} of the annotation is left out: no plugin of ${title} takes it, so it had no effect ` +
-          "with Multus either.",
-      );
-      return;
+  for (const key of CAPABILITIES) {
+    if (use[key] === undefined) continue;
+    if (takerOf(plugins, key) < 0) {
+      notes.push(withoutEffect(key, title));
+      continue;
     }
-    capabilities[key] = value;
-    plugins = plugins.with(taker, {
-      ...plugins[taker],
-      capabilities: { ...capabilitiesOf(plugins[taker]!), [key]: true },
-    });
-  };
-  const withIpam = plugins.findIndex(({ ipam }) => TAKE_IPS.includes(`${(ipam as Fields)?.type}`));
-  ask("ips", withIpam);
-  ask("mac", plugins.findIndex(({ type }) => TAKE_MAC.includes(`${type}`)));
-  ask("bandwidth", -1);
-  ask("portMappings", -1);
+    capabilities[key] = use[key];
+    plugins = declaring(plugins, key);
+  }
+  const withIpam = plugins.findIndex(takesIps);
   const bare = use.ips?.find((ip) => !ip.includes("/"));
   const isStatic = withIpam >= 0 && (plugins[withIpam]!.ipam as Fields).type === "static";
   if (bare !== undefined && isStatic) {
@@ -175,7 +215,7 @@ function inline(
         "the same way.",
     );
   } else if (use.defaultRoute) {
-    decisions.push(routeAdvice(use.defaultRoute));
+    decisions.push(routeAdvice(use.defaultRoute, IPAM_ROUTES));
   }
   const [first] = plugins;
   return {
@@ -186,6 +226,26 @@ function inline(
     notes,
     decisions,
   };
+}
+
+/** The plugin that takes what pods ask for: the one that declares it, or takes it undeclared; or -1. */
+function takerOf(plugins: readonly Fields[], key: Capability): number {
+  const declared = plugins.findIndex((plugin) => capabilitiesOf(plugin)[key] === true);
+  if (declared >= 0) return declared;
+  if (key === "ips") return plugins.findIndex(takesIps);
+  return key === "mac" ? plugins.findIndex(({ type }) => TAKE_MAC.includes(`${type}`)) : -1;
+}
+
+function takesIps({ ipam }: Fields): boolean {
+  return TAKE_IPS.includes(`${(ipam as Fields | undefined)?.type}`);
+}
+
+/** The plugins, the one that takes it declaring so. */
+export function declaring(plugins: readonly Fields[], key: Capability): Fields[] {
+  const taker = takerOf(plugins, key);
+  return plugins.map((plugin, i) =>
+    i === taker ? { ...plugin, capabilities: { ...capabilitiesOf(plugin), [key]: true } } : plugin
+  );
 }
 
 function capabilitiesOf({ capabilities }: Fields): Fields {
@@ -202,10 +262,12 @@ function withRoutes(plugin: Fields, gateways: readonly string[]): Fields {
   return { ...plugin, ipam: { ...ipam, routes: [...before, ...halves] } };
 }
 
-function routeAdvice(gateways: readonly string[]): string {
+const IPAM_ROUTES = "the network's ipam, or have the network's DHCP server give them";
+
+/** @param where routes can stand instead, as the end of a sentence */
+function routeAdvice(gateways: readonly string[], where: string): string {
   return `Multus made ${
     gateways.join(", ")
   } the pod's default gateway; the agent leaves the default ` +
-    "route with the cluster's network. Add routes to the network's ipam, or have the network's DHCP " +
-    "server give them.";
+    `route with the cluster's network. Add routes to ${where}.`;
 }

@@ -9,6 +9,21 @@ const READ_ANNOTATIONS = ["ovn-k8s-cni-overlay", "kube-ovn", "multus", "multus-s
 /** What may stand beside a virtual function that host-device moves into the pod. */
 const KEPT_OF_SRIOV = ["cniVersion", "name", "type", "ipam", "capabilities", "logLevel", "logFile"];
 
+/** What sriov sets on the virtual function when it is told nothing else, or what changes nothing. */
+const PLAIN_OF_SRIOV: Readonly<Record<string, unknown>> = {
+  vlan: 0,
+  vlanQoS: 0,
+  link_state: "auto",
+  max_tx_rate: 0,
+  min_tx_rate: 0,
+};
+
+/** Settings of sriov that a virtual function has by itself, as `vlan 0`. */
+export function plainSettings(plugin: Fields): string[] {
+  return Object.entries(plugin).filter(([key, value]) => PLAIN_OF_SRIOV[key] === value)
+    .map(([key, value]) => `${key} ${value}`);
+}
+
 /** The CEL expressions that stand for the extended resources of device plugins. */
 export type DeviceSelectors = ReadonlyMap<string, string>;
 
@@ -23,7 +38,7 @@ export function pluginsOf(config: Fields): readonly Fields[] {
  * @throws FieldError that says why it does not, and what to do
  */
 export function assertMovable(definition: Definition, selectors: DeviceSelectors): void {
-  if (definition.config.how === "file") return;
+  if (definition.config.how !== "inline") return;
   const { value } = definition.config;
   for (const [i, plugin] of pluginsOf(value).entries()) {
     const at = "plugins" in value ? `plugins[${i}].` : "";
@@ -38,12 +53,10 @@ export function assertMovable(definition: Definition, selectors: DeviceSelectors
         `the plugin "${type}" reads Multus' annotation of the pod: leave it with Multus`,
       );
     }
-    if (ipam === "whereabouts") {
+    if (ipam === "whereabouts" && i > 0) {
       refuse(
         "ipam.type",
-        '"whereabouts" frees the addresses of running pods without the annotation network-status, ' +
-          "which only Multus writes: use host-local with a range for each node, static or dhcp " +
-          "(docs/how-to/addresses.md), with addresses that whereabouts does not give",
+        '"whereabouts" must be of the first plugin: leave the network with Multus',
       );
     }
     if (VIRTUAL_FUNCTIONS.includes(type)) assertSelected(plugin, { definition, selectors, refuse });
@@ -77,7 +90,10 @@ function assertSelected(
     }
     return;
   }
-  const lost = Object.keys(plugin).find((key) => !KEPT_OF_SRIOV.includes(key));
+  const lost = Object.keys(plugin).find((key) =>
+    !KEPT_OF_SRIOV.includes(key) &&
+    (PLAIN_OF_SRIOV[key] === undefined || PLAIN_OF_SRIOV[key] !== plugin[key])
+  );
   if (lost !== undefined) {
     refuse(
       lost,

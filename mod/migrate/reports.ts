@@ -11,10 +11,14 @@ const LEVELS: Readonly<Record<Level, string>> = {
 /** For people: what has moved and where to, what there is to know, and a sum. */
 export function textReport(migration: Migration): string {
   const { networkOutcomes, workloadOutcomes, findings } = migration;
-  const networks = networkOutcomes.flatMap(({ file, line, network, deviceClass }) =>
-    deviceClass === undefined
-      ? []
-      : [`${file}:${line}: NetworkAttachmentDefinition ${network}: DeviceClass ${deviceClass}`]
+  const networks = networkOutcomes.flatMap(
+    ({ file, line, network, deviceClass, networkObject }) => {
+      if (deviceClass === undefined) return [];
+      const object = networkObject === undefined ? "" : `Network ${networkObject}, `;
+      return [
+        `${file}:${line}: NetworkAttachmentDefinition ${network}: ${object}DeviceClass ${deviceClass}`,
+      ];
+    },
   );
   const workloads = workloadOutcomes.flatMap(({ file, line, object, moved }) => {
     if (!moved) return [];

@@ -12,20 +12,28 @@ const ABOUT_CLASSES = [
   "namespace from it.",
 ];
 
-/** All as one YAML stream: classes, templates, and the workloads as they are from now on. */
-export function stream({ classes, templates, workloads }: Migration): string {
-  return documents([...classes, ...templates, ...workloads]);
+const ABOUT_NETWORKS = [
+  "One Network for each range of addresses that whereabouts gave, for the whole cluster. The agent reads " +
+  "Networks with networks.objects (values of the chart).",
+];
+
+/** All as one YAML stream: networks, classes, templates, and the workloads as they are from now on. */
+export function stream({ networks, classes, templates, workloads }: Migration): string {
+  return documents([...networks, ...classes, ...templates, ...workloads]);
 }
 
 /**
  * All as the files of a kustomization, by their paths. The workloads stand there as they were, and
  * patches change them.
  */
-export function kustomization({ classes, templates, workloads }: Migration): Map<string, string> {
+export function kustomization(
+  { networks, classes, templates, workloads }: Migration,
+): Map<string, string> {
   const files = new Map<string, string>();
   const add = (path: string, objects: readonly Commented[], about: readonly string[] = []) => {
     if (objects.length > 0) files.set(path, comment(about) + documents(objects));
   };
+  add("networks.yaml", networks, ABOUT_NETWORKS);
   add("device-classes.yaml", classes, ABOUT_CLASSES);
   add("claim-templates.yaml", templates);
   add("workloads.yaml", workloads.map(({ before }) => ({ object: before, comments: [] })), [

@@ -54,6 +54,10 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
     api: "/apis/apiextensions.k8s.io/v1",
     plural: "customresourcedefinitions",
   },
+  NetworkAttachmentDefinition: {
+    api: "/apis/k8s.cni.cncf.io/v1",
+    plural: "network-attachment-definitions",
+  },
   Network: { api: "/apis/dra.networking/v1alpha1", plural: "networks" },
   NetworkAddress: { api: "/apis/dra.networking/v1alpha1", plural: "networkaddresses" },
   DeviceClass: { api: "/apis/resource.k8s.io/v1", plural: "deviceclasses" },

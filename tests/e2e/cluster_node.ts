@@ -63,6 +63,7 @@ export class ClusterNode {
       enter: place.enter,
       folder: join(folder, "runtime"),
       cgroup: options.cgroup,
+      ownPlugins: OWN_CNI_BIN,
       nri: FOLDERS.nri,
       cdi: FOLDERS.cdi,
     });

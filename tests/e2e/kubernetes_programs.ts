@@ -112,15 +112,30 @@ export async function buildOfKubernetes(
   const [major, minor] = version.split(".");
   const stamps = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor };
   const flags = Object.entries(stamps).map(([key, value]) => `-X ${stamped}.${key}=${value}`);
+  return await buildWithCaches({
+    cwd: SOURCE,
+    args: [
+      ...["-modfile", MODULE_FILES[version], "-ldflags", `-s -w ${flags.join(" ")}`],
+      ...["-o", options.program, options.package],
+    ],
+  });
+}
+
+/**
+ * Runs `go build` with Go's own caches: what was compiled once of the same release of a module is not
+ * compiled again. Gives the last line of what Go said when it cannot build it.
+ */
+export async function buildWithCaches(
+  { cwd, args }: { readonly cwd: string; readonly args: readonly string[] },
+): Promise<string | undefined> {
   const { success, stderr } = await outputWithin(BUILD_LIMIT_MINUTES, "nice", {
     args: [
       // Other tests may run meanwhile.
-      ...["-n", "19", "go", "build", "-modfile", MODULE_FILES[version], "-mod=readonly"],
+      ...["-n", "19", "go", "build", "-mod=readonly"],
       // No information for debuggers: compiling takes less.
-      ...["-trimpath", "-gcflags=all=-dwarf=false", "-ldflags", `-s -w ${flags.join(" ")}`],
-      ...["-o", options.program, options.package],
+      ...["-trimpath", "-gcflags=all=-dwarf=false", ...args],
     ],
-    cwd: SOURCE,
+    cwd,
     // There is memory enough for a compiler that collects its garbage less often.
     env: { GOTOOLCHAIN: "local", CGO_ENABLED: "0", GOGC: "400" },
   });

@@ -14,9 +14,11 @@ import { type Count, count, denoTest, shown, sum } from "../support/test_runs.ts
 import { traces } from "../support/traces.ts";
 import type { AgentKind } from "./agents/agent.ts";
 import { casesOf } from "./cases/all.ts";
+import { MULTUS } from "./cases/multus.ts";
 import { DRA_MANAGER } from "./cases/dra_manager.ts";
 import { endWithRunner, interrupted, runInside } from "./inside.ts";
 import { KUBERNETES } from "./kubernetes_programs.ts";
+import { fetchMultus } from "./multus_programs.ts";
 import { fetchDraManager, fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
@@ -102,12 +104,18 @@ function jobsOf(combinations: readonly Combination[]): Map<string, Run> {
 async function runWith(combination: Combination, words: string): Promise<Count> {
   const shares = sharesOf(combination, words);
   const obstacle = await fetchParts(combination);
-  if (obstacle) return skipped(shares.flatMap(({ cases }) => cases), obstacle);
+  const cases = shares.flatMap((share) => share.cases);
+  if (obstacle) return skipped(cases, obstacle);
+  if (cases.some((name) => name in MULTUS)) {
+    const multus = await fetchMultus({ progress: console.log });
+    if ("missing" in multus) console.log(multus.missing);
+  }
   return await runShares(combination, { tests: CLUSTER_TESTS, shares });
 }
 
 async function runDraManager(combination: Combination, words: string): Promise<Count> {
-  const cases = Object.keys(DRA_MANAGER).filter((name) => name.includes(words));
+  const cases = Object.keys(DRA_MANAGER).filter((name) => holds(name, words));
+  if (cases.length === 0) return { passed: 0, failed: 0, skipped: 0 };
   const obstacle = await fetchDraManager(combination.kubernetes);
   if (obstacle) return skipped(cases, obstacle);
   return await runShares(combination, {
@@ -119,6 +127,10 @@ async function runDraManager(combination: Combination, words: string): Promise<C
 function skipped(cases: readonly string[], obstacle: string): Count {
   console.log(`skipped the ${cases.length} end-to-end tests: ${obstacle}`);
   return { passed: 0, failed: 0, skipped: cases.length };
+}
+
+function holds(name: string, words: string): boolean {
+  return name.toLowerCase().includes(words.toLowerCase());
 }
 
 /** Runs each share of the cases in its own private node; what they leave counts as failed. */
@@ -152,7 +164,7 @@ interface Share {
 /** @param words in the cases' names */
 function sharesOf(combination: Combination, words: string): Share[] {
   const { one, two } = casesOf(combination);
-  const chosen = (names: readonly string[]) => names.filter((name) => name.includes(words));
+  const chosen = (names: readonly string[]) => names.filter((name) => holds(name, words));
   const cases = chosen(one);
   const clusters = Math.min(CLUSTERS, Math.ceil(cases.length / 4));
   const shares: Share[] = Array.from({ length: clusters }, (_, n) => {

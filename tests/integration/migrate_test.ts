@@ -45,7 +45,7 @@ function interfaces(stdout: string): string[][] {
   const claims: any[] = printed.kind === "List" ? printed.items : [printed];
   return claims.map(({ status }) =>
     // deno-lint-ignore no-explicit-any -- likewise
-    status.devices.map(({ networkData: { interfaceName, ips } }: any) =>
+    status.devices.map(({ networkData: { interfaceName, ips = [] } }: any) =>
       [interfaceName, ...ips].join(" ")
     )
   );

@@ -134,6 +134,7 @@ export class Containerd implements Runtime {
       socket: join(folder, "containerd.sock"),
       nri: join(this.#options.nri ?? join(folder, "nri"), "nri.sock"),
       cdi: this.#options.cdi ?? join(folder, "cdi"),
+      cni: join(folder, "cni"),
       log: join(folder, "containerd.log"),
     };
   }
@@ -192,6 +193,8 @@ export class Containerd implements Runtime {
   async #configure(): Promise<void> {
     const { folder, version } = this.#options;
     const { runc, cniPath } = this.#binaries;
+    const { ownPlugins } = this.#options;
+    const cniPaths = [cniPath, ...ownPlugins === undefined ? [] : [ownPlugins]];
     for (const part of ["root", "state", "nri", "cdi", "cni", "hosts/_default"]) {
       await Deno.mkdir(join(folder, part), { recursive: true });
     }
@@ -199,7 +202,7 @@ export class Containerd implements Runtime {
     await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
     await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
     const configOf = version === "1.7" ? configOf17 : configOf21;
-    const config = configOf({ folder, runc, cniPath, ...this.paths });
+    const config = configOf({ folder, runc, cniPaths, ...this.paths });
     await Deno.writeTextFile(join(folder, "config.toml"), config);
   }
 
@@ -233,13 +236,13 @@ export class Containerd implements Runtime {
 interface ConfigValues {
   readonly folder: string;
   readonly runc: string;
-  readonly cniPath: string;
+  readonly cniPaths: readonly string[];
   readonly nri: string;
   readonly cdi: string;
 }
 
 // Without CAP_SYS_RESOURCE no process may lower its oom_score_adj: restrict_oom_score_adj leaves it.
-function configOf21({ folder, runc, cniPath, nri, cdi }: ConfigValues): string {
+function configOf21({ folder, runc, cniPaths, nri, cdi }: ConfigValues): string {
   return `
 version = 3
 root = "${folder}/root"
@@ -255,7 +258,7 @@ state = "${folder}/state"
   cdi_spec_dirs = ["${cdi}"]
   restrict_oom_score_adj = true
   [plugins.'io.containerd.cri.v1.runtime'.cni]
-    bin_dirs = ["${cniPath}"]
+    bin_dirs = ${JSON.stringify(cniPaths)}
     conf_dir = "${folder}/cni"
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
@@ -267,7 +270,7 @@ state = "${folder}/state"
 `;
 }
 
-function configOf17({ folder, runc, cniPath, nri, cdi }: ConfigValues): string {
+function configOf17({ folder, runc, cniPaths, nri, cdi }: ConfigValues): string {
   return `
 version = 2
 root = "${folder}/root"
@@ -282,7 +285,7 @@ state = "${folder}/state"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "${folder}/hosts"
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "${cniPath}"
+    bin_dir = "${cniPaths[0]}"
     conf_dir = "${folder}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"

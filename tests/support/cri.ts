@@ -47,6 +47,12 @@ export class Cri {
     return `${runtimeName} ${runtimeVersion}`;
   }
 
+  /** The networks that new pods get, as the runtime shows its CNI configuration. */
+  async networks(): Promise<string> {
+    const { info } = await this.#call("status", { verbose: true });
+    return info.cniconfig ?? info.config ?? "";
+  }
+
   /** Pulls the image of its containers. */
   async pullImage(): Promise<void> {
     const request = create(PullImageRequestSchema, { image: { image: this.#image } });

@@ -117,6 +117,7 @@ export class Crio implements Runtime {
       socket: join(this.#folder, "crio.sock"),
       nri: join(this.#options.nri ?? join(this.#folder, "nri"), "nri.sock"),
       cdi: this.#options.cdi ?? join(this.#folder, "cdi"),
+      cni: join(this.#folder, "cni"),
       log: join(this.#folder, "crio.log"),
     };
   }
@@ -171,7 +172,7 @@ export class Crio implements Runtime {
       "cni/10-main.conflist": JSON.stringify(MAIN_NETWORK),
       "policy.json": JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
       "registries.conf": registriesOf(this.registry),
-      "crio.conf": configOf({ folder, ...this.#programs, ...this.paths }),
+      "crio.conf": configOf({ ...this.#options, ...this.#programs, ...this.paths, folder }),
     };
     for (const [name, content] of Object.entries(files)) {
       await Deno.writeTextFile(join(folder, name), content);
@@ -271,8 +272,9 @@ insecure = true
 }
 
 function configOf(
-  { folder, conmon, cniPath, nri, cdi }: Programs & {
+  { folder, conmon, cniPath, ownPlugins, nri, cdi }: Programs & {
     readonly folder: string;
+    readonly ownPlugins?: string;
     readonly nri: string;
     readonly cdi: string;
   },
@@ -311,7 +313,7 @@ signature_policy = "${folder}/policy.json"
 signature_policy_dir = "${folder}/policies"
 [crio.network]
 network_dir = "${folder}/cni"
-plugin_dirs = ["${cniPath}"]
+plugin_dirs = ${JSON.stringify([cniPath, ownPlugins ?? cniPath])}
 [crio.nri]
 enable_nri = true
 nri_listen = "${nri}"

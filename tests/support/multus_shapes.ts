@@ -94,6 +94,7 @@ export function workload(
 const hostLocal = (subnet: string) => ({ type: "host-local", ranges: [[{ subnet }]] });
 const macvlan = { type: "macvlan", master: "eth0", mode: "bridge" };
 
+const WHEREABOUTS = /whereabouts does not know of what the agents give/;
 const BARE_POD = /delete the pod and create it again/;
 
 /** Public shapes. All of them run where the reference plugins are. */
@@ -292,5 +293,270 @@ export const SHAPES: readonly Shape[] = [
         networks: [{ name: "args", "cni-args": { ips: ["10.51.14.14/24"] } }],
       }),
     interfaces: [["net1 10.51.14.14/24"]],
+  },
+  {
+    name: "Rook: addresses of the whole cluster by whereabouts, for pods of other namespaces",
+    yaml: definition("public-net", {
+      cniVersion: "0.3.1",
+      ...macvlan,
+      ipam: { type: "whereabouts", range: "10.51.15.0/24" },
+    }, { namespace: "rook-ceph" }) +
+      workload("Deployment", { name: "osd", networks: "rook-ceph/public-net" }),
+    decide: [WHEREABOUTS],
+  },
+  {
+    name: "OpenShift: whereabouts with exclusions, two families, a gateway and leases",
+    yaml: definition("dual", {
+      cniVersion: "0.3.1",
+      name: "dual",
+      plugins: [{
+        ...macvlan,
+        ipam: {
+          type: "whereabouts",
+          ipRanges: [
+            { range: "10.51.16.225/28", exclude: ["10.51.16.229/30", "10.51.16.236/32"] },
+            { range: "fd51:16::1/64", range_start: "fd51:16::10" },
+          ],
+          gateway: "10.51.16.225",
+          log_file: "/tmp/whereabouts.log",
+          routes: [{ dst: "10.99.0.0/16" }],
+        },
+      }],
+    }) + workload("StatefulSet", {
+      name: "dual",
+      networks: "dual@data0",
+      spec: { replicas: 2, serviceName: "dual" },
+    }) +
+      JSON.stringify({
+        apiVersion: "whereabouts.cni.cncf.io/v1alpha1",
+        kind: "IPPool",
+        metadata: { name: "10.51.16.224-28", namespace: "kube-system" },
+        spec: {
+          range: "10.51.16.224/28",
+          allocations: { "2": { id: "0123", podref: "default/dual-0", ifname: "data0" } },
+        },
+      }) + "\n---\n",
+    decide: [/exclude holds 1 address that pods with Multus have, such as 10\.51\.16\.226/],
+  },
+  {
+    name: "Longhorn: whereabouts from one address to another, in a namespace of the system",
+    yaml: definition("storage", {
+      cniVersion: "0.3.0",
+      ...macvlan,
+      ipam: {
+        type: "whereabouts",
+        range: "10.51.17.200-10.51.17.205/24",
+        exclude: ["10.51.17.203"],
+        gateway: "10.51.17.1",
+      },
+    }, { namespace: "kube-system" }) +
+      workload("DaemonSet", { name: "manager", networks: "kube-system/storage@lhnet1" }),
+    decide: [WHEREABOUTS],
+  },
+  {
+    name: "Harvester: a bridge of the node and no addresses (ipam: {})",
+    yaml: definition("vm-network", {
+      cniVersion: "0.3.1",
+      name: "vm-network",
+      type: "bridge",
+      bridge: "br-vm",
+      promiscMode: true,
+      ipam: {},
+    }) + workload("Deployment", { name: "vm", networks: [{ name: "vm-network" }] }),
+    interfaces: [["net1"]],
+  },
+  {
+    name: "KubeVirt: a bridge that a device plugin marks, and tuning",
+    yaml: definition("br1", {
+      cniVersion: "0.3.1",
+      name: "br1",
+      plugins: [
+        { type: "bridge", bridge: "br1", isGateway: true, ipam: hostLocal("10.51.18.0/24") },
+        { type: "tuning", capabilities: { mac: true } },
+      ],
+    }, { annotations: { "k8s.v1.cni.cncf.io/resourceName": "bridge.network.kubevirt.io/br1" } }) +
+      workload("Deployment", {
+        name: "launcher",
+        networks: [{ name: "br1", mac: "02:00:00:00:51:18", interface: "pod1" }],
+      }),
+    interfaces: [["pod1 10.51.18.2/24"]],
+    decide: [/Only one pod at a time can have a fixed address/],
+  },
+  {
+    name: "home clusters: static with the capability ips, routes, tuning and source-based routing",
+    yaml: definition("iot", {
+      cniVersion: "0.3.1",
+      name: "iot",
+      plugins: [
+        {
+          ...macvlan,
+          capabilities: { ips: true },
+          ipam: { type: "static", routes: [{ dst: "10.98.0.0/16", gw: "10.51.19.1" }] },
+        },
+        { type: "tuning", capabilities: { mac: true } },
+        { type: "sbr" },
+      ],
+    }, { namespace: "network" }) +
+      workload("StatefulSet", {
+        name: "assistant",
+        // Multus has no key "gateway", and ignores it.
+        networks: [{
+          name: "iot",
+          namespace: "network",
+          ips: ["10.51.19.100/24"],
+          mac: "02:00:00:00:51:19",
+          gateway: ["10.51.19.1"],
+        }],
+        spec: { serviceName: "assistant" },
+      }),
+    interfaces: [["net1 10.51.19.100/24"]],
+  },
+  {
+    name: "free5GC: several networks with static addresses, each with its name in the pod",
+    yaml: ["n2", "n3", "n4"].map((name, i) =>
+      definition(`${name}network`, {
+        cniVersion: "0.3.1",
+        plugins: [
+          { ...macvlan, capabilities: { ips: true }, ipam: { type: "static" } },
+          { type: "tuning", capabilities: { mac: true } },
+        ],
+        name: `${name}network-${i}`,
+      })
+    ).join("") + pod(
+      "upf",
+      ["n2", "n3", "n4"].map((name, i) => ({
+        name: `${name}network`,
+        interface: name,
+        ips: [`10.51.20.${8 * i + 1}/29`],
+      })),
+    ),
+    interfaces: [["n2 10.51.20.1/29", "n3 10.51.20.9/29", "n4 10.51.20.17/29"]],
+    decide: [BARE_POD],
+  },
+  {
+    name: "OpenShift: a VLAN of the node's interface, with DNS",
+    yaml: definition("vlan-net", {
+      cniVersion: "0.3.1",
+      name: "vlan-net",
+      type: "vlan",
+      master: "eth0",
+      mtu: 1400,
+      vlanId: 5,
+      linkInContainer: false,
+      ipam: { type: "host-local", subnet: "10.51.21.0/24" },
+      dns: { nameservers: ["10.51.21.1", "10.51.21.2"] },
+    }) + workload("DaemonSet", { name: "tagged", networks: "vlan-net" }),
+  },
+  {
+    name: "OpenShift: a bond of two interfaces in the pod",
+    yaml: definition("port", { cniVersion: "0.3.1", ...macvlan }) + definition("bond", {
+      cniVersion: "0.3.1",
+      name: "bond",
+      type: "bond",
+      mode: "active-backup",
+      failOverMac: 1,
+      linksInContainer: true,
+      miimon: "100",
+      links: [{ name: "net1" }, { name: "net2" }],
+      ipam: { type: "host-local", subnet: "10.51.22.0/24" },
+    }) + workload("Deployment", { name: "bonded", networks: "port, port, bond@bond0" }),
+  },
+  {
+    name: "OpenShift: static addresses in a VRF of the pod",
+    yaml: definition("vrf", {
+      cniVersion: "0.3.1",
+      name: "vrf",
+      plugins: [
+        {
+          ...macvlan,
+          ipam: { type: "static", addresses: [{ address: "10.51.23.23/24" }] },
+        },
+        { type: "vrf", vrfname: "vrf-1", table: 1001 },
+      ],
+    }) + pod("isolated", "vrf"),
+    decide: [BARE_POD],
+  },
+  {
+    name: "the SR-IOV operator: its settings that change nothing, and whereabouts",
+    yaml: definition("fast-net", {
+      cniVersion: "0.3.1",
+      name: "fast-net",
+      type: "sriov",
+      vlan: 0,
+      vlanQoS: 0,
+      link_state: "auto",
+      logLevel: "info",
+      ipam: { type: "whereabouts", range: "10.51.24.0/24" },
+    }, { annotations: { "k8s.v1.cni.cncf.io/resourceName": "openshift.io/intelnics" } }) +
+      workload("Deployment", {
+        name: "packets",
+        networks: "fast-net@fast0",
+        podSpec: {
+          containers: [{
+            ...container,
+            resources: { limits: { "openshift.io/intelnics": "1" } },
+          }],
+        },
+      }),
+    selectors:
+      `openshift.io/intelnics: device.attributes["dra.networking"].interface.startsWith("ens2f0v")\n`,
+    decide: [
+      WHEREABOUTS,
+      /host-device moves the virtual function/,
+      /vlan 0, vlanQoS 0, link_state auto/,
+    ],
+  },
+  {
+    name: "NVIDIA: a device by its resource, and InfiniBand with whereabouts",
+    yaml: definition("rdma", {
+      cniVersion: "0.3.1",
+      name: "rdma",
+      type: "host-device",
+      ipam: { type: "static", addresses: [{ address: "10.51.25.25/24" }] },
+    }, { annotations: { "k8s.v1.cni.cncf.io/resourceName": "nvidia.com/hostdev" } }) +
+      definition("ipoib", {
+        cniVersion: "0.3.1",
+        name: "ipoib",
+        type: "ipoib",
+        master: "ibs1f0",
+        ipam: { type: "whereabouts", range: "10.51.26.0/28", exclude: ["10.51.26.1/32"] },
+      }) +
+      workload("Job", {
+        name: "training",
+        networks: "rdma, ipoib",
+        podSpec: {
+          containers: [{ ...container, resources: { requests: { "nvidia.com/hostdev": "1" } } }],
+        },
+      }),
+    selectors: `nvidia.com/hostdev: device.attributes["dra.networking"].type == "physical"\n`,
+    decide: [WHEREABOUTS, /No device of the selector may belong/, /delete the Job/],
+  },
+  {
+    name: "EKS: ipvlan in layer 3 on a further interface",
+    yaml: definition("ipvlan-conf", {
+      cniVersion: "0.3.0",
+      type: "ipvlan",
+      master: "eth1",
+      mode: "l3",
+      ipam: {
+        type: "host-local",
+        subnet: "10.51.27.0/24",
+        rangeStart: "10.51.27.200",
+        rangeEnd: "10.51.27.216",
+        gateway: "10.51.27.1",
+      },
+    }) + pod("sampleapp", "ipvlan-conf"),
+    decide: [BARE_POD],
+  },
+  {
+    name: "a bridge with addresses by DHCP",
+    yaml: definition("work", {
+      cniVersion: "0.3.1",
+      name: "work",
+      type: "bridge",
+      bridge: "br-work",
+      isGateway: true,
+      ipam: { type: "dhcp" },
+    }) + workload("Deployment", { name: "dhcp", networks: `[{"name": "work"}]` }),
   },
 ];

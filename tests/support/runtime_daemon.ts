@@ -5,7 +5,13 @@ import type { ImageRegistry } from "./image_registry.ts";
 
 /** A container runtime with NRI and CDI on, in a private node. */
 export interface Runtime {
-  readonly paths: { readonly socket: string; readonly nri: string; readonly cdi: string };
+  readonly paths: {
+    readonly socket: string;
+    readonly nri: string;
+    readonly cdi: string;
+    /** The folder of CNI configurations, of which it takes the first by name. */
+    readonly cni: string;
+  };
   /** Below each controller; what runs in it is ended with the runtime. */
   readonly cgroup: string;
   /** From which it pulls all images. */
@@ -34,6 +40,8 @@ export interface RuntimeOptions {
   readonly cgroup?: string;
   /** Stands before its command, where it is to run on another node. */
   readonly enter?: readonly string[];
+  /** A further folder of CNI plugins; containerd 1.7 takes none. */
+  readonly ownPlugins?: string;
   /** Folders for its NRI socket and for CDI specs, where they are not in its own. */
   readonly nri?: string;
   readonly cdi?: string;

@@ -9,8 +9,9 @@ export const MIGRATE = {
   summary: "Turn networks and workloads for Multus into claims.",
   description: [
     "Reads NetworkAttachmentDefinitions and workloads with the annotation k8s.v1.cni.cncf.io/networks, " +
-    "and writes DeviceClasses, ResourceClaimTemplates and the changed workloads. The pods get the same " +
-    "interfaces, with the same names and addresses. What cannot be moved stays as it is, and the report " +
+    "and writes DeviceClasses, ResourceClaimTemplates and the changed workloads, and Networks where " +
+    "whereabouts gives the addresses. The pods get the same interfaces, with the same names and " +
+    "addresses. What cannot be moved stays as it is, and the report " +
     "says why and what to do. Comments that begin with DECIDE say what you must decide. Nothing is " +
     "changed in a cluster.",
     "Without --output, the objects are printed as one YAML stream, and the report goes to standard " +
@@ -60,8 +61,8 @@ export const MIGRATE = {
     cluster: {
       name: "cluster",
       help:
-        "Read the objects from a cluster instead of files, with your own kubeconfig and rights. What " +
-        "controllers make, such as a Deployment's pods, is left out.",
+        "Read the objects from a cluster instead of files, with your own kubeconfig and rights, and the " +
+        "leases of whereabouts too. What controllers make, such as a Deployment's pods, is left out.",
       default: "false",
       parse: take.yesOrNo,
     },

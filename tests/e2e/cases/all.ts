@@ -11,6 +11,7 @@ import { DOCUMENTATION } from "./documentation.ts";
 import { ENDS } from "./ends.ts";
 import { EXAMPLE_CASES } from "./examples.ts";
 import { MISTAKES } from "./mistakes.ts";
+import { MULTUS } from "./multus.ts";
 import { NETWORK_OBJECTS } from "./network_objects.ts";
 import { NODE_ROOT } from "./node_root.ts";
 import { RESTARTS } from "./restarts.ts";
@@ -32,6 +33,7 @@ const FURTHER = {
   ...RIGHTS,
   ...SELECTORS,
   ...NETWORK_OBJECTS,
+  ...MULTUS,
   ...EXAMPLE_CASES,
   ...DOCUMENTATION,
   ...NODE_ROOT,

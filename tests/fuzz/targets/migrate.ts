@@ -45,14 +45,15 @@ export function makeMigrate(): Promise<Target> {
       }
       textReport(migration);
       jsonReport(migration);
-      const { classes, templates, workloads } = migration;
+      const { networks, classes, templates, workloads } = migration;
       const written = stream(migration);
       const errors = lint([{ file: "o.yaml", text: written }], { driver: "dra.networking" })
         .filter(({ level }) => level === "error");
       holds(errors.length === 0, `lint finds: ${errors.map(({ message }) => message).join("; ")}`);
       const documents = parseAllDocuments(written, { version: "1.1" });
       holds(
-        (documents.length ?? 0) === classes.length + templates.length + workloads.length,
+        (documents.length ?? 0) ===
+          networks.length + classes.length + templates.length + workloads.length,
         "another number of objects is written",
       );
       for (const { before, patch, object } of workloads) {
