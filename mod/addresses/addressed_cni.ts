@@ -5,10 +5,17 @@ import type {
   RuntimeConfig,
   ValidAttachment,
 } from "../agent/model.ts";
-import type { Cni } from "../agent/ports.ts";
+import type { Cni, NothingRun } from "../agent/ports.ts";
+import { errorMessage } from "../async/error_message.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 import type { AddressBook } from "./address_book.ts";
-import { filled, fixedIn, hasAddresses, withIpam } from "./filled_network.ts";
+import {
+  type AddressedNetwork,
+  filled,
+  fixedIn,
+  hasAddresses,
+  withIpam,
+} from "./filled_network.ts";
 import { keepForMs } from "./pools.ts";
 import { addressesIn } from "./result_addresses.ts";
 
@@ -36,6 +43,18 @@ export class AddressedCni implements Cni {
     signal: AbortSignal,
   ): Promise<AttachResult> {
     if (!hasAddresses(network)) return await this.#cni.add(network, runtime, signal);
+    const addresses = await this.#take(network, runtime, signal).catch((error) => {
+      throw new NotTaken(errorMessage(error), { cause: error });
+    });
+    const given = filled(network, { runtime, addresses });
+    return await this.#cni.add(given.network, given.runtime, signal);
+  }
+
+  async #take(
+    network: AddressedNetwork,
+    runtime: RuntimeConfig,
+    signal: AbortSignal,
+  ): Promise<string[]> {
     if (!this.#book) {
       throw new Error(
         `network ${network.name} has addresses of the cluster, and the agent of this node reads no ` +
@@ -49,8 +68,7 @@ export class AddressedCni implements Cni {
       owner: { claim, pod, containerID, ifName },
       fixed: fixedIn(runtime),
     }, signal);
-    const given = filled(network, { runtime, addresses: taken.map(({ address }) => address) });
-    return await this.#cni.add(given.network, given.runtime, signal);
+    return taken.map(({ address }) => address);
   }
 
   /** An address whose plugins have not let it go stays taken, and so does one that cannot be given back. */
@@ -94,6 +112,11 @@ export class AddressedCni implements Cni {
   missingPlugins(network: NetworkList): readonly string[] {
     return this.#cni.missingPlugins(asPluginsSee(network));
   }
+}
+
+/** There were no addresses, so that no plugin was run. */
+class NotTaken extends Error implements NothingRun {
+  readonly ranNothing = true;
 }
 
 /** Without an attachment there are no addresses, and the plugins are the same. */

@@ -91,6 +91,11 @@ export interface Refusal extends Error {
   readonly refused: true;
 }
 
+/** Marks the error of an ADD that has run no plugin: nothing in the pod is of it. */
+export interface NothingRun extends Error {
+  readonly ranNothing: true;
+}
+
 /** Crash-safe records. Every method that returns a promise resolves when the change is durable. */
 export interface Journal {
   load(): Promise<Loaded>;

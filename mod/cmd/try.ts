@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { ADDRESS_PATH, parseNetworkAddress } from "../addresses/address_object.ts";
 import { leftovers, links } from "./leftovers.ts";
 import { stringify } from "yaml";
 import { aborted } from "../async/aborted.ts";
@@ -190,7 +191,7 @@ async function tryInside(
   await attempt(() => agent);
   await node.stop();
   release();
-  const left = await leftovers(paths, linksBefore);
+  const left = [...await leftovers(paths, linksBefore), ...addressesInUse(node)];
   failures.push(...left.map((thing) => `left behind: ${thing}`));
   if (left.length === 0) step("torn down; nothing is left");
   for (const failure of failures) toStderr(`network-dra try: ${failure}\n`);
@@ -199,6 +200,13 @@ async function tryInside(
   toStderr(`network-dra try: not everything could be tried:\n`);
   for (const thing of untried) toStderr(`  ${thing}\n`);
   return EXIT_INCOMPLETE;
+}
+
+/** Addresses that no pod has any more; those that are kept for a pod's name are no leftovers. */
+function addressesInUse({ api }: SimulatedNode): string[] {
+  return api.objects.all(ADDRESS_PATH).map(parseNetworkAddress)
+    .filter(({ keptUntil }) => keptUntil === undefined)
+    .map(({ network, address }) => `the address ${address} of network ${network}`);
 }
 
 /** Leaves out the other ends of the node's veth pairs. */

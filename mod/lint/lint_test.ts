@@ -347,6 +347,31 @@ metadata: {name: lan}
         'plugin of network "lan" accepts it; add "capabilities": {"mac": true} to the plugin that does',
       ],
     ],
+    "a Network with an ipam beside its addresses": [
+      "apiVersion: dra.networking/v1alpha1\nkind: Network\nmetadata: {name: lan}\nspec:\n" +
+      "  config: {type: macvlan, ipam: {type: dhcp}}\n" +
+      "  addresses: {pools: [{subnet: 10.38.0.0/24}]}\n",
+      [
+        '6 error api-server Network lan: spec.addresses: the plugin "macvlan" has an ipam of its own: leave ' +
+        "it out, or leave the addresses out",
+      ],
+    ],
+    "a Network with a subnet that has host bits": [
+      "apiVersion: dra.networking/v1alpha1\nkind: Network\nmetadata: {name: lan}\nspec:\n" +
+      "  config: {type: macvlan}\n  addresses:\n    pools:\n      - subnet: 10.38.0.5/24\n",
+      [
+        '8 error api-server Network lan: spec.addresses.pools[0].subnet: "10.38.0.5/24" has host bits set: ' +
+        "write 10.38.0.0/24",
+      ],
+    ],
+    "an address that is not the Network's": [
+      naming('networkName: lan, capabilities: {ips: ["10.39.0.5"]}') +
+      NETWORK.replace("{}", "{tier: web}") + "  addresses: {pools: [{subnet: 10.38.0.0/24}]}\n",
+      [
+        "17 error agent ResourceClaim lan: spec.devices.config[0].opaque.parameters.capabilities.ips[0]: " +
+        "10.39.0.5 is in no subnet of the network (10.38.0.0/24)",
+      ],
+    ],
     "a NetworkAttachmentDefinition that is not in the files": [
       naming("networkAttachmentDefinition: infra/lan"),
       [

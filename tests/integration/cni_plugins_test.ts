@@ -40,6 +40,8 @@ class Pod {
       ifName: "net1",
       args: [["IgnoreUnknown", "true"], ["K8S_POD_NAME", "p"]],
       capabilityArgs: {},
+      claim: { namespace: "default", name: "c", uid: "claim-uid" },
+      pod: { namespace: "default", name: "p", uid: "pod-uid" },
       ...more,
     };
   }

@@ -382,3 +382,51 @@ Deno.test("YAML that cannot be run: the file, the line and why", async (t) => {
     });
   }
 });
+
+const ADDRESSED = `
+apiVersion: dra.networking/v1alpha1
+kind: Network
+metadata: {name: lan}
+spec:
+  config: {cniVersion: 1.0.0, type: macvlan, master: eth0}
+  addresses:
+    pools: [{subnet: 10.10.9.0/29, gateway: 10.10.9.1}, {subnet: "fd00:9::/126"}]
+    reserved: [{address: 10.10.9.2, namespace: default, claim: reserved}]
+---`;
+
+function naming(name: string, more = ""): string {
+  return aClaim(
+    name,
+    `{apiVersion: dra.networking/v1alpha1, kind: Network, networkName: lan${more}}`,
+  );
+}
+
+Deno.test("try gives pods addresses of the cluster, and takes them back", async () => {
+  const yaml = CLASS + ADDRESSED + naming("reserved") + naming("any") +
+    naming("fixed", ", capabilities: {ips: [10.10.9.6]}") +
+    aPod("a", "reserved") + aPod("b", "any") + aPod("c", "fixed");
+  const { code, stdout, stderr } = await tryYaml(yaml);
+  assert.equal(code, 0, stderr);
+  // deno-lint-ignore no-explicit-any -- whatever was printed
+  const ips = new Map<string, string[]>(
+    parse(stdout).items.map((claim: any) => [
+      claim.metadata.name,
+      claim.status.devices[0].networkData.ips,
+    ]),
+  );
+  const of = (name: string) => ips.get(name)!.toSorted();
+  assert.equal(of("reserved")[0], "10.10.9.2/29");
+  assert.equal(of("fixed")[0], "10.10.9.6/29");
+  assert.match(of("any")[0]!, /^10\.10\.9\.[345]\/29$/);
+  const six = [...ips.keys()].map((name) => of(name)[1]!);
+  assert.deepEqual(six.toSorted(), ["fd00:9::1/126", "fd00:9::2/126", "fd00:9::3/126"]);
+  assert.match(stderr, /torn down; nothing is left/);
+});
+
+Deno.test("try says that a network has no address left", async () => {
+  const small = ADDRESSED.replace("fd00:9::/126", "fd00:9::/128");
+  const yaml = CLASS + small + naming("one") + naming("two") + aPod("a", "one") + aPod("b", "two");
+  const { code, stderr } = await tryYaml(yaml);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /network lan has no free IPv6 address/);
+});

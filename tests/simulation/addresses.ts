@@ -3,6 +3,7 @@ import { Notifier } from "../../mod/async/notifier.ts";
 import type { Request, WatchEvent } from "../../mod/kube/connection.ts";
 import { KubeError } from "../../mod/kube/error.ts";
 import { copyOf } from "./copy.ts";
+import type { Lease } from "./network.ts";
 import type { SimulatedNode } from "./node.ts";
 import { linkOf, networksOf } from "./pods.ts";
 import type { World } from "./world.ts";
@@ -136,6 +137,17 @@ export class SimulatedAddresses {
       holder ? `that of ${holder.spec.containerID}` : "not there"
     }`;
     this.#world.trace.violation("addresses", what);
+  }
+
+  /** A DEL frees the addresses of an attachment: their objects must be there until it has. */
+  assertHeld(attachment: string, { canonical }: Lease): void {
+    const [network = "", id] = attachment.split("/");
+    for (const [address = ""] of canonical.map((each) => each.split("/"))) {
+      const name = addressObjectName(network, address);
+      if (this.tampered.has(name) || this.objects.get(name)?.spec.containerID === id) continue;
+      const what = `${address} of ${attachment} was given back before its DEL`;
+      this.#world.trace.violation("addresses", what);
+    }
   }
 
   /** Addresses of pods that live and have no object, and objects that nobody has. */

@@ -363,6 +363,10 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("takes an address that another attachment has", [
     BOOK,
+    "return api.create(address, { whose: whose || asked, signal });",
+    "return api.create(address, { whose: asked || true, signal });",
+  ], [
+    BOOK,
     "if (found && isSameOwner(found.owner, address.owner)) {",
     "if (found) {",
   ]),

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { ProgramOptions, ProgramOutcome, RunProgram } from "../../mod/cni/program.ts";
+import { ADDRESSED } from "./networks.ts";
 import type { AgentProcess } from "./agent_process.ts";
 import { attachmentName, type Lease, type Link, type NetNamespace } from "./network.ts";
 
@@ -255,6 +256,10 @@ export class PluginPrograms {
     const frees = makesLinks
       ? config.ipam !== undefined
       : ["host-local", "dhcp", "static"].includes(type);
+    const lease = node.network.leases.get(attachment);
+    if (lease && config.name === ADDRESSED && !node.orphaned.has(attachment)) {
+      world.api.addresses.assertHeld(attachment, lease);
+    }
     if (frees && node.network.leases.delete(attachment)) {
       node.assertMayGo(attachment, "the lease");
     }

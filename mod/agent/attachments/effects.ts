@@ -3,7 +3,7 @@ import type { Attached, AttachmentRecord, Interfaces, Sandbox } from "../model.t
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import { describeAttachment } from "../describe.ts";
-import type { Cni, Journal, Metrics } from "../ports.ts";
+import type { Cni, Journal, Metrics, NothingRun } from "../ports.ts";
 import { type Effect, isRecorded, nextEffect } from "./attachment_state.ts";
 import type { AttachmentView } from "./attachment_view.ts";
 import { type CniOperations, saysNameExists } from "./cni_operations.ts";
@@ -216,8 +216,9 @@ export class Effects {
       tracked.apply({ kind: "add_succeeded", attached });
     } catch (error) {
       if (tracked.state.situation.kind !== "adding") throw error;
+      const { ranNothing = false } = error as Partial<NothingRun>;
       const isTaken = saysNameExists(errorMessage(error), attachment.ifName);
-      const foreign = isTaken || await this.#isAbsent(tracked);
+      const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);
       tracked.apply({ kind: "add_failed", foreign });
       await this.#cleanUp(tracked).catch((cause) => {
         this.#reports.notCleanedUp(tracked.view, cause);

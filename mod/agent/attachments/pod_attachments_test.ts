@@ -106,6 +106,8 @@ Deno.test("want() passes the arguments that Kubernetes runtimes pass", async () 
       ["K8S_POD_UID", "uid-s1"],
     ],
     capabilityArgs: { mac: "02:00:00:00:00:01" },
+    claim,
+    pod: { namespace: "default", name: "s1", uid: "uid-s1" },
   });
 });
 
@@ -882,4 +884,20 @@ Deno.test("check() of a pod whose namespace cannot be looked at does not take th
     cause: "too many open files",
   });
   await network.close();
+});
+
+Deno.test("an ADD that ran no plugin is undone without the pod's namespace: what has its name is another's", async () => {
+  const { network, cni, namespaces } = setUp();
+  let isFirst = true;
+  cni.during = ({ command }) => {
+    if (command !== "ADD" || !isFirst) return;
+    isFirst = false;
+    // Meanwhile another plugin makes an interface of this name.
+    namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
+    throw Object.assign(new Error("no address is free"), { ranNothing: true });
+  };
+  network.want(claim, [anAttachment("net1")]);
+  await assert.rejects(network.ready(never), /no address is free/);
+  const [, del] = cni.calls;
+  assert.deepEqual([del?.command, del?.runtime.netns], ["DEL", ""]);
 });

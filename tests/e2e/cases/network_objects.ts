@@ -47,6 +47,27 @@ const REFUSED: Readonly<Record<string, readonly [unknown, RegExp]>> = {
     { config: { type: "macvlan" }, mtu: 12 },
     /spec\.mtu: Invalid value/,
   ],
+  "a subnet with host bits": [
+    { config: { type: "macvlan" }, addresses: { pools: [{ subnet: "10.38.0.5/24" }] } },
+    /spec\.addresses\.pools\[0\]: .* subnet must be a CIDR without host bits/,
+  ],
+  "a gateway outside of the subnet": [
+    {
+      config: { type: "macvlan" },
+      addresses: { pools: [{ subnet: "10.38.0.0/24", gateway: "10.39.0.1" }] },
+    },
+    /spec\.addresses\.pools\[0\]: .* gateway must be an address inside the subnet/,
+  ],
+  "an address that is reserved twice": [
+    {
+      config: { type: "macvlan" },
+      addresses: {
+        pools: [{ subnet: "10.38.0.0/24" }],
+        reserved: ["a", "b"].map((namespace) => ({ address: "10.38.0.9", namespace })),
+      },
+    },
+    /spec\.addresses\.reserved\[1\]: Duplicate value/,
+  ],
   "the pod's own interface": [
     { config: { type: "macvlan" }, interfaceName: "eth0" },
     /spec\.interfaceName: Invalid value: .* is an interface that the pod already has/,

@@ -56,7 +56,15 @@ export async function makeClaims(): Promise<Target> {
         holds(/^[^/:\s\0]{1,15}$/.test(ifName) && ifName !== "." && ifName !== "..", ifName);
         for (const plugin of network.plugins) {
           holds(/^[^/\0]+$/.test(plugin.type) && !/^\.\.?$/.test(plugin.type), plugin.type);
-          const runtime = { containerID: "c", netns: "/n", ifName, args: [], capabilityArgs };
+          const of = { claim: plan.claim, pod: plan.claim };
+          const runtime = {
+            containerID: "c",
+            netns: "/n",
+            ifName,
+            args: [],
+            capabilityArgs,
+            ...of,
+          };
           JSON.stringify(stdin(network, plugin, { runtime }));
           const values = Object.values(environment({ command: "ADD", runtime }));
           holds(values.every((value) => !value.includes("\0")), "a NUL in the environment");

@@ -56,6 +56,8 @@ export async function makePlugins(folder: string): Promise<Target> {
         ifName: "net1",
         args: [],
         capabilityArgs: {},
+        claim: { namespace: "default", name: "c", uid: "claim-uid" },
+        pod: sandbox.pod,
       };
       await passes(() => runner.verify(network, never));
       answers = [...input];
