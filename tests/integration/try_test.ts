@@ -407,12 +407,13 @@ Deno.test("try gives pods addresses of the cluster, and takes them back", async 
     aPod("a", "reserved") + aPod("b", "any") + aPod("c", "fixed");
   const { code, stdout, stderr } = await tryYaml(yaml);
   assert.equal(code, 0, stderr);
-  // deno-lint-ignore no-explicit-any -- whatever was printed
-  const ips = new Map<string, string[]>(
-    parse(stdout).items.map((claim: any) => [
-      claim.metadata.name,
-      claim.status.devices[0].networkData.ips,
-    ]),
+  interface Claim {
+    readonly metadata: { readonly name: string };
+    readonly status: { readonly devices: { readonly networkData: { readonly ips: string[] } }[] };
+  }
+  const { items } = parse(stdout) as { items: Claim[] };
+  const ips = new Map(
+    items.map(({ metadata, status }) => [metadata.name, status.devices[0]!.networkData.ips]),
   );
   const of = (name: string) => ips.get(name)!.toSorted();
   assert.equal(of("reserved")[0], "10.10.9.2/29");

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { macvlan } from "../../support/claims.ts";
 import { ApiError, type Manifest } from "../api.ts";
+import { NODE } from "../cluster.ts";
 import { claim, pod } from "../objects.ts";
 import { until } from "../poll.ts";
 import type { Case } from "../space.ts";
+import { refuses } from "./rights.ts";
 
 const NAME = "e2e-lan";
 
@@ -113,4 +115,63 @@ export const NETWORK_OBJECTS: Readonly<Record<string, Case>> = {
     await space.apply(network(34));
     await until("the Network is there", () => api.get({ kind: "Network", name: NAME }));
   },
+
+  "the API server refuses addresses that an agent takes for another node, or from another pod":
+    async ({ cluster }) => {
+      const path = "/apis/dra.networking/v1alpha1/networkaddresses";
+      const agent = await cluster.apiAsAgentOn(NODE);
+      try {
+        const mine = addressOf(NODE);
+        const name = mine.metadata.name;
+        const { metadata } = await agent.request("POST", path, mine);
+        const { resourceVersion } = metadata;
+        const change = (more: Readonly<Record<string, unknown>>) => () =>
+          agent.request("PUT", `${path}/${name}`, {
+            ...mine,
+            metadata: { name, resourceVersion },
+            spec: { ...mine.spec, ...more },
+          });
+        await refuses({
+          "for another node": [
+            () => agent.request("POST", path, addressOf("node-2")),
+            /may not take addresses for node \\"node-2\\"/,
+          ],
+          "from another pod": [
+            change({ containerID: "another" }),
+            /an address that an attachment has cannot become another's/,
+          ],
+          "another address": [change({ address: "10.38.0.6" }), /of an object do not change/],
+          "in another notation": [
+            () => agent.request("POST", path, addressOf(NODE, "fd00:0::5")),
+            /must be an IP address in canonical notation/,
+          ],
+        });
+        await assert.rejects(agent.request("POST", path, mine), /already exists/);
+        const keptUntil = new Date(Date.now() + 60_000).toISOString();
+        const kept = await change({ keptUntil })();
+        const taken = { ...mine.spec, containerID: "another" };
+        await agent.request("PUT", `${path}/${name}`, {
+          ...mine,
+          metadata: { name, resourceVersion: kept.metadata.resourceVersion },
+          spec: taken,
+        });
+        await agent.request("DELETE", `${path}/${name}`);
+      } finally {
+        agent.close();
+      }
+    },
 };
+
+function addressOf(node: string, address = "10.38.0.5") {
+  const owner = { namespace: "default", name: "a", uid: crypto.randomUUID() };
+  const name = `${NAME}.${address.replaceAll(/[.:]+/g, "-")}`;
+  return {
+    apiVersion: "dra.networking/v1alpha1",
+    kind: "NetworkAddress",
+    metadata: { name },
+    spec: {
+      ...{ network: NAME, address, node, claim: owner, pod: owner },
+      ...{ containerID: "sandbox", ifName: "net1" },
+    },
+  };
+}
