@@ -285,22 +285,28 @@ export class AddressBook {
   ): Promise<void> {
     const { api, clock, metrics } = this.#options;
     try {
-      const stored = isStored(address)
+      let stored = isStored(address)
         ? address
         : await this.#persist(() => api.get(address, signal), signal);
-      if (stored && isSameOwner(stored.owner, address.owner)) {
+      if (keepMs > 0 && stored && isSameOwner(stored.owner, address.owner)) {
+        const over = stored;
         const keptUntil = new Date(clock.now().getTime() + keepMs).toISOString();
-        const kept = keepMs > 0 && await this.#persist(() => {
-          return api.update({ ...stored, keptUntil }, { over: stored, signal });
-        }, signal);
-        if (kept) {
-          this.#own.put(kept);
-          this.#networks.get(kept.network)?.view.set(kept);
-        } else {
-          await this.#persist(() => api.remove(stored, signal), signal);
-          this.#forget(stored);
-        }
-      } else this.#forget(address);
+        stored = await this.#persist(() => {
+          return api.update({ ...over, keptUntil }, { over, signal });
+        }, signal) ??
+          // An earlier try was done, though it had no answer: the next pod may have the object already.
+          await this.#persist(() => api.get(address, signal), signal);
+      }
+      if (!stored) this.#forget(address);
+      else if (!isSameOwner(stored.owner, address.owner)) this.#own.drop(address);
+      else if (stored.keptUntil !== undefined) {
+        this.#own.put(stored);
+        this.#networks.get(stored.network)?.view.set(stored);
+      } else {
+        const leftover = stored;
+        await this.#persist(() => api.remove(leftover, signal), signal);
+        this.#forget(leftover);
+      }
     } catch (error) {
       throw new Error(
         `cannot give back address ${address.address} of network ${address.network}: ` +
