@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FieldError } from "../claim/field.ts";
+import { parseIp } from "../claim/ip_notation.ts";
 import { addressText, ipNumber, type IpRange, without } from "./ip_range.ts";
 import {
   assertMayHave,
@@ -251,6 +252,23 @@ Deno.test("parseAddresses() takes the largest pools, whose addresses nobody can 
   // 512 numbers are excluded, of which the first is the anycast address.
   assert.equal(countAddresses(addresses, 6), 2n ** 120n - 512n);
   assert.equal(countAddresses(addresses, 4), 2n ** 32n - 2n);
+});
+
+Deno.test("ipNumber() takes what parseIp() takes, as the same number", () => {
+  const part = fc.stringMatching(/^(0|[0-9a-f]{1,4}|255|256|01)$/);
+  const made = fc.array(part, { minLength: 1, maxLength: 9 }).chain((parts) =>
+    fc.constantFrom(".", ":", "::").chain((last) =>
+      fc.constantFrom(":", ".").map((by) => `${parts.slice(0, -1).join(by)}${last}${parts.at(-1)}`)
+    )
+  );
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), made, fc.string()), (text) => {
+      const bytes = parseIp(text)?.toByteArray();
+      const number = bytes?.reduce((value, byte) => value << 8n | BigInt(byte), 0n);
+      assert.equal(ipNumber(text), number, text);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 Deno.test("an address and its number stand for each other", () => {
