@@ -6,7 +6,7 @@ import { errorMessage } from "../async/error_message.ts";
 import { type TimeLimit, timeLimit } from "../async/time_limit.ts";
 import { WarnOnce } from "../async/warn_once.ts";
 import type { Events, Log } from "../agent/ports.ts";
-import type { AddressOwner, NetworkAddress } from "./address_object.ts";
+import { addressObjectName, type AddressOwner, type NetworkAddress } from "./address_object.ts";
 import { freeAddresses } from "./free_address.ts";
 import { comesBack, isKeptFor } from "./kept_addresses.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
@@ -17,6 +17,7 @@ import {
   assertMayHave,
   countAddresses,
   familiesOf,
+  mayGive,
   type NetworkAddresses,
   poolOf,
 } from "./pools.ts";
@@ -209,7 +210,7 @@ export class AddressBook {
     const { view } = followed;
     await view.listed(signal);
     for (const { address } of view.keptFor(owner.pod)) {
-      if (familyOf(address) !== family || !poolOf(pools, address)) continue;
+      if (familyOf(address) !== family || !mayGive(pools, address, asker)) continue;
       const claimed = await this.#claim(addressOf(address), { signal });
       if (claimed.is === "ours") return claimed.address;
     }
@@ -228,7 +229,12 @@ export class AddressBook {
     if (claimed.is === "ours") return claimed.address;
     throw new Error(
       `address ${address.address} of network ${address.network} is taken by ` +
-        `${describeHolder(claimed.holder)}: name another address in the claim, or delete that pod`,
+        `${describeHolder(claimed.holder)}: name another address in the claim, or delete ` +
+        (claimed.holder && claimed.holder.keptUntil === undefined
+          ? "that pod"
+          : `the object if no pod has the address (kubectl delete networkaddress ${
+            addressObjectName(address.network, address.address)
+          })`),
     );
   }
 
@@ -463,10 +469,10 @@ function keyOf({ containerID, ifName }: Omit<OwnerKey, "network">): string {
 }
 
 function describeHolder(holder: NetworkAddress | undefined): string {
-  if (!holder) return "an object that cannot be read (kubectl get networkaddresses)";
+  if (!holder) return "a NetworkAddress that the agent did not write, and cannot read";
   const { pod, node } = holder.owner;
   if (holder.keptUntil !== undefined) {
-    return `nobody, but is kept for pod ${pod.namespace}/${pod.name} until ${holder.keptUntil}`;
+    return `pod ${pod.namespace}/${pod.name}, for whose name it is kept until ${holder.keptUntil}`;
   }
   return `pod ${pod.namespace}/${pod.name} on node ${node}`;
 }

@@ -108,8 +108,20 @@ Deno.test("a pod of that name in another namespace does not get it, nor whoever 
     const fixed = wanted("web", "3", { fixed: [address!.address] });
     await assert.rejects(
       books.b.take(fixed, signal),
-      /is taken by nobody, but is kept for pod shop\/db-0 until 2026-01-01T00:1\d/,
+      /is taken by pod shop\/db-0, for whose name it is kept until 2026-01-01T00:1\S+: name another address in the claim, or delete the object if no pod has the address \(kubectl delete networkaddress lan\.10-38-0-\d+\)$/,
     );
+  }));
+
+Deno.test("a kept address that the Network no longer gives out is not taken again", () =>
+  withBooks(async ({ store, books }) => {
+    const first = wanted("db-0", "1");
+    const [address] = await books.a.take(first, signal);
+    await books.a.giveBack(keyOf(first), { keepMs: KEEP_MS, signal });
+    const pools = [{ subnet: "10.38.0.0/24", exclude: [address!.address] }];
+    const edited = { ...wanted("db-0", "2"), pools: parseAddresses({ pools }, "addresses") };
+    const [other] = await books.b.take(edited, signal);
+    assert.notEqual(other!.address, address!.address);
+    assert.equal(store.all.length, 2);
   }));
 
 /** Loses the answer to the first update that it does, and calls `meanwhile` before the next request. */

@@ -157,7 +157,7 @@ export function usable({ subnet, ranges, exclude = [], gateway }: AddressPool): 
 
 /**
  * Refuses an address that a claim names if the claim may not have it. It may lie outside of the ranges,
- * since whoever names one knows it.
+ * since whoever names one knows it, but not among those that are excluded: machines have these.
  *
  * @throws Error that says why
  */
@@ -171,6 +171,27 @@ export function assertMayHave(addresses: NetworkAddresses, address: string, aske
       : `claim ${reserved.namespace}/${reserved.claim}`;
     throw new Error(`${address} is reserved for ${whom}`);
   }
+  if (!reserved && isExcluded(addresses, address)) {
+    throw new Error(
+      `${address} is excluded by the Network: name another address, or have an administrator ` +
+        "reserve it for the claim",
+    );
+  }
+}
+
+/** Whether a claim that names no address may be given this one now: the Network may have changed. */
+export function mayGive(addresses: NetworkAddresses, address: string, asker: Asker): boolean {
+  const pool = poolOf(addresses, address);
+  if (!pool || hostProblem(addresses, address) !== undefined) return false;
+  const reserved = addresses.reserved?.find((each) => each.address === address);
+  if (reserved) return isFor(reserved, asker);
+  return usable(pool).some((range) => includes(range, ipNumber(address)!));
+}
+
+function isExcluded(addresses: NetworkAddresses, address: string): boolean {
+  const value = ipNumber(address)!;
+  return poolOf(addresses, address)?.exclude?.some((each) => includes(rangeOf(each)!, value)) ??
+    false;
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   countAddresses,
   familiesOf,
   keepForMs,
+  mayGive,
   parseAddresses,
   poolOf,
   usable,
@@ -216,6 +217,24 @@ Deno.test("a claim may have the address that it names", async (t) => {
       message: "10.38.0.20 is reserved for claims in namespace shop",
     });
   });
+});
+
+Deno.test("a claim may not have an address that is excluded, unless it is reserved for the claim", () => {
+  const addresses = read({
+    pools: [{ subnet: "10.38.0.0/24", exclude: ["10.38.0.50", "10.38.0.64/28"] }],
+    reserved: [{ address: "10.38.0.65", namespace: "shop", claim: "web" }],
+  });
+  const asker = { namespace: "shop", claim: "web" };
+  for (const address of ["10.38.0.50", "10.38.0.70"]) {
+    assert.throws(() => assertMayHave(addresses, address, asker), {
+      message: `${address} is excluded by the Network: name another address, or have an ` +
+        "administrator reserve it for the claim",
+    });
+    assert.equal(mayGive(addresses, address, asker), false);
+  }
+  assertMayHave(addresses, "10.38.0.65", asker);
+  assert.ok(mayGive(addresses, "10.38.0.65", asker));
+  assert.ok(!mayGive(addresses, "10.38.0.65", { namespace: "shop", claim: "other" }));
 });
 
 Deno.test("without() leaves out each number that is in one of the others", () => {
