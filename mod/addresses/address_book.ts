@@ -380,22 +380,22 @@ export class AddressBook {
     const { clock } = this.#options;
     while (!signal.aborted) {
       const users = this.#own.isKnown ? look() : undefined;
-      if (users) await this.#tidy(users, signal);
+      if (users) await this.#tidy(look, users, signal);
       this.#endUnused();
       await clock.sleep(users ? INTERVAL_MS : SOON_MS, signal).catch(() => {});
     }
   }
 
-  async #tidy(users: AddressUsers, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#collect(users, signal);
-      await this.#restore(users, signal);
-      this.#problem.over();
-    } catch (error) {
-      if (signal.aborted) return;
-      const about = { error: errorMessage(error) };
-      this.#problem.say("cannot look after the addresses of this node; trying again", about);
-    }
+  async #tidy(look: LookAtUsers, users: AddressUsers, signal: AbortSignal): Promise<void> {
+    const left = await this.#collect(users, signal);
+    // Collecting may have taken minutes: who is attached is looked at again.
+    const now = signal.aborted ? undefined : look();
+    const missing = now ? await this.#restore(now, signal) : [];
+    if (signal.aborted) return;
+    const [problem] = [...left, ...missing];
+    if (problem === undefined) return this.#problem.over();
+    const about = { error: errorMessage(problem) };
+    this.#problem.say("cannot look after the addresses of this node; trying again", about);
   }
 
   #endUnused(): void {
@@ -410,53 +410,79 @@ export class AddressBook {
   /**
    * Gives back what no attachment on record has: an agent died before it knew what it had taken, or
    * gave up a network that it could not detach. The sandbox has ended, so that no pod lives by it.
+   *
+   * @returns why some are left
    */
-  async #collect({ attachments, lives }: AddressUsers, signal: AbortSignal): Promise<void> {
+  async #collect({ attachments, lives }: AddressUsers, signal: AbortSignal): Promise<unknown[]> {
     const { log } = this.#options;
     const kept = new Set(attachments.map(({ owner }) => keyOf(owner)));
     const left = this.#own.all.filter(({ owner, keptUntil }) =>
       keptUntil === undefined && !kept.has(keyOf(owner)) && !lives(owner.containerID)
     );
-    for (const address of left) {
+    return await eachOf(left, signal, async (address) => {
       using limit = this.#limit(signal);
       await this.#remove(address, { signal: limit.signal });
       const { network, address: ip, owner: { pod } } = address;
       log.info(`gave back address ${ip} of network ${network}, which no attachment has`, {
         pod: `${pod.namespace}/${pod.name}`,
       });
-    }
+    });
   }
 
-  /** Creates anew what someone has deleted while a pod lives by it. */
-  async #restore({ attachments }: AddressUsers, signal: AbortSignal): Promise<void> {
+  /**
+   * Creates anew what someone has deleted while a pod lives by it.
+   *
+   * @returns why some are missing
+   */
+  #restore({ attachments }: AddressUsers, signal: AbortSignal): Promise<unknown[]> {
     const { node, log, events } = this.#options;
-    for (const { network: { name: network, addresses: pools }, owner, result } of attachments) {
-      if (!pools || !result) continue;
-      for (const address of addressesIn(result, pools)) {
-        const wanted = { network, address, owner: { ...owner, node } };
-        const known = this.#own.at(wanted);
-        if (known && isSameOwner(known.owner, wanted.owner)) continue;
-        using limit = this.#limit(signal);
-        const claimed = await this.#claim(wanted, { signal: limit.signal });
-        const { pod } = owner;
-        if (claimed.is === "ours") {
-          log.warn(`created the NetworkAddress of ${address} of network ${network} again`, {
-            pod: `${pod.namespace}/${pod.name}`,
+    return eachOf(
+      attachments,
+      signal,
+      async ({ network: { name: network, addresses: pools }, owner, result }) => {
+        if (!pools || !result) return;
+        for (const address of addressesIn(result, pools)) {
+          const wanted = { network, address, owner: { ...owner, node } };
+          const known = this.#own.at(wanted);
+          if (known && isSameOwner(known.owner, wanted.owner)) continue;
+          using limit = this.#limit(signal);
+          const claimed = await this.#claim(wanted, { signal: limit.signal });
+          const { pod } = owner;
+          if (claimed.is === "ours") {
+            log.warn(`created the NetworkAddress of ${address} of network ${network} again`, {
+              pod: `${pod.namespace}/${pod.name}`,
+            });
+            continue;
+          }
+          const message = `address ${address} of network ${network} is also taken by ` +
+            `${
+              describeHolder(claimed.holder)
+            }: someone deleted the pod's NetworkAddress while the ` +
+            "pod had the address; recreate one of the two pods";
+          log.warn(message, { pod: `${pod.namespace}/${pod.name}` });
+          events.warn({
+            reason: "NetworkAddressConflict",
+            message,
+            about: { kind: "Pod", ...pod },
           });
-          continue;
         }
-        const message = `address ${address} of network ${network} is also taken by ` +
-          `${describeHolder(claimed.holder)}: someone deleted the pod's NetworkAddress while the ` +
-          "pod had the address; recreate one of the two pods";
-        log.warn(message, { pod: `${pod.namespace}/${pod.name}` });
-        events.warn({
-          reason: "NetworkAddressConflict",
-          message,
-          about: { kind: "Pod", ...pod },
-        });
-      }
-    }
+      },
+    );
   }
+}
+
+/** Does the work for each, one after the other, also where it fails for some. @returns why it failed */
+async function eachOf<T>(
+  items: readonly T[],
+  signal: AbortSignal,
+  work: (item: T) => Promise<void>,
+): Promise<unknown[]> {
+  const failures: unknown[] = [];
+  for (const item of items) {
+    if (signal.aborted) break;
+    await work(item).catch((error) => void failures.push(error));
+  }
+  return failures;
 }
 
 /** What became of the claim to an address; the holder is undefined if it was not asked for, or cannot be read. */
