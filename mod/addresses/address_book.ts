@@ -6,7 +6,7 @@ import { errorMessage } from "../async/error_message.ts";
 import { type TimeLimit, timeLimit } from "../async/time_limit.ts";
 import { WarnOnce } from "../async/warn_once.ts";
 import type { Events, Log } from "../agent/ports.ts";
-import type { AddressOwner, NetworkAddress } from "./address_object.ts";
+import { addressObjectName, type AddressOwner, type NetworkAddress } from "./address_object.ts";
 import { freeAddresses } from "./free_address.ts";
 import { comesBack, isKeptFor } from "./kept_addresses.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
@@ -17,6 +17,7 @@ import {
   assertMayHave,
   countAddresses,
   familiesOf,
+  mayGive,
   type NetworkAddresses,
   poolOf,
 } from "./pools.ts";
@@ -209,7 +210,7 @@ export class AddressBook {
     const { view } = followed;
     await view.listed(signal);
     for (const { address } of view.keptFor(owner.pod)) {
-      if (familyOf(address) !== family || !poolOf(pools, address)) continue;
+      if (familyOf(address) !== family || !mayGive(pools, address, asker)) continue;
       const claimed = await this.#claim(addressOf(address), { signal });
       if (claimed.is === "ours") return claimed.address;
     }
@@ -228,7 +229,12 @@ export class AddressBook {
     if (claimed.is === "ours") return claimed.address;
     throw new Error(
       `address ${address.address} of network ${address.network} is taken by ` +
-        `${describeHolder(claimed.holder)}: name another address in the claim, or delete that pod`,
+        `${describeHolder(claimed.holder)}: name another address in the claim, or delete ` +
+        (claimed.holder && claimed.holder.keptUntil === undefined
+          ? "that pod"
+          : `the object if no pod has the address (kubectl delete networkaddress ${
+            addressObjectName(address.network, address.address)
+          })`),
     );
   }
 
@@ -285,22 +291,28 @@ export class AddressBook {
   ): Promise<void> {
     const { api, clock, metrics } = this.#options;
     try {
-      const stored = isStored(address)
+      let stored = isStored(address)
         ? address
         : await this.#persist(() => api.get(address, signal), signal);
-      if (stored && isSameOwner(stored.owner, address.owner)) {
+      if (keepMs > 0 && stored && isSameOwner(stored.owner, address.owner)) {
+        const over = stored;
         const keptUntil = new Date(clock.now().getTime() + keepMs).toISOString();
-        const kept = keepMs > 0 && await this.#persist(() => {
-          return api.update({ ...stored, keptUntil }, { over: stored, signal });
-        }, signal);
-        if (kept) {
-          this.#own.put(kept);
-          this.#networks.get(kept.network)?.view.set(kept);
-        } else {
-          await this.#persist(() => api.remove(stored, signal), signal);
-          this.#forget(stored);
-        }
-      } else this.#forget(address);
+        stored = await this.#persist(() => {
+          return api.update({ ...over, keptUntil }, { over, signal });
+        }, signal) ??
+          // An earlier try was done, though it had no answer: the next pod may have the object already.
+          await this.#persist(() => api.get(address, signal), signal);
+      }
+      if (!stored) this.#forget(address);
+      else if (!isSameOwner(stored.owner, address.owner)) this.#own.drop(address);
+      else if (stored.keptUntil !== undefined) {
+        this.#own.put(stored);
+        this.#networks.get(stored.network)?.view.set(stored);
+      } else {
+        const leftover = stored;
+        await this.#persist(() => api.remove(leftover, signal), signal);
+        this.#forget(leftover);
+      }
     } catch (error) {
       throw new Error(
         `cannot give back address ${address.address} of network ${address.network}: ` +
@@ -368,22 +380,22 @@ export class AddressBook {
     const { clock } = this.#options;
     while (!signal.aborted) {
       const users = this.#own.isKnown ? look() : undefined;
-      if (users) await this.#tidy(users, signal);
+      if (users) await this.#tidy(look, users, signal);
       this.#endUnused();
       await clock.sleep(users ? INTERVAL_MS : SOON_MS, signal).catch(() => {});
     }
   }
 
-  async #tidy(users: AddressUsers, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#collect(users, signal);
-      await this.#restore(users, signal);
-      this.#problem.over();
-    } catch (error) {
-      if (signal.aborted) return;
-      const about = { error: errorMessage(error) };
-      this.#problem.say("cannot look after the addresses of this node; trying again", about);
-    }
+  async #tidy(look: LookAtUsers, users: AddressUsers, signal: AbortSignal): Promise<void> {
+    const left = await this.#collect(users, signal);
+    // Collecting may have taken minutes: who is attached is looked at again.
+    const now = signal.aborted ? undefined : look();
+    const missing = now ? await this.#restore(now, signal) : [];
+    if (signal.aborted) return;
+    const [problem] = [...left, ...missing];
+    if (problem === undefined) return this.#problem.over();
+    const about = { error: errorMessage(problem) };
+    this.#problem.say("cannot look after the addresses of this node; trying again", about);
   }
 
   #endUnused(): void {
@@ -398,53 +410,80 @@ export class AddressBook {
   /**
    * Gives back what no attachment on record has: an agent died before it knew what it had taken, or
    * gave up a network that it could not detach. The sandbox has ended, so that no pod lives by it.
+   *
+   * @returns why some are left
    */
-  async #collect({ attachments, lives }: AddressUsers, signal: AbortSignal): Promise<void> {
+  async #collect({ attachments, lives }: AddressUsers, signal: AbortSignal): Promise<unknown[]> {
     const { log } = this.#options;
     const kept = new Set(attachments.map(({ owner }) => keyOf(owner)));
     const left = this.#own.all.filter(({ owner, keptUntil }) =>
       keptUntil === undefined && !kept.has(keyOf(owner)) && !lives(owner.containerID)
     );
-    for (const address of left) {
+    return await eachOf(left, signal, async (address) => {
       using limit = this.#limit(signal);
       await this.#remove(address, { signal: limit.signal });
       const { network, address: ip, owner: { pod } } = address;
       log.info(`gave back address ${ip} of network ${network}, which no attachment has`, {
         pod: `${pod.namespace}/${pod.name}`,
       });
-    }
+    });
   }
 
-  /** Creates anew what someone has deleted while a pod lives by it. */
-  async #restore({ attachments }: AddressUsers, signal: AbortSignal): Promise<void> {
+  /**
+   * Creates anew what someone has deleted while a pod lives by it.
+   *
+   * @returns why some are missing
+   */
+  #restore({ attachments }: AddressUsers, signal: AbortSignal): Promise<unknown[]> {
     const { node, log, events } = this.#options;
-    for (const { network: { name: network, addresses: pools }, owner, result } of attachments) {
-      if (!pools || !result) continue;
-      for (const address of addressesIn(result, pools)) {
-        const wanted = { network, address, owner: { ...owner, node } };
-        const known = this.#own.at(wanted);
-        if (known && isSameOwner(known.owner, wanted.owner)) continue;
-        using limit = this.#limit(signal);
-        const claimed = await this.#claim(wanted, { signal: limit.signal });
-        const { pod } = owner;
-        if (claimed.is === "ours") {
-          log.warn(`created the NetworkAddress of ${address} of network ${network} again`, {
-            pod: `${pod.namespace}/${pod.name}`,
+    return eachOf(
+      attachments,
+      signal,
+      async ({ network: { name: network, addresses: pools }, owner, result }) => {
+        if (!pools || !result) return;
+        for (const address of addressesIn(result, pools)) {
+          const wanted = { network, address, owner: { ...owner, node } };
+          const known = this.#own.at(wanted);
+          // One without a UID was asked for and had no answer: it is asked for again.
+          if (known && isStored(known) && isSameOwner(known.owner, wanted.owner)) continue;
+          using limit = this.#limit(signal);
+          const claimed = await this.#claim(wanted, { signal: limit.signal });
+          const { pod } = owner;
+          if (claimed.is === "ours") {
+            log.warn(`created the NetworkAddress of ${address} of network ${network} again`, {
+              pod: `${pod.namespace}/${pod.name}`,
+            });
+            continue;
+          }
+          const message = `address ${address} of network ${network} is also taken by ` +
+            `${
+              describeHolder(claimed.holder)
+            }: someone deleted the pod's NetworkAddress while the ` +
+            "pod had the address; recreate one of the two pods";
+          log.warn(message, { pod: `${pod.namespace}/${pod.name}` });
+          events.warn({
+            reason: "NetworkAddressConflict",
+            message,
+            about: { kind: "Pod", ...pod },
           });
-          continue;
         }
-        const message = `address ${address} of network ${network} is also taken by ` +
-          `${describeHolder(claimed.holder)}: someone deleted the pod's NetworkAddress while the ` +
-          "pod had the address; recreate one of the two pods";
-        log.warn(message, { pod: `${pod.namespace}/${pod.name}` });
-        events.warn({
-          reason: "NetworkAddressConflict",
-          message,
-          about: { kind: "Pod", ...pod },
-        });
-      }
-    }
+      },
+    );
   }
+}
+
+/** Does the work for each, one after the other, also where it fails for some. @returns why it failed */
+async function eachOf<T>(
+  items: readonly T[],
+  signal: AbortSignal,
+  work: (item: T) => Promise<void>,
+): Promise<unknown[]> {
+  const failures: unknown[] = [];
+  for (const item of items) {
+    if (signal.aborted) break;
+    await work(item).catch((error) => void failures.push(error));
+  }
+  return failures;
 }
 
 /** What became of the claim to an address; the holder is undefined if it was not asked for, or cannot be read. */
@@ -457,10 +496,10 @@ function keyOf({ containerID, ifName }: Omit<OwnerKey, "network">): string {
 }
 
 function describeHolder(holder: NetworkAddress | undefined): string {
-  if (!holder) return "an object that cannot be read (kubectl get networkaddresses)";
+  if (!holder) return "a NetworkAddress that the agent did not write, and cannot read";
   const { pod, node } = holder.owner;
   if (holder.keptUntil !== undefined) {
-    return `nobody, but is kept for pod ${pod.namespace}/${pod.name} until ${holder.keptUntil}`;
+    return `pod ${pod.namespace}/${pod.name}, for whose name it is kept until ${holder.keptUntil}`;
   }
   return `pod ${pod.namespace}/${pod.name} on node ${node}`;
 }

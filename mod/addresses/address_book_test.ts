@@ -369,3 +369,45 @@ Deno.test("AddressBook leaks nothing and gives nothing twice, wherever its agent
     });
   }
 });
+
+Deno.test("an address that cannot be given back keeps no others from that, and no pod from its own", () =>
+  withNode(async (node, api) => {
+    const [[p], , [r]] = [await node.take("p"), await node.take("q"), await node.take("r")];
+    api.deleteByHand([...api.objects.values()].find(({ address }) => address === r)!);
+    api.before = (request, address) => {
+      if (request === "delete" && address === p) throw new AddressApiError("no", "refused");
+    };
+    node.attached({ r: [r!] });
+    await node.clock.advance(60_000);
+    assert.deepEqual([...api.objects.values()].map(({ address }) => address).toSorted(), [p, r]);
+  }));
+
+Deno.test("an address is not created again for a pod that ended while others were given back", () =>
+  withNode(async (node, api) => {
+    const [, [r]] = [await node.take("p"), await node.take("r")];
+    node.attached({ r: [r!] });
+    api.before = async (request, address) => {
+      if (request !== "delete" || address === r) return;
+      node.attached({});
+      await node.book.giveBack(keyOf("r"), { signal: never });
+    };
+    await node.clock.advance(60_000);
+    assert.equal(api.objects.size, 0);
+    assert.equal(api.asked.filter((each) => each === `create ${r}`).length, 1);
+  }));
+
+Deno.test("an address that could not be created again is asked for at each look, until it is there", () =>
+  withNode(async (node, api) => {
+    const [p] = await node.take("p");
+    node.attached({ p: [p!] });
+    api.deleteByHand([...api.objects.values()][0]!);
+    let isDown = true;
+    api.before = (request) => {
+      if (request === "create" && isDown) throw unknown();
+    };
+    await node.clock.advance(80_000);
+    assert.equal(api.objects.size, 0);
+    isDown = false;
+    await node.clock.advance(80_000);
+    assert.deepEqual([...api.objects.values()].map(({ address }) => address), [p]);
+  }));

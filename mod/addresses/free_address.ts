@@ -1,5 +1,5 @@
 import { addressText, type Family, familyOf, ipNumber, type IpRange, without } from "./ip_range.ts";
-import { type Asker, isFor, type NetworkAddresses, usable } from "./pools.ts";
+import { type AddressPool, type Asker, isFor, type NetworkAddresses, usable } from "./pools.ts";
 
 /** Addresses in a block: neighbours share one, so that a set of them is small. */
 const BLOCK_BITS = 4n;
@@ -69,16 +69,12 @@ export function* freeAddresses(
   for (const { address } of own) {
     if (!taken.has(address)) yield address;
   }
-  const except = reserved.map(({ address }) => {
-    const value = ipNumber(address)!;
-    return { first: value, last: value };
-  });
   for (const pool of addresses.pools) {
     if (familyOf(pool.subnet) !== family) continue;
-    const ranges = without(usable(pool), except);
     // Whoever asks for another one has met another node, which goes on in that block: one of each first.
     const met: Generator<string>[] = [];
-    for (const block of blocksInOrder(ranges, node)) {
+    for (const block of blocksOf(pool, addresses).inOrder(node)) {
+      if (isFull(block, taken.bits(block.first >> BLOCK_BITS, family))) continue;
       const free = freeIn(block, { family, taken });
       const { value, done } = free.next();
       if (done) continue;
@@ -89,6 +85,12 @@ export function* freeAddresses(
   }
 }
 
+/** Whether all of a block's addresses are taken: in a range that is nearly full, most blocks are. */
+function isFull({ first, last }: IpRange, bits: number): boolean {
+  const own = (2 << place(last)) - (1 << place(first));
+  return (bits & own) === own;
+}
+
 /** The free addresses of a block, one by one. */
 function* freeIn(
   { first, last }: IpRange,
@@ -96,7 +98,6 @@ function* freeIn(
 ): Generator<string, undefined> {
   const bits = taken.bits(first >> BLOCK_BITS, family);
   for (let at = place(first); at <= place(last); at++) {
-    // Most are taken in a range that is nearly full: they cost no text.
     if ((bits >> at & 1) !== 0) continue;
     const address = addressText((first >> BLOCK_BITS << BLOCK_BITS) + BigInt(at), family);
     if (!taken.has(address)) yield address;
@@ -108,35 +109,71 @@ function place(value: bigint): number {
   return Number(value & BigInt(BLOCK - 1));
 }
 
-/** The blocks of ranges, each cut to its range, in the node's own order. */
-function* blocksInOrder(ranges: readonly IpRange[], node: string): Generator<IpRange> {
-  const counts = ranges.map(({ first, last }) => (last >> BLOCK_BITS) - (first >> BLOCK_BITS) + 1n);
-  const total = counts.reduce((sum, count) => sum + count, 0n);
-  if (total === 0n) return;
-  const seed = hash(node);
-  const step = coprime(total, seed);
-  let at = seed % total;
-  for (let i = 0n; i < total; i++) {
-    yield blockAt(ranges, { counts, at });
-    at = (at + step) % total;
-  }
+/** By what they were made of: all attachments of a Network share them. */
+const BLOCKS = new WeakMap<NetworkAddresses, WeakMap<AddressPool, Blocks>>();
+
+/** The blocks of a pool, without reserved addresses. */
+function blocksOf(pool: AddressPool, addresses: NetworkAddresses): Blocks {
+  const made = BLOCKS.get(addresses) ?? new WeakMap<AddressPool, Blocks>();
+  BLOCKS.set(addresses, made);
+  const known = made.get(pool);
+  if (known) return known;
+  const family = familyOf(pool.subnet);
+  const reserved = (addresses.reserved ?? []).filter(({ address }) => familyOf(address) === family)
+    .map(({ address }) => {
+      const value = ipNumber(address)!;
+      return { first: value, last: value };
+    });
+  const blocks = new Blocks(without(usable(pool), reserved));
+  made.set(pool, blocks);
+  return blocks;
 }
 
-function blockAt(
-  ranges: readonly IpRange[],
-  { counts, at }: { readonly counts: readonly bigint[]; readonly at: bigint },
-): IpRange {
-  let rest = at;
-  for (const [i, { first, last }] of ranges.entries()) {
-    if (rest >= counts[i]!) {
-      rest -= counts[i]!;
-      continue;
+/** The blocks that ranges lie in, each cut to its range. */
+class Blocks {
+  readonly #ranges: readonly IpRange[];
+  /** How many blocks there are before each range. */
+  readonly #before: readonly bigint[];
+  readonly #total: bigint;
+
+  /** @param ranges in ascending order */
+  constructor(ranges: readonly IpRange[]) {
+    this.#ranges = ranges;
+    let total = 0n;
+    this.#before = ranges.map(({ first, last }) => {
+      const before = total;
+      total += (last >> BLOCK_BITS) - (first >> BLOCK_BITS) + 1n;
+      return before;
+    });
+    this.#total = total;
+  }
+
+  /** All, in the node's own order. */
+  *inOrder(node: string): Generator<IpRange> {
+    const total = this.#total;
+    if (total === 0n) return;
+    const seed = hash(node);
+    const step = coprime(total, seed);
+    let at = seed % total;
+    for (let i = 0n; i < total; i++) {
+      yield this.#at(at);
+      at += step;
+      if (at >= total) at -= total;
     }
-    const block = (first >> BLOCK_BITS) + rest;
+  }
+
+  #at(at: bigint): IpRange {
+    let [low, high] = [0, this.#ranges.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.#before[middle]! <= at) low = middle;
+      else high = middle - 1;
+    }
+    const { first, last } = this.#ranges[low]!;
+    const block = (first >> BLOCK_BITS) + at - this.#before[low]!;
     const [begins, ends] = [block << BLOCK_BITS, (block + 1n << BLOCK_BITS) - 1n];
     return { first: begins > first ? begins : first, last: ends < last ? ends : last };
   }
-  throw new RangeError(`block ${at} is beyond the last`);
 }
 
 /** A step by which one comes past each of so many places before one comes back. */

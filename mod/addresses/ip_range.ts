@@ -18,8 +18,40 @@ export function familyOf(address: string): Family {
   return address.includes(":") ? 6 : 4;
 }
 
-/** The address as a number; undefined if the text is not an address. */
+/**
+ * The address as a number; undefined if the text is not an address. What it takes, `parseIp` takes: but
+ * a list of 100,000 addresses is read with it, so that it must take microseconds.
+ */
 export function ipNumber(text: string): bigint | undefined {
+  if (!text.includes(":")) return ipv4Number(text);
+  return text.includes(".") ? slowNumber(text) : ipv6Number(text);
+}
+
+const IPV4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
+
+function ipv4Number(text: string): bigint | undefined {
+  const bytes = IPV4.exec(text)?.slice(1).map(Number);
+  if (!bytes || bytes.some((byte) => byte > 255)) return undefined;
+  return BigInt(bytes.reduce((value, byte) => value * 256 + byte, 0));
+}
+
+const GROUP = /^[0-9a-f]{1,4}$/i;
+const GROUPS = 8;
+
+/** An IPv6 address in groups alone (RFC 4291, 2.2). */
+function ipv6Number(text: string): bigint | undefined {
+  const [before, after, ...more] = text.split("::").map((part) =>
+    part === "" ? [] : part.split(":")
+  );
+  const groups = [...before!, ...after ?? []];
+  const zeros = GROUPS - groups.length;
+  const fits = after ? zeros > 0 && more.length === 0 : zeros === 0;
+  if (!fits || !groups.every((group) => GROUP.test(group))) return undefined;
+  const all = [...before!, ...Array<string>(zeros).fill("0"), ...after ?? []];
+  return BigInt(`0x${all.map((group) => group.padStart(4, "0")).join("")}`);
+}
+
+function slowNumber(text: string): bigint | undefined {
   const bytes = parseIp(text)?.toByteArray();
   return bytes && bytes.reduce((value, byte) => value << 8n | BigInt(byte), 0n);
 }

@@ -4,6 +4,7 @@ import { FakeClock } from "../../tests/support/agent_fakes.ts";
 import { AddressBook } from "./address_book.ts";
 import { comesBack } from "./kept_addresses.ts";
 import { parseAddresses } from "./pools.ts";
+import { AddressApiError } from "./ports.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const signal = new AbortController().signal;
@@ -17,9 +18,10 @@ async function withBooks(
     clock: FakeClock;
     books: Record<"a" | "b", AddressBook>;
   }) => Promise<void>,
+  make: (clock: FakeClock) => AddressStore = (clock) => new AddressStore(clock),
 ): Promise<void> {
   const clock = new FakeClock();
-  const store = new AddressStore(clock);
+  const store = make(clock);
   const book = (node: string) =>
     new AddressBook({
       api: store,
@@ -106,9 +108,51 @@ Deno.test("a pod of that name in another namespace does not get it, nor whoever 
     const fixed = wanted("web", "3", { fixed: [address!.address] });
     await assert.rejects(
       books.b.take(fixed, signal),
-      /is taken by nobody, but is kept for pod shop\/db-0 until 2026-01-01T00:1\d/,
+      /is taken by pod shop\/db-0, for whose name it is kept until 2026-01-01T00:1\S+: name another address in the claim, or delete the object if no pod has the address \(kubectl delete networkaddress lan\.10-38-0-\d+\)$/,
     );
   }));
+
+Deno.test("a kept address that the Network no longer gives out is not taken again", () =>
+  withBooks(async ({ store, books }) => {
+    const first = wanted("db-0", "1");
+    const [address] = await books.a.take(first, signal);
+    await books.a.giveBack(keyOf(first), { keepMs: KEEP_MS, signal });
+    const pools = [{ subnet: "10.38.0.0/24", exclude: [address!.address] }];
+    const edited = { ...wanted("db-0", "2"), pools: parseAddresses({ pools }, "addresses") };
+    const [other] = await books.b.take(edited, signal);
+    assert.notEqual(other!.address, address!.address);
+    assert.equal(store.all.length, 2);
+  }));
+
+/** Loses the answer to the first update that it does, and calls `meanwhile` before the next request. */
+class ForgetfulStore extends AddressStore {
+  meanwhile: (() => Promise<void>) | undefined;
+
+  override async update(...args: Parameters<AddressStore["update"]>) {
+    const done = await super.update(...args);
+    const { meanwhile } = this;
+    this.meanwhile = undefined;
+    if (!meanwhile) return done;
+    await meanwhile();
+    throw new AddressApiError("no answer", "unknown");
+  }
+}
+
+Deno.test("an address is not freed that the next pod has when the answer to its keeping is lost", () =>
+  withBooks(
+    async ({ store, books }) => {
+      const [first, next] = [wanted("db-0", "1"), wanted("db-0", "2")];
+      const [address] = await books.a.take(first, signal);
+      (store as ForgetfulStore).meanwhile = async () => {
+        const [taken] = await books.b.take(next, signal);
+        assert.equal(taken!.address, address!.address);
+      };
+      await books.a.giveBack(keyOf(first), { keepMs: KEEP_MS, signal });
+      assert.deepEqual(store.all.map(({ owner }) => owner.pod.uid), ["2"]);
+      assert.deepEqual(books.a.of(keyOf(first)), []);
+    },
+    (clock) => new ForgetfulStore(clock),
+  ));
 
 Deno.test("of two pods of one name at the same time, one has the kept address", () =>
   withBooks(async ({ store, books }) => {

@@ -83,6 +83,11 @@ export class OwnAddresses {
     return this.#addresses.size;
   }
 
+  /** How many removed ones a watch has still to tell of. */
+  get leaving(): number {
+    return this.#removed.size;
+  }
+
   /** Resolves once the API server has listed them. @throws Error with the cause */
   async known(signal: AbortSignal): Promise<void> {
     while (!this.#isKnown) {
@@ -117,7 +122,10 @@ export class OwnAddresses {
     const name = nameOf(address);
     const known = this.#addresses.get(name);
     if (known && !isSameOwner(known.owner, address.owner)) return;
-    if (address.uid !== undefined) this.#removed.add(address.uid);
+    // It has been created anew meanwhile.
+    if (known?.uid !== undefined && address.uid !== undefined && known.uid !== address.uid) return;
+    // One that is not known has gone already by what a watch has told, which tells of it no more.
+    if (known?.uid !== undefined && known.uid === address.uid) this.#removed.add(known.uid);
     this.#addresses.delete(name);
   }
 

@@ -136,9 +136,8 @@ export function poolOf(
 ): AddressPool | undefined {
   const value = ipNumber(address);
   if (value === undefined) return undefined;
-  return pools.find(({ subnet }) =>
-    familyOf(subnet) === familyOf(address) && includes(subnetRange(subnet), value)
-  );
+  const family = familyOf(address);
+  return pools.find((pool) => familyOf(pool.subnet) === family && includes(wholeOf(pool), value));
 }
 
 /** How many addresses the pools of a family can give out, reserved ones among them. */
@@ -158,7 +157,7 @@ export function usable({ subnet, ranges, exclude = [], gateway }: AddressPool): 
 
 /**
  * Refuses an address that a claim names if the claim may not have it. It may lie outside of the ranges,
- * since whoever names one knows it.
+ * since whoever names one knows it, but not among those that are excluded: machines have these.
  *
  * @throws Error that says why
  */
@@ -172,6 +171,27 @@ export function assertMayHave(addresses: NetworkAddresses, address: string, aske
       : `claim ${reserved.namespace}/${reserved.claim}`;
     throw new Error(`${address} is reserved for ${whom}`);
   }
+  if (!reserved && isExcluded(addresses, address)) {
+    throw new Error(
+      `${address} is excluded by the Network: name another address, or have an administrator ` +
+        "reserve it for the claim",
+    );
+  }
+}
+
+/** Whether a claim that names no address may be given this one now: the Network may have changed. */
+export function mayGive(addresses: NetworkAddresses, address: string, asker: Asker): boolean {
+  const pool = poolOf(addresses, address);
+  if (!pool || hostProblem(addresses, address) !== undefined) return false;
+  const reserved = addresses.reserved?.find((each) => each.address === address);
+  if (reserved) return isFor(reserved, asker);
+  return usable(pool).some((range) => includes(range, ipNumber(address)!));
+}
+
+function isExcluded(addresses: NetworkAddresses, address: string): boolean {
+  const value = ipNumber(address)!;
+  return poolOf(addresses, address)?.exclude?.some((each) => includes(rangeOf(each)!, value)) ??
+    false;
 }
 
 /**
@@ -232,7 +252,8 @@ function hostProblem(addresses: NetworkAddresses, address: string): string | und
 function pool(value: unknown, path: string): AddressPool {
   const fields = object(value, path, ["subnet", "ranges", "exclude", "gateway"]);
   const subnet = readSubnet(fields.subnet, join(path, "subnet"));
-  const read = (each: unknown, at: string) => rangeIn(subnet, each, at);
+  const whole = { subnet, range: subnetRange(subnet) };
+  const read = (each: unknown, at: string) => rangeIn(whole, each, at);
   const ranges = optionalList(fields.ranges, { path: join(path, "ranges"), read });
   const exclude = optionalList(fields.exclude, { path: join(path, "exclude"), read });
   const at = join(path, "gateway");
@@ -290,7 +311,11 @@ function parseCidr(given: string): Cidr | undefined {
 }
 
 /** A range of addresses in canonical notation, inside the subnet. */
-function rangeIn(subnet: string, value: unknown, path: string): string {
+function rangeIn(
+  { subnet, range: whole }: { readonly subnet: string; readonly range: IpRange },
+  value: unknown,
+  path: string,
+): string {
   const given = text(value, path);
   const range = rangeOf(given);
   if (!range) {
@@ -301,7 +326,6 @@ function rangeIn(subnet: string, value: unknown, path: string): string {
   if (range.first > range.last) {
     throw new FieldError(path, `${show(given)} ends before it begins`);
   }
-  const whole = subnetRange(subnet);
   const isInside = includes(whole, range.first) && includes(whole, range.last);
   if (family !== familyOf(subnet) || !isInside) {
     throw new FieldError(path, `${show(given)} is not inside ${subnet}`);
@@ -327,6 +351,17 @@ export function isSubnet(given: string): boolean {
 /** Whether a text can stand among a pool's ranges. */
 export function isRange(given: string): boolean {
   return rangeOf(given) !== undefined;
+}
+
+/** What pools' subnets stand for: each reserved address is looked for in each pool. */
+const WHOLES = new WeakMap<AddressPool, IpRange>();
+
+function wholeOf(pool: AddressPool): IpRange {
+  const known = WHOLES.get(pool);
+  if (known) return known;
+  const whole = subnetRange(pool.subnet);
+  WHOLES.set(pool, whole);
+  return whole;
 }
 
 function subnetRange(subnet: string): IpRange {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FieldError } from "../claim/field.ts";
+import { parseIp } from "../claim/ip_notation.ts";
 import { addressText, ipNumber, type IpRange, without } from "./ip_range.ts";
 import {
   assertMayHave,
@@ -8,6 +9,7 @@ import {
   countAddresses,
   familiesOf,
   keepForMs,
+  mayGive,
   parseAddresses,
   poolOf,
   usable,
@@ -217,6 +219,24 @@ Deno.test("a claim may have the address that it names", async (t) => {
   });
 });
 
+Deno.test("a claim may not have an address that is excluded, unless it is reserved for the claim", () => {
+  const addresses = read({
+    pools: [{ subnet: "10.38.0.0/24", exclude: ["10.38.0.50", "10.38.0.64/28"] }],
+    reserved: [{ address: "10.38.0.65", namespace: "shop", claim: "web" }],
+  });
+  const asker = { namespace: "shop", claim: "web" };
+  for (const address of ["10.38.0.50", "10.38.0.70"]) {
+    assert.throws(() => assertMayHave(addresses, address, asker), {
+      message: `${address} is excluded by the Network: name another address, or have an ` +
+        "administrator reserve it for the claim",
+    });
+    assert.equal(mayGive(addresses, address, asker), false);
+  }
+  assertMayHave(addresses, "10.38.0.65", asker);
+  assert.ok(mayGive(addresses, "10.38.0.65", asker));
+  assert.ok(!mayGive(addresses, "10.38.0.65", { namespace: "shop", claim: "other" }));
+});
+
 Deno.test("without() leaves out each number that is in one of the others", () => {
   const range = fc.tuple(fc.integer({ min: 0, max: 60 }), fc.integer({ min: 0, max: 9 }))
     .map(([first, more]) => ({ first: BigInt(first), last: BigInt(first + more) }));
@@ -251,6 +271,23 @@ Deno.test("parseAddresses() takes the largest pools, whose addresses nobody can 
   // 512 numbers are excluded, of which the first is the anycast address.
   assert.equal(countAddresses(addresses, 6), 2n ** 120n - 512n);
   assert.equal(countAddresses(addresses, 4), 2n ** 32n - 2n);
+});
+
+Deno.test("ipNumber() takes what parseIp() takes, as the same number", () => {
+  const part = fc.stringMatching(/^(0|[0-9a-f]{1,4}|255|256|01)$/);
+  const made = fc.array(part, { minLength: 1, maxLength: 9 }).chain((parts) =>
+    fc.constantFrom(".", ":", "::").chain((last) =>
+      fc.constantFrom(":", ".").map((by) => `${parts.slice(0, -1).join(by)}${last}${parts.at(-1)}`)
+    )
+  );
+  fc.assert(
+    fc.property(fc.oneof(fc.ipV4(), fc.ipV6(), made, fc.string()), (text) => {
+      const bytes = parseIp(text)?.toByteArray();
+      const number = bytes?.reduce((value, byte) => value << 8n | BigInt(byte), 0n);
+      assert.equal(ipNumber(text), number, text);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 Deno.test("an address and its number stand for each other", () => {

@@ -52,6 +52,9 @@ interface AddressObject {
   };
 }
 
+/** More than any cluster has nodes and Networks: whoever makes up names for addresses fills no memory. */
+const MOST_NAMES = 20_000;
+
 /** Makes {@link AddressUse}s that share the names that they have in common. */
 export class AddressUses {
   readonly #names = new Map<string, string>();
@@ -72,10 +75,17 @@ export class AddressUses {
     };
   }
 
+  /** How many names are kept. */
+  get names(): number {
+    return this.#names.size;
+  }
+
   #shared(name: string): string {
     const known = this.#names.get(name);
-    if (known === undefined) this.#names.set(name, name);
-    return known ?? name;
+    if (known !== undefined) return known;
+    if (this.#names.size >= MOST_NAMES) this.#names.clear();
+    this.#names.set(name, name);
+    return name;
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { FakeClock, settle } from "../../tests/support/agent_fakes.ts";
 import { LeaseHolder } from "./lease_holder.ts";
+import { isFree, look } from "./lease_terms.ts";
 import type { Lease, LeaseApi, ReadLease } from "./ports.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -93,6 +94,18 @@ async function withAgents(
 
 const acting = (agents: readonly Agent[]) =>
   agents.filter((agent) => agent.acts()).map(({ name }) => name);
+
+Deno.test("a Lease that somebody has given an endless duration is free ten minutes after its last renewal", () => {
+  const lease = {
+    holder: "gone",
+    renewTime: "2026-01-01T00:00:00.000000Z",
+    duration: 1_000 * (2 ** 31 - 1),
+    transitions: 0,
+  };
+  const seen = look(lease, { before: undefined, now: 0 });
+  assert.ok(!isFree(lease, { seen, now: 599_999 }));
+  assert.ok(isFree(lease, { seen, now: 600_000 }));
+});
 
 Deno.test("one agent holds the Lease, and goes on holding it", () =>
   withAgents(["a", "b", "c"], async ({ lease, agents }) => {

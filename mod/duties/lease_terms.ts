@@ -2,6 +2,8 @@ import type { Lease, ReadLease } from "./ports.ts";
 
 /** How long a Lease is valid after its last renewal, in milliseconds. */
 export const LEASE_MS = 60_000;
+/** As which a longer duration counts: an edited one would keep others away for ever, once its holder is gone. */
+const LONGEST_MS = 10 * LEASE_MS;
 /** A holder renews it after this, */
 export const RENEW_MS = 15_000;
 /** and stops what it does as its holder when it could not for this long: before others may take it. */
@@ -46,7 +48,7 @@ export function isFree(
 ): boolean {
   if (!lease || lease.holder === "") return true;
   const isSeen = seen?.holder === lease.holder && seen.renewTime === lease.renewTime;
-  return isSeen && now - seen.since >= lease.duration;
+  return isSeen && now - seen.since >= Math.min(lease.duration, LONGEST_MS);
 }
 
 /** The Lease as its next holder, or the same one again, writes it. */

@@ -34,6 +34,7 @@ const PATHS: Readonly<Record<string, { readonly api: string; readonly plural: st
   RoleBinding: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "rolebindings" },
   DaemonSet: { api: "/apis/apps/v1", plural: "daemonsets" },
   Deployment: { api: "/apis/apps/v1", plural: "deployments" },
+  StatefulSet: { api: "/apis/apps/v1", plural: "statefulsets" },
   ReplicaSet: { api: "/apis/apps/v1", plural: "replicasets" },
   Job: { api: "/apis/batch/v1", plural: "jobs" },
   ClusterRole: { api: "/apis/rbac.authorization.k8s.io/v1", plural: "clusterroles" },

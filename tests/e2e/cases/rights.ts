@@ -174,6 +174,9 @@ export const RIGHTS: Readonly<Record<string, Case>> = {
       assert.ok(await agent.get({ kind: "Pod", name: "one", namespace }));
       assert.ok(await agent.get({ kind: "ResourceClaim", name, namespace }));
       assert.ok((await agent.list({ kind: "ResourceSlice" })).length > 0);
+      // Which nodes are gone, and who uses a Network that is deleted (networks.objects).
+      assert.ok((await agent.list({ kind: "Node" })).length > 0);
+      assert.ok((await agent.list({ kind: "ResourceClaim", namespace })).length > 0);
       // The agent writes the entry itself; the same right is tried with what stands there.
       const { devices } = found.status;
       await applyStatus(agent, { namespace, name }, { devices });
@@ -229,11 +232,9 @@ export const RIGHTS: Readonly<Record<string, Case>> = {
         "read a secret": [get(`/api/v1/namespaces/kube-system/secrets/any`)],
         "list configmaps": [get("/api/v1/configmaps")],
         "get another token": [post(`${account}/token`, {})],
-        "list nodes": [get("/api/v1/nodes")],
         "change its node": [patch(`/api/v1/nodes/${NODE}`, { metadata: { labels: { a: "b" } } })],
         "change its node's status": [patch(`/api/v1/nodes/${NODE}/status`, { status: {} })],
         "delete its node": [remove(`/api/v1/nodes/${NODE}`)],
-        "list claims": [get(`${RESOURCE}/resourceclaims`)],
         "make a claim": [post(`${RESOURCE}/namespaces/${namespace}/resourceclaims`, {})],
         "change a claim's labels": [patch(at, { metadata: { labels: { a: "b" } } })],
         "change a claim's spec": [patch(at, { spec: { devices: {} } })],
