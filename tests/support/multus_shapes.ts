@@ -552,6 +552,12 @@ export const SHAPES: readonly Shape[] = [
     decide: [BARE_POD],
   },
   {
+    name: "a network with neither a version nor a name",
+    yaml: definition("bare", { ...macvlan, ipam: hostLocal("10.51.28.0/24") }) +
+      workload("Deployment", { name: "unversioned", networks: "bare" }),
+    interfaces: [["net1 10.51.28.2/24"]],
+  },
+  {
     name: "a bridge with addresses by DHCP",
     yaml: definition("work", {
       cniVersion: "0.3.1",

@@ -211,7 +211,8 @@ async function withMultus(space: Space): Promise<Addresses> {
   const manifests = [
     definition("lan", macvlan({ name: "lan", subnet: 43, config: oneAddress(43) })),
     definition("store", {
-      // Without a version or a name.
+      // Without a version, results name no interfaces, and then Multus tells of none.
+      cniVersion: "0.3.1",
       ...macvlan({ name: "store", subnet: 44 }).plugins[0],
       ...oneAddress(44),
     }),
@@ -259,8 +260,7 @@ async function withMultus(space: Space): Promise<Addresses> {
   assert.deepEqual(told, {
     web: ["lan0 10.10.43.7"],
     fixed: ["net1 10.10.45.9"],
-    // A result of CNI 0.2.0 names no interfaces, so Multus says nothing of the network store.
-    db: ["second 10.10.46.6"],
+    db: ["net1 10.10.44.7", "second 10.10.46.6"],
   });
   return found;
 }
