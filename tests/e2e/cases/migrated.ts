@@ -41,6 +41,7 @@ export const MIGRATED: Readonly<Record<string, Case>> = {
           return (await space.list("Pod")).length === 1 || undefined;
         });
       });
+      typed.note("Multus has been removed");
       await typed.kubectl("apply", "-k", output);
       for (const name of ["web", "fixed", "db"]) {
         const running = await podOf(space, name);
@@ -71,6 +72,10 @@ class Typed {
   constructor(space: Space, folder: string) {
     this.#space = space;
     this.#folder = folder;
+  }
+
+  note(text: string): void {
+    this.#lines.push(`# ${text}`);
   }
 
   async kubectl(...words: readonly string[]): Promise<void> {
