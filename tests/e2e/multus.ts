@@ -104,7 +104,10 @@ export class Multus {
       await multus.start();
       await body(multus);
     } catch (cause) {
-      const seen = [`Multus said:\n${await multus.log()}`, ...await space.claimStatuses()];
+      const seen = [
+        `Multus said:\n${await multus.log()}`,
+        ...await space.claimStatuses().catch(() => []),
+      ];
       // What Multus has attached goes by Multus, or its leases stay for the cases that follow.
       await space.clear().catch(() => {});
       throw new Error(seen.join("\n"), { cause });
