@@ -53,6 +53,7 @@ Deno.test("parseRunConfig() has the defaults that the documentation names", () =
     networkObjects: false,
     networkAttachmentDefinitions: false,
     networkCacheTime: 0,
+    leaseNamespace: "kube-system",
     policy: {},
     logLevel: "info",
     logFormat: "text",

@@ -34,7 +34,7 @@ import {
 } from "./addresses.ts";
 import { CLAIMS, measureCluster, NODES } from "./cluster.ts";
 import { ATTACHED, measureRecovery } from "./recovery.ts";
-import { pairwise, percentile, time } from "./statistics.ts";
+import { pairwise, percentile, type Side, time } from "./statistics.ts";
 import { measureStatus, SHOWN } from "./status.ts";
 import { MAP_SIZE, measureMap } from "./ui.ts";
 import { measureWebhook } from "./webhook.ts";
@@ -87,7 +87,7 @@ class Bench {
   }
 
   /** Milliseconds until both sockets serve. */
-  async startAgent(): Promise<number> {
+  async startAgent(...flags: readonly string[]): Promise<number> {
     const { paths } = this.node;
     const began = performance.now();
     this.agent = new AgentProcess([
@@ -95,6 +95,7 @@ class Bench {
       ...["--kubelet-dir", paths.kubeletDir, "--nri-socket", paths.nriSocket],
       ...["--state-dir", paths.stateDir, "--cdi-dir", paths.cdiDir],
       ...["--kubeconfig", paths.kubeconfig, "--cni-path", this.cniPath, "--log-level", "info"],
+      ...flags,
     ], { args: bundleArguments() });
     await this.agent.ready();
     return performance.now() - began;
@@ -118,8 +119,8 @@ class Bench {
     });
   }
 
-  claim({ name, uid }: PodSandbox) {
-    const networks = [{ name: "lan", subnet: 1, config: { ipam: IPAM } }];
+  claim({ name, uid }: PodSandbox, named?: string) {
+    const networks = [{ name: "lan", named, subnet: 1, config: { ipam: IPAM } }];
     return storeClaim(this.node.api, {
       name: `claim-${name}`,
       driver: DRIVER,
@@ -128,8 +129,9 @@ class Bench {
     });
   }
 
-  async prepare(pod: PodSandbox) {
-    const claim = this.claim(pod);
+  /** @param named the Network of the cluster that the claim names; its own configuration if undefined */
+  async prepare(pod: PodSandbox, named?: string) {
+    const claim = this.claim(pod, named);
     const answers = await this.node.kubelet.prepare(DRIVER, [claim]);
     const { error } = answers[claim.uid]!;
     if (error) throw new Error(error);
@@ -244,6 +246,38 @@ async function oneAttachment(bench: Bench): Promise<void> {
     } ms`,
     goal: "at most +10 ms",
   });
+}
+
+/** The Network, and the claims' own configuration, are the same but for where addresses come from. */
+async function addressed(bench: Bench): Promise<void> {
+  const { ipam: _, ...plugin } = NETWORK.plugins[0]!;
+  bench.node.storeNetworks([{
+    apiVersion: "dra.networking/v1alpha1",
+    kind: "Network",
+    metadata: { name: "wide" },
+    spec: {
+      config: { cniVersion: NETWORK.cniVersion, plugins: [plugin] },
+      addresses: { pools: [{ subnet: "10.65.0.0/16" }] },
+    },
+  }], { namespaces: [] });
+  await bench.agent.end();
+  await bench.startAgent("--network-objects=true");
+  const attachment = (named?: string): Side => async (measure) => {
+    const pod = await bench.pod("addressed");
+    const claim = await bench.prepare(pod, named);
+    await measure(() => bench.attach(pod));
+    await bench.remove(pod, claim);
+  };
+  const { ours, theirs } = await pairwise(40, { ours: attachment("wide"), theirs: attachment() });
+  const [own, local] = [percentile(ours, 50), percentile(theirs, 50)];
+  report("one attachment with an address of the cluster, p50", ms(own), {
+    baseline: `with host-local ${ms(local)}: ${own >= local ? "+" : ""}${
+      (own - local).toFixed(1)
+    } ms`,
+    goal: "at most +8 ms",
+  });
+  await bench.agent.end();
+  await bench.startAgent();
 }
 
 async function burst(bench: Bench): Promise<void> {
@@ -411,6 +445,7 @@ async function main(): Promise<number> {
     start,
     hooks,
     oneAttachment,
+    addressed,
     burst,
     endurance,
     recovery,

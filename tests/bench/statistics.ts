@@ -11,7 +11,7 @@ export async function time(task: () => Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
-type Side = (measure: (task: () => Promise<unknown>) => Promise<void>) => Promise<void>;
+export type Side = (measure: (task: () => Promise<unknown>) => Promise<void>) => Promise<void>;
 
 /** Runs two sides in turns, so that what else the machine does falls on both; gives the times of each. */
 export async function pairwise(

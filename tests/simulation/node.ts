@@ -285,13 +285,15 @@ export class SimulatedNode {
 
   /** The agent sees which interfaces there are in a namespace. */
   lookedInto(namespace: NetNamespace): void {
-    const { now } = this.#world.scheduler;
-    namespace.lookedAt = now;
-    for (const adding of this.#addingIn(namespace)) {
-      if (!adding.isUnseen || adding.ended === Infinity) continue;
-      adding.isUnseen = false;
-      adding.ended = now;
-    }
+    namespace.lookedAt = this.#world.scheduler.now;
+  }
+
+  /** What came since the agent could not look, it does not know: it looks again after this. */
+  delBegins(attachment: string): void {
+    const adding = this.#adding.get(attachment);
+    if (!adding?.isUnseen || adding.ended === Infinity) return;
+    adding.isUnseen = false;
+    adding.ended = this.#world.scheduler.now;
   }
 
   #addingIn(namespace: NetNamespace | undefined) {

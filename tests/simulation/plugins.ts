@@ -151,6 +151,7 @@ export class PluginPrograms {
     if (isOfContainer) world.trace.note(`${process.name} ${what}`);
     try {
       if (call.command === "ADD") node.addBegins(call.attachment);
+      if (call.command === "DEL") node.delBegins(call.attachment);
       const answer = await Promise.race([this.#work(what, call, timeout), killing.promise]);
       return outcome(0, answer === undefined ? "" : JSON.stringify(answer));
     } catch (error) {

@@ -340,11 +340,11 @@ export class FakeNamespaces implements Namespaces {
   index = 2;
   mac = "02:00:00:00:00:02";
 
-  interfaces(path: string): Promise<Interfaces | undefined> {
+  async interfaces(path: string, signal?: AbortSignal): Promise<Interfaces | undefined> {
+    await Promise.resolve();
+    signal?.throwIfAborted();
     const { index, mac } = this;
-    return Promise.resolve(
-      new Map([...this.foreign.get(path) ?? []].map((name) => [name, { index, mac }])),
-    );
+    return new Map([...this.foreign.get(path) ?? []].map((name) => [name, { index, mac }]));
   }
 
   classify(path: string) {

@@ -4,6 +4,8 @@ import type { ClaimRef } from "../../mod/claim/attachment.ts";
 
 export interface NetworkOptions {
   readonly name: string;
+  /** The Network of the cluster that the claim names, instead of what stands here. */
+  readonly named?: string;
   readonly type?: string;
   /** The third number of 10.10.x.0/24. */
   readonly subnet: number;
@@ -64,10 +66,16 @@ export function storeClaim(
             requests: [network.name],
             opaque: {
               driver,
-              parameters: {
-                ...(network.interface && { interface: network.interface }),
-                config: macvlan(network),
-              },
+              parameters: network.named === undefined
+                ? {
+                  ...(network.interface && { interface: network.interface }),
+                  config: macvlan(network),
+                }
+                : {
+                  apiVersion: "dra.networking/v1alpha1",
+                  kind: "Network",
+                  networkName: network.named,
+                },
             },
           })),
         },

@@ -138,8 +138,8 @@ export class Effects {
     }
   }
 
-  #look(): Promise<Interfaces | undefined> {
-    return this.#cni.interfaces(this.#source.closing);
+  #look(signal = this.#source.closing): Promise<Interfaces | undefined> {
+    return this.#cni.interfaces(signal);
   }
 
   async #assertUntaken(
@@ -233,7 +233,8 @@ export class Effects {
   /** Whether no interface has its name: what has it from now on is another plugin's. */
   async #isAbsent({ attachment: { ifName } }: TrackedAttachment): Promise<boolean> {
     try {
-      const seen = await this.#look();
+      // Also when the agent stops: the next one cannot tell any more. The look has a limit of its own.
+      const seen = await this.#look(new AbortController().signal);
       return seen !== undefined && !seen.has(ifName);
     } catch {
       return false;

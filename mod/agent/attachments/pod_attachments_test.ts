@@ -739,6 +739,24 @@ Deno.test("that a DEL left no interface is on record before the pause that follo
   }
 });
 
+Deno.test("an agent that stops still notes that a failed DEL left no interface", async () => {
+  const { network, cni, namespaces, journal } = setUp();
+  let closed: Promise<void> | undefined;
+  cni.during = ({ command }) => {
+    if (command === "ADD") namespaces.foreign.set(PATH, new Set(["net1"]));
+    else {
+      namespaces.foreign.delete(PATH);
+      closed = network.close();
+    }
+    throw new Error("the plugin ends with an error");
+  };
+  network.want(claim, one);
+  await settle();
+  await closed;
+  const [record] = [...journal.attachments.values()];
+  assert.deepEqual([record?.addFailed, record?.foreign], [true, true]);
+});
+
 Deno.test("another plugin's interface is on record as that before the first DEL, also of a pod that ends", async () => {
   const { network, cni, clock, journal } = setUp();
   cni.during = ({ command }) => {

@@ -228,7 +228,7 @@ export const RUN_SETTINGS = {
   },
   leaseNamespace: {
     name: "lease-namespace",
-    env: "POD_NAMESPACE",
+    env: "NETWORK_DRA_LEASE_NAMESPACE",
     takes: "NAMESPACE",
     help:
       "Namespace of the Lease network-dra-duties: its holder, one of the agents that follow Networks, " +
