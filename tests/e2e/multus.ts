@@ -90,7 +90,8 @@ export class Multus {
   }
 
   /** Installs it for a while; afterwards, nothing of it is left. */
-  static async with({ cluster }: Space, body: (multus: Multus) => Promise<void>): Promise<void> {
+  static async with(space: Space, body: (multus: Multus) => Promise<void>): Promise<void> {
+    const { cluster } = space;
     const programs = await fetchMultus();
     if ("missing" in programs) throw new Error(programs.missing);
     const folder = await Deno.makeTempDir({ dir: "/run" });
@@ -103,7 +104,13 @@ export class Multus {
       await multus.start();
       await body(multus);
     } catch (cause) {
-      throw new Error(`Multus said:\n${await multus.log()}`, { cause });
+      const seen = [
+        `Multus said:\n${await multus.log()}`,
+        ...await space.claimStatuses().catch(() => []),
+      ];
+      // What Multus has attached goes by Multus, or its leases stay for the cases that follow.
+      await space.clear().catch(() => {});
+      throw new Error(seen.join("\n"), { cause });
     } finally {
       await multus.stop();
       for (const { kind, metadata } of OBJECTS.toReversed()) {

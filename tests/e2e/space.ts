@@ -108,6 +108,13 @@ export class Space {
       .map(({ reason, message }) => `${reason}: ${message}`);
   }
 
+  /** `claim <name>: <status>` of each claim. */
+  async claimStatuses(): Promise<string[]> {
+    return (await this.list("ResourceClaim")).map((claim) =>
+      `claim ${claim.metadata.name}: ${JSON.stringify(claim.status)}`
+    );
+  }
+
   async assertEvent(name: string, expected: RegExp): Promise<void> {
     await until(`an event on ${name} says ${expected}`, async () => {
       return (await this.events(name)).some((event) => expected.test(event)) || undefined;
@@ -279,11 +286,8 @@ export class Space {
     const events = (await this.list("Event")).map(({ involvedObject, reason, message }) =>
       `${involvedObject.kind} ${involvedObject.name}: ${reason}: ${message}`
     );
-    const claims = (await this.list("ResourceClaim")).map((claim) =>
-      `claim ${claim.metadata.name}: ${JSON.stringify(claim.status)}`
-    );
     const agent = this.cluster.agent.lines.slice(from).map((line) => JSON.stringify(line));
-    return [...events, ...claims, ...agent].join("\n");
+    return [...events, ...await this.claimStatuses(), ...agent].join("\n");
   }
 }
 

@@ -1,10 +1,11 @@
 /** `network-dra migrate` as a user runs it: what comes of it passes `lint`, and attaches in `try`. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { parse, parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
 import { migrate } from "../../mod/migrate/migrate.ts";
 import { kustomization, stream } from "../../mod/migrate/written.ts";
 import { cli } from "../support/cli.ts";
+import { outcome } from "../support/command_outcome.ts";
 import { blocks } from "../support/documents.ts";
 import { fetchKubectl } from "../support/kubectl.ts";
 import { installNft } from "../support/nft.ts";
@@ -20,66 +21,122 @@ async function inFolder(body: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-/** Writes a shape's files, and gives the flags of `migrate` and of `try` that name them. */
-async function given(folder: string, { yaml, selectors, node, networks }: Shape) {
-  const write = async (name: string, text: string) => {
-    await Deno.writeTextFile(join(folder, name), text);
-    return join(folder, name);
-  };
-  const networkDir = join(folder, "networks");
-  await Deno.mkdir(networkDir);
-  for (const [name, text] of Object.entries(networks ?? {})) await write(`networks/${name}`, text);
-  return {
-    file: await write("multus.yaml", yaml),
-    flags: selectors === undefined ? [] : ["--selectors", await write("selectors.yaml", selectors)],
-    attempt: [
-      ...["--network-dir", networkDir],
-      ...node === undefined ? [] : ["--node", await write("node.yaml", node)],
-    ],
-  };
+/** Writes files into a folder, and gives the paths of those with these names. */
+async function write(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
+  const paths: Record<string, string> = {};
+  for (const [name, text] of Object.entries(files)) {
+    paths[name] = join(folder, name);
+    await Deno.writeTextFile(paths[name], text);
+  }
+  return paths;
 }
 
-function interfaces(stdout: string): string[][] {
-  const printed = parse(stdout);
-  // deno-lint-ignore no-explicit-any -- likewise
-  const claims: any[] = printed.kind === "List" ? printed.items : [printed];
-  return claims.map(({ status }) =>
-    // deno-lint-ignore no-explicit-any -- likewise
-    status.devices.map(({ networkData: { interfaceName, ips = [] } }: any) =>
-      [interfaceName, ...ips].join(" ")
-    )
-  );
+/** The comments with `DECIDE:`; classes of one network may have the same. */
+function decisionsIn(yaml: string): string[] {
+  const comments = [...yaml.matchAll(/^# DECIDE: (.*(?:\n# (?!DECIDE: ).*)*)/gm)];
+  return [...new Set(comments.map(([, text]) => text!.replaceAll("\n# ", " ")))];
 }
 
-for (const shape of SHAPES) {
-  Deno.test(`migrate: ${shape.name}`, () =>
+for (const { name, yaml, selectors = "", decide = [] } of SHAPES) {
+  Deno.test(`migrate: ${name}`, () =>
     inFolder(async (folder) => {
-      const { file, flags } = await given(folder, shape);
-      const moved = await cli(["migrate", file, ...flags]);
-      const { decide = [] } = shape;
+      const given = await write(folder, { "multus.yaml": yaml, "selectors.yaml": selectors });
+      const flags = selectors === "" ? [] : ["--selectors", given["selectors.yaml"]!];
+      const moved = await outcome("migrate", given["multus.yaml"]!, ...flags);
       assert.equal(moved.code, decide.length > 0 ? 3 : 0, moved.stderr);
       for (const pattern of decide) assert.match(moved.stderr, pattern);
-      assert.match(moved.stderr, /; 0 to leave, /);
-      assert.equal(moved.stdout.match(/# DECIDE: /g)?.length ?? 0, decide.length, moved.stdout);
-      const output = join(folder, "claims.yaml");
-      await Deno.writeTextFile(output, moved.stdout);
-      const checked = await cli(["lint", output]);
+      const { length } = decide;
+      assert.ok(moved.stderr.includes(`; 0 to leave, ${length} to decide\n`), moved.stderr);
+      const comments = decisionsIn(moved.stdout);
+      assert.equal(comments.length, length, moved.stdout);
+      for (const each of comments) assert.ok(moved.stderr.includes(each), each);
+      const written = await write(folder, { "claims.yaml": moved.stdout });
+      const checked = await outcome("lint", written["claims.yaml"]!);
       assert.equal(checked.stdout, "1 file: 0 errors, 0 warnings\n");
     }));
+}
 
-  const { interfaces: wanted } = shape;
-  if (wanted === undefined) continue;
-  Deno.test(`migrate: ${shape.name}: attaches as with Multus`, () =>
-    inFolder(async (folder) => {
-      await using _nft = shape.needs === "nft" ? await installNft() : undefined;
-      const { file, flags, attempt } = await given(folder, shape);
-      const output = join(folder, "claims.yaml");
-      await Deno.writeTextFile(output, (await cli(["migrate", file, ...flags])).stdout);
-      const tried = await cli(["try", output, ...attempt]);
-      assert.equal(tried.code, 0, tried.stderr);
-      assert.match(tried.stderr, /nothing is left/);
-      assert.deepEqual(interfaces(tried.stdout), wanted);
-    }));
+/** What `try` prints of a claim. */
+interface Claim {
+  readonly metadata: { readonly ownerReferences: readonly [{ readonly name: string }] };
+  readonly status: {
+    readonly devices: readonly {
+      readonly networkData: { readonly interfaceName: string; readonly ips?: readonly string[] };
+    }[];
+  };
+}
+
+/** The interfaces with their addresses, by the pods' names. */
+function interfacesOf(claims: readonly Claim[]): Map<string, string[]> {
+  return new Map(claims.map(({ metadata, status }) => [
+    metadata.ownerReferences[0].name,
+    status.devices.map(({ networkData: { interfaceName, ips = [] } }) =>
+      [interfaceName, ...ips].join(" ")
+    ),
+  ]));
+}
+
+/** The names of a shape's pods, as `try` names those of workloads. */
+function podsOf({ yaml, interfaces = [] }: Shape): string[] {
+  const objects = parseAllDocuments(yaml).map((each) => each.toJS()).filter((each) =>
+    each !== null
+  );
+  const { kind, metadata } = objects.find((each) =>
+    !["NetworkAttachmentDefinition", "IPPool"].includes(each.kind)
+  );
+  return kind === "Pod" ? [metadata.name] : interfaces.map((_, i) => `${metadata.name}-${i}`);
+}
+
+// One node for all: a node for each takes most of the time.
+Deno.test("migrate: pods have the interfaces and addresses as with Multus", (t) =>
+  inFolder(async (folder) => {
+    await using _nft = await installNft();
+    const shapes = SHAPES.filter(({ interfaces }) => interfaces !== undefined);
+    const interfaces = ["eth0", ...shapes.flatMap(({ nodeInterfaces = [] }) => nodeInterfaces)];
+    const given = await write(folder, {
+      "multus.yaml": shapes.map(({ yaml }) => yaml).join(""),
+      "selectors.yaml": shapes.map(({ selectors = "" }) => selectors).join(""),
+      "node.yaml": stringify({ nodes: [{ interfaces: interfaces.map((name) => ({ name })) }] }),
+    });
+    const networks = join(folder, "networks");
+    await Deno.mkdir(networks);
+    for (const { networks: files = {} } of shapes) await write(networks, files);
+    const moved = await cli([
+      "migrate",
+      given["multus.yaml"]!,
+      "--selectors",
+      given["selectors.yaml"]!,
+    ]);
+    assert.equal(moved.code, 3, moved.stderr);
+    const written = await write(folder, { "claims.yaml": moved.stdout });
+    const tried = await cli([
+      ...["try", written["claims.yaml"]!, "--network-dir", networks],
+      ...["--node", given["node.yaml"]!],
+    ]);
+    assert.equal(tried.code, 0, tried.stderr);
+    assert.match(tried.stderr, /nothing is left/);
+    const found = interfacesOf(parse(tried.stdout).items);
+    for (const shape of shapes) {
+      await t.step(shape.name, () => {
+        for (const [i, pod] of podsOf(shape).entries()) {
+          assert.ok(found.has(pod), `no claim of pod ${pod}`);
+          assertInterfaces(found.get(pod)!, shape.interfaces![i]!);
+          found.delete(pod);
+        }
+      });
+    }
+    assert.deepEqual([...found.keys()], []);
+  }));
+
+function assertInterfaces(found: readonly string[], wanted: readonly (string | RegExp)[]): void {
+  assert.equal(found.length, wanted.length, found.join());
+  for (const [i, each] of wanted.entries()) {
+    if (typeof each === "string") assert.equal(found[i], each);
+    else assert.match(found[i]!, each);
+  }
 }
 
 Deno.test("migrate --output writes a kustomization that makes what the stream has", () =>

@@ -6,18 +6,17 @@ export interface Shape {
   /** Objects for Multus. */
   readonly yaml: string;
   /**
-   * The interfaces that Multus makes, with their addresses, each pod's in order. Absent where the
-   * kernel of the machines of the tests cannot make them: such a shape is migrated and linted only.
+   * The interfaces that Multus makes, with their addresses, each pod's in order; a pattern where any
+   * address of a range will do. Absent where the kernel of the machines of the tests cannot make them:
+   * such a shape is migrated and linted only.
    */
-  readonly interfaces?: readonly (readonly string[])[];
+  readonly interfaces?: readonly (readonly (string | RegExp)[])[];
   /** What a person must decide or do, a pattern each. */
   readonly decide?: readonly RegExp[];
   /** The file for `--selectors`. */
   readonly selectors?: string;
-  /** The file for `try --node`. */
-  readonly node?: string;
-  /** What the machine must have besides the plugins. */
-  readonly needs?: "nft";
+  /** Interfaces of the node besides eth0. */
+  readonly nodeInterfaces?: readonly string[];
   /** Files of the agent's networkDir. */
   readonly networks?: Readonly<Record<string, string>>;
 }
@@ -95,9 +94,10 @@ const hostLocal = (subnet: string) => ({ type: "host-local", ranges: [[{ subnet 
 const macvlan = { type: "macvlan", master: "eth0", mode: "bridge" };
 
 const WHEREABOUTS = /whereabouts does not know of what the agents give/;
+const DUAL = /^data0 10\.51\.16\.(227|23[234578])\/28 fd51:16::[0-9a-f:]+\/64$/;
 const BARE_POD = /delete the pod and create it again/;
 
-/** Public shapes. All of them run where the reference plugins are. */
+/** Public shapes. No two have the same workload or network, so that all run on one node. */
 export const SHAPES: readonly Shape[] = [
   {
     name: "macvlan with host-local, one plugin, a bare pod",
@@ -168,7 +168,7 @@ export const SHAPES: readonly Shape[] = [
       ipam: { type: "static", addresses: [{ address: "10.51.5.5/24" }] },
     }) + pod("appliance", [{ name: "hostdev", interface: "wan" }]),
     interfaces: [["wan 10.51.5.5/24"]],
-    node: "nodes: [{ interfaces: [{ name: eth0 }, { name: eth1 }] }]\n",
+    nodeInterfaces: ["eth1"],
     decide: [BARE_POD],
   },
   {
@@ -191,7 +191,7 @@ export const SHAPES: readonly Shape[] = [
       }),
     selectors:
       `intel.com/sriov: device.attributes["dra.networking"].interface.startsWith("ens1f0v")\n`,
-    node: "nodes: [{ interfaces: [{ name: eth0 }, { name: ens1f0v0 }] }]\n",
+    nodeInterfaces: ["ens1f0v0"],
     interfaces: [["net1 10.51.6.2/24"]],
     decide: [/host-device moves the virtual function/],
   },
@@ -229,7 +229,6 @@ export const SHAPES: readonly Shape[] = [
       }],
     }),
     interfaces: [["in0 10.51.8.2/24"]],
-    needs: "nft",
   },
   {
     name: "a configuration that stands in a file on the node",
@@ -302,6 +301,7 @@ export const SHAPES: readonly Shape[] = [
       ipam: { type: "whereabouts", range: "10.51.15.0/24" },
     }, { namespace: "rook-ceph" }) +
       workload("Deployment", { name: "osd", networks: "rook-ceph/public-net" }),
+    interfaces: [[/^net1 10\.51\.15\.\d+\/24$/]],
     decide: [WHEREABOUTS],
   },
   {
@@ -336,6 +336,8 @@ export const SHAPES: readonly Shape[] = [
           allocations: { "2": { id: "0123", podref: "default/dual-0", ifname: "data0" } },
         },
       }) + "\n---\n",
+    // Neither the gateway, nor what is excluded, nor what the pod has with Multus.
+    interfaces: [[DUAL], [DUAL]],
     decide: [/exclude holds 1 address that pods with Multus have, such as 10\.51\.16\.226/],
   },
   {
@@ -351,6 +353,7 @@ export const SHAPES: readonly Shape[] = [
       },
     }, { namespace: "kube-system" }) +
       workload("DaemonSet", { name: "manager", networks: "kube-system/storage@lhnet1" }),
+    interfaces: [[/^lhnet1 10\.51\.17\.20[01245]\/24$/]],
     decide: [WHEREABOUTS],
   },
   {
@@ -547,6 +550,12 @@ export const SHAPES: readonly Shape[] = [
       },
     }) + pod("sampleapp", "ipvlan-conf"),
     decide: [BARE_POD],
+  },
+  {
+    name: "a network with neither a version nor a name",
+    yaml: definition("bare", { ...macvlan, ipam: hostLocal("10.51.28.0/24") }) +
+      workload("Deployment", { name: "unversioned", networks: "bare" }),
+    interfaces: [["net1 10.51.28.2/24"]],
   },
   {
     name: "a bridge with addresses by DHCP",

@@ -1,57 +1,14 @@
-/** The agent beside Multus. */
+/** The agent beside Multus, and in its place. */
 import assert from "node:assert/strict";
 import { macvlan } from "../../support/claims.ts";
-import { runOn } from "../node_place.ts";
-import type { Json, Manifest } from "../api.ts";
+import type { Json } from "../api.ts";
 import { Multus } from "../multus.ts";
+import { annotated, definition, interfacesIn, interfacesOf, toldByMultus } from "../multus_pods.ts";
+import { runOn } from "../node_place.ts";
 import { claim, pod } from "../objects.ts";
 import { until } from "../poll.ts";
 import type { Case, Space } from "../space.ts";
-
-const NETWORKS = "k8s.v1.cni.cncf.io/networks";
-const STATUS = "k8s.v1.cni.cncf.io/network-status";
-
-function definition(name: string, config: unknown): Manifest {
-  return {
-    apiVersion: "k8s.cni.cncf.io/v1",
-    kind: "NetworkAttachmentDefinition",
-    metadata: { name },
-    spec: { config: JSON.stringify(config) },
-  };
-}
-
-/** A pod, or the template of a workload's pods, that asks Multus for networks. */
-function annotated<T extends { readonly metadata?: unknown }>(
-  made: T,
-  networks: string | readonly unknown[],
-): T {
-  const value = typeof networks === "string" ? networks : JSON.stringify(networks);
-  const metadata = made.metadata as Json;
-  return {
-    ...made,
-    metadata: { ...metadata, annotations: { ...metadata?.annotations, [NETWORKS]: value } },
-  };
-}
-
-/** What Multus says that it has given a pod, beside the cluster's own network. */
-function toldByMultus({ metadata }: Json): string[] {
-  const all: Json[] = JSON.parse(metadata.annotations?.[STATUS] ?? "[]");
-  return all.filter((each) => each.default !== true)
-    .map((each) => [each.interface, ...each.ips].join(" "));
-}
-
-/** The interfaces of `ip addr` with their numbers, MAC addresses and IPv4 addresses. */
-function interfacesIn(shown: string): string[] {
-  return shown.split(/^(?=\d+: )/m).map((each) => {
-    const [, number, name] = /^(\d+): ([^:@]+)/.exec(each)!;
-    const parts = [...each.matchAll(/(?:link\/ether|inet) (\S+)/g)].map((found) => found[1]);
-    return [number, name, ...parts].join(" ");
-  });
-}
-
-async function interfacesOf(space: Space, running: Json): Promise<string[]> {
-  return interfacesIn(await space.exec(running, "ip", "addr"));
-}
+import { MIGRATED } from "./migrated.ts";
 
 /** The interfaces of the network namespace on the node in which one has an address that begins so. */
 async function interfacesAt(space: Space, start: string): Promise<string[]> {
@@ -133,4 +90,6 @@ export const MULTUS: Readonly<Record<string, Case>> = {
       assert.deepEqual(await leases("multus-lan"), []);
       await space.clear();
     }),
+
+  ...MIGRATED,
 };
