@@ -165,9 +165,10 @@ export class SimulatedAddresses {
         for (const [address = ""] of lease.canonical.map((each) => each.split("/"))) {
           const name = addressObjectName(network, address);
           const holder = this.objects.get(name);
-          if (holder?.spec.containerID === sandbox.id || this.tampered.has(name) && holder) {
-            continue;
-          }
+          if (holder?.spec.containerID === sandbox.id) continue;
+          // Of an attachment whose record is lost, no agent knows that it has the address.
+          const isTold = holder !== undefined || node.orphaned.has(link.owner);
+          if (this.tampered.has(name) && isTold) continue;
           yield `${sandbox.id} has ${address}, whose object is ${
             holder ? `that of ${holder.spec.containerID}` : "not there"
           }`;
