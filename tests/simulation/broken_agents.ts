@@ -182,8 +182,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   ]),
   broken("allows containers to start as soon as their sandbox runs", [
     "agent/admission/claim_access.ts",
-    'return !away && (wanted.length > 0 || isAwaited) ? "wait" : "none";',
-    'return !away && (wanted.length > 0 || isAwaited) ? "pass" : "none";',
+    'return !away && (isWanted || isAwaited) ? "wait" : "none";',
+    'return !away && (isWanted || isAwaited) ? "pass" : "none";',
   ]),
   broken("leaves the file by which containers start", [
     ADMISSION,
