@@ -45,6 +45,26 @@ const REPORT = "NETWORK_DRA_TEST_REPORT";
 /** Cgroups of end-to-end tests that run at the same time. */
 const END_TO_END = /^\/sys\/fs\/cgroup\/.*network-dra-(e2e|bench|transcript)-/;
 
+/**
+ * The tests below folders. `deno test FOLDER` passes over a folder that has a member of the workspace
+ * below it, as mod has.
+ */
+async function unitFiles(paths: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const path of paths) {
+    if (path.endsWith(".ts")) {
+      files.push(path);
+      continue;
+    }
+    const entries = await Array.fromAsync(Deno.readDir(path));
+    const below = entries.filter(({ name, isDirectory }) =>
+      isDirectory || name.endsWith("_test.ts")
+    );
+    files.push(...await unitFiles(below.map(({ name }) => join(path, name)).sort()));
+  }
+  return files;
+}
+
 async function integrationFiles(paths: readonly string[]): Promise<string[]> {
   const asked = paths.filter((path) => path.startsWith(INTEGRATION));
   if (asked.length > 0) return asked;
@@ -109,7 +129,9 @@ export async function runTests(paths: readonly string[] = []): Promise<Count> {
   const folder = await Deno.makeTempDir({ prefix: "network-dra-test-" });
   try {
     const integrations = await integrationFiles(paths);
-    const units = paths.length === 0 ? UNIT : paths.filter((path) => !path.startsWith(INTEGRATION));
+    const units = await unitFiles(
+      paths.length === 0 ? UNIT : paths.filter((path) => !path.startsWith(INTEGRATION)),
+    );
     const counts: Count[] = [];
     if (units.length > 0) {
       const flags = ["--parallel"];

@@ -74,12 +74,6 @@ export const WEBHOOK = {
       what: "With a certificate, outside of a pod:",
       line: "network-dra webhook --cert /tls.crt --key /tls.key --kubeconfig /kubeconfig",
     },
-    {
-      what: "With a certificate of its own, in a pod:",
-      line: "network-dra webhook --certificate-secret kube-system/network-dra-webhook-tls " +
-        "--webhook-configuration network-dra-webhook " +
-        "--server-name network-dra-webhook.kube-system.svc",
-    },
   ],
   exitCodes: { 0: "It was ended by a signal.", ...EXIT_CODES },
 } as const satisfies Command;
