@@ -7,7 +7,7 @@ import { until } from "./poll.ts";
 /** Objects that are of no namespace. */
 const CLUSTER_WIDE = ["DeviceClass", "Network", "NetworkAddress"];
 /** What makes pods, those first that make others. */
-const MAKERS = ["Deployment", "ReplicaSet", "Job"];
+const MAKERS = ["Deployment", "StatefulSet", "ReplicaSet", "Job"];
 /** What else there is of a case. */
 const KINDS = ["Pod", "ResourceClaimTemplate", "ResourceClaim"];
 

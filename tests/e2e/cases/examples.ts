@@ -94,7 +94,7 @@ async function assertParent(space: Space, running: Json, entry: Json): Promise<v
 /** How many pods the objects make. */
 export function podCount(manifests: readonly Json[]): number {
   const counts = manifests.map(({ kind, spec }) =>
-    kind === "Pod" ? 1 : kind === "Deployment" ? spec.replicas ?? 1 : 0
+    kind === "Pod" ? 1 : ["Deployment", "StatefulSet"].includes(kind) ? spec.replicas ?? 1 : 0
   );
   return counts.reduce((all, each) => all + each, 0);
 }
