@@ -133,19 +133,16 @@ async function measure(own: AddressSide, whereabouts: AddressSide): Promise<void
 }
 
 async function inside(): Promise<void> {
-  const [programs, whereabouts, [plugins]] = await Promise.all([
-    fetchKubernetes(KUBERNETES),
-    fetchWhereabouts(),
-    fetchCniPlugins(),
-  ]);
-  for (const found of [programs, whereabouts]) {
-    if ("missing" in found) throw new Error(String(found.missing));
-  }
+  const programs = await fetchKubernetes(KUBERNETES);
+  if ("missing" in programs) throw new Error(programs.missing);
+  const whereabouts = await fetchWhereabouts();
+  if ("missing" in whereabouts) throw new Error(whereabouts.missing);
+  const [plugins] = await fetchCniPlugins();
   const folder = await Deno.makeTempDir({ dir: "/run" });
   const logs = join(folder, "log");
   await Deno.mkdir(logs);
   await using running = new AsyncDisposableStack();
-  const plane = await ControlPlane.start({ programs: programs as never, folder, logs });
+  const plane = await ControlPlane.start({ programs, folder, logs });
   running.defer(() => plane.stop());
   const [api, kubeconfig] = [plane.api, await plane.adminKubeconfig()];
   await measure(
@@ -155,7 +152,7 @@ async function inside(): Promise<void> {
     }),
     await WhereaboutsSide.start({
       ...{ api, kubeconfig, folder },
-      program: (whereabouts as { readonly path: string }).path,
+      program: whereabouts.path,
     }),
   );
 }
