@@ -10,7 +10,7 @@ import { Limiter } from "../../../mod/async/limiter.ts";
 import { KubeAddressApi } from "../../../mod/kube/address_api.ts";
 import { KubeConnection } from "../../../mod/kube/connection.ts";
 import { KubeObjectSource } from "../../../mod/kube/object_source.ts";
-import { type Api, type Json } from "../api.ts";
+import type { Api, Json } from "../api.ts";
 import { render } from "../chart.ts";
 import { until } from "../poll.ts";
 import type { AddressSide } from "./address_side.ts";
