@@ -1,7 +1,7 @@
 /** The range of which both sides give addresses. */
-export const RANGE = "10.40.0.0/22";
+export const RANGE = "10.40.0.0/20";
 /** Its addresses, without the first and the last. */
-export const SIZE = 1_022;
+export const SIZE = 4_094;
 
 const [FIRST, SECOND] = [10, 40];
 
