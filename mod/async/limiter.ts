@@ -137,8 +137,12 @@ export class Limiter {
   }
 
   #takeNext() {
-    const turns = this.#queue.map(({ turn }) => turn());
-    const next = turns.indexOf(Math.min(...turns));
+    let next = -1;
+    let lowest = Infinity;
+    for (let i = 0; i < this.#queue.length; i++) {
+      const turn = this.#queue[i]!.turn();
+      if (turn < lowest) [next, lowest] = [i, turn];
+    }
     return next < 0 ? undefined : this.#queue.splice(next, 1)[0];
   }
 

@@ -117,6 +117,7 @@ export class FakeCni implements Cni {
   /** Operations in progress now, by container; and the most there were at once. */
   readonly running = new Map<string, number>();
   mostAtOnce = 0;
+  #atOnce = 0;
   /** Containers for which two operations overlapped, which the SPEC forbids. */
   readonly overlaps: string[] = [];
   /** Called in each operation; what it throws fails the operation. */
@@ -196,12 +197,12 @@ export class FakeCni implements Cni {
     const running = (this.running.get(id) ?? 0) + 1;
     this.running.set(id, running);
     if (running > 1) this.overlaps.push(id);
-    const all = [...this.running.values()].reduce((sum, n) => sum + n, 0);
-    this.mostAtOnce = Math.max(this.mostAtOnce, all);
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#atOnce);
     try {
       await (ended ? Promise.race([this.during(call), ended]) : this.during(call));
     } finally {
       this.running.set(id, running - 1);
+      this.#atOnce--;
     }
   }
 }

@@ -106,13 +106,13 @@ export class StatusWriter {
   /** Writes the claim once more where it does not say any longer what was written. */
   async #lookAgain(writer: Writer): Promise<void> {
     try {
-      await this.#ports.clock.sleep(LATE_WRITE_MS, this.#stop.signal);
+      await this.#ports.clock.sleep(LATE_WRITE_MS, writer.signal);
     } catch {
       return; // The agent stops.
     }
     // What is being written now would be noted as what the API server has.
     while (writer.loop) await writer.loop;
-    if (this.#stop.signal.aborted || this.#writers.get(writer.claim.uid) !== writer) return;
+    if (writer.signal.aborted || this.#writers.get(writer.claim.uid) !== writer) return;
     Object.assign(writer, { settled: undefined, written: undefined, dirty: true });
     this.#run(writer);
   }
@@ -120,7 +120,8 @@ export class StatusWriter {
   #touch(claim: ClaimRef, known: Pick<Writer, "settled" | "written">): Writer {
     let writer = this.#writers.get(claim.uid);
     if (!writer) {
-      writer = { claim, dirty: false, finished: false, ...known };
+      const signal = AbortSignal.any([this.#stop.signal]);
+      writer = { claim, signal, dirty: false, finished: false, ...known };
       this.#writers.set(claim.uid, writer);
     }
     // It may have been prepared again before its last write was done.
@@ -134,7 +135,7 @@ export class StatusWriter {
     writer.loop ??= this.#loop(writer).finally(() => {
       writer.loop = undefined;
       if (writer.finished) this.#writers.delete(writer.claim.uid);
-      else if (writer.dirty && !this.#stop.signal.aborted) this.#run(writer);
+      else if (writer.dirty && !writer.signal.aborted) this.#run(writer);
     });
   }
 
@@ -145,21 +146,21 @@ export class StatusWriter {
         await this.#writeUntilTaken(writer);
       }
     } catch (error) {
-      if (!this.#stop.signal.aborted) throw error;
+      if (!writer.signal.aborted) throw error;
     }
   }
 
   /** Resolves when changes seem to be over. */
-  async #coalesced({ claim }: Writer): Promise<void> {
+  async #coalesced({ claim, signal }: Writer): Promise<void> {
     for (let waited = 0; waited < LONGEST_COALESCE_MS; waited += COALESCE_MS) {
-      await this.#ports.clock.sleep(COALESCE_MS, this.#stop.signal);
+      await this.#ports.clock.sleep(COALESCE_MS, signal);
       if (!this.#source.changing(claim.uid)) return;
     }
   }
 
   async #writeUntilTaken(writer: Writer): Promise<void> {
     const { clock, log, metrics } = this.#ports;
-    const { signal } = this.#stop;
+    const { signal } = writer;
     const problem = new WarnOnce(log);
     let failures = 0;
     await retry(async () => {
@@ -209,7 +210,7 @@ export class StatusWriter {
     const content = JSON.stringify(built);
     if (content === writer.settled) return;
     const now = clock.now().toISOString();
-    const found = writer.written ? [] : await this.#readWritten(claim, built);
+    const found = writer.written ? [] : await this.#readWritten(writer, built);
     const before = writer.written ?? readyInClaim(found);
     const entries = keepTransitionTimes(built, { before, now });
     if (found.length > 0 && isDeepStrictEqual(found.map(({ entry }) => entry), entries)) {
@@ -221,7 +222,7 @@ export class StatusWriter {
     for (const { without, devices } of reducedStatuses(entries)) {
       const began = clock.elapsed();
       try {
-        const outcome = await cluster.applyDeviceStatus(claim, devices, this.#stop.signal);
+        const outcome = await cluster.applyDeviceStatus(claim, devices, writer.signal);
         this.#trace(claim, began);
         metrics.statusWritten(outcome, attempt);
         writer.settled = outcome === "applied" ? content : undefined;
@@ -241,11 +242,11 @@ export class StatusWriter {
 
   /** The driver's entries that an earlier run wrote; none where that makes no difference. */
   async #readWritten(
-    { namespace, name }: ClaimRef,
+    { claim: { namespace, name }, signal }: Writer,
     [first]: readonly DeviceStatus[],
   ): Promise<readonly WrittenDevice[]> {
     if (!first) return [];
-    const found = await this.#ports.cluster.getClaim({ namespace, name }, this.#stop.signal);
+    const found = await this.#ports.cluster.getClaim({ namespace, name }, signal);
     try {
       return found
         ? claimStatus(found).written.filter(({ driver }) => driver === first.driver)
@@ -275,6 +276,8 @@ export class StatusWriter {
 
 interface Writer {
   readonly claim: ClaimRef;
+  /** The agent stops. One of its own: each listener of a signal makes the next one dearer. */
+  readonly signal: AbortSignal;
   /** Whether something changed since the last write began. */
   dirty: boolean;
   finished: boolean;
