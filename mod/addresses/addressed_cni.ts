@@ -5,10 +5,10 @@ import type {
   RuntimeConfig,
   ValidAttachment,
 } from "../agent/model.ts";
-import type { Cni, NothingRun } from "../agent/ports.ts";
-import { errorMessage } from "../async/error_message.ts";
+import type { Cni } from "../agent/ports.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 import type { AddressBook } from "./address_book.ts";
+import type { NetworkAddress } from "./address_object.ts";
 import {
   type AddressedNetwork,
   filled,
@@ -16,6 +16,7 @@ import {
   hasAddresses,
   withIpam,
 } from "./filled_network.ts";
+import type { OwnerKey } from "./own_addresses.ts";
 import { keepForMs } from "./pools.ts";
 import { addressesIn } from "./result_addresses.ts";
 
@@ -40,14 +41,27 @@ export class AddressedCni implements Cni {
   async add(
     network: NetworkList,
     runtime: RuntimeConfig,
-    signal: AbortSignal,
+    { begins, signal }: { readonly begins?: () => Promise<void>; readonly signal: AbortSignal },
   ): Promise<AttachResult> {
-    if (!hasAddresses(network)) return await this.#cni.add(network, runtime, signal);
-    const addresses = await this.#take(network, runtime, signal).catch((error) => {
-      throw new NotTaken(errorMessage(error), { cause: error });
-    });
-    const given = filled(network, { runtime, addresses });
-    return await this.#cni.add(given.network, given.runtime, signal);
+    if (!hasAddresses(network)) return await this.#cni.add(network, runtime, { begins, signal });
+    let hasBegun = false;
+    try {
+      const addresses = await this.#take(network, runtime, signal);
+      const given = filled(network, { runtime, addresses });
+      return await this.#cni.add(given.network, given.runtime, {
+        begins: async () => {
+          await begins?.();
+          hasBegun = true;
+        },
+        signal,
+      });
+    } catch (error) {
+      // No DEL follows. What cannot be given back now is used by the next try, or collected.
+      if (!hasBegun && this.#known(network, runtime).length > 0) {
+        await this.#giveBack(network, runtime, signal).catch(() => {});
+      }
+      throw error;
+    }
   }
 
   async #take(
@@ -79,15 +93,25 @@ export class AddressedCni implements Cni {
     signal: AbortSignal,
   ): Promise<void> {
     if (!hasAddresses(network)) return await this.#cni.del(network, runtime, prevResult, signal);
-    const { containerID, ifName } = runtime;
-    const owner = { network: network.name, containerID, ifName };
-    const known = this.#book?.of(owner).map(({ address }) => address) ?? [];
+    const known = this.#known(network, runtime).map(({ address }) => address);
     const shown = prevResult ? addressesIn(prevResult, network.addresses) : [];
     const addresses = known.length > 0 ? known : shown;
     const given = filled(network, { runtime, addresses });
     await this.#cni.del(given.network, given.runtime, prevResult, signal);
+    await this.#giveBack(network, runtime, signal);
+  }
+
+  #known(network: AddressedNetwork, runtime: RuntimeConfig): readonly NetworkAddress[] {
+    return this.#book?.of(ownerOf(network, runtime)) ?? [];
+  }
+
+  async #giveBack(
+    network: AddressedNetwork,
+    runtime: RuntimeConfig,
+    signal: AbortSignal,
+  ): Promise<void> {
     const keepMs = keepForMs(network.addresses);
-    await this.#book?.giveBack(owner, { keepMs, signal });
+    await this.#book?.giveBack(ownerOf(network, runtime), { keepMs, signal });
   }
 
   check(
@@ -114,9 +138,8 @@ export class AddressedCni implements Cni {
   }
 }
 
-/** There were no addresses, so that no plugin was run. */
-class NotTaken extends Error implements NothingRun {
-  readonly ranNothing = true;
+function ownerOf({ name }: NetworkList, { containerID, ifName }: RuntimeConfig): OwnerKey {
+  return { network: name, containerID, ifName };
 }
 
 /** Without an attachment there are no addresses, and the plugins are the same. */

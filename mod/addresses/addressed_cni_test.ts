@@ -71,7 +71,7 @@ function bench() {
 
 Deno.test("AddressedCni takes addresses before ADD and gives them back after DEL", async () => {
   const { cni, done, given } = bench();
-  await cni.add(lan, runtime, never);
+  await cni.add(lan, runtime, { signal: never });
   await cni.del(lan, runtime, result, never);
   assert.deepEqual(done, ["take", "ADD", "DEL", "give back"]);
   const expected = {
@@ -80,6 +80,37 @@ Deno.test("AddressedCni takes addresses before ADD and gives them back after DEL
     plugins: [{ type: "macvlan", ipam: IPAM }, { type: "tuning" }],
   };
   assert.deepEqual(given.map(({ network }) => network), [expected, expected]);
+});
+
+Deno.test("AddressedCni has the addresses before ADD begins, and gives them back where it does not", async () => {
+  const { cni, book, done } = bench();
+  const begins = () => {
+    done.push("begins");
+    return Promise.resolve();
+  };
+  await cni.add(lan, runtime, { begins, signal: never });
+  assert.deepEqual(done.splice(0), ["take", "begins", "ADD"]);
+  book.held = ["10.38.0.7"];
+  const taken = () => Promise.reject(new Error("the name is taken"));
+  await assert.rejects(cni.add(lan, runtime, { begins: taken, signal: never }), /name is taken/);
+  assert.deepEqual(done.splice(0), ["take", "give back"]);
+  // One of two families: the other attachment of the last address may wait for what this one has.
+  book.take = () => Promise.reject(new Error("no free IPv6 address"));
+  await assert.rejects(cni.add(lan, runtime, { begins, signal: never }), /no free IPv6 address/);
+  assert.deepEqual(done.splice(0), ["give back"]);
+  book.held = [];
+  await assert.rejects(cni.add(lan, runtime, { begins, signal: never }), /no free IPv6 address/);
+  assert.deepEqual(done, []);
+});
+
+Deno.test("AddressedCni leaves the addresses of an ADD that failed to its DEL", async () => {
+  const { cni, book, inner, done } = bench();
+  book.held = ["10.38.0.7"];
+  inner.during = () => {
+    throw new Error("busy");
+  };
+  await assert.rejects(cni.add(lan, runtime, { signal: never }), /busy/);
+  assert.deepEqual(done, ["take"]);
 });
 
 Deno.test("AddressedCni keeps what a DEL that fails may have left", async () => {
@@ -120,7 +151,7 @@ Deno.test("AddressedCni hands over addresses as the capability ips where the plu
   const { cni, given, book } = bench();
   const plugins = [{ type: "ovs", capabilities: { ips: true }, ipam: { type: "own" } }];
   const capabilityArgs = { ips: ["10.38.0.9/24"], mac: "02:00:00:00:00:01" };
-  await cni.add({ ...lan, plugins }, { ...runtime, capabilityArgs }, never);
+  await cni.add({ ...lan, plugins }, { ...runtime, capabilityArgs }, { signal: never });
   assert.deepEqual(given[0]!.network.plugins, plugins);
   assert.deepEqual(given[0]!.runtime!.capabilityArgs, {
     ips: ["10.38.0.7/24"],
@@ -134,7 +165,7 @@ Deno.test("AddressedCni asks for the plugin static, and leaves other networks al
   await cni.verify(lan, never);
   assert.equal((given[0]!.network.plugins[0]!.ipam as { type: string }).type, "static");
   const { addresses: _, ...plain } = lan;
-  await cni.add(plain, runtime, never);
+  await cni.add(plain, runtime, { signal: never });
   await cni.del(plain, runtime, result, never);
   assert.deepEqual(done, ["ADD", "DEL"]);
   assert.equal(given[1]!.network, plain);
@@ -146,10 +177,10 @@ Deno.test("AddressedCni asks for the plugin static, and leaves other networks al
 Deno.test("AddressedCni attaches nothing without addresses where the agent reads no Networks", async () => {
   const { inner, done } = bench();
   const cni = new AddressedCni(inner, undefined);
-  await assert.rejects(cni.add(lan, runtime, never), {
-    message: /reads no Networks: set networks\.objects/,
-    ranNothing: true,
-  });
+  await assert.rejects(
+    cni.add(lan, runtime, { signal: never }),
+    /reads no Networks: set networks\.objects/,
+  );
   await cni.del(lan, runtime, result, never);
   assert.deepEqual(done, ["DEL"]);
 });

@@ -1045,3 +1045,20 @@ Deno.test("a sandbox of which it cannot be told whether it lives gets its networ
   assert.deepEqual(cdi.shown, ["uid-a+"]);
   await stop();
 });
+
+Deno.test("an interface that another plugin makes while ADD waits for its address is not ours for the next agent", async () => {
+  const before = setUp();
+  await before.prepare(aClaim("a"));
+  before.cni.beforeAdd = () => new Promise(() => {});
+  before.agent.attach(aSandbox("s1", "p"));
+  await settle();
+  before.world.namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
+  // It dies.
+  before.cni.beforeAdd = () => {};
+  const { agent, cni, gate, stop } = setUp(before.world);
+  await agent.load();
+  await agent.reconcile([aSandbox("s1", "p")], new Set());
+  await assert.rejects(gate("s1"), /already has an interface net1/);
+  assert.deepEqual(cni.calls, []);
+  await stop();
+});

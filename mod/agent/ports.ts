@@ -36,7 +36,16 @@ import type {
 export interface Cni {
   /** Checks that the network works on this node: every plugin exists, supports cniVersion and reports STATUS OK. */
   verify(network: NetworkList, signal: AbortSignal): Promise<void>;
-  add(network: NetworkList, runtime: RuntimeConfig, signal: AbortSignal): Promise<AttachResult>;
+  /**
+   * @param options.begins is waited for when all that the plugins need is there, right before the
+   *   first one runs; what it throws keeps them from running. Nothing is left of an ADD that has not
+   *   begun.
+   */
+  add(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    options: { readonly begins?: () => Promise<void>; readonly signal: AbortSignal },
+  ): Promise<AttachResult>;
   del(
     network: NetworkList,
     runtime: RuntimeConfig,
@@ -89,11 +98,6 @@ export interface Cluster {
 /** Marks the error of a request that the API server rejects as invalid, whatever its state is. */
 export interface Refusal extends Error {
   readonly refused: true;
-}
-
-/** Marks the error of an ADD that has run no plugin: nothing in the pod is of it. */
-export interface NothingRun extends Error {
-  readonly ranNothing: true;
 }
 
 /** Crash-safe records. Every method that returns a promise resolves when the change is durable. */

@@ -66,9 +66,10 @@ export class CniRunner implements Cni {
   async add(
     network: NetworkList,
     runtime: RuntimeConfig,
-    signal: AbortSignal,
+    { begins, signal }: { readonly begins?: () => Promise<void>; readonly signal: AbortSignal },
   ): Promise<AttachResult> {
     assertRuntimeConfig(runtime);
+    await begins?.();
     let prevResult: CniResult | undefined;
     for (const plugin of network.plugins) {
       const operation = { command: "ADD", network, plugin, runtime, signal } as const;

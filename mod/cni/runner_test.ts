@@ -85,7 +85,7 @@ Deno.test("add() runs the chain in order, each with the result before it", () =>
   withPlugins(
     ({ plugin }) => ({ cniVersion: "1.0.0", ips: [{ address: `10.0.0.${plugin.length}/24` }] }),
     async (runner, calls) => {
-      const { result, networkData } = await runner.add(chain, runtime, never);
+      const { result, networkData } = await runner.add(chain, runtime, { signal: never });
       assert.deepEqual(calls.map(({ plugin }) => plugin), ["first", "second", "third"]);
       assert.deepEqual(calls.map(({ stdin }) => stdin.prevResult?.ips[0].address), [
         undefined,
@@ -105,7 +105,7 @@ Deno.test("add() runs the chain in order, each with the result before it", () =>
 
 Deno.test("add() gives plugins CNI's variables, the PATH and Go's settings, and nothing else", () =>
   withPlugins(() => ({}), async (runner, calls) => {
-    await runner.add({ ...chain, plugins: [{ type: "first" }] }, runtime, never);
+    await runner.add({ ...chain, plugins: [{ type: "first" }] }, runtime, { signal: never });
     const { CNI_PATH, ...env } = calls[0]!.env;
     assert.match(CNI_PATH!, /^\/nonexistent:\//);
     assert.deepEqual(env, {
@@ -132,7 +132,7 @@ Deno.test("capability arguments reach the plugins that take them, in lower case 
   };
   const capabilityArgs = { mac: "0A:00:00:00:00:02", ips: ["10.0.0.5/24"], bandwidth: {} };
   return withPlugins(() => ({}), async (runner, calls) => {
-    await runner.add(network, { ...runtime, capabilityArgs }, never);
+    await runner.add(network, { ...runtime, capabilityArgs }, { signal: never });
     assert.deepEqual(calls.map(({ stdin }) => stdin.runtimeConfig), [
       { mac: "0a:00:00:00:00:02" },
       { ips: ["10.0.0.5/24"] },
@@ -148,7 +148,7 @@ Deno.test("add() stops at the first plugin that fails", () =>
     ({ plugin }) =>
       plugin === "second" ? failed('{"code": 11, "msg": "try again", "details": "later"}') : {},
     async (runner, calls) => {
-      await assert.rejects(runner.add(chain, runtime, never), {
+      await assert.rejects(runner.add(chain, runtime, { signal: never }), {
         name: "CniError",
         code: 11,
         message: 'plugin type="second" name="n" failed (add): try again; later',
@@ -205,7 +205,7 @@ Deno.test("what a plugin says when it fails is what the error says", async (t) =
   for (const [name, { outcome, says }] of Object.entries(cases)) {
     await t.step(name, () =>
       withPlugins(() => outcome, async (runner) => {
-        await assert.rejects(runner.add(chain, runtime, never), {
+        await assert.rejects(runner.add(chain, runtime, { signal: never }), {
           message: `plugin type="first" name="n" failed (add): ${says}`,
         });
       }));
@@ -228,7 +228,7 @@ Deno.test("arguments that libcni refuses are refused before anything runs", asyn
   for (const [name, part] of Object.entries(cases)) {
     await t.step(name, () =>
       withPlugins(() => ({}), async (runner, calls) => {
-        await assert.rejects(runner.add(chain, { ...runtime, ...part }, never));
+        await assert.rejects(runner.add(chain, { ...runtime, ...part }, { signal: never }));
         await assert.rejects(runner.del(chain, { ...runtime, ...part }, undefined, never));
         assert.equal(calls.length, 0);
       }));
@@ -479,10 +479,10 @@ Deno.test("each run of a plugin is told of, what it printed counts, and what is 
       return plugin === "third" ? { stdout: bytes("no JSON") } : { cniVersion: "1.0.0" };
     },
     async (runner, _calls, runs) => {
-      await assert.rejects(runner.add(chain, runtime, never));
+      await assert.rejects(runner.add(chain, runtime, { signal: never }));
       await assert.rejects(runner.del(chain, runtime, undefined, never));
       const missing = { ...chain, plugins: [{ type: "made-up" }] };
-      await assert.rejects(runner.add(missing, runtime, never));
+      await assert.rejects(runner.add(missing, runtime, { signal: never }));
       assert.ok(runs.every(({ seconds }) => seconds >= 0 && seconds < 10));
       assert.deepEqual(
         runs.map(({ command, plugin, result }) => `${command} ${plugin} ${result}`),
@@ -515,7 +515,10 @@ Deno.test("what a plugin says at length is shortened, its beginning and its end 
   await t.step(
     "one plugin",
     () =>
-      withPlugins(fails, (runner) => assert.rejects(runner.add(network, runtime, never), short)),
+      withPlugins(
+        fails,
+        (runner) => assert.rejects(runner.add(network, runtime, { signal: never }), short),
+      ),
   );
   await t.step(
     "all plugins of a chain",

@@ -234,7 +234,7 @@ async function oneAttachment(bench: Bench): Promise<void> {
       const runtime = bench.runtimeConfig(pod);
       let result;
       await measure(async () => {
-        ({ result } = await bench.runner.add(NETWORK, runtime, never));
+        ({ result } = await bench.runner.add(NETWORK, runtime, { signal: never }));
       });
       await bench.runner.del(NETWORK, runtime, result, never);
     },
@@ -295,7 +295,7 @@ async function burst(bench: Bench): Promise<void> {
     const waiting = [...pods];
     const lane = async () => {
       for (let pod = waiting.shift(); pod; pod = waiting.shift()) {
-        await bench.runner.add(NETWORK, bench.runtimeConfig(pod), never);
+        await bench.runner.add(NETWORK, bench.runtimeConfig(pod), { signal: never });
       }
     };
     theirs.push(await time(() => Promise.all(Array.from({ length: WIDTH }, lane))));

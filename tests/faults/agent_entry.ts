@@ -146,8 +146,9 @@ function sabotage(): void {
       break;
     }
     case "deletes what lives":
-      CniRunner.prototype.add = async function (network, runtime, signal) {
-        const result = await add.call(this, network, runtime, signal);
+      CniRunner.prototype.add = async function (network, runtime, options) {
+        const result = await add.call(this, network, runtime, options);
+        const { signal } = options;
         setTimeout(() => void del.call(this, network, runtime, result.result, signal), 500);
         return result;
       };
@@ -166,11 +167,11 @@ function sabotage(): void {
       break;
     }
     case "runs two operations at once":
-      CniRunner.prototype.add = async function (network, runtime, signal) {
+      CniRunner.prototype.add = async function (network, runtime, options) {
         const elsewhere = { ...runtime, ifName: "zz9" };
         const [result] = await Promise.all([
-          add.call(this, network, runtime, signal),
-          del.call(this, network, elsewhere, undefined, signal).catch(() => {}),
+          add.call(this, network, runtime, options),
+          del.call(this, network, elsewhere, undefined, options.signal).catch(() => {}),
         ]);
         return result;
       };

@@ -136,7 +136,7 @@ class Bench {
     };
     let result: CniResult | undefined;
     const run = {
-      add: async () => void ({ result } = await runner.add(network, runtime, never)),
+      add: async () => void ({ result } = await runner.add(network, runtime, { signal: never })),
       check: () => runner.runCheck(network, runtime, result!, never),
       del: () => runner.del(network, runtime, result, never),
       gc: () => runner.gc(network, { valid: [], signal: never }),

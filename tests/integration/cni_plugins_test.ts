@@ -47,7 +47,7 @@ class Pod {
   }
 
   add(network: NetworkList, more: Partial<RuntimeConfig> = {}) {
-    return this.runner.add(network, this.runtime(more), never);
+    return this.runner.add(network, this.runtime(more), { signal: never });
   }
 
   del(network: NetworkList, result?: CniResult, more: Partial<RuntimeConfig> = {}) {
@@ -242,7 +242,7 @@ Deno.test("a plugin killed in the middle of ADD: DEL cleans lease and interface"
     const cancelled = new AbortController();
     setTimeout(() => cancelled.abort(), 500);
     await assert.rejects(
-      pod.runner.add(list, pod.runtime(), cancelled.signal),
+      pod.runner.add(list, pod.runtime(), { signal: cancelled.signal }),
       /type="stuck".*cancelled and was killed/,
     );
     assert.deepEqual(await pod.links(), ["net1"]);

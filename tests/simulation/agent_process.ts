@@ -305,12 +305,12 @@ export class AgentProcess {
     );
     const cni = new AddressedCni(runner, this.#book);
     const add = cni.add.bind(cni);
-    cni.add = async (network, runtime, signal) => {
+    cni.add = async (network, runtime, options) => {
       const { containerID, ifName } = runtime;
       // It has its place from here on, although the plugins wait for its address.
       const end = node.beginTurn(process, containerID);
       try {
-        return await add(network, runtime, signal);
+        return await add(network, runtime, options);
       } finally {
         end();
         if (!process.dead) node.addEnds(attachmentName(network.name, containerID, ifName));

@@ -49,8 +49,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);",
-    "const foreign = ranNothing && false;",
+    "const foreign = isTaken || await this.#isAbsent(tracked);",
+    "const foreign = isTaken && false;",
   ]),
   broken("takes a CHECK that fails for what ADD has just made for a loss", [
     WORKER,
@@ -132,8 +132,8 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "return;",
   ], [
     EFFECTS,
-    "const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);",
-    "const foreign = ranNothing && false;",
+    "const foreign = isTaken || await this.#isAbsent(tracked);",
+    "const foreign = isTaken && false;",
   ]),
   broken("never gives up what can neither be attached nor detached", [
     WORKER,
@@ -359,12 +359,12 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   broken("gives addresses back before DEL", [
     ADDRESSED,
     "await this.#cni.del(given.network, given.runtime, prevResult, signal);\n",
-    "await this.#book?.giveBack(owner, { signal });\n" +
+    "await this.#giveBack(network, runtime, signal);\n" +
     "    await this.#cni.del(given.network, given.runtime, prevResult, signal);\n",
   ]),
   broken("never gives addresses back", [
     ADDRESSED,
-    "await this.#book?.giveBack(owner, { keepMs, signal });",
+    "await this.#book?.giveBack(ownerOf(network, runtime), { keepMs, signal });",
     "void keepMs;",
   ], [
     BOOK,

@@ -122,13 +122,21 @@ export class FakeCni implements Cni {
   readonly overlaps: string[] = [];
   /** Called in each operation; what it throws fails the operation. */
   during: (call: CniCall) => void | Promise<void> = () => {};
+  /** Called before an ADD begins; what it throws keeps it from that. */
+  beforeAdd: (runtime: RuntimeConfig) => void | Promise<void> = () => {};
   verifying: (network: NetworkList) => void = () => {};
 
   verify(network: NetworkList): Promise<void> {
     return Promise.resolve().then(() => this.verifying(network));
   }
 
-  async add(network: NetworkList, runtime: RuntimeConfig): Promise<AttachResult> {
+  async add(
+    network: NetworkList,
+    runtime: RuntimeConfig,
+    { begins }: { readonly begins?: () => Promise<void> },
+  ): Promise<AttachResult> {
+    await this.beforeAdd(runtime);
+    await begins?.();
     await this.#call({ command: "ADD", network: network.name, runtime });
     this.attached.add(`${runtime.containerID}/${runtime.ifName}`);
     const result = {

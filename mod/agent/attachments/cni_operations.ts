@@ -107,7 +107,7 @@ export class CniOperations {
     return await this.#ports.namespaces.interfaces(this.#podNamespace(), signal);
   }
 
-  /** @param options.begins is waited for when its turn has come; what it throws keeps ADD from running */
+  /** @param options.begins as of {@link Cni.add} */
   add(
     claimed: ClaimedAttachment,
     { begins, ...wait }: TurnInLine & { readonly begins: () => Promise<void> },
@@ -115,8 +115,8 @@ export class CniOperations {
     const runtime = this.addRuntime(claimed);
     const { attachment } = claimed;
     return this.#inTurn({ attachment, command: "ADD" }, wait, async () => {
-      await begins();
-      const result = await this.#ports.cni.add(attachment.network, runtime, TO_THE_END);
+      const options = { begins, signal: TO_THE_END };
+      const result = await this.#ports.cni.add(attachment.network, runtime, options);
       const made = await this.#interfaceIn(runtime.netns, attachment).catch(() => undefined);
       return { ...result, ...(made && { index: made.index }) };
     });

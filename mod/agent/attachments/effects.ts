@@ -3,7 +3,7 @@ import type { Attached, AttachmentRecord, Interfaces, Sandbox } from "../model.t
 import type { Clock } from "../../async/clock.ts";
 import { errorMessage } from "../../async/error_message.ts";
 import { describeAttachment } from "../describe.ts";
-import type { Cni, Journal, Metrics, NothingRun } from "../ports.ts";
+import type { Cni, Journal, Metrics } from "../ports.ts";
 import { type Effect, isRecorded, nextEffect } from "./attachment_state.ts";
 import type { AttachmentView } from "./attachment_view.ts";
 import { type CniOperations, saysNameExists } from "./cni_operations.ts";
@@ -206,7 +206,7 @@ export class Effects {
         turn: () => this.#source.turn(),
         signal: this.#source.closing,
         begins: async () => {
-          // Others had the time until its turn to take the name; some plugins take over what is there.
+          // Others had the time until now to take the name; some plugins take over what is there.
           await this.#assertUntaken(attachment, this.#look());
           journal.noteAddStarted(tracked.intent!);
           tracked.apply({ kind: "add_began" });
@@ -215,10 +215,12 @@ export class Effects {
       const attached = { ...result, at: this.#ports.clock.now().toISOString() };
       tracked.apply({ kind: "add_succeeded", attached });
     } catch (error) {
-      if (tracked.state.situation.kind !== "adding") throw error;
-      const { ranNothing = false } = error as Partial<NothingRun>;
+      if (tracked.state.situation.kind !== "adding") {
+        await this.#withdraw(tracked);
+        throw error;
+      }
       const isTaken = saysNameExists(errorMessage(error), attachment.ifName);
-      const foreign = ranNothing || isTaken || await this.#isAbsent(tracked);
+      const foreign = isTaken || await this.#isAbsent(tracked);
       tracked.apply({ kind: "add_failed", foreign });
       await this.#cleanUp(tracked).catch((cause) => {
         this.#reports.notCleanedUp(tracked.view, cause);
@@ -228,6 +230,13 @@ export class Effects {
     if (repair) metrics.repaired("ok");
     const ms = clock.elapsed() - began;
     this.#reports.done(repair ? "repaired" : "attached", tracked.view, ms);
+  }
+
+  /** Of an ADD that has not begun nothing is left, not on record either. The next agent may go on with it. */
+  async #withdraw(tracked: TrackedAttachment): Promise<void> {
+    if (this.#source.closing.aborted) return;
+    // Where the disk does not take that, the next try goes on from the record.
+    await this.carryOut(tracked, { kind: "remove_record" }).catch(() => {});
   }
 
   /** Whether no interface has its name: what has it from now on is another plugin's. */

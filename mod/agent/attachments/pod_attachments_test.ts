@@ -983,18 +983,53 @@ Deno.test("check() of a pod whose namespace cannot be looked at does not take th
   await network.close();
 });
 
-Deno.test("an ADD that ran no plugin is undone without the pod's namespace: what has its name is another's", async () => {
-  const { network, cni, namespaces } = setUp();
-  let isFirst = true;
-  cni.during = ({ command }) => {
-    if (command !== "ADD" || !isFirst) return;
-    isFirst = false;
+Deno.test("an ADD that ran no plugin leaves nothing: what has its name is another's", async () => {
+  const { network, cni, namespaces, journal, clock } = setUp();
+  cni.beforeAdd = () => {
+    cni.beforeAdd = () => {};
     // Meanwhile another plugin makes an interface of this name.
-    namespaces.foreign.set("/var/run/netns/s1", new Set(["net1"]));
-    throw Object.assign(new Error("no address is free"), { ranNothing: true });
+    namespaces.foreign.set(PATH, new Set(["net1"]));
+    throw new Error("no address is free");
   };
-  network.want(claim, [anAttachment("net1")]);
+  network.want(claim, one);
   await assert.rejects(network.ready(never), /no address is free/);
-  const [, del] = cni.calls;
-  assert.deepEqual([del?.command, del?.runtime.netns], ["DEL", ""]);
+  assert.deepEqual(cni.calls, []);
+  assert.equal(journal.attachments.size, 0);
+  namespaces.foreign.delete(PATH);
+  await clock.advance(10_000);
+  await network.ready(never);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  await network.close();
+});
+
+Deno.test("an ADD that ran no plugin, and whose record the disk kept, goes on from that", async () => {
+  const { network, cni, journal, clock } = setUp();
+  cni.beforeAdd = () => {
+    cni.beforeAdd = () => {};
+    throw new Error("no address is free");
+  };
+  journal.before = (change) => {
+    if (change === "removeAttachment") throw new Error("read-only file system");
+  };
+  network.want(claim, one);
+  await assert.rejects(network.ready(never), /no address is free/);
+  await clock.advance(10_000);
+  await network.ready(never);
+  assert.deepEqual(cni.log, ["ADD net1"]);
+  await network.close();
+});
+
+Deno.test("a name that another plugin takes while its ADD waits for an address is left alone", async () => {
+  const { network, cni, namespaces, journal } = setUp();
+  const address = Promise.withResolvers<void>();
+  cni.beforeAdd = () => address.promise;
+  network.want(claim, one);
+  await settle();
+  // An agent that dies here has begun nothing: the next one looks whose the interface is.
+  assert.equal([...journal.attachments.values()][0]?.add, "pending");
+  namespaces.foreign.set(PATH, new Set(["net1"]));
+  address.resolve();
+  await assert.rejects(network.ready(never), refusal);
+  assert.deepEqual(cni.calls, []);
+  await network.close();
 });

@@ -61,7 +61,7 @@ export async function makePlugins(folder: string): Promise<Target> {
       };
       await passes(() => runner.verify(network, never));
       answers = [...input];
-      const added = await passes(() => runner.add(network, runtime, never));
+      const added = await passes(() => runner.add(network, runtime, { signal: never }));
       if (!added) return;
       answers = [...input];
       await passes(() => runner.runCheck(network, runtime, added.result, never));
