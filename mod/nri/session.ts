@@ -11,6 +11,7 @@ import {
   SynchronizeResponseSchema,
 } from "../../proto/gen/nri/nri_pb.ts";
 import type { Log } from "../agent/ports.ts";
+import type { Clock } from "../async/clock.ts";
 import { TtrpcClient } from "../ttrpc/client.ts";
 import { type Call, type Method, serve } from "../ttrpc/server.ts";
 import {
@@ -47,6 +48,7 @@ export interface SessionOptions {
   readonly name: string;
   readonly index: string;
   readonly log: Log;
+  readonly clock: Clock;
   /** Called when the runtime has sent its whole inventory, and it was processed. */
   readonly onSynchronized: () => void;
   /** Called when an event was dealt with, well or not, with the seconds that it took. */
@@ -212,17 +214,18 @@ class Session {
     const handled = run(this.#handlers, AbortSignal.any([signal, due.signal]));
     // Most events are dealt with at once; those need no timers.
     if (!handled) return;
-    const timers: ReturnType<typeof setTimeout>[] = [];
+    const ended = new AbortController();
+    const after = (ms: number) => this.#options.clock.sleep(ms, ended.signal);
     const late = new Promise<never>((_, reject) => {
-      timers.push(setTimeout(() => due.abort(), limit - margin));
+      after(limit - margin).then(() => due.abort(), () => {});
       // For a handler that does not heed the signal.
       const error = new Error(`not done within the runtime's ${Math.round(limit)} ms`);
-      timers.push(setTimeout(() => reject(error), limit - margin / 2));
+      after(limit - margin / 2).then(() => reject(error), () => {});
     });
     try {
       await Promise.race([handled, late]);
     } finally {
-      timers.forEach(clearTimeout);
+      ended.abort();
     }
   }
 }
