@@ -290,6 +290,17 @@ export class Agent {
   }
 
   /**
+   * A container waits for its networks at another agent of the node, in a sandbox that the runtime may
+   * not have reported to this one. Returns at once.
+   *
+   * @returns whether that is done; not while the networks are being detached
+   */
+  attachWaiting(sandbox: Sandbox): boolean {
+    this.#takeUp(sandbox, { started: false });
+    return !this.#sandboxes.get(sandbox.id)?.stopped;
+  }
+
+  /**
    * A claim was prepared whose pods already have sandboxes: its records were lost while they were
    * running. Returns at once.
    */

@@ -27,6 +27,7 @@ import type {
   ResourceClaim,
   Result,
   RuntimeConfig,
+  Sandbox,
   StatusResult,
   ValidAttachment,
   WarningEvent,
@@ -123,6 +124,17 @@ export interface Journal {
   removeAttachment(record: AttachmentRecord): Promise<void>;
   /** Removes what writes that failed have left, where the disk takes that by now. Only while this agent leads. */
   tidy(): void;
+}
+
+/**
+ * Sandboxes of which an agent that does not lead tells the one that does, or the next: those whose
+ * containers are still to come. Containerd 1.7 and CRI-O leave out a sandbox that is being started when
+ * they synchronize.
+ */
+export interface WaitingSandboxes {
+  put(sandbox: Sandbox): Promise<void>;
+  /** Each is taken once. It may have ended. */
+  take(): Promise<readonly Sandbox[]>;
 }
 
 /**

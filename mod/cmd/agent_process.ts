@@ -17,6 +17,7 @@ import { readNodeAddresses } from "../inventory/node_addresses.ts";
 import { NodeInventory } from "../inventory/node_inventory.ts";
 import { type ReadTexts, SysfsLinks } from "../inventory/sysfs.ts";
 import { FileJournal } from "../journal/journal.ts";
+import { FileWaitingSandboxes } from "../journal/waiting_sandboxes.ts";
 import { LeadLocks } from "../lead/lead_locks.ts";
 import { KubeAccessReview } from "../kube/access_review.ts";
 import { KubeAddressApi } from "../kube/address_api.ts";
@@ -178,6 +179,7 @@ export function agentProcess(
     cni: new AddressedCni(new CniRunner(plugins), addresses),
     cluster: new KubeCluster(connection, { driver, nodeName }),
     journal: new FileJournal(stateDir, { log }),
+    waiting: new FileWaitingSandboxes(stateDir),
     namespaces: new HostNamespaces(stateDir, { interfaces }),
     cdi,
     devices,

@@ -3,6 +3,7 @@ export const STATE_PATHS = {
   claims: "claims",
   attachments: "attachments",
   requests: "requests",
+  waiting: "waiting",
   status: "status",
   lead: "lead.lock",
   next: "next.lock",

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { AttachmentRecord, ClaimRecord } from "../agent/model.ts";
+import type { AttachmentRecord, ClaimRecord, Sandbox } from "../agent/model.ts";
 import { isRange, isSubnet } from "../addresses/pools.ts";
 import { IDENTITY, LABEL } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
@@ -60,14 +60,15 @@ const claimRecord = v.object({
   podClaimName: v.optional(v.pipe(v.string(), v.regex(LABEL))),
   attachments: v.array(attachment),
 });
+const sandbox = v.object({
+  id: identity,
+  pod: v.object({ namespace: identity, name: identity, uid: identity }),
+  netns: v.optional(text),
+});
 const attachmentRecord = v.object({
   version: v.literal(RECORD_VERSION),
   claim,
-  sandbox: v.object({
-    id: identity,
-    pod: v.object({ namespace: identity, name: identity, uid: identity }),
-    netns: v.optional(text),
-  }),
+  sandbox,
   attachment,
   attached: v.optional(v.object({
     result: v.looseObject({ cniVersion: text }),
@@ -109,6 +110,11 @@ export function parseClaimRecord(json: unknown): ClaimRecord {
 export function parseAttachmentRecord(json: unknown): AttachmentRecord {
   const { version: _, ...record } = parse(attachmentRecord, migrated(json, "attachment"));
   return record as AttachmentRecord;
+}
+
+/** Throws an Error that names the path of what is wrong. */
+export function parseSandbox(json: unknown): Sandbox {
+  return parse(sandbox, json) as Sandbox;
 }
 
 function parse<S extends v.GenericSchema>(schema: S, json: unknown): v.InferOutput<S> {

@@ -1,7 +1,7 @@
 import { AddressBook } from "../../mod/addresses/address_book.ts";
 import { AddressedCni } from "../../mod/addresses/addressed_cni.ts";
 import { Agent } from "../../mod/agent/agent.ts";
-import { ActiveAgent } from "../../mod/agent/handover/active_agent.ts";
+import { ActiveAgent, type ActiveAgentPorts } from "../../mod/agent/handover/active_agent.ts";
 import type { ListedContainers } from "../../mod/agent/handover/known_sandboxes.ts";
 import { LeaderElection } from "../../mod/agent/handover/leader_election.ts";
 import type { Sandbox } from "../../mod/agent/model.ts";
@@ -17,6 +17,7 @@ import { pluginRunner } from "../../mod/cni/plugin_runner.ts";
 import { Plugins } from "../../mod/cni/plugins.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
+import { FileWaitingSandboxes } from "../../mod/journal/waiting_sandboxes.ts";
 import { KubeAddressApi } from "../../mod/kube/address_api.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
 import { KubeObjectSource } from "../../mod/kube/object_source.ts";
@@ -52,7 +53,7 @@ export class AgentProcess {
   readonly node: SimulatedNode;
   readonly process: SimulatedProcess;
   readonly activeAgent: ActiveAgent;
-  readonly #ports: ConstructorParameters<typeof Agent>[0];
+  readonly #ports: ConstructorParameters<typeof Agent>[0] & ActiveAgentPorts;
   readonly #options: AgentOptions;
   readonly #stop = new AbortController();
   readonly #stateFolder: string;
@@ -115,6 +116,7 @@ export class AgentProcess {
         nodeName: node.name,
       }),
       journal: this.#makeJournal(),
+      waiting: new FileWaitingSandboxes(this.#stateFolder),
       namespaces: this.#makeNamespaces(),
       cdi: new CdiSpecFiles(folderOf(name, "cdi"), { driver: DRIVER }),
       devices: deviceTable,

@@ -45,6 +45,7 @@ import type {
   PodStep,
   PolicyNode,
   Traces,
+  WaitingSandboxes,
 } from "../../mod/agent/ports.ts";
 import type { Clock } from "../../mod/async/clock.ts";
 import { checkLockOrder, type Hold } from "../../mod/async/lock_order.ts";
@@ -212,6 +213,19 @@ export class FakeCni implements Cni {
       this.running.set(id, running - 1);
       this.#atOnce--;
     }
+  }
+}
+
+export class FakeWaitingSandboxes implements WaitingSandboxes {
+  sandboxes: Sandbox[] = [];
+
+  put(sandbox: Sandbox) {
+    this.sandboxes.push(sandbox);
+    return Promise.resolve();
+  }
+
+  take() {
+    return Promise.resolve(this.sandboxes.splice(0));
   }
 }
 

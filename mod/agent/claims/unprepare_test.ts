@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { aSandbox, settle } from "../../../tests/support/agent_fakes.ts";
+import { aSandbox, FakeWaitingSandboxes, settle } from "../../../tests/support/agent_fakes.ts";
 import {
   aSharedClaim,
   never,
@@ -13,7 +13,7 @@ import { ActiveAgent } from "../handover/active_agent.ts";
 async function withBrokenCdi() {
   const started = await startAgent();
   const { agent, ports, prepare } = started;
-  const active = new ActiveAgent(ports);
+  const active = new ActiveAgent({ ...ports, waiting: new FakeWaitingSandboxes() });
   await active.take(agent);
   await prepare("a", { pods: ["p"] });
   active.runPodSandbox(aSandbox("p"));

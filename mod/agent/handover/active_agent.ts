@@ -5,6 +5,7 @@ import { aborted, NOT_NEEDED } from "../../async/aborted.ts";
 import { timeLimit } from "../../async/time_limit.ts";
 import { Notifier } from "../../async/notifier.ts";
 import type { Sandbox } from "../model.ts";
+import type { WaitingSandboxes } from "../ports.ts";
 import { KnownSandboxes, type ListedContainers } from "./known_sandboxes.ts";
 import { RecordedAdmission, type RecordedAdmissionPorts } from "./recorded_admission.ts";
 import { describePod } from "../describe.ts";
@@ -19,8 +20,13 @@ const STOP_MS = 10_000;
 /** How often the records are read for a container that waits. */
 const LOOK_INTERVAL_MS = 50;
 
-/** What ActiveAgent reads while another agent leads. */
-export type ActiveAgentPorts = RecordedAdmissionPorts;
+/** How often the agent that leads looks for what waits at others. A container waits for at least 1.5 s. */
+const WAITING_INTERVAL_MS = 1_000;
+
+/** What ActiveAgent reads while another agent leads, and how it tells that one of what waits here. */
+export interface ActiveAgentPorts extends RecordedAdmissionPorts {
+  readonly waiting: WaitingSandboxes;
+}
 
 /**
  * Where the runtime and the kubelet find the agent, whether or not it leads. While it does not,
@@ -51,10 +57,11 @@ export class ActiveAgent {
 
   /** The agent leads from now on. Resolves when it has dealt with the sandboxes that there are. */
   async take(agent: Agent): Promise<void> {
-    this.#term = { agent, over: new AbortController(), calls: new Set() };
+    const term = { agent, over: new AbortController(), calls: new Set<Promise<unknown>>() };
+    this.#term = term;
     this.#changes.notify();
-    const { synchronized, sandboxes, started } = this.#knownSandboxes;
-    if (synchronized) await agent.reconcile(sandboxes, started);
+    await this.#reconcile(term, this.#knownSandboxes.started);
+    term.calls.add(this.#attachWaiting(term));
   }
 
   /** The agent no longer leads. Resolves when no call to it is in progress. */
@@ -63,6 +70,7 @@ export class ActiveAgent {
     this.#term = undefined;
     term?.over.abort();
     await Promise.allSettled([...term?.calls ?? []]);
+    if (term) await Promise.all(this.#knownSandboxes.starting.map((each) => this.#put(each)));
   }
 
   /** Calls that wait are refused, and those that come; calls that run are broken off if they take long. */
@@ -72,7 +80,7 @@ export class ActiveAgent {
 
   async synchronize(sandboxes: readonly Sandbox[], containers: ListedContainers): Promise<void> {
     this.#knownSandboxes.synchronize(sandboxes, containers);
-    await this.#term?.agent.reconcile(sandboxes, containers.started);
+    if (this.#term) await this.#reconcile(this.#term, containers.started);
   }
 
   /** The runtime is disconnected: it reports its sandboxes when it synchronizes again. */
@@ -135,6 +143,44 @@ export class ActiveAgent {
     );
   }
 
+  /** Deals with the sandboxes that the runtime listed, and with those that it may have left out. */
+  async #reconcile({ agent, over }: Term, started: ReadonlySet<string>): Promise<void> {
+    if (!this.#knownSandboxes.synchronized) return;
+    for (const sandbox of await this.#takeWaiting()) this.#knownSandboxes.lives(sandbox);
+    // Meanwhile the runtime may have been disconnected, or the term have ended.
+    const { synchronized, sandboxes } = this.#knownSandboxes;
+    if (synchronized && !over.signal.aborted) await agent.reconcile(sandboxes, started);
+  }
+
+  /** Attaches the networks for which containers wait at other agents of the node. */
+  async #attachWaiting({ agent, over: { signal } }: Term): Promise<void> {
+    let waiting: readonly Sandbox[] = [];
+    while (!signal.aborted) {
+      // A runtime that is away lists its sandboxes before they count.
+      if (this.#knownSandboxes.synchronized) {
+        const taken = await this.#takeWaiting();
+        if (signal.aborted) return;
+        for (const sandbox of taken) this.#knownSandboxes.lives(sandbox);
+        waiting = [...waiting, ...taken].filter((sandbox) =>
+          this.#knownSandboxes.has(sandbox.id) && !agent.attachWaiting(sandbox)
+        );
+      }
+      await this.#ports.clock.sleep(WAITING_INTERVAL_MS, signal).catch(() => {});
+    }
+  }
+
+  async #takeWaiting(): Promise<readonly Sandbox[]> {
+    // What cannot be read now waits for the next time.
+    return await this.#ports.waiting.take().catch(() => []);
+  }
+
+  /** Tells the agent that leads, or the next, of a sandbox that it may not know. */
+  async #put(sandbox: Sandbox): Promise<void> {
+    if (sandbox.incomplete || sandbox.netns === undefined) return;
+    // A disk that takes nothing keeps that agent from attaching, too.
+    await this.#ports.waiting.put(sandbox).catch(() => {});
+  }
+
   async #gate(
     sandbox: Sandbox,
     { cdiDevices, signal }: {
@@ -143,6 +189,7 @@ export class ActiveAgent {
     },
   ): Promise<void> {
     const recorded = new RecordedAdmission(this.#ports, { sandbox, cdiDevices, signal });
+    let isPut = false;
     for (;;) {
       const term = this.#term;
       if (term) {
@@ -156,6 +203,8 @@ export class ActiveAgent {
       } else {
         const missing = await recorded.waitsFor();
         if (missing === undefined) return;
+        if (!isPut) void this.#put(sandbox);
+        isPut = true;
         await this.#ports.clock.sleep(LOOK_INTERVAL_MS, signal).catch(() => {});
         if (!signal.aborted) continue;
         throw new Error(

@@ -6,6 +6,7 @@ import {
   FakeClock,
   FakeCluster,
   FakeJournal,
+  FakeWaitingSandboxes,
   settle,
 } from "../../../tests/support/agent_fakes.ts";
 import type { Agent } from "../agent.ts";
@@ -36,6 +37,12 @@ class AskedAgent {
   reconcile(sandboxes: readonly Sandbox[], started: ReadonlySet<string>) {
     return this.#ask(`reconcile ${sandboxes.map(({ id }) => id)} started ${[...started]}`);
   }
+  /** Ids of the sandboxes whose networks are being detached. */
+  readonly detaching = new Set<string>();
+  attachWaiting({ id }: Sandbox) {
+    this.asked.push(`attach waiting ${id}`);
+    return !this.detaching.has(id);
+  }
   attach({ id }: Sandbox) {
     this.asked.push(`attach ${id}`);
   }
@@ -58,12 +65,14 @@ class AskedAgent {
   }
 }
 
-function setUp() {
+function setUp(given: { waiting?: FakeWaitingSandboxes; clock?: FakeClock } = {}) {
   const ports = {
     journal: new FakeJournal(),
+    waiting: new FakeWaitingSandboxes(),
     cdi: new FakeCdi(),
     cluster: new FakeCluster(),
     clock: new FakeClock(),
+    ...given,
   };
   const asked = new AskedAgent();
   const agent = asked as unknown as Agent;
@@ -153,6 +162,69 @@ Deno.test("an agent that comes to lead while the runtime is not connected waits 
   assert.deepEqual(asked.asked, []);
   await activeAgent.synchronize([aSandbox("old"), aSandbox("new")], listed());
   assert.deepEqual(asked.asked, ["reconcile old,new started "]);
+});
+
+Deno.test("an agent that hands over tells the next one of sandboxes that are being started (run 3208191198)", async () => {
+  const { waiting, activeAgent, agent, asked } = setUp();
+  await activeAgent.synchronize([aSandbox("old")], listed(["old"]));
+  await activeAgent.take(agent);
+  activeAgent.runPodSandbox(sandbox);
+  const { netns: _, ...onHost } = aSandbox("host");
+  activeAgent.runPodSandbox(onHost);
+  await activeAgent.leave();
+  assert.deepEqual(waiting.sandboxes, [sandbox]);
+  // The next one, which the runtime did not tell of s1.
+  const next = new ActiveAgent(setUp({ waiting }));
+  await next.synchronize([aSandbox("old")], listed(["old"]));
+  asked.asked.length = 0;
+  await next.take(agent);
+  assert.deepEqual(asked.asked, ["reconcile old,s1 started old"]);
+  next.stopPodSandbox("s1");
+  assert.deepEqual(asked.asked.slice(1), ["detach s1"]);
+  await next.leave();
+});
+
+Deno.test("a leading agent attaches what a container waits for at another, once it is detached there", async () => {
+  const { waiting, clock, prepared, activeAgent, agent, asked, gate } = setUp();
+  await prepared();
+  // This one stands by.
+  gate();
+  gate();
+  await settle();
+  assert.deepEqual(waiting.sandboxes, [sandbox, sandbox]);
+  const leader = new ActiveAgent(setUp({ waiting, clock }));
+  await leader.synchronize([], listed());
+  await leader.take(agent);
+  asked.asked.length = 0;
+  asked.detaching.add("s1");
+  await waiting.put(sandbox);
+  await clock.advance(1_000);
+  await clock.advance(1_000);
+  assert.deepEqual(asked.asked, ["attach waiting s1", "attach waiting s1"]);
+  asked.detaching.clear();
+  await clock.advance(1_000);
+  await clock.advance(5_000);
+  assert.equal(asked.asked.length, 3);
+  // One that stops is not attached.
+  asked.detaching.add("s1");
+  await waiting.put(sandbox);
+  await clock.advance(1_000);
+  leader.stopPodSandbox("s1");
+  await clock.advance(5_000);
+  assert.deepEqual(asked.asked.slice(3), ["attach waiting s1", "detach s1"]);
+  await leader.leave();
+  assert.equal(activeAgent.agent, undefined);
+});
+
+Deno.test("sandboxes that wait are taken when the runtime has synchronized, not before", async () => {
+  const { waiting, clock, activeAgent, agent, asked } = setUp();
+  await waiting.put(sandbox);
+  await activeAgent.take(agent);
+  await clock.advance(5_000);
+  assert.deepEqual([asked.asked, waiting.sandboxes], [[], [sandbox]]);
+  await activeAgent.synchronize([], listed());
+  assert.deepEqual(asked.asked, ["reconcile s1 started "]);
+  await activeAgent.leave();
 });
 
 Deno.test("a container of a pod without claims passes while another agent leads", async () => {

@@ -31,6 +31,15 @@ export class KnownSandboxes {
     return this.#started;
   }
 
+  /** Those that a runtime may leave out when another agent connects. */
+  get starting(): Sandbox[] {
+    return this.sandboxes.filter(({ id }) => !this.#started.has(id));
+  }
+
+  has(sandboxId: string): boolean {
+    return this.#sandboxes.has(sandboxId);
+  }
+
   synchronize(sandboxes: readonly Sandbox[], { started, created }: ListedContainers): void {
     this.#sandboxes = new Map(sandboxes.map((sandbox) => [sandbox.id, sandbox]));
     this.#started = started.union(created);
