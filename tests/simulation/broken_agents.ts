@@ -289,11 +289,6 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "if (missing === undefined) return;",
     "if (missing === undefined || true) return;",
   ]),
-  broken("does not tell the next leader of sandboxes that are being started", [
-    ACTIVE,
-    "await this.#ports.waiting.put(sandbox).catch(() => {});",
-    "",
-  ]),
   broken("takes a look at the next lock for a claim to lead", [
     "lead/lead_locks.ts",
     "return !file.tryLockSync(false);",
