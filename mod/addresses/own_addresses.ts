@@ -122,8 +122,8 @@ export class OwnAddresses {
     const name = nameOf(address);
     const known = this.#addresses.get(name);
     if (known && !isSameOwner(known.owner, address.owner)) return;
-    // It has been created anew meanwhile.
-    if (known?.uid !== undefined && address.uid !== undefined && known.uid !== address.uid) return;
+    // A watch has told of it meanwhile: a create whose answer nobody had, or a new one, was done.
+    if (known?.uid !== undefined && known.uid !== address.uid) return;
     // One that is not known has gone already by what a watch has told, which tells of it no more.
     if (known?.uid !== undefined && known.uid === address.uid) this.#removed.add(known.uid);
     this.#addresses.delete(name);

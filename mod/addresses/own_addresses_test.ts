@@ -58,3 +58,24 @@ Deno.test("OwnAddresses keeps an address that was created anew when the delete o
   over.abort();
   await running;
 });
+
+Deno.test("OwnAddresses keeps what a watch tells of while its create has another answer (run 396563713)", async () => {
+  const api = new FakeAddressApi();
+  const own = new OwnAddresses("a");
+  const over = new AbortController();
+  const running = own.run(api, over.signal);
+  const pod = named("p");
+  const owner = { node: "a", claim: named("c"), pod, containerID: "s1", ifName: "net1" };
+  const asked = { network: "lan", address: "10.38.0.1", owner };
+  own.put(asked);
+  // An agent that has died had asked for it, too: this create comes after that one.
+  const created = await api.create(asked);
+  assert.ok(created.is === "created");
+  await settle();
+  own.drop(asked);
+  assert.deepEqual(own.of({ network: "lan", containerID: "s1", ifName: "net1" }), [
+    created.address,
+  ]);
+  over.abort();
+  await running;
+});

@@ -29,8 +29,8 @@ const WIDTH = 8;
 /** A claim that was unprepared is mostly gone at once; its last write is not tried forever. */
 const FINAL_WRITE_ATTEMPTS = 5;
 /**
- * A request of an agent that has died may still be carried out for so long: `--request-timeout` of the
- * API server.
+ * A request that had no answer, or whose agent has died, may still be carried out for so long:
+ * `--request-timeout` of the API server.
  */
 const LATE_WRITE_MS = 60_000;
 
@@ -114,6 +114,7 @@ export class StatusWriter {
     while (writer.loop) await writer.loop;
     if (writer.signal.aborted || this.#writers.get(writer.claim.uid) !== writer) return;
     Object.assign(writer, { settled: undefined, written: undefined, dirty: true });
+    writer.lookedAtAgain = undefined;
     this.#run(writer);
   }
 
@@ -230,7 +231,12 @@ export class StatusWriter {
         return this.#report(writer, refused, `it is written without ${without}`);
       } catch (error) {
         this.#trace(claim, began, errorMessage(error));
-        if (!isRefusal(error)) throw error;
+        if (!isRefusal(error)) {
+          // The API server may have taken it all the same, or take it yet.
+          writer.settled = undefined;
+          writer.lookedAtAgain ??= this.#lookAgain(writer);
+          throw error;
+        }
         metrics.statusWritten("refused", attempt);
         refused ??= error;
       }
@@ -288,7 +294,7 @@ interface Writer {
   /** What was said last of a status that it refuses. */
   reported?: string;
   loop?: Promise<void>;
-  /** Of a claim of an earlier run. */
+  /** Of a claim of an earlier run, and after a write that had no answer. */
   lookedAtAgain?: Promise<void>;
 }
 

@@ -334,6 +334,52 @@ Deno.test("a write of an agent that died, which comes after the first one of the
   assert.equal(cluster.applies, 2);
 });
 
+Deno.test("a write that had no answer, but was done, is undone when the claim is again as before (run 2487225682)", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  state.devices = [entry("one pod")];
+  statuses.changed(claim);
+  await clock.advance(1_000);
+  // The API server takes the next one, and the answer is lost; then it is away for a while.
+  cluster.during = () => {
+    cluster.applied.set("uid-a", state.devices);
+    throw new Error("no answer");
+  };
+  state.devices = [entry("a second pod fails")];
+  statuses.changed(claim);
+  await clock.advance(600);
+  cluster.during = () => {
+    throw new Error("connection refused");
+  };
+  state.devices = [entry("one pod")];
+  statuses.changed(claim);
+  await clock.advance(5_000);
+  cluster.during = () => {};
+  await clock.advance(60_000);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("one pod")]);
+  await statuses.close();
+});
+
+Deno.test("a write that had no answer, and is done after the next one, is undone", async () => {
+  const { cluster, clock, state, statuses } = setUp();
+  cluster.during = () => {
+    throw new Error("no answer");
+  };
+  state.devices = [entry("late")];
+  statuses.changed(claim);
+  await clock.advance(600);
+  cluster.during = () => {};
+  state.devices = [entry("now")];
+  statuses.changed(claim);
+  await clock.advance(10_000);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("now")]);
+  const written = { ...entry("late"), driver: "d" };
+  cluster.applied.set("uid-a", [written]);
+  cluster.claims.set("default/a", { status: { devices: [written] } });
+  await clock.advance(120_000);
+  assert.deepEqual(cluster.applied.get("uid-a"), [entry("now")]);
+  await statuses.close();
+});
+
 Deno.test("a claim that is gone is not an error", async () => {
   const { cluster, clock, log, state, statuses } = setUp();
   cluster.claims.clear();
