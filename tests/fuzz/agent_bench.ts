@@ -3,11 +3,13 @@ import { Agent } from "../../mod/agent/agent.ts";
 import { ActiveAgent } from "../../mod/agent/handover/active_agent.ts";
 import {
   anAttachment,
+  type FakeClock,
   type FakeCluster,
   type FakeCni,
   type FakeJournal,
   type FakeLog,
   fakePorts,
+  FakeWaitingSandboxes,
 } from "../support/agent_fakes.ts";
 import { holds, staysInside } from "./target.ts";
 
@@ -20,12 +22,13 @@ export interface AgentBench {
   readonly journal: FakeJournal;
   readonly cluster: FakeCluster;
   readonly log: FakeLog;
+  readonly clock: FakeClock;
 }
 
 /** With the claim of pod `uid-p`, which is prepared. */
 export async function agentBench(): Promise<AgentBench> {
   const ports = fakePorts();
-  const { cni, journal, cluster, log } = ports;
+  const { cni, journal, cluster, log, clock } = ports;
   journal.claims.set("uid-a", {
     claim: { namespace: "default", name: "a", uid: "uid-a" },
     pods: [{ name: "p", uid: "uid-p" }],
@@ -34,9 +37,9 @@ export async function agentBench(): Promise<AgentBench> {
   });
   const agent = new Agent(ports, { driver: DRIVER, concurrency: 2, policy: {} });
   await agent.load();
-  const activeAgent = new ActiveAgent(ports);
+  const activeAgent = new ActiveAgent({ ...ports, waiting: new FakeWaitingSandboxes() });
   await activeAgent.take(agent);
-  return { agent, activeAgent, cni, journal, cluster, log };
+  return { agent, activeAgent, cni, journal, cluster, log, clock };
 }
 
 /** What must hold whatever was sent. */

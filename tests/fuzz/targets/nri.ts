@@ -87,6 +87,7 @@ export function makeNri(): Promise<Target> {
           name: "net",
           index: "10",
           log: bench.log,
+          clock: bench.clock,
           onSynchronized: () => {},
           signal: ended.signal,
         });
