@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { FakeClock, FakeEvents, FakeLog, settle } from "../../tests/support/agent_fakes.ts";
 import { FakeAddressApi } from "../../tests/support/fake_address_api.ts";
-import { AddressBook, type AddressUsers } from "./address_book.ts";
+import { AddressBook } from "./address_book.ts";
+import type { AddressUsers } from "./address_upkeep.ts";
 import type { NetworkAddress } from "./address_object.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
 import { type NetworkAddresses, parseAddresses } from "./pools.ts";
@@ -239,6 +240,31 @@ Deno.test("AddressBook takes a fixed address, and names the pod that has it", ()
     assert.equal(node.book.of(keyOf("p")).length, 1);
     await node.book.giveBack(keyOf("p"), { signal: never });
     assert.equal(api.objects.size, 0);
+  }));
+
+Deno.test("AddressBook removes no address that the next pod has since it was read", () =>
+  withNode(async (node, api) => {
+    const [address] = await node.take("p");
+    // The watch tells nothing of a change in place: the UID is the same.
+    api.isSilent = true;
+    const [over] = api.all;
+    const next = { network: "lan", address: address!, owner: { ...ownerOf("next"), node: "b" } };
+    await api.update(next, { over: over! });
+    await node.book.giveBack(keyOf("p"), { signal: never });
+    assert.deepEqual(api.all.map(({ owner }) => owner.pod.name), ["next"]);
+    assert.deepEqual(node.book.of(keyOf("p")), []);
+  }));
+
+Deno.test("AddressBook gives back an address whose object someone has written since it was read", () =>
+  withNode(async (node, api) => {
+    const [address] = await node.take("p");
+    api.isSilent = true;
+    api.touch(api.all[0]!);
+    const before = api.asked.length;
+    await node.book.giveBack(keyOf("p"), { signal: never });
+    assert.equal(api.objects.size, 0);
+    const asked = ["delete", "get", "delete"].map((verb) => `${verb} ${address}`);
+    assert.deepEqual(api.asked.slice(before), asked);
   }));
 
 Deno.test("AddressBook collects what no attachment has, and only where the sandbox has ended", () =>

@@ -19,6 +19,12 @@ export interface NetworkAddress {
   readonly keptUntil?: string;
 }
 
+/** An address with its object in the API server. */
+export type StoredAddress = NetworkAddress & {
+  readonly uid: string;
+  readonly resourceVersion: string;
+};
+
 /** The attachment that has an address: the sandbox and the interface say which, as in the CNI SPEC. */
 export interface AddressOwner {
   readonly node: string;
@@ -58,9 +64,9 @@ export function toObject({ network, address, owner, keptUntil }: NetworkAddress)
 }
 
 /** @throws FieldError with the path of the first field that is invalid */
-export function parseNetworkAddress(value: unknown): NetworkAddress & { readonly uid: string } {
+export function parseNetworkAddress(value: unknown): StoredAddress {
   const { metadata, spec } = object(value, "the NetworkAddress");
-  const { name, uid } = object(metadata, "metadata");
+  const { name, uid, resourceVersion } = object(metadata, "metadata");
   const fields = object(spec, "spec");
   const network = identity(fields.network, "spec.network");
   const address = text(fields.address, "spec.address");
@@ -76,6 +82,7 @@ export function parseNetworkAddress(value: unknown): NetworkAddress & { readonly
   const keptUntil = optional(time, fields.keptUntil, "spec.keptUntil");
   return {
     uid: identity(uid, "metadata.uid"),
+    resourceVersion: text(resourceVersion, "metadata.resourceVersion"),
     network,
     address,
     owner: {

@@ -1,5 +1,4 @@
-import { addressObjectName, type NetworkAddress } from "./address_object.ts";
-import type { StoredAddress } from "./ports.ts";
+import { addressObjectName, type NetworkAddress, type StoredAddress } from "./address_object.ts";
 
 /** A pod, whatever its UID. */
 interface PodName {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { AddressStore } from "../../tests/support/address_store.ts";
 import { FakeClock } from "../../tests/support/agent_fakes.ts";
+import { FakeAddressApi } from "../../tests/support/fake_address_api.ts";
 import { AddressBook } from "./address_book.ts";
 import { comesBack } from "./kept_addresses.ts";
 import { parseAddresses } from "./pools.ts";
@@ -14,14 +14,13 @@ const KEEP_MS = 600_000;
 /** Two nodes that share a network. */
 async function withBooks(
   body: (bench: {
-    store: AddressStore;
+    store: FakeAddressApi;
     clock: FakeClock;
     books: Record<"a" | "b", AddressBook>;
   }) => Promise<void>,
-  make: (clock: FakeClock) => AddressStore = (clock) => new AddressStore(clock),
 ): Promise<void> {
   const clock = new FakeClock();
-  const store = make(clock);
+  const store = new FakeAddressApi();
   const book = (node: string) =>
     new AddressBook({
       api: store,
@@ -124,35 +123,21 @@ Deno.test("a kept address that the Network no longer gives out is not taken agai
     assert.equal(store.all.length, 2);
   }));
 
-/** Loses the answer to the first update that it does, and calls `meanwhile` before the next request. */
-class ForgetfulStore extends AddressStore {
-  meanwhile: (() => Promise<void>) | undefined;
-
-  override async update(...args: Parameters<AddressStore["update"]>) {
-    const done = await super.update(...args);
-    const { meanwhile } = this;
-    this.meanwhile = undefined;
-    if (!meanwhile) return done;
-    await meanwhile();
-    throw new AddressApiError("no answer", "unknown");
-  }
-}
-
 Deno.test("an address is not freed that the next pod has when the answer to its keeping is lost", () =>
-  withBooks(
-    async ({ store, books }) => {
-      const [first, next] = [wanted("db-0", "1"), wanted("db-0", "2")];
-      const [address] = await books.a.take(first, signal);
-      (store as ForgetfulStore).meanwhile = async () => {
-        const [taken] = await books.b.take(next, signal);
-        assert.equal(taken!.address, address!.address);
-      };
-      await books.a.giveBack(keyOf(first), { keepMs: KEEP_MS, signal });
-      assert.deepEqual(store.all.map(({ owner }) => owner.pod.uid), ["2"]);
-      assert.deepEqual(books.a.of(keyOf(first)), []);
-    },
-    (clock) => new ForgetfulStore(clock),
-  ));
+  withBooks(async ({ store, books }) => {
+    const [first, next] = [wanted("db-0", "1"), wanted("db-0", "2")];
+    const [address] = await books.a.take(first, signal);
+    store.after = async (request) => {
+      if (request !== "update") return;
+      store.after = () => {};
+      const [taken] = await books.b.take(next, signal);
+      assert.equal(taken!.address, address!.address);
+      throw new AddressApiError("no answer", "unknown");
+    };
+    await books.a.giveBack(keyOf(first), { keepMs: KEEP_MS, signal });
+    assert.deepEqual(store.all.map(({ owner }) => owner.pod.uid), ["2"]);
+    assert.deepEqual(books.a.of(keyOf(first)), []);
+  }));
 
 Deno.test("of two pods of one name at the same time, one has the kept address", () =>
   withBooks(async ({ store, books }) => {

@@ -1,8 +1,9 @@
 import { Notifier } from "../async/notifier.ts";
 import type { ClaimRef } from "../claim/attachment.ts";
+import type { StoredAddress } from "./address_object.ts";
 import { Taken } from "./free_address.ts";
 import { KeptAddresses } from "./kept_addresses.ts";
-import type { AddressApi, StoredAddress } from "./ports.ts";
+import type { AddressApi } from "./ports.ts";
 import type { Family } from "./ip_range.ts";
 
 /**

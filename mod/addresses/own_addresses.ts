@@ -1,6 +1,11 @@
 import { Notifier } from "../async/notifier.ts";
-import { addressObjectName, type AddressOwner, type NetworkAddress } from "./address_object.ts";
-import type { AddressApi, StoredAddress } from "./ports.ts";
+import {
+  addressObjectName,
+  type AddressOwner,
+  type NetworkAddress,
+  type StoredAddress,
+} from "./address_object.ts";
+import type { AddressApi } from "./ports.ts";
 
 /** Which attachment of a node has an address. */
 export interface OwnerKey {
@@ -153,6 +158,11 @@ export class OwnAddresses {
     this.#isKnown = true;
     this.#changes.notify();
   }
+}
+
+/** Whether the API server has it, as far as this process knows. */
+export function isStored(address: OwnAddress): address is StoredAddress {
+  return address.uid !== undefined;
 }
 
 /** Whether two addresses are those of one attachment. */

@@ -1,8 +1,5 @@
 /** What the addresses of the cluster need from outside. Adapters implement these interfaces. */
-import type { NetworkAddress } from "./address_object.ts";
-
-/** An address with its object in the API server. */
-export type StoredAddress = NetworkAddress & { readonly uid: string };
+import type { NetworkAddress, StoredAddress } from "./address_object.ts";
 
 /** Which addresses are followed: those of a network, or those that a node has taken. */
 export type Selection =
@@ -14,6 +11,9 @@ export type Created =
   | { readonly is: "created"; readonly address: StoredAddress }
   /** An object of that name is there; undefined if it was not asked whose, or nobody can read it. */
   | { readonly is: "there"; readonly address: StoredAddress | undefined };
+
+/** What became of a removal: the object has changed since it was read, so that it is to be judged again. */
+export type Removed = "gone" | "changed";
 
 /** What happens to the addresses of a selection. */
 export type AddressNews =
@@ -38,11 +38,12 @@ export interface AddressApi {
   /** The object as it is now; undefined if there is none. @throws AddressApiError */
   get(address: NetworkAddress, signal: AbortSignal): Promise<StoredAddress | undefined>;
   /**
-   * Removes the object with this UID. Resolves once it is gone, whoever removed it.
+   * Removes the object if it still is as it was read: with this UID and resourceVersion. "gone" also if
+   * someone else has removed it.
    *
    * @throws AddressApiError
    */
-  remove(address: StoredAddress, signal: AbortSignal): Promise<void>;
+  remove(address: StoredAddress, signal: AbortSignal): Promise<Removed>;
   /**
    * Writes an address over the object with the UID, if that still is as it was: with the same owner,
    * and kept until the same time. Asked again after it was done, it answers the same.

@@ -1,4 +1,4 @@
-import type { AddressUsers } from "../addresses/address_book.ts";
+import type { AddressUsers } from "../addresses/address_upkeep.ts";
 import { keptAttachments } from "../addresses/kept_attachments.ts";
 import type { ActiveAgent } from "../agent/handover/active_agent.ts";
 import type { Sandbox } from "../agent/model.ts";

@@ -4,6 +4,7 @@ import {
   addressObjectName,
   type NetworkAddress,
   parseNetworkAddress,
+  type StoredAddress,
   toObject,
 } from "../addresses/address_object.ts";
 import {
@@ -13,8 +14,8 @@ import {
   type AddressNews,
   type AddressRequest,
   type Created,
+  type Removed,
   type Selection,
-  type StoredAddress,
 } from "../addresses/ports.ts";
 import { errorMessage } from "../async/error_message.ts";
 import type { Clock } from "../async/clock.ts";
@@ -74,16 +75,18 @@ export class KubeAddressApi implements AddressApi {
     return found === undefined ? undefined : readable(found);
   }
 
-  async remove(address: StoredAddress, signal: AbortSignal): Promise<void> {
-    const { uid } = address;
-    const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } };
+  async remove(address: StoredAddress, signal: AbortSignal): Promise<Removed> {
+    const { uid, resourceVersion } = address;
+    const preconditions = { uid, resourceVersion };
+    const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions };
     try {
       await this.#ask("delete", { method: "DELETE", path: pathOf(address), body, signal });
     } catch (error) {
-      // There is none, or another one has its name.
-      if (isMissing(error, address) || isOfAnother(error)) return;
+      if (isMissing(error, address)) return "gone";
+      if (isOtherThanRead(error)) return "changed";
       throw problem(error, "delete");
     }
+    return "gone";
   }
 
   async update(
@@ -190,8 +193,8 @@ function isExisting(error: unknown): boolean {
   return isStatus(error, 409) && /already exists/.test((error as KubeError).problem);
 }
 
-/** Whether the object of that name has another UID. */
-function isOfAnother(error: unknown): boolean {
+/** Whether the object of that name has another UID or resourceVersion than the precondition. */
+function isOtherThanRead(error: unknown): boolean {
   return isStatus(error, 409) && /precondition/i.test((error as KubeError).problem);
 }
 

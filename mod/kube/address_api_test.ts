@@ -67,7 +67,7 @@ Deno.test("KubeAddressApi creates an object in one request that is small", async
   const { api, asked, bodies, counted } = bench(object("u1"));
   assert.deepEqual(await api.create(address, { whose: true, signal: never }), {
     is: "created",
-    address: { ...address, uid: "u1" },
+    address: { ...address, uid: "u1", resourceVersion: "7" },
   });
   assert.deepEqual(asked, ["POST networkaddresses"]);
   assert.deepEqual(counted, ["create"]);
@@ -79,7 +79,10 @@ Deno.test("KubeAddressApi says whose the address is that it cannot create", asyn
   await t.step("someone's", async () => {
     const { api } = bench(EXISTS, object("u2"));
     const created = await api.create(address, { whose: true, signal: never });
-    assert.deepEqual(created, { is: "there", address: { ...address, uid: "u2" } });
+    assert.deepEqual(created, {
+      is: "there",
+      address: { ...address, uid: "u2", resourceVersion: "7" },
+    });
   });
   await t.step("gone meanwhile", async () => {
     const { api, asked } = bench(EXISTS, MISSING, object("u3"));
@@ -120,19 +123,32 @@ Deno.test("KubeAddressApi tells what was refused from what may have been done", 
   }
 });
 
-Deno.test("KubeAddressApi removes an object by its UID, and none that came after it", async (t) => {
-  const stored = { ...address, uid: "u1" };
-  await t.step("by its UID", async () => {
+Deno.test("KubeAddressApi removes an object only as it was read", async (t) => {
+  const stored = { ...address, uid: "u1", resourceVersion: "7" };
+  await t.step("by its UID and resourceVersion", async () => {
     const { api, asked, bodies } = bench({});
-    await api.remove(stored, never);
+    assert.equal(await api.remove(stored, never), "gone");
     assert.deepEqual(asked, [`DELETE ${PATH.split("/").at(-1)}`]);
-    assert.deepEqual((bodies[0] as { preconditions: unknown }).preconditions, { uid: "u1" });
+    const { preconditions } = bodies[0] as { preconditions: unknown };
+    assert.deepEqual(preconditions, { uid: "u1", resourceVersion: "7" });
   });
-  await t.step("gone, or another's", async () => {
-    await bench(MISSING).api.remove(stored, never);
-    const other = failure(409, "the UID in the precondition (u1) does not match the UID (u2)");
-    await bench(other).api.remove(stored, never);
+  await t.step("gone", async () => {
+    assert.equal(await bench(MISSING).api.remove(stored, never), "gone");
   });
+  // As kube-apiserver 1.34 writes it, before and while it deletes.
+  const changed = [
+    "the UID in the precondition (u1) does not match the UID in record (u2). The object might " +
+    "have been deleted and then recreated",
+    "the ResourceVersion in the precondition (7) does not match the ResourceVersion in record " +
+    "(8). The object might have been modified",
+    "Precondition failed: ResourceVersion in precondition: 7, ResourceVersion in object meta: 8",
+  ];
+  for (const problem of changed) {
+    await t.step(problem, async () => {
+      const said = `Operation cannot be fulfilled on networkaddresses "lan": ${problem}`;
+      assert.equal(await bench(failure(409, said)).api.remove(stored, never), "changed");
+    });
+  }
   await t.step("a conflict of another kind is no success", async () => {
     const { api } = bench(failure(409, "the object has been modified"));
     await assert.rejects(api.remove(stored, never), { outcome: "unknown" });

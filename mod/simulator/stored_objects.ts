@@ -7,6 +7,9 @@ export interface StoredObject extends Fields {
   readonly metadata: Fields & { readonly name: string; readonly namespace?: string };
 }
 
+/** Of an object's metadata, what a delete can depend on, and how the API server names it. */
+const PRECONDITIONS = [["uid", "UID"], ["resourceVersion", "ResourceVersion"]] as const;
+
 /**
  * The objects of the kinds that agents list and watch: a cluster has a kind once it has an object, or
  * once it is served. Of kinds that are served, agents create and delete objects, too.
@@ -99,10 +102,12 @@ export class StoredObjects {
       }
       case "DELETE": {
         const body = await request.text();
-        const wanted = body === "" ? undefined : JSON.parse(body).preconditions?.uid;
-        if (wanted !== undefined && wanted !== object.metadata.uid) {
-          const said = `Precondition failed: UID in precondition: ${wanted}, UID in object meta: `;
-          return failure(409, "Conflict", said + object.metadata.uid);
+        const wanted = body === "" ? {} : JSON.parse(body).preconditions ?? {};
+        for (const [key, name] of PRECONDITIONS) {
+          const [expected, is] = [wanted[key], object.metadata[key]];
+          if (expected === undefined || expected === is) continue;
+          const said = `Precondition failed: ${name} in precondition: ${expected}, ${name} in `;
+          return failure(409, "Conflict", `${said}object meta: ${is}`);
         }
         this.delete(path, object);
         return Response.json({ kind: "Status", apiVersion: "v1", status: "Success" });

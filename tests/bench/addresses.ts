@@ -9,7 +9,7 @@ import { type NetworkAddresses, parseAddresses } from "../../mod/addresses/pools
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { systemClock } from "../../mod/async/clock.ts";
 import { Limiter } from "../../mod/async/limiter.ts";
-import { AddressStore } from "../support/address_store.ts";
+import { FakeAddressApi } from "../support/fake_address_api.ts";
 import { percentile, time } from "./statistics.ts";
 
 export const NODES = 20;
@@ -47,10 +47,9 @@ export async function measureTaking(
   { used, most = ATTACHMENTS }: { readonly used: number; readonly most?: number },
 ): Promise<TakenAtOnce> {
   const chance = random(7);
-  const store = new AddressStore(systemClock, {
-    request: () => 2 + 6 * chance(),
-    watch: () => 20 + 180 * chance(),
-  });
+  const store = new FakeAddressApi();
+  store.before = () => systemClock.sleep(2 + 6 * chance());
+  store.lag = () => systemClock.sleep(20 + 180 * chance());
   fill(store, { count: Math.floor(used * SIZE), chance });
   const left = SIZE - store.all.length;
   const each = Math.floor(Math.min(most, left) / NODES);
@@ -69,7 +68,6 @@ export async function measureTaking(
     running.use(book.lead(() => undefined, over.signal));
     return book;
   });
-  const before = total(store);
   const times: number[] = [];
   let problem: string | undefined;
   const taking = books.flatMap((book, i) => {
@@ -90,26 +88,21 @@ export async function measureTaking(
   const failed = (await Promise.allSettled(taking)).filter(({ status }) => status === "rejected");
   const attachments = taking.length;
   const owners = new Set(store.all.map(({ owner }) => owner.containerID));
-  const lists = 2 * NODES;
   return {
     attachments,
     failed: failed.length,
     twice: store.all.length - owners.size,
     conflicts,
-    beyond: (total(store) - before + lists - attachments) / attachments,
+    beyond: (store.asked.length - attachments) / attachments,
     p50: percentile(times, 50),
     p99: percentile(times, 99),
     problem,
   };
 }
 
-function total({ requests }: AddressStore): number {
-  return Object.values(requests).reduce((sum, count) => sum + count, 0);
-}
-
 /** Takes addresses of the range, all over it, as pods that came and went leave them. */
 function fill(
-  store: AddressStore,
+  store: FakeAddressApi,
   { count, chance }: { readonly count: number; readonly chance: () => number },
 ): void {
   const asker = { namespace: "default", claim: "any" };
