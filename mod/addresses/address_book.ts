@@ -26,6 +26,8 @@ import type { AddressApi, AddressMetrics } from "./ports.ts";
 const LIMIT_MS = 15_000;
 /** What is left of that for operations that run when the agent stops. */
 const STOP_MS = 3_000;
+/** For how long the watch may take to tell of an address that another node has. */
+const CATCH_UP_MS = 1_000;
 /** How often it is looked whether the addresses of this node are those of its attachments, */
 const INTERVAL_MS = 60_000;
 /** and whether the container runtime has listed its sandboxes, which that needs. */
@@ -167,11 +169,12 @@ export class AddressBook {
     { family, signal }: { readonly family: Family; readonly signal: AbortSignal },
   ): Promise<NetworkAddress> {
     const { network, pools, owner } = wanted;
+    const { node, clock, metrics } = this.#options;
     const requests = this.#requests;
     const addressOf = (address: string) => ({
       network,
       address,
-      owner: { ...owner, node: this.#options.node },
+      owner: { ...owner, node },
     });
     const asker = { namespace: owner.claim.namespace, claim: owner.claim.name };
     const fixed = wanted.fixed.find((each) => familyOf(each) === family);
@@ -192,12 +195,16 @@ export class AddressBook {
       const asked = await requests.take(addressOf(address), { signal });
       if (asked.is === "ours") return asked.address;
     }
-    for (const address of freeAddresses(pools, family, view, { node: this.#options.node, asker })) {
+    for (const address of freeAddresses(pools, family, view, { node, asker })) {
       // No other attachment of this node asks for it meanwhile.
       view.add(address);
       const asked = await requests.take(addressOf(address), { whose: false, signal });
       if (asked.is === "ours") return asked.address;
-      this.#options.metrics.conflicted();
+      metrics.conflicted();
+      // Another node was quicker, and has taken more, perhaps.
+      using limit = timeLimit(clock, CATCH_UP_MS, signal);
+      await view.caughtUp(address, limit.signal).catch(() => {});
+      signal.throwIfAborted();
     }
     throw new NoFreeAddress(describeFull(network, pools, family));
   }

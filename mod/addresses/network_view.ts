@@ -18,6 +18,8 @@ export class NetworkView {
   #listing: Taken | undefined;
   /** Those that are kept for pods, by what the API server has said last. */
   #kept = new KeptAddresses();
+  /** What this process has added, and no list or watch has told of yet. */
+  readonly #untold = new Set<string>();
   #isListed = false;
   #problem = "the API server has not answered yet";
 
@@ -36,15 +38,18 @@ export class NetworkView {
         case "set":
           (this.#listing ?? this.#taken).add(each.address.address);
           this.#kept.set(each.address);
+          this.#told(each.address);
           break;
         case "deleted":
           (this.#listing ?? this.#taken).delete(each.address.address);
           this.#kept.delete(each.address);
+          this.#told(each.address);
           break;
         case "listed":
           this.#taken = this.#listing!;
           this.#listing = undefined;
           this.#isListed = true;
+          this.#untold.clear();
           this.#changes.notify();
           break;
         case "failed":
@@ -63,6 +68,11 @@ export class NetworkView {
         );
       });
     }
+  }
+
+  /** Resolves once a watch has told of an address that was added: what came before it is known by then. */
+  async caughtUp(address: string, signal: AbortSignal): Promise<void> {
+    while (this.#untold.has(address)) await this.#changes.next(signal);
   }
 
   has(address: string): boolean {
@@ -87,10 +97,16 @@ export class NetworkView {
   add(address: string): void {
     this.#taken.add(address);
     this.#listing?.add(address);
+    this.#untold.add(address);
   }
 
   delete(address: string): void {
     this.#taken.delete(address);
     this.#listing?.delete(address);
+    this.#untold.delete(address);
+  }
+
+  #told({ address }: StoredAddress): void {
+    if (this.#untold.delete(address)) this.#changes.notify();
   }
 }
