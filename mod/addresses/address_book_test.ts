@@ -146,11 +146,30 @@ Deno.test("AddressBook tries the next address where another node was first, and 
   await settle();
   await Promise.all(nodes.map((node, i) => node.take(`warm${i}`)));
   api.isSilent = true;
-  const taken = await Promise.allSettled(nodes.map((node, i) => node.take(`p${i}`)));
+  const taking = Promise.allSettled(nodes.map((node, i) => node.take(`p${i}`)));
+  await clock.advance(1_000);
+  const taken = await taking;
   assert.deepEqual(taken.map(({ status }) => status).toSorted(), ["fulfilled", "rejected"]);
   assert.equal(api.objects.size, 3);
   await Promise.all(nodes.map((node) => node.end()));
 });
+
+Deno.test("AddressBook waits for its watch where another node was quicker, and meets it only once", () =>
+  withNode(async (node, api) => {
+    await node.take("p");
+    await node.book.giveBack(keyOf("p"), { signal: never });
+    const { promise: late, resolve: tell } = Promise.withResolvers<void>();
+    api.lag = () => late;
+    for (const [i, address] of ["10.38.0.17", "10.38.0.16"].entries()) {
+      api.put({ network: "lan", address, owner: { ...ownerOf(`other${i}`), node: "b" } });
+    }
+    const taking = node.take("q");
+    await settle();
+    assert.deepEqual(api.asked.slice(-1), ["create 10.38.0.16"]);
+    tell();
+    assert.deepEqual(await taking, ["10.38.0.18"]);
+    assert.deepEqual(node.counted, ["ok", "conflict", "ok"]);
+  }));
 
 Deno.test("AddressBook takes the address whose create was done before it timed out", () =>
   withNode(async (node, api) => {
