@@ -152,7 +152,10 @@ export class PluginPrograms {
     try {
       if (call.command === "ADD") node.addBegins(call.attachment);
       if (call.command === "DEL") node.delBegins(call.attachment);
-      const answer = await Promise.race([this.#work(what, call, timeout), killing.promise]);
+      const answer = await Promise.race([
+        this.#work(what, call, { signal, timeout }),
+        killing.promise,
+      ]);
       return outcome(0, answer === undefined ? "" : JSON.stringify(answer));
     } catch (error) {
       if (call.command === "ADD" && !process.dead && !(error instanceof NameTaken)) {
@@ -176,7 +179,11 @@ export class PluginPrograms {
     world.trace.violation("foreign", `${process.name}: ${what} gets PATH or CNI_PATH of another`);
   }
 
-  async #work(what: string, call: Started, timeout: number): Promise<unknown> {
+  async #work(
+    what: string,
+    call: Started,
+    { signal, timeout }: Pick<ProgramOptions, "signal" | "timeout">,
+  ): Promise<unknown> {
     const { node, process, world } = this.#agent;
     const { faults } = node;
     const { command } = call;
@@ -192,17 +199,18 @@ export class PluginPrograms {
     const chosen = isMaker ? node.attachmentFaults.next(call) : undefined;
     const drawn = fails || hangs ? STEPS[world.chance.between("step", 0, 2)] : undefined;
     const at = chosen?.step ?? drawn;
-    const assertAgentLives = () => {
+    const assertLives = () => {
       if (process.dead) throw new Killed("its agent is dead");
+      if (signal.aborted) throw new Killed("it was cut off");
     };
     const step = async (step: Step) => {
-      assertAgentLives();
+      assertLives();
       if (step !== at) return;
       if (hangs && !chosen) {
         node.pluginHangs();
         await world.scheduler.sleep(timeout);
       }
-      assertAgentLives();
+      assertLives();
       chosen?.then?.(call.attachment);
       if (hangs && !chosen) throw new Killed(`it did not end within ${timeout} ms`);
       throw new PluginError(`${what} failed (${step})`, LATER);
