@@ -175,12 +175,14 @@ export class World {
       },
     });
     this.scheduler.after(plan.lives, () => this.remove(pod));
-    for (let tries = 0; !this.#allocate(pod, node.name); tries++) {
-      // Another node has it, or its device.
+    while (pod.deleting || !this.#allocate(pod, node.name)) {
+      // It has no node yet, so that it goes at once.
       if (pod.deleting) {
+        this.#release(pod);
         pod.gone = true;
         return;
       }
+      // Another node has a claim of it, or its device.
       await this.scheduler.sleep(500);
     }
     this.trace.note(`${pod.name} comes to ${node.name}`);
