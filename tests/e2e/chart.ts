@@ -24,6 +24,19 @@ export async function apply(api: Api, manifests: readonly Manifest[]): Promise<v
   await until("the ServiceAccount is there", () => api.get(account));
 }
 
+/** The manifests of objects that are not among others. */
+export function withoutThose(
+  manifests: readonly Manifest[],
+  others: readonly Manifest[],
+): Manifest[] {
+  const kept = new Set(others.map(identity));
+  return manifests.filter((each) => !kept.has(identity(each)));
+}
+
+function identity({ kind, metadata: { namespace = "", name } }: Manifest): string {
+  return `${kind} ${namespace}/${name}`;
+}
+
 /** Deletes what was applied, the last first, as `helm uninstall` does, and keeps what it keeps. */
 export async function remove(api: Api, manifests: readonly Manifest[]): Promise<void> {
   for (const { kind, metadata: { name, namespace, annotations } } of [...manifests].reverse()) {

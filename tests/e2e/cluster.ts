@@ -12,7 +12,7 @@ import type { Kubelet } from "./kubelet.ts";
 import { fetchKubernetes, minorOf } from "./kubernetes_programs.ts";
 import { FOLDERS, HERE } from "./node_place.ts";
 import { DRIVER } from "./objects.ts";
-import { openSecondNode } from "./second_node.ts";
+import { openSecondNode, podNetwork } from "./second_node.ts";
 import type { Releases } from "./parts.ts";
 import { until } from "./poll.ts";
 
@@ -78,6 +78,7 @@ export class Cluster {
         name,
         place,
         address: ADDRESSES[i]!,
+        ...(count === 2 && { network: podNetwork(i) }),
         folder: join(folder, name),
         logs,
         cgroup: i === 0 ? cgroup : `${cgroup}-${name}`,

@@ -23,6 +23,8 @@ export interface ClusterNodeOptions {
   /** Name of the cgroup for its pods. */
   readonly cgroup: string;
   readonly runtime: RuntimeName;
+  /** Of its pods, where it is not the runtime's default. */
+  readonly network?: object;
   readonly plane: ControlPlane;
   /** The kubelet's program, and how often it looks, where that is not its default. */
   readonly kubelet: string;
@@ -66,6 +68,7 @@ export class ClusterNode {
       ownPlugins: OWN_CNI_BIN,
       nri: FOLDERS.nri,
       cdi: FOLDERS.cdi,
+      network: options.network,
     });
     started.defer(() => runtime.stop());
     const busybox = await Deno.readFile(runtime.busybox);

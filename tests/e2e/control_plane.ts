@@ -12,6 +12,8 @@ import { until } from "./poll.ts";
  * own node has the address. The network of the private node is its own: no port can be taken.
  */
 export const SERVICE = "10.96.0.1";
+/** The addresses of services. */
+export const SERVICES = "10.96.0.0/16";
 const SERVER = `https://${SERVICE}:443`;
 const ETCD = "http://127.0.0.1:2379";
 
@@ -30,6 +32,8 @@ export interface ControlPlaneOptions {
   readonly programs: Readonly<Record<KubernetesProgram, string>>;
   readonly folder: string;
   readonly logs: string;
+  /** Further arguments of the API server. */
+  readonly apiServerArgs?: readonly string[];
 }
 
 /** etcd, API server, controller manager and scheduler. */
@@ -157,7 +161,10 @@ export class ControlPlane {
         `--service-account-signing-key-file=${tokenKey}`,
       ],
       "--service-account-issuer=https://kubernetes.default.svc",
-      "--service-cluster-ip-range=10.96.0.0/16",
+      `--service-cluster-ip-range=${SERVICES}`,
+      // It asks webhooks at the addresses of their pods.
+      "--enable-aggregator-routing=true",
+      ...this.#options.apiServerArgs ?? [],
     ]);
   }
 

@@ -1,10 +1,29 @@
 /** A second node beside the private node in which the tests run, and the switch between them. */
 import { ip, PRIVATE_CGROUPS } from "../../mod/simulator/private_node.ts";
-import { SERVICE } from "./control_plane.ts";
+import { MAIN_NETWORK } from "../support/runtime_daemon.ts";
+import { SERVICE, SERVICES } from "./control_plane.ts";
 import { type NodePlace, placeOf, runOn } from "./node_place.ts";
 
 /** Of both nodes: what the link carries. */
 const MTU = "9000";
+
+/** Of the nodes, and of the pods on each. */
+const NODE_SUBNET = "192.0.2.0/24";
+const POD_SUBNETS = ["10.77.0.0/16", "10.78.0.0/16"] as const;
+
+/**
+ * The cluster's own network on one of two nodes: its pods reach the API server, and nodes reach the pods
+ * of the other.
+ */
+export function podNetwork(node: number): object {
+  const [bridge] = MAIN_NETWORK.plugins;
+  const ipam = {
+    type: "host-local",
+    ranges: [[{ subnet: POD_SUBNETS[node] }]],
+    routes: [{ dst: SERVICES }, { dst: NODE_SUBNET }],
+  };
+  return { ...MAIN_NETWORK, plugins: [{ ...bridge, ipam }] };
+}
 
 /** A new sysfs shows the interfaces of the node; the cgroups are carried over. */
 const FURNISH = `mount -t sysfs sysfs /sys && mount --rbind ${PRIVATE_CGROUPS} /sys/fs/cgroup`;
@@ -39,8 +58,10 @@ export async function openSecondNode(
       `link set eth0 mtu ${MTU} up`,
       `address add ${address}/24 dev eth0`,
       `route add ${SERVICE} via ${first}`,
+      `route add ${POD_SUBNETS[0]} via ${first}`,
     ]
   ) await runOn(node.place, "ip", ...line.split(" "));
+  await ip(["route", "add", POD_SUBNETS[1], "via", address]);
   return node.place;
 }
 

@@ -200,7 +200,8 @@ export class Containerd implements Runtime {
     }
     const host = `[host."${this.registry.url}"]\n  capabilities = ["pull", "resolve"]\n`;
     await Deno.writeTextFile(join(folder, "hosts/_default/hosts.toml"), host);
-    await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(MAIN_NETWORK));
+    const { network = MAIN_NETWORK } = this.#options;
+    await Deno.writeTextFile(join(folder, "cni/10-main.conflist"), JSON.stringify(network));
     const configOf = version === "1.7" ? configOf17 : configOf21;
     const config = configOf({ folder, runc, cniPaths, ...this.paths });
     await Deno.writeTextFile(join(folder, "config.toml"), config);

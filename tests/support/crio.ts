@@ -169,7 +169,7 @@ export class Crio implements Runtime {
       await Deno.mkdir(join(folder, part), { recursive: true });
     }
     const files = {
-      "cni/10-main.conflist": JSON.stringify(MAIN_NETWORK),
+      "cni/10-main.conflist": JSON.stringify(this.#options.network ?? MAIN_NETWORK),
       "policy.json": JSON.stringify({ default: [{ type: "insecureAcceptAnything" }] }),
       "registries.conf": registriesOf(this.registry),
       "crio.conf": configOf({ ...this.#options, ...this.#programs, ...this.paths, folder }),

@@ -45,6 +45,8 @@ export interface RuntimeOptions {
   /** Folders for its NRI socket and for CDI specs, where they are not in its own. */
   readonly nri?: string;
   readonly cdi?: string;
+  /** The cluster's own network, where it is not {@link MAIN_NETWORK}. */
+  readonly network?: object;
 }
 
 export function cgroupName(): string {

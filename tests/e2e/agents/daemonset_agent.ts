@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { IMAGE_FILE, IMAGE_NAME } from "../../../deploy/image/build.ts";
 import type { Json, Manifest } from "../api.ts";
-import { apply, NAME, NAMESPACE, remove, render, type Values } from "../chart.ts";
+import { apply, NAME, NAMESPACE, remove, render, type Values, withoutThose } from "../chart.ts";
 import { CNI_BIN, FOLDERS, OWN_CNI_BIN } from "../node_place.ts";
 import { until } from "../poll.ts";
 import { PodLogs } from "../pod_logs.ts";
@@ -110,10 +110,15 @@ export class DaemonSetAgent implements Agent {
     await this.install();
   }
 
-  /** Like `helm upgrade --install` with these additional values; resolves when it is rolled out. */
+  /**
+   * Like `helm upgrade --install` with these additional values: what the release before had alone is
+   * deleted. Resolves when the DaemonSet is rolled out.
+   */
   async install(values: Values = {}, { wait = true } = {}): Promise<void> {
+    const before = this.#installed;
     this.#installed = await render({ ...this.#values, ...values });
     await apply(this.#api, this.#installed);
+    await remove(this.#api, withoutThose(before, this.#installed));
     if (wait) await this.#rolledOut();
   }
 

@@ -23,6 +23,7 @@ import { TESTED_NETWORKS } from "./tested_networks.ts";
 import { TWO_NODES } from "./two_nodes.ts";
 import { UI } from "./ui.ts";
 import { WEBHOOK } from "./webhook.ts";
+import { WEBHOOK_DEPLOYMENT } from "./webhook_deployment.ts";
 
 /** What is tested with every release of Kubernetes and every runtime. */
 const MAIN = { ...CLAIMS, ...DEVICES, ...ENDS, ...RESTARTS, ...DAEMONSET };
@@ -46,6 +47,7 @@ const FURTHER = {
   ...UI,
   ...TESTED_NETWORKS,
   ...ADDRESSES,
+  ...WEBHOOK_DEPLOYMENT,
 };
 /** Cases that need a second node. */
 const OF_TWO_NODES = {
@@ -57,6 +59,7 @@ const OF_TWO_NODES = {
   ...UI,
   ...TESTED_NETWORKS,
   ...ADDRESSES,
+  ...WEBHOOK_DEPLOYMENT,
 };
 /** What a process has not. */
 const OF_DAEMONSET = { ...DAEMONSET, ...NODE_ROOT, ...STATUS, ...OF_TWO_NODES };
