@@ -36,6 +36,20 @@ export async function fetchParts(
   return await RUNTIMES[runtime].fetch({ progress });
 }
 
+/** The same for a control plane without nodes. */
+export async function fetchControlPlane(
+  kubernetes: KubernetesVersion,
+): Promise<string | undefined> {
+  const progress = (line: string) => console.log(line);
+  const obstacle = await privateNodeObstacle();
+  if (obstacle) return obstacle;
+  const programs = await fetchKubernetes(kubernetes, { progress });
+  if ("missing" in programs) return programs.missing;
+  await fetchEtcd({ progress });
+  const helm = await fetchHelmRender({ progress });
+  return "missing" in helm ? helm.missing : undefined;
+}
+
 /** The same for a node where the kubelet's DRA manager drives the agent alone. */
 export async function fetchDraManager(kubernetes: KubernetesVersion): Promise<string | undefined> {
   const progress = (line: string) => console.log(line);

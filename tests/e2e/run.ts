@@ -4,7 +4,7 @@
  * waits most of the time. `--all` goes through the supported releases of Kubernetes and of container
  * runtimes too, with the main cases; `--with` through those whose names hold TEXT; WORDS choose cases
  * by their names. With each release of Kubernetes, its kubelet's DRA manager drives the agent without a
- * cluster too. Ends with one line that counts everything.
+ * cluster too, and its API server judges by the chart's policies without nodes. Ends with one line that counts everything.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -16,15 +16,17 @@ import type { AgentKind } from "./agents/agent.ts";
 import { casesOf } from "./cases/all.ts";
 import { MULTUS } from "./cases/multus.ts";
 import { DRA_MANAGER } from "./cases/dra_manager.ts";
+import { POLICIES } from "./cases/policies.ts";
 import { endWithRunner, interrupted, runInside } from "./inside.ts";
 import { KUBERNETES } from "./kubernetes_programs.ts";
 import { fetchMultus } from "./multus_programs.ts";
-import { fetchDraManager, fetchParts, type Releases } from "./parts.ts";
+import { fetchControlPlane, fetchDraManager, fetchParts, type Releases } from "./parts.ts";
 import { fromEnvironment, toEnvironment } from "./surroundings.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 
 const CLUSTER_TESTS = new URL("cluster_test.ts", import.meta.url).pathname;
 const DRA_MANAGER_TESTS = new URL("dra_oracle_test.ts", import.meta.url).pathname;
+const POLICY_TESTS = new URL("policies_test.ts", import.meta.url).pathname;
 /** Cgroups of tests that run at the same time. */
 const OTHER_TESTS = /^\/sys\/fs\/cgroup\/.*network-dra-/;
 /** Clusters at the same time: this many keep two cores busy. */
@@ -86,7 +88,10 @@ export async function endToEnd(
 /** Runs those of the tests whose names hold the words. */
 type Run = (words: string) => Promise<Count>;
 
-/** The combinations, and after the first of each release of Kubernetes its kubelet's DRA manager. */
+/**
+ * The combinations, and after the first of each release of Kubernetes its kubelet's DRA manager and its
+ * API server.
+ */
 function jobsOf(combinations: readonly Combination[]): Map<string, Run> {
   const jobs = new Map<string, Run>();
   for (const combination of combinations) {
@@ -96,6 +101,10 @@ function jobsOf(combinations: readonly Combination[]): Map<string, Run> {
     jobs.set(
       `Kubernetes ${kubernetes}, the DRA manager alone`,
       (words) => runDraManager(combination, words),
+    );
+    jobs.set(
+      `Kubernetes ${kubernetes}, the API server alone`,
+      (words) => runPolicies(combination, words),
     );
   }
   return jobs;
@@ -122,6 +131,14 @@ async function runDraManager(combination: Combination, words: string): Promise<C
     tests: DRA_MANAGER_TESTS,
     shares: [{ nodes: "1", cases }],
   });
+}
+
+async function runPolicies(combination: Combination, words: string): Promise<Count> {
+  const cases = Object.keys(POLICIES).filter((name) => holds(name, words));
+  if (cases.length === 0) return { passed: 0, failed: 0, skipped: 0 };
+  const obstacle = await fetchControlPlane(combination.kubernetes);
+  if (obstacle) return skipped(cases, obstacle);
+  return await runShares(combination, { tests: POLICY_TESTS, shares: [{ nodes: "1", cases }] });
 }
 
 function skipped(cases: readonly string[], obstacle: string): Count {

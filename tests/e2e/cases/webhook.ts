@@ -302,7 +302,7 @@ function agentSays(given: unknown, path: string): string {
 }
 
 /** The message of a policy, without what the API server says before it. */
-function deniedBy(said: string): string {
+export function deniedBy(said: string): string {
   const { message } = JSON.parse(said.slice(said.indexOf("{"))) as { readonly message: string };
   return message.replace(/^.* denied request: /s, "");
 }
