@@ -68,24 +68,31 @@ async function answer(
   outgoing: ServerResponse,
   handler: HttpsServerOptions["handler"],
 ): Promise<void> {
-  const { method = "GET", url = "/" } = incoming;
-  const hasBody = method !== "GET" && method !== "HEAD";
-  const address = URL.parse(url, "https://server");
-  if (!address) {
+  const request = requestOf(incoming);
+  if (!request) {
     outgoing.writeHead(400).end();
     return;
   }
-  const response = await handler(
-    new Request(address, {
-      method,
-      headers: headersOf(incoming),
-      ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array> }),
-    }),
-  );
+  const response = await handler(request);
   const bytes = Buffer.from(await response.arrayBuffer());
   const headers = { ...Object.fromEntries(response.headers), "Content-Length": bytes.length };
   outgoing.writeHead(response.status, headers);
-  outgoing.end(method === "HEAD" ? undefined : bytes);
+  outgoing.end(request.method === "HEAD" ? undefined : bytes);
+}
+
+/** undefined for what no Request can be, such as one with the method TRACE. */
+function requestOf(incoming: IncomingMessage): Request | undefined {
+  const { method = "GET", url = "/" } = incoming;
+  const hasBody = method !== "GET" && method !== "HEAD";
+  try {
+    return new Request(new URL(url, "https://server"), {
+      method,
+      headers: headersOf(incoming),
+      ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array> }),
+    });
+  } catch {
+    return undefined;
+  }
 }
 
 function headersOf({ headers }: IncomingMessage): Headers {

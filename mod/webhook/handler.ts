@@ -1,20 +1,29 @@
 import { errorMessage } from "../async/error_message.ts";
-import { Limiter } from "../async/limiter.ts";
+import { FieldError } from "../claim/field.ts";
+import { Bodies, type BodyLimits, GaveWayError, TooLongError } from "./bodies.ts";
 import { judge, type JudgeOptions } from "./judge.ts";
+import { isDeeper } from "./nesting.ts";
 import { type AdmissionRequest, answerOf, parseReview } from "./review.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** Limits of requests. The API server has its own for objects: 3 MiB of a request's body, old and new. */
-export interface HandlerLimits {
-  /** Bytes of a body. */
-  readonly body: number;
-  /** Bodies that are read or judged at the same time; others wait. */
-  readonly atOnce: number;
+/**
+ * Limits of requests. The API server has its own for objects: 3 MiB of a request's body, old and new,
+ * nested at most 10,000 levels deep.
+ */
+export interface HandlerLimits extends BodyLimits {
+  /** Levels of lists and objects in a body. */
+  readonly nesting: number;
   /** For a whole request, in milliseconds: the API server waits as long as `timeoutSeconds` says. */
   readonly time: number;
 }
 
-export const HANDLER_LIMITS: HandlerLimits = { body: 8 * 1024 * 1024, atOnce: 16, time: 1_500 };
+const MIB = 1024 * 1024;
+export const HANDLER_LIMITS: HandlerLimits = {
+  body: 8 * MIB,
+  bodies: 64 * MIB,
+  nesting: 10_100,
+  time: 1_500,
+};
 
 /** What the webhook answers with. */
 export interface WebhookParts {
@@ -25,15 +34,10 @@ export interface WebhookParts {
   readonly limits?: HandlerLimits;
 }
 
-/** A body that is longer than the limit. */
-class TooLongError extends Error {
-  override readonly name = "TooLongError";
-}
-
 /** Answers `POST /validate`, `GET /healthz` and `GET /readyz`. The handler does not reject. */
 export function webhookHandler(parts: WebhookParts): (request: Request) => Promise<Response> {
   const { limits = HANDLER_LIMITS } = parts;
-  const limiter = new Limiter(limits.atOnce);
+  const bodies = new Bodies(limits);
   return async (request) => {
     const { pathname } = new URL(request.url);
     switch (pathname) {
@@ -41,8 +45,7 @@ export function webhookHandler(parts: WebhookParts): (request: Request) => Promi
         if (request.method !== "POST") return notAllowed(request, "POST");
         const signal = AbortSignal.timeout(limits.time);
         try {
-          const task = () => validate(request, { ...parts, limits, signal });
-          return await limiter.run(task, { signal });
+          return await validate(request, { ...parts, bodies, limits, signal });
         } catch (error) {
           return refusal(error, { signal, limits });
         }
@@ -83,45 +86,25 @@ function notAllowed({ method }: Request, only: string): Response {
 
 async function validate(
   request: Request,
-  { options, judged, limits, signal }: WebhookParts & {
+  { options, judged, bodies, limits, signal }: WebhookParts & {
+    readonly bodies: Bodies;
     readonly limits: HandlerLimits;
     readonly signal: AbortSignal;
   },
 ): Promise<Response> {
-  const body = await readBody(request, { most: limits.body, signal });
+  // From the whole body to the verdict nothing waits: the objects of one request are in memory at a time.
+  const known = await options(signal);
+  const body = await bodies.read(request, signal);
+  if (isDeeper(body, limits.nesting)) {
+    throw new FieldError(
+      "the body",
+      `is nested too deeply: at most ${limits.nesting} levels are allowed`,
+    );
+  }
   const review = parseReview(JSON.parse(body));
-  const verdict = judge(review, await options(signal));
+  const verdict = judge(review, known);
   judged?.(review, verdict);
   return Response.json(answerOf(review, verdict));
-}
-
-/** @throws TooLongError, the signal's reason, or TypeError for what is not UTF-8 */
-async function readBody(
-  { body }: Request,
-  { most, signal }: { readonly most: number; readonly signal: AbortSignal },
-): Promise<string> {
-  if (!body) return "";
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const reader = body.getReader();
-  const cancel = () => void reader.cancel(signal.reason).catch(() => {});
-  signal.addEventListener("abort", cancel, { once: true });
-  let [text, length] = ["", 0];
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) {
-      length += part.value.length;
-      if (length > most) {
-        throw new TooLongError(`the body is longer than ${most} bytes`);
-      }
-      text += decoder.decode(part.value, { stream: true });
-    }
-    signal.throwIfAborted();
-    return text + decoder.decode();
-  } catch (error) {
-    await reader.cancel(error).catch(() => {});
-    throw error;
-  } finally {
-    signal.removeEventListener("abort", cancel);
-  }
 }
 
 /** No review could be read, so that none can be answered: it is the caller's mistake, or there was no time. */
@@ -132,6 +115,6 @@ function refusal(
   if (signal.aborted) {
     return new Response(`the request took longer than ${limits.time} ms\n`, { status: 503 });
   }
-  const status = error instanceof TooLongError ? 413 : 400;
+  const status = error instanceof TooLongError ? 413 : error instanceof GaveWayError ? 503 : 400;
   return new Response(`${errorMessage(error)}\n`, { status });
 }

@@ -6,7 +6,7 @@ const classes = new Map(
   chartClasses("dra.networking").map((each) => [each.metadata.name, each]),
 );
 const options = () => Promise.resolve({ driver: "dra.networking", policy: {}, classes });
-const limits = { body: 4_096, atOnce: 2, time: 200 };
+const limits = { body: 4_096, bodies: 8_192, nesting: 20, time: 200 };
 const URL_ = "https://webhook/validate";
 
 function review(changes: Record<string, unknown> = {}): string {
@@ -69,6 +69,7 @@ Deno.test("webhookHandler() calls what is no review a mistake of the caller's, n
       400,
       /must be an AdmissionReview of admission\.k8s\.io/,
     ],
+    [post("[".repeat(21)), 400, /^the body: is nested too deeply: at most 20 levels are allowed$/m],
     [post(`"${"x".repeat(5_000)}"`), 413, /^the body is longer than 4096 bytes$/m],
     [new Request(URL_), 405, /^GET is not allowed, only POST$/m],
     [new Request("https://webhook/healthz", { method: "POST" }), 405, /only GET/],
@@ -82,44 +83,69 @@ Deno.test("webhookHandler() calls what is no review a mistake of the caller's, n
 });
 
 /** A body that never ends, and how often it was cancelled. */
-function endless() {
+function endless(begin = "{") {
   const seen = { cancelled: 0 };
   const body = new ReadableStream({
-    start: (controller) => controller.enqueue(new TextEncoder().encode("{")),
+    start: (controller) => controller.enqueue(new TextEncoder().encode(begin)),
     cancel: () => void seen.cancelled++,
   });
   return { seen, body };
 }
 
-Deno.test("webhookHandler() gives up on a body that does not end, and serves others then", async () => {
-  const handler = webhookHandler({ options, limits });
-  const bodies = Array.from({ length: 5 }, endless);
-  const slow = bodies.map(({ body }) => handler(post(body)));
+Deno.test("webhookHandler() gives up on bodies that do not end, and serves others meanwhile", async () => {
+  const handler = webhookHandler({ options, limits: { ...limits, time: 1_000 } });
+  const bodies = Array.from({ length: 200 }, () => endless());
+  let ended = 0;
+  const slow = bodies.map(({ body }) => handler(post(body)).finally(() => ended++));
+  assert.equal((await handler(post(review()))).status, 200);
+  assert.equal(ended, 0, "it waited for bodies of others");
   for (const each of slow) {
     const response = await each;
     assert.equal(response.status, 503);
-    assert.equal(await response.text(), "the request took longer than 200 ms\n");
+    assert.equal(await response.text(), "the request took longer than 1000 ms\n");
   }
-  for (const { seen } of bodies.slice(0, limits.atOnce)) assert.equal(seen.cancelled, 1);
-  assert.equal((await handler(post(review()))).status, 200);
+  for (const { seen } of bodies) assert.equal(seen.cancelled, 1);
 });
 
-Deno.test("webhookHandler() judges so many at once as its limit says", async () => {
-  const [known, seen] = [Promise.withResolvers<void>(), { now: 0, most: 0 }];
+Deno.test("webhookHandler() gives up the longest body where all together are too long", async () => {
+  const handler = webhookHandler({ options, limits: { ...limits, time: 10_000 } });
+  const lengths = [3_000, 4_000, 1_000];
+  const bodies = lengths.map((length) => endless("[".padEnd(length)));
+  const answers = bodies.map(({ body }) => handler(post(body)));
+  // With these, 8,192 bytes are exceeded; none of them is the longest.
+  const good = await handler(post(review().padEnd(1_000)));
+  assert.equal(good.status, 200);
+  const gone = await answers[1]!;
+  assert.equal(gone.status, 503);
+  assert.match(
+    await gone.text(),
+    /^other requests need the memory: this one had the longest body$/m,
+  );
+  assert.deepEqual(bodies.map(({ seen }) => seen.cancelled), [0, 1, 0]);
+});
+
+Deno.test("webhookHandler() reads no body before it knows what to judge with", async () => {
+  const known = Promise.withResolvers<void>();
   const handler = webhookHandler({
     options: async () => {
-      seen.most = Math.max(seen.most, ++seen.now);
       await known.promise;
-      seen.now--;
       return await options();
     },
     limits: { ...limits, time: 10_000 },
   });
-  const answers = Array.from({ length: 6 }, () => handler(post(review())));
-  while (seen.now < limits.atOnce) await new Promise((resolve) => setTimeout(resolve, 1));
+  let pulled = 0;
+  const body = new ReadableStream({
+    pull: (controller) => {
+      pulled++;
+      controller.enqueue(new TextEncoder().encode(review()));
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
+  const answered = handler(post(body));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(pulled, 0);
   known.resolve();
-  for (const each of await Promise.all(answers)) assert.equal(each.status, 200);
-  assert.equal(seen.most, limits.atOnce);
+  assert.equal((await answered).status, 200);
 });
 
 Deno.test("webhookHandler() is ready when it knows the classes", async () => {
