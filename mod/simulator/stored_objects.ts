@@ -2,6 +2,9 @@ import { failure } from "./failure.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** So many changes are remembered. */
+const CHANGES = 1_000;
+
 /** An object as it is stored. */
 export interface StoredObject extends Fields {
   readonly metadata: Fields & { readonly name: string; readonly namespace?: string };
@@ -18,6 +21,8 @@ export class StoredObjects {
   readonly #kinds = new Map<string, Map<string, StoredObject>>();
   readonly #served = new Set<string>();
   readonly #watchers = new Map<string, Set<Watcher>>();
+  /** What has happened lately, so that watches go on from where their list ended. */
+  readonly #changes: Change[] = [];
   #version = 0;
 
   /** @param path of the kind's list in the whole cluster */
@@ -70,7 +75,7 @@ export class StoredObjects {
     }
     if (request.method !== "GET") return undefined;
     const isWanted = selection(url.searchParams.get("fieldSelector"));
-    if (url.searchParams.get("watch") === "true") return this.#watch(path, isWanted);
+    if (url.searchParams.get("watch") === "true") return this.#watch(path, url, isWanted);
     return Response.json({
       metadata: { resourceVersion: `${this.#version}` },
       items: [...stored.values()].filter(isWanted),
@@ -121,12 +126,23 @@ export class StoredObjects {
     return { ...object, metadata: { ...object.metadata, resourceVersion: `${++this.#version}` } };
   }
 
-  #watch(path: string, isWanted: Watcher["isWanted"]): Response {
+  #watch(path: string, { searchParams }: URL, isWanted: Watcher["isWanted"]): Response {
+    const from = Number(searchParams.get("resourceVersion") ?? this.#version);
+    const oldest = this.#changes[0]?.version ?? this.#version;
+    if (this.#changes.length === CHANGES && from < oldest - 1) {
+      return failure(410, "Expired", `too old resource version: ${from} (${oldest})`);
+    }
+    const missed = this.#changes.filter((change) =>
+      change.path === path && change.version > from && isWanted(change.object)
+    );
     const all = this.#watchers.get(path) ?? new Set();
     this.#watchers.set(path, all);
     let mine: Watcher;
     const body = new ReadableStream<Uint8Array>({
-      start: (stream) => void all.add(mine = { stream, isWanted }),
+      start: (stream) => {
+        for (const { line } of missed) stream.enqueue(line);
+        all.add(mine = { stream, isWanted });
+      },
       cancel: () => void all.delete(mine),
     });
     return new Response(body, { headers: { "Content-Type": "application/json" } });
@@ -134,10 +150,21 @@ export class StoredObjects {
 
   #tell(path: string, type: string, object: StoredObject): void {
     const line = new TextEncoder().encode(`${JSON.stringify({ type, object })}\n`);
+    const version = Number(object.metadata.resourceVersion);
+    this.#changes.push({ version, path, object, line });
+    if (this.#changes.length > CHANGES) this.#changes.shift();
     for (const { stream, isWanted } of this.#watchers.get(path) ?? []) {
       if (isWanted(object)) stream.enqueue(line);
     }
   }
+}
+
+interface Change {
+  readonly version: number;
+  readonly path: string;
+  readonly object: StoredObject;
+  /** As watches are told. */
+  readonly line: Uint8Array;
 }
 
 /** A client that watches a kind's objects, or some of them. */

@@ -3,10 +3,12 @@
  * its work, sees another time or is broken, when a control file says so. The file's path is the
  * first argument. The adapters are changed here and nowhere in the agent's own source.
  */
+import { AddressBook } from "../../mod/addresses/address_book.ts";
 import { Agent } from "../../mod/agent/agent.ts";
 import { CdiSpecFiles } from "../../mod/cdi/spec_files.ts";
 import { CniRunner } from "../../mod/cni/runner.ts";
 import { FileJournal } from "../../mod/journal/journal.ts";
+import { KubeAddressApi } from "../../mod/kube/address_api.ts";
 import { KubeCluster } from "../../mod/kube/cluster.ts";
 import { runUnconfined } from "../support/unconfined_agent.ts";
 import type { Control } from "./control.ts";
@@ -95,6 +97,19 @@ function crashInCalls(): void {
     reach("del:before");
     await del.apply(this, args);
     reach("del:after");
+  };
+  const { create, remove } = KubeAddressApi.prototype;
+  KubeAddressApi.prototype.create = async function (...args) {
+    reach("address:before-create");
+    const created = await create.apply(this, args);
+    reach("address:after-create");
+    return created;
+  };
+  KubeAddressApi.prototype.remove = async function (...args) {
+    reach("address:before-delete");
+    const removed = await remove.apply(this, args);
+    reach("address:after-delete");
+    return removed;
   };
   const { applyDeviceStatus } = KubeCluster.prototype;
   KubeCluster.prototype.applyDeviceStatus = async function (...args) {
@@ -185,6 +200,31 @@ function sabotage(): void {
         await del.apply(this, args);
       };
       break;
+    case "frees addresses before DEL": {
+      let book: AddressBook | undefined;
+      const { take } = AddressBook.prototype;
+      AddressBook.prototype.take = function (...args) {
+        book = this;
+        return take.apply(this, args);
+      };
+      CniRunner.prototype.del = async function (network, runtime, prevResult, signal) {
+        const { containerID, ifName } = runtime;
+        await book?.giveBack({ network: network.name, containerID, ifName }, { signal });
+        await del.call(this, network, runtime, prevResult, signal);
+      };
+      break;
+    }
+    case "keeps addresses after DEL":
+      AddressBook.prototype.giveBack = () => Promise.resolve();
+      break;
+    case "takes addresses off record": {
+      const { putAttachment } = FileJournal.prototype;
+      FileJournal.prototype.putAttachment = async function (record) {
+        // What is only intended is not written.
+        if ("attached" in record) await putAttachment.call(this, record);
+      };
+      break;
+    }
   }
 }
 

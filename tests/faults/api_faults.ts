@@ -17,13 +17,17 @@ export class ApiFaults {
   #delay = 0;
   #up: Promise<void> = Promise.resolve();
 
-  constructor(api: SimulatedApiServer) {
+  /** @param instead what a request gets when no other fault answers it */
+  constructor(
+    api: SimulatedApiServer,
+    instead: (request: Request) => Promise<Response | undefined>,
+  ) {
     this.#api = api;
     this.#port = Number(new URL(api.url).port);
-    api.fault = async () => {
+    api.fault = async (request) => {
       if (this.#delay > 0) await pause(this.#delay);
       const answer = this.#answers.shift();
-      return answer && ANSWERS[answer]();
+      return answer ? ANSWERS[answer]() : await instead(request);
     };
   }
 

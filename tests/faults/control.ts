@@ -21,5 +21,8 @@ export const SABOTAGES = [
   "runs two operations at once",
   "keeps records",
   "keeps descriptors",
+  "frees addresses before DEL",
+  "keeps addresses after DEL",
+  "takes addresses off record",
 ] as const;
 export type Sabotage = typeof SABOTAGES[number];

@@ -35,7 +35,16 @@ const INJECT: Readonly<Record<FaultKind, Inject>> = {
   apiThrottled: (world, { times }) => answers(world, "throttled", times),
   apiFails: (world, { times }) => answers(world, "fails", times),
   apiUnauthorized: (world, { times }) => answers(world, "unauthorized", times),
-  apiWatchClosed: (world) => Promise.resolve(world.api.slices.endWatches()),
+  apiWatchClosed: (world) => {
+    world.api.slices.endWatches();
+    world.api.objects.endWatches();
+    return Promise.resolve();
+  },
+  addressTakenFirst: (world, { times }) => Promise.resolve(world.addresses.loseRaces(times)),
+  addressAnswerLost: (world, { times }) => Promise.resolve(world.addresses.loseAnswers(times)),
+  addressWatchExpired: (world, { times }) => Promise.resolve(world.addresses.forgetChanges(times)),
+  addressesElsewhere: (world, { times, lasts }) => world.addresses.takeElsewhere(times * 3, lasts),
+  addressesCollected: (world) => world.addresses.collect(),
   pluginFails: misbehave("fails"),
   pluginFailsAfterwards: misbehave("failsAfterwards"),
   pluginHangs: misbehave("hangs"),

@@ -77,7 +77,16 @@ export class Invariants {
       if (problems.length === 0 || performance.now() - began > limit) break;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    for (const invariant of ["leftovers", "living", "status", "others", "progress"] as const) {
+    for (
+      const invariant of [
+        "leftovers",
+        "living",
+        "status",
+        "others",
+        "progress",
+        "addresses",
+      ] as const
+    ) {
       record.checked(invariant);
     }
     for (const { invariant, what } of problems) record.violation(invariant, what);
@@ -109,6 +118,7 @@ export class Invariants {
       this.#records(),
       this.#cdiFiles(),
       this.#statuses(),
+      this.#addresses(),
       Promise.resolve(this.#slices()),
       this.#namespaces(),
     ])).flat();
@@ -299,6 +309,11 @@ export class Invariants {
       return link?.address ? `attached as ${name} ${link.mac} ${link.address}` : "not ready";
     }));
     return links.includes("not ready") ? ["not ready"] : links;
+  }
+
+  async #addresses(): Promise<Problem[]> {
+    const found = await Array.fromAsync(this.#world.addresses.problems());
+    return found.map((what) => ({ invariant: "addresses", what }));
   }
 
   #slices(): Problem[] {

@@ -166,6 +166,7 @@ async function playRound(world: World, round: Round, invariants: Invariants): Pr
   // What waits for a call that may never come is over too.
   await world.plugins.behave();
   world.apiFaults.end();
+  world.addresses.end();
   for (const outcome of await Promise.allSettled(lives)) {
     if (outcome.status === "fulfilled") continue;
     record.violation("progress", `a pod's life broke off: ${outcome.reason}`);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { PROGRAMS } from "./networks.ts";
+import { IPAM_PROGRAMS, PROGRAMS } from "./networks.ts";
 import type { PluginCommand } from "./schedule.ts";
 
 /** What a program is made to do the next time it is called with a command. */
@@ -99,19 +99,31 @@ export class MisbehavingPlugins {
     const bytes = (await Deno.readFile(this.#log)).subarray(this.#read);
     const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1);
     this.#read += whole.length;
-    return new TextDecoder().decode(whole).split("\n").filter((line) => line !== "").map((line) => {
-      const [at, command, container, link, program, misbehaviour, ...beside] = line.split(" ");
-      return {
-        at: Number(at),
-        command: command!,
-        container: container!,
-        interface: link!,
-        program: program!,
-        misbehaviour: misbehaviour!,
-        ...(beside.length > 0 && { beside: beside.join(" ") }),
-      };
-    });
+    return parse(whole);
   }
+
+  /** What was begun last for an interface of a container: ADD or DEL. Undefined for neither. */
+  async lastBegun(container: string, ifName: string): Promise<string | undefined> {
+    return parse(await Deno.readFile(this.#log)).findLast((call) =>
+      call.container === container && call.interface === ifName &&
+      ["ADD", "DEL"].includes(call.command)
+    )?.command;
+  }
+}
+
+function parse(bytes: Uint8Array): PluginCall[] {
+  return new TextDecoder().decode(bytes).split("\n").filter((line) => line !== "").map((line) => {
+    const [at, command, container, link, program, misbehaviour, ...beside] = line.split(" ");
+    return {
+      at: Number(at),
+      command: command!,
+      container: container!,
+      interface: link!,
+      program: program!,
+      misbehaviour: misbehaviour!,
+      ...(beside.length > 0 && { beside: beside.join(" ") }),
+    };
+  });
 }
 
 /**
@@ -126,7 +138,7 @@ function wrapper(
   },
 ): string {
   // Plugins call their IPAM plugin, which is part of the same operation.
-  const locks = program !== "host-local";
+  const locks = !IPAM_PROGRAMS.includes(program);
   return `#!/bin/sh
 what=well
 for token in ${folder}/tokens/$CNI_COMMAND.*; do

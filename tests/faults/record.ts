@@ -10,6 +10,8 @@ export const INVARIANTS = {
   serial: "6. operations of one container do not overlap",
   resources: "7. the agent's memory and descriptors return to where they were",
   progress: "8. when faults are over, every pod gets what it asks for, and the agent lives",
+  addresses:
+    "9. an address of the cluster has one holder, from its ADD to its DEL, and none is left",
 } as const;
 export type Invariant = keyof typeof INVARIANTS;
 

@@ -13,6 +13,8 @@ export const NETWORKS = {
   chain: 2,
   current: 3,
   scarce: 2,
+  /** A Network of the cluster, with addresses. */
+  addressed: 5,
 } as const;
 export type NetworkName = keyof typeof NETWORKS;
 
@@ -86,6 +88,16 @@ const FAULTS = {
   apiFails: 4,
   apiUnauthorized: 2,
   apiWatchClosed: 2,
+  /** Another node takes the same address first. */
+  addressTakenFirst: 4,
+  /** A create or delete of an address is done, and its answer is lost. */
+  addressAnswerLost: 4,
+  /** The API server has forgotten what the watches of addresses want to go on from. */
+  addressWatchExpired: 3,
+  /** Another node takes and frees addresses. */
+  addressesElsewhere: 3,
+  /** A second agent collects addresses, and sees no Node. */
+  addressesCollected: 3,
   pluginFails: 8,
   pluginFailsAfterwards: 6,
   pluginHangs: 2,
@@ -130,6 +142,10 @@ export const CRASH_POINTS = [
   "add:after",
   "del:before",
   "del:after",
+  "address:before-create",
+  "address:after-create",
+  "address:before-delete",
+  "address:after-delete",
   "status:before",
   "status:after",
 ] as const;

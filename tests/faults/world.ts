@@ -3,9 +3,10 @@ import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
 import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
 import { SupervisedAgent, type SupervisedOptions } from "./agent.ts";
 import { ApiFaults } from "./api_faults.ts";
+import { ClusterAddresses } from "./cluster_addresses.ts";
 import { linksOf } from "./links.ts";
 import type { Machine } from "./machine.ts";
-import { CONFIGS, OTHER, SCARCE } from "./networks.ts";
+import { ADDRESSED, NETWORKS_PATH, OTHER, parametersOf, SCARCE } from "./networks.ts";
 import { MisbehavingPlugins } from "./plugins.ts";
 import { type Claim, type Pod, runningSandbox, type Sandbox, wantedBy } from "./pods.ts";
 import type { Record } from "./record.ts";
@@ -15,7 +16,7 @@ import { uptime } from "./uptime.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 
 export const DRIVER = "dra.networking";
-const NODE = "node-1";
+export const NODE = "node-1";
 /** What the other driver says of its device. */
 export const OTHERS_ENTRY = {
   ...OTHER,
@@ -47,6 +48,8 @@ export interface WorldOptions {
 /** The node: its agent, its pods, and the kubelet, runtime and API server around them. */
 export class World {
   readonly api = new SimulatedApiServer();
+  /** The addresses of the cluster. */
+  readonly addresses: ClusterAddresses;
   readonly runtime: PodRuntime;
   readonly record: Record;
   readonly folder: string;
@@ -71,6 +74,7 @@ export class World {
     this.runtime = options.runtime;
     this.record = options.record;
     this.kubelet = new SimulatedKubelet({ kubeletDir: this.paths.kubelet });
+    this.addresses = new ClusterAddresses(this);
   }
 
   get paths() {
@@ -92,7 +96,8 @@ export class World {
     }
     this.api.start();
     this.api.addNode(NODE);
-    this.apiFaults = new ApiFaults(this.api);
+    this.api.objects.put(NETWORKS_PATH, ADDRESSED.object);
+    this.apiFaults = new ApiFaults(this.api, (request) => this.addresses.answer(request));
     const kubeconfig = join(this.folder, "kubeconfig");
     await Deno.writeTextFile(kubeconfig, this.api.kubeconfig());
     await this.kubelet.start();
@@ -104,7 +109,7 @@ export class World {
         ...["--kubelet-dir", this.paths.kubelet, "--nri-socket", this.runtime.nriSocket],
         ...["--state-dir", this.paths.state, "--cdi-dir", this.runtime.cdiFolder],
         ...["--cni-path", this.plugins.folder, "--cni-timeout", "2s"],
-        ...["--kubeconfig", kubeconfig],
+        ...["--kubeconfig", kubeconfig, "--network-objects"],
         ...["--check-interval", "3s", "--gc-networks", "current,chain"],
       ],
       sabotage,
@@ -261,6 +266,18 @@ export class World {
     });
   }
 
+  /** Whether a record on disk tells of an attachment of this claim to this sandbox. */
+  async isOnRecord(claim: string, sandbox: string): Promise<boolean> {
+    const folder = join(this.paths.state, "attachments");
+    const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+    for (const name of names.filter((each) => each.startsWith(claim))) {
+      const text = await Deno.readTextFile(join(folder, name)).catch(() => "");
+      // What was damaged tells nothing, but it is a record.
+      if (text.includes(sandbox) || this.damaged.has(claim)) return true;
+    }
+    return false;
+  }
+
   /** Removes what no pod uses any more, with what was known of its sandboxes. */
   clear(): void {
     for (const [uid, claim] of this.claims) {
@@ -290,7 +307,7 @@ export class World {
               requests: [network.interface],
               opaque: {
                 driver: DRIVER,
-                parameters: { interface: network.interface, config: CONFIGS[network.network] },
+                parameters: parametersOf(network.network, network.interface),
               },
             })),
           },

@@ -26,6 +26,9 @@ const NOTICED: Readonly<Record<Sabotage, Invariant>> = {
   "runs two operations at once": "serial",
   "keeps records": "leftovers",
   "keeps descriptors": "resources",
+  "frees addresses before DEL": "addresses",
+  "keeps addresses after DEL": "addresses",
+  "takes addresses off record": "addresses",
 };
 
 Deno.test("the fault tests notice an agent that", async (t) => {

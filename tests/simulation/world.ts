@@ -175,14 +175,12 @@ export class World {
       },
     });
     this.scheduler.after(plan.lives, () => this.remove(pod));
-    while (pod.deleting || !this.#allocate(pod, node.name)) {
-      // It has no node yet, so that it goes at once.
+    for (let tries = 0; !this.#allocate(pod, node.name); tries++) {
+      // Another node has it, or its device.
       if (pod.deleting) {
-        this.#release(pod);
         pod.gone = true;
         return;
       }
-      // Another node has a claim of it, or its device.
       await this.scheduler.sleep(500);
     }
     this.trace.note(`${pod.name} comes to ${node.name}`);
