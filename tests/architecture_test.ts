@@ -19,7 +19,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   yaml: [],
   grpc: ["unix"],
   // Networks as objects of the API, and their addresses.
-  networks: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim"],
+  networks: [
+    "addresses/parse_addresses.ts",
+    "addresses/pools.ts",
+    "agent/ports.ts",
+    "agent/model.ts",
+    "claim",
+  ],
   addresses: ["agent/ports.ts", "agent/model.ts", "agent/snapshot", "claim"],
   // What one agent of the cluster does for all.
   duties: ["addresses", "agent/ports.ts", "networks/ports.ts"],
@@ -47,7 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "sysdump/ports.ts",
     "webhook/ports.ts",
   ],
-  journal: ["addresses/pools.ts", "agent/ports.ts", "agent/model.ts", "claim", "files"],
+  journal: ["addresses/cidr.ts", "agent/ports.ts", "agent/model.ts", "claim", "files"],
   lead: ["agent/ports.ts", "files"],
   requests: ["agent/ports.ts", "files"],
   cdi: ["agent/ports.ts", "agent/model.ts", "claim", "files"],

@@ -5,7 +5,8 @@ import { AddressBook } from "./address_book.ts";
 import type { AddressUsers } from "./address_upkeep.ts";
 import type { NetworkAddress } from "./address_object.ts";
 import type { KeptAttachment } from "./kept_attachments.ts";
-import { type NetworkAddresses, parseAddresses } from "./pools.ts";
+import { parseAddresses } from "./parse_addresses.ts";
+import type { NetworkAddresses } from "./pools.ts";
 import { AddressApiError } from "./ports.ts";
 
 const never = new AbortController().signal;

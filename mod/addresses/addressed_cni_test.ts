@@ -3,7 +3,7 @@ import { FakeCni, settle } from "../../tests/support/agent_fakes.ts";
 import type { CniResult, RuntimeConfig } from "../agent/model.ts";
 import type { NetworkList } from "../claim/network_list.ts";
 import { AddressedCni } from "./addressed_cni.ts";
-import { parseAddresses } from "./pools.ts";
+import { parseAddresses } from "./parse_addresses.ts";
 
 const never = new AbortController().signal;
 const named = (name: string) => ({ namespace: "default", name, uid: `uid-${name}` });

@@ -1,7 +1,8 @@
 /** Pure: how the plugins of a network learn the addresses that were taken for an attachment. */
 import type { RuntimeConfig } from "../agent/model.ts";
 import type { NetworkList, PluginConfig } from "../claim/network_list.ts";
-import { canonicalAddress, type NetworkAddresses, poolOf } from "./pools.ts";
+import { canonicalAddress } from "./ip_range.ts";
+import { type NetworkAddresses, poolOf } from "./pools.ts";
 
 /** A network that takes its addresses from the cluster. */
 export type AddressedNetwork = NetworkList & { readonly addresses: NetworkAddresses };

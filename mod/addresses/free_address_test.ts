@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { freeAddresses, Taken } from "./free_address.ts";
-import { countAddresses, parseAddresses } from "./pools.ts";
+import { parseAddresses } from "./parse_addresses.ts";
+import { countAddresses } from "./pools.ts";
 
 const asker = { namespace: "shop", claim: "web" };
 const read = (value: unknown) => parseAddresses(value, "spec.addresses");

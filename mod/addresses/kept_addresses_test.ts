@@ -3,7 +3,7 @@ import { FakeClock } from "../../tests/support/agent_fakes.ts";
 import { FakeAddressApi } from "../../tests/support/fake_address_api.ts";
 import { AddressBook } from "./address_book.ts";
 import { comesBack } from "./kept_addresses.ts";
-import { parseAddresses } from "./pools.ts";
+import { parseAddresses } from "./parse_addresses.ts";
 import { AddressApiError } from "./ports.ts";
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,6 +1,7 @@
 /** Pure: the addresses in what plugins return. */
 import type { CniResult } from "../agent/model.ts";
-import { canonicalAddress, type NetworkAddresses, poolOf } from "./pools.ts";
+import { canonicalAddress } from "./ip_range.ts";
+import { type NetworkAddresses, poolOf } from "./pools.ts";
 
 /** The addresses in a result that are in pools of the network, as the names of objects have them. */
 export function addressesIn({ ips }: CniResult, pools: NetworkAddresses): string[] {

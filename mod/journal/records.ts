@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { AttachmentRecord, ClaimRecord, Sandbox } from "../agent/model.ts";
-import { isRange, isSubnet } from "../addresses/pools.ts";
+import { isRange, isSubnet } from "../addresses/cidr.ts";
 import { IDENTITY, LABEL } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 import { migrated, RECORD_VERSION } from "./record_version.ts";

@@ -1,5 +1,6 @@
 import { addressText } from "../addresses/ip_range.ts";
-import { LONGEST_NETWORK_NAME, type NetworkAddresses, parseAddresses } from "../addresses/pools.ts";
+import { parseAddresses } from "../addresses/parse_addresses.ts";
+import { LONGEST_NETWORK_NAME, type NetworkAddresses } from "../addresses/pools.ts";
 import { FieldError, type Fields } from "../claim/field.ts";
 import { NETWORK_API } from "../networks/network_object.ts";
 import { type Definition, type DefinitionConfig, keyOf } from "./definition.ts";

@@ -1,4 +1,5 @@
-import { LONGEST_NETWORK_NAME, parseAddresses } from "../addresses/pools.ts";
+import { parseAddresses } from "../addresses/parse_addresses.ts";
+import { LONGEST_NETWORK_NAME } from "../addresses/pools.ts";
 import { FieldError, type Fields, identity, object, optional, show, text } from "../claim/field.ts";
 import { parseInterfaceName } from "../claim/interface_names.ts";
 import { type NetworkList, parseNetworkList } from "../claim/network_list.ts";

@@ -2,7 +2,7 @@
 import { NetworkView } from "../../mod/addresses/network_view.ts";
 import { parseNetworkAddress } from "../../mod/addresses/address_object.ts";
 import { freeAddresses, Taken } from "../../mod/addresses/free_address.ts";
-import { parseAddresses } from "../../mod/addresses/pools.ts";
+import { parseAddresses } from "../../mod/addresses/parse_addresses.ts";
 import { AddressUses } from "../../mod/duties/address_use.ts";
 import { countedPools } from "../../mod/duties/counted_pools.ts";
 import { watchedNetwork } from "../../mod/duties/watched_network.ts";

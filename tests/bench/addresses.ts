@@ -5,7 +5,8 @@
 import { AddressBook } from "../../mod/addresses/address_book.ts";
 import { addressObjectName, type AddressOwner } from "../../mod/addresses/address_object.ts";
 import { freeAddresses, Taken } from "../../mod/addresses/free_address.ts";
-import { type NetworkAddresses, parseAddresses } from "../../mod/addresses/pools.ts";
+import { parseAddresses } from "../../mod/addresses/parse_addresses.ts";
+import type { NetworkAddresses } from "../../mod/addresses/pools.ts";
 import { errorMessage } from "../../mod/async/error_message.ts";
 import { systemClock } from "../../mod/async/clock.ts";
 import { Limiter } from "../../mod/async/limiter.ts";

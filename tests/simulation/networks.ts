@@ -1,4 +1,4 @@
-import { parseAddresses } from "../../mod/addresses/pools.ts";
+import { parseAddresses } from "../../mod/addresses/parse_addresses.ts";
 import type { NetworkList } from "../../mod/claim/network_list.ts";
 
 /** The networks that claims ask for, by name. */

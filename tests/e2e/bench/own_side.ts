@@ -4,7 +4,7 @@ import {
   type AddressOwner,
   toObject,
 } from "../../../mod/addresses/address_object.ts";
-import { parseAddresses } from "../../../mod/addresses/pools.ts";
+import { parseAddresses } from "../../../mod/addresses/parse_addresses.ts";
 import { systemClock } from "../../../mod/async/clock.ts";
 import { Limiter } from "../../../mod/async/limiter.ts";
 import { KubeAddressApi } from "../../../mod/kube/address_api.ts";
