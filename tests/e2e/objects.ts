@@ -129,6 +129,15 @@ export function deployment(
   };
 }
 
+/** Its pods have the names `NAME-0`, `NAME-1`, …, and one is replaced only once it is gone. */
+export function statefulSet(
+  name: string,
+  { replicas, ...options }: PodOptions & { readonly replicas: number },
+): Manifest {
+  const { spec, ...rest } = deployment(name, { replicas, ...options });
+  return { ...rest, kind: "StatefulSet", spec: { ...spec as object, serviceName: name } };
+}
+
 /** Runs its pods to their end, their containers never twice where no `restarts` are given. */
 export function job(
   name: string,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Json, Manifest } from "../api.ts";
 import { NODE, SECOND_NODE } from "../cluster.ts";
-import { claim, claimTemplate, deployment, pod } from "../objects.ts";
+import { claim, claimTemplate, deployment, pod, statefulSet } from "../objects.ts";
 import { until } from "../poll.ts";
 import type { Case, Space } from "../space.ts";
 import { refuses } from "./rights.ts";
@@ -179,6 +179,45 @@ export const ADDRESSES: Readonly<Record<string, Case>> = {
     await space.delete("Pod", "one");
     const two = await space.running("two", { limit: 180_000 });
     assert.equal(await ipOf(space, two), "10.62.0.77");
+  },
+
+  "addresses: a StatefulSet's pod comes back with its address, on another node too": async (
+    space,
+  ) => {
+    const db = (replicas: number, node: string) =>
+      statefulSet("db", { replicas, node, templates: ["lan"] });
+    await space.apply(
+      network("kept", { pools: [{ subnet: "10.66.0.0/24" }], keepFor: "10m" }),
+      claimTemplate("lan", naming("kept")),
+      db(1, NODE),
+    );
+    const address = await ipOf(space, await space.running("db-0"));
+    await space.apply(db(1, SECOND_NODE));
+    const moved = await until("db-0 runs on the second node", async () => {
+      const found = (await space.list("Pod")).find(({ metadata }) => metadata.name === "db-0");
+      const { spec, status, metadata } = found ?? {};
+      return spec?.nodeName === SECOND_NODE && status.phase === "Running" &&
+          metadata.deletionTimestamp === undefined
+        ? found
+        : undefined;
+    }, { limit: 180_000 });
+    assert.equal(await ipOf(space, moved), address);
+    await space.apply(db(0, SECOND_NODE));
+    await until("the address is kept for db-0", async () => {
+      const [kept] = await addressesOf(space, "kept");
+      return kept?.spec.keptUntil;
+    }, { limit: 120_000, explain: async () => JSON.stringify(await addressesOf(space, "kept")) });
+    await space.apply(pod("other", { templates: ["lan"], node: SECOND_NODE }));
+    assert.notEqual(await ipOf(space, await space.running("other")), address);
+    await space.apply(db(1, NODE));
+    assert.equal(await ipOf(space, await space.running("db-0")), address);
+    await space.clear();
+    await until("only the address of db-0 is kept", async () => {
+      const all = await addressesOf(space, "kept");
+      return all.length === 1 && all[0].spec.keptUntil !== undefined || undefined;
+    }, { limit: 120_000, explain: async () => JSON.stringify(await addressesOf(space, "kept")) });
+    const [{ metadata: { name } }] = await addressesOf(space, "kept");
+    await space.cluster.api.delete({ kind: "NetworkAddress", name });
   },
 
   "addresses: an agent that is killed while it attaches leaves no address behind": async (
