@@ -1,5 +1,5 @@
 /** CIDRs and ranges of addresses as texts. */
-import { BITS, type Family, familyOf, type IpRange, ipNumber } from "./ip_range.ts";
+import { BITS, type Family, familyOf, ipNumber, type IpRange } from "./ip_range.ts";
 
 export interface Cidr {
   readonly range: IpRange;
@@ -52,4 +52,3 @@ export function hostRange(subnet: string): IpRange {
   if (prefix >= BITS[family] - 1) return range;
   return { first: range.first + 1n, last: family === 4 ? range.last - 1n : range.last };
 }
-
