@@ -34,7 +34,8 @@ const DURABLE = "files/durable.ts";
 const JOURNAL = "journal/journal.ts";
 const CLUSTER = "kube/cluster.ts";
 const ADDRESSED = "addresses/addressed_cni.ts";
-const BOOK = "addresses/address_book.ts";
+const REQUESTS = "addresses/address_requests.ts";
+const UPKEEP = "addresses/address_upkeep.ts";
 
 export const BROKEN_AGENTS: readonly BrokenAgent[] = [
   // Attachments.
@@ -367,26 +368,26 @@ export const BROKEN_AGENTS: readonly BrokenAgent[] = [
     "await this.#book?.giveBack(ownerOf(network, runtime), { keepMs, signal });",
     "void keepMs;",
   ], [
-    BOOK,
+    UPKEEP,
     "!kept.has(keyOf(owner)) && !lives(owner.containerID)",
     "!kept.has(keyOf(owner)) && owner.containerID === undefined",
   ]),
   broken("takes an address that another attachment has", [
-    BOOK,
+    REQUESTS,
     "return api.create(address, { whose: whose || asked, signal });",
     "return api.create(address, { whose: asked || true, signal });",
   ], [
-    BOOK,
+    REQUESTS,
     "if (found && isSameOwner(found.owner, address.owner)) {",
     "if (found) {",
   ]),
   broken("frees the addresses of attachments that are on record", [
-    BOOK,
+    UPKEEP,
     "!kept.has(keyOf(owner)) && !lives(owner.containerID)",
     "kept.has(keyOf(owner))",
   ]),
   broken("leaves addresses that an agent asked for and did not live to use", [
-    BOOK,
+    UPKEEP,
     "!kept.has(keyOf(owner)) && !lives(owner.containerID)",
     "!kept.has(keyOf(owner)) && owner.containerID === undefined",
   ], [
