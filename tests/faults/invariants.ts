@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { linksOf, nodeLinks } from "./links.ts";
-import { BRIDGE, OTHER, SCARCE } from "./networks.ts";
+import { BRIDGE, LEASES, OTHER, SCARCE } from "./networks.ts";
 import type { PluginCall } from "./plugins.ts";
 import { type Pod, runningSandbox, type Sandbox, wantedBy } from "./pods.ts";
 import type { Invariant } from "./record.ts";
@@ -10,7 +10,6 @@ import { DRIVER, noteAttached, OTHERS_ENTRY, shown, type World } from "./world.t
 const SETTLE_LIMIT = 10_000;
 /** After a CHECK that failed, the next one may take as long: they rest between the attachments. */
 const CHECKS_LIMIT = 60_000;
-const LEASES = "/var/lib/cni/networks";
 /** What an agent may have more of than when it was idle first: connections to the API server. */
 const DESCRIPTORS_SLACK = 12;
 /** Plugins that were just checking may still run, in milliseconds. */

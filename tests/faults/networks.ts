@@ -7,6 +7,8 @@ export const BRIDGE = "br-faults";
 /** The device of another driver that some claims have too. */
 export const OTHER = { driver: "other.example", device: "gpu-0" } as const;
 
+/** Where host-local keeps the addresses that it has given out. */
+export const LEASES = "/var/lib/cni/networks";
 /** How many addresses the network `scarce` has. */
 export const SCARCE = 3;
 

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { ip } from "../../mod/simulator/private_node.ts";
 import { SimulatedApiServer } from "../../mod/simulator/api_server.ts";
 import { SimulatedKubelet } from "../../mod/simulator/kubelet.ts";
 import { SupervisedAgent, type SupervisedOptions } from "./agent.ts";
@@ -6,7 +7,15 @@ import { ApiFaults } from "./api_faults.ts";
 import { ClusterAddresses } from "./cluster_addresses.ts";
 import { linksOf } from "./links.ts";
 import type { Machine } from "./machine.ts";
-import { ADDRESSED, NETWORKS_PATH, OTHER, parametersOf, SCARCE } from "./networks.ts";
+import {
+  ADDRESSED,
+  CONFIGS,
+  LEASES,
+  NETWORKS_PATH,
+  OTHER,
+  parametersOf,
+  SCARCE,
+} from "./networks.ts";
 import { MisbehavingPlugins } from "./plugins.ts";
 import { type Claim, type Pod, runningSandbox, type Sandbox, wantedBy } from "./pods.ts";
 import type { Record } from "./record.ts";
@@ -127,6 +136,19 @@ export class World {
     await this.kubelet.stop();
     await this.api.stop();
     for (const folder of this.recordFolders) await umount(folder);
+    await this.#removeRemains();
+  }
+
+  /** A run that ends early has pods, whose addresses the next run in this node would lack. */
+  async #removeRemains(): Promise<void> {
+    for (const { netns } of this.sandboxes.values()) {
+      if (netns) await ip(["netns", "delete", basename(netns)]).catch(() => {});
+    }
+    for (const network of Object.keys(CONFIGS)) {
+      await Deno.remove(join(LEASES, network), { recursive: true }).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
   }
 
   /** The scheduler's part: claims allocated and reserved. */
