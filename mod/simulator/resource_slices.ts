@@ -44,6 +44,11 @@ export class ResourceSlices {
     return slice;
   }
 
+  /** How many watches are open. */
+  get watches(): number {
+    return this.#watchers.size;
+  }
+
   /** Ends all watches, as the API server does every few minutes. */
   endWatches(): void {
     for (const { stream } of this.#watchers) stream.close();

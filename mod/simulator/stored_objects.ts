@@ -41,6 +41,11 @@ export class StoredObjects {
     }
   }
 
+  /** How many watches are open. */
+  get watches(): number {
+    return [...this.#watchers.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
   /** Ends all watches, as the API server does every few minutes. */
   endWatches(): void {
     for (const { stream } of [...this.#watchers.values()].flatMap((all) => [...all])) {
